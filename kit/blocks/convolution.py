@@ -1,0 +1,68 @@
+"""Convolution followed by batch normalisation and an activation: the atom of modern convolutional networks.
+
+Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate Shift", 2015.
+"""
+
+from keras import layers
+
+
+def convolution(x, filters, kernel_size=3, *, stride=1, use_bias=False, name):
+    """A 2-D convolution that halves even sizes the way the papers do.
+
+    With a stride, `padding="same"` of TensorFlow pads on the right and bottom only; the reference networks pad
+    `kernel_size // 2` on every side. This function always does the latter, so that copied weights give equal outputs.
+
+    Args:
+        x: Feature map.
+        filters: Number of output channels.
+        kernel_size: Side of the square kernel, in pixels.
+        stride: Step of the kernel, in pixels.
+        use_bias: Whether a bias is added; left out where a normalisation follows.
+        name: Name of the layer.
+
+    Shape:
+        in: (batch, height, width, channels)
+        out: (batch, ceil(height / stride), ceil(width / stride), filters)
+    """
+    padding = "same"
+    if stride > 1 and kernel_size > 1:
+        x = layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
+        padding = "valid"
+    return layers.Conv2D(
+        filters,
+        kernel_size,
+        strides=stride,
+        padding=padding,
+        use_bias=use_bias,
+        kernel_initializer="he_normal",
+        name=name,
+    )(x)
+
+
+def convolution_norm(
+    x, filters, kernel_size=3, *, stride=1, activation="relu", zero_init=False, name
+):
+    """Convolution, batch normalisation and, unless it is None, an activation.
+
+    Args:
+        x: Feature map.
+        filters: Number of output channels.
+        kernel_size: Side of the square kernel, in pixels.
+        stride: Step of the kernel, in pixels.
+        activation: Name of a Keras activation, or None.
+        zero_init: Start the normalisation's scale at zero, so that a residual branch begins as the identity
+            (Goyal et al., "Accurate, Large Minibatch SGD", 2017).
+        name: Prefix of the layers' names.
+
+    Shape:
+        in: (batch, height, width, channels)
+        out: (batch, ceil(height / stride), ceil(width / stride), filters)
+    """
+    x = convolution(x, filters, kernel_size, stride=stride, name=f"{name}_conv")
+    gamma = "zeros" if zero_init else "ones"
+    x = layers.BatchNormalization(
+        momentum=0.9, epsilon=1e-5, gamma_initializer=gamma, name=f"{name}_norm"
+    )(x)
+    if activation is not None:
+        x = layers.Activation(activation, name=f"{name}_{activation}")(x)
+    return x

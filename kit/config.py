@@ -1,0 +1,220 @@
+"""Settings: the signatures of a recipe's functions are the schema of TOML files, command line and Python alike.
+
+Each table (`[data]`, `[model]`, ...) is made of one or more functions; their keyword parameters with a default are the
+table's keys. jsonargparse checks and converts values by the parameters' annotations.
+"""
+
+import inspect
+import tomllib
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+
+from kit.errors import KitError, SettingError, closest
+
+
+class Text(str):
+    """A value typed on the command line: text that is converted to the setting's type, unlike a string in TOML."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One key of a table.
+
+    Args:
+        key: Dotted name, `table.name`.
+        type: Annotation that values are checked against.
+        default: Value when none is given.
+        meaning: The parameter's entry in its docstring.
+    """
+
+    key: str
+    type: object
+    default: object
+    meaning: str
+
+
+def settings_of(function, table, *, skip=(), defaults=None, types=None):
+    """Reads the settings that a function offers from its signature and docstring.
+
+    Args:
+        function: Function or class; its parameters with a default become settings, those without are facts.
+        table: Name of the table that the settings belong to.
+        skip: Parameters that are no settings.
+        defaults: Defaults that stand in for the signature's own.
+        types: Types of parameters that have no annotation and None as default.
+
+    Returns:
+        A list of `Setting`. An unannotated parameter has the type of its default.
+    """
+    import docstring_parser
+
+    defaults, types = defaults or {}, types or {}
+    subject = function.__init__ if inspect.isclass(function) else function
+    documented = docstring_parser.parse(inspect.getdoc(function) or "").params
+    meanings = {
+        entry.arg_name: " ".join(entry.description.split()) for entry in documented
+    }
+    hints = typing.get_type_hints(subject)
+    settings = []
+    for name, parameter in inspect.signature(subject).parameters.items():
+        if parameter.default is parameter.empty or name in skip:
+            continue
+        default = defaults.get(name, parameter.default)
+        kind = hints.get(name) or types.get(name) or type(parameter.default)
+        settings.append(Setting(f"{table}.{name}", kind, default, meanings.get(name)))
+    return settings
+
+
+def read_toml(path):
+    """Reads a TOML file into a flat dictionary of dotted keys; a table inside a table gives keys with two dots."""
+    try:
+        return flatten(tomllib.loads(Path(path).read_text(encoding="utf-8")))
+    except tomllib.TOMLDecodeError as error:
+        raise KitError(f"{path}: not valid TOML: {error}") from None
+    except UnicodeDecodeError:
+        raise KitError(f"{path}: expected UTF-8 text") from None
+    except OSError as error:
+        raise KitError(
+            f"{path}: cannot be read ({error.strerror}); expected a TOML file"
+        ) from None
+
+
+def flatten(tables, prefix=""):
+    """Turns nested tables into one dictionary of dotted keys."""
+    flat = {}
+    for key, value in tables.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def write_toml(path, tables):
+    """Writes nested tables as TOML, atomically; keys whose value is None are left out, since TOML has no null."""
+    import tomli_w
+
+    from kit.files import write_text
+
+    known = {
+        table: {key: value for key, value in content.items() if value is not None}
+        if isinstance(content, dict)
+        else content
+        for table, content in tables.items()
+    }
+    write_text(path, tomli_w.dumps(known))
+
+
+def check_keys(given, settings):
+    """Raises SettingError for the first given key that no setting has, naming the nearest one that exists."""
+    keys = {setting.key for setting in settings}
+    for key in given:
+        if key in keys:
+            continue
+        table, _, name = key.rpartition(".")
+        siblings = {
+            known.rpartition(".")[2] for known in keys if known.startswith(f"{table}.")
+        }
+        tables = {known.partition(".")[0] for known in keys}
+        if table and not siblings and table not in tables:
+            raise SettingError(key, f"unknown table [{table}]{closest(table, tables)}")
+        if not table:
+            raise SettingError(
+                key, f"unknown setting{closest(key, keys | {'seed', 'recipe'})}"
+            )
+        raise SettingError(key, f"unknown setting{closest(name, siblings)}")
+
+
+def resolve(settings, given):
+    """Checks given values against the settings and fills in the defaults.
+
+    Args:
+        settings: List of `Setting`.
+        given: Flat dictionary of dotted keys; `Text` values are converted, others must have the right type already.
+
+    Returns:
+        Nested dictionary, table by table, in the settings' order.
+
+    Raises:
+        SettingError: an unknown key or a value of the wrong type.
+    """
+    check_keys(given, settings)
+    tables = {}
+    for setting in settings:
+        value = setting.default
+        if setting.key in given:
+            value = _convert(setting, given[setting.key])
+        table, _, name = setting.key.rpartition(".")
+        tables.setdefault(table, {})[name] = value
+    return tables
+
+
+def _convert(setting, value):
+    """Returns a value converted to a setting's type, or raises SettingError."""
+    from jsonargparse import ArgumentError, ArgumentParser
+
+    optional = type(None) in typing.get_args(setting.type)
+    if value is None and optional:
+        return None
+    parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
+    parser.add_argument("--value", type=setting.type)
+    candidates = [value]
+    if isinstance(value, Text):
+        candidates.append(f"[{value}]")  # 32,64 for a list, without brackets
+    for candidate in candidates:
+        try:
+            if isinstance(value, Text):
+                result = parser.parse_args([f"--value={candidate}"]).value
+            else:
+                result = parser.parse_object({"value": candidate}).value
+        except ArgumentError:
+            continue
+        # jsonargparse reads numbers out of strings; in a file a string is a string.
+        text_as_other = (
+            isinstance(value, str)
+            and not isinstance(value, Text)
+            and not isinstance(result, str)
+        )
+        if not text_as_other and (result is not None or optional):
+            return result
+    shown = str(value) if isinstance(value, Text) else value
+    expected = describe(setting.type)
+    hint = ""
+    options = [
+        option
+        for part in (setting.type, *typing.get_args(setting.type))
+        if typing.get_origin(part) is typing.Literal
+        for option in typing.get_args(part)
+    ]
+    if options and isinstance(value, str):
+        match = closest(value, options)
+        hint = match if "did you mean" in match else ""
+    raise SettingError(setting.key, f"expected {expected}, got {shown!r}{hint}")
+
+
+def describe(kind):
+    """Returns a type in words that a newcomer reads: `one of 'a', 'b'`, `a whole number`, `a list of numbers`."""
+    words = {
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        str: "text",
+        type(None): "nothing",
+    }
+    if kind in words:
+        return words[kind]
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Literal:
+        shown = ", ".join(repr(option) for option in arguments)
+        return f"one of {shown}" if len(arguments) > 1 else shown
+    if origin in (tuple, list):
+        inner = [describe(part) for part in arguments if part is not Ellipsis]
+        if Ellipsis in arguments or origin is list:
+            return f"a list, each {inner[0]}"
+        return f"a list of {len(inner)}, each {inner[0]}"
+    if arguments:
+        return " or ".join(
+            describe(part) for part in arguments if part is not type(None)
+        )
+    return getattr(kind, "__name__", str(kind))

@@ -1,0 +1,55 @@
+"""Errors that a user can mend: one line that names the key or the file and what was expected."""
+
+import contextlib
+import difflib
+
+
+class KitError(ValueError):
+    """A mistake in what the kit was given; its message is one line meant for the user."""
+
+
+class SettingError(KitError):
+    """A setting that cannot be: names the key, what was expected and what was given.
+
+    Args:
+        key: The setting's name, dotted where the table is known (`train.epochs`).
+        problem: What was expected and what was given.
+    """
+
+    def __init__(self, key, problem):
+        super().__init__(f"{key}: {problem}")
+        self.key = key
+        self.problem = problem
+
+
+def check(condition, key, value, expected):
+    """Raises SettingError naming `key` unless `condition` holds."""
+    if not condition:
+        raise SettingError(key, f"expected {expected}, got {value!r}")
+
+
+def closest(name, names):
+    """Returns "; did you mean 'x'?" for the known name nearest to a misspelt one, or the list of all names."""
+    names = sorted(names)
+    match = difflib.get_close_matches(str(name), names, 1, 0.6)
+    if match:
+        return f"; did you mean {match[0]!r}?"
+    return f"; choose from {', '.join(names)}" if names else ""
+
+
+def choose(table, name, key):
+    """Looks a name up in a table of named things, or raises SettingError with the nearest name."""
+    if name not in table:
+        raise SettingError(key, f"unknown name {name!r}{closest(name, table)}")
+    return table[name]
+
+
+@contextlib.contextmanager
+def table(name):
+    """Puts a table's name before the key of any SettingError raised inside: `dropout` becomes `model.dropout`."""
+    try:
+        yield
+    except SettingError as error:
+        if "." in error.key:
+            raise
+        raise SettingError(f"{name}.{error.key}", error.problem) from None
