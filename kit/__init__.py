@@ -1,1 +1,23 @@
-"""kit."""
+"""kit: image classification and more with Keras, from one command to a trained model that explains itself.
+
+    run = kit.train("image_classification", data={"source": "photos"})
+    run.predict("new_photo.jpg")
+    kit.load(run.folder)
+
+TensorFlow loads on first use, so that `import kit` and `kit --help` are quick.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+__all__ = ["evaluate", "load", "predict", "recipes", "report", "train"]
+
+_VERBS = ("train", "load", "evaluate", "predict", "report")
+
+
+def __getattr__(name):
+    if name in _VERBS:
+        return getattr(importlib.import_module("kit.run"), name)
+    if name in ("recipes", "blocks", "models", "data", "training", "reporting"):
+        return importlib.import_module(f"kit.{name}")
+    raise AttributeError(f"module 'kit' has no attribute {name!r}")

@@ -1,0 +1,276 @@
+"""The command line: `kit VERB ...`. TensorFlow loads only once a verb needs it."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+
+import kit
+from kit.errors import KitError, SettingError, closest
+
+_DESCRIPTION = "Train, use and understand Keras models, one recipe for each task."
+_EPILOG = """\
+examples:
+  kit train image_classification
+  kit train image_classification --data.source photos --model.backbone resnet18 --train.epochs 5
+  kit predict runs/image_classification/2026-01-31-120000 photo.jpg
+  kit show image_classification"""
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        "kit",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"kit {kit.__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+
+    def verb(name, summary, settings=""):
+        command = verbs.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            epilog=settings,
+            allow_abbrev=False,
+        )
+        command.add_argument(
+            "--json",
+            action="store_true",
+            help="print one JSON object as the last line of standard output",
+        )
+        return command
+
+    verb("list", "list recipes, their architectures and the settings that come with them")
+    show = verb("show", "show every setting of a recipe, its default and its meaning")
+    show.add_argument("recipe", metavar="RECIPE")
+    show.add_argument("--config", metavar="TOML", help="show the defaults under these settings")
+    train = verb(
+        "train",
+        "train a recipe's model, or carry an unfinished run on",
+        "Every setting is a flag: --train.epochs 5 --model.dropout 0.2; `kit show RECIPE` lists them.",
+    )
+    train.add_argument("recipe", metavar="RECIPE", nargs="?", help="may be left out with --config RUN/config.toml")
+    train.add_argument(
+        "--config",
+        metavar="TOML",
+        help="settings to start from: a file, or the name of one that comes with the recipe",
+    )
+    train.add_argument("--folder", metavar="DIR", help="run folder; an unfinished one is carried on")
+    train.add_argument("--resume", choices=["last"], help="carry on the newest unfinished run of the recipe")
+    train.add_argument("--seed", metavar="N", help="seed of all that is random")
+    evaluate = verb(
+        "evaluate",
+        "score a finished run on one of its splits",
+        "Settings of the evaluation are flags: --evaluate.top_k 3.",
+    )
+    evaluate.add_argument("run", metavar="RUN", help="run folder")
+    evaluate.add_argument("--split", default="test", help="train, validation or test (default)")
+    predict = verb(
+        "predict",
+        "apply a finished run to new inputs",
+        "Settings of the recipe's prediction are flags: --predict.batch_size 32.",
+    )
+    predict.add_argument("run", metavar="RUN", help="run folder")
+    predict.add_argument("inputs", metavar="INPUT", nargs="+", help="files or folders")
+    report = verb("report", "write the page of a finished run anew")
+    report.add_argument("run", metavar="RUN", help="run folder")
+    return parser
+
+
+def main(arguments=None):
+    """Runs one command.
+
+    Args:
+        arguments: Words after `kit`; those of this process by default.
+
+    Returns:
+        0, or 2 for a mistake in what was given, or 130 after an interrupt.
+    """
+    options, rest = _parser().parse_known_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        overrides = _settings(rest, options.verb)
+        if options.verb != "report":
+            from kit.run import load_tensorflow
+
+            load_tensorflow()
+        result = _VERBS[options.verb](options, overrides)
+    except KitError as error:
+        print(f"kit: {error}", file=sys.stderr)
+        result, status = {"error": str(error)}, 2
+    except KeyboardInterrupt:
+        result, status = {"error": "interrupted"}, 130
+    else:
+        status = 0
+    if options.json:
+        print(json.dumps(result, ensure_ascii=False), flush=True)
+    return status
+
+
+def _settings(words, verb):
+    """Reads `--table.key value` and `--table.key=value` into a flat dictionary of text."""
+    from kit.config import Text
+
+    settings, words = {}, list(words)
+    while words:
+        word = words.pop(0)
+        name, equals, value = word.partition("=")
+        if not name.startswith("--") or "." not in name:
+            flags = ("--json", "--config", "--folder", "--resume", "--seed", "--split")
+            hint = closest(name, flags) if name.startswith("--") else ""
+            hint = hint if "did you mean" in hint else "; settings look like --train.epochs 5"
+            raise KitError(f"{name}: `kit {verb}` has no such argument{hint}")
+        if not equals:
+            if not words:
+                raise SettingError(name[2:], "expected a value after it")
+            value = words.pop(0)
+        settings[name[2:]] = Text(value)
+    return settings
+
+
+def _none(overrides):
+    """Refuses settings on a verb that has none."""
+    for key in overrides:
+        raise SettingError(key, "this verb has no settings")
+
+
+def _list(options, overrides):
+    from kit import recipes, run
+
+    _none(overrides)
+    result = {"recipes": {}}
+    for name in recipes.names():
+        recipe = recipes.get(name)
+        configs = sorted(path.stem for path in run.shipped_settings(name).glob("*.toml"))
+        result["recipes"][name] = {
+            "purpose": recipe.purpose,
+            recipe.architecture_key: list(recipe.architectures),
+            "configs": configs,
+        }
+        if not options.json:
+            print(f"{name}: {recipe.purpose}")
+            families = {}
+            for variant, (build, _) in recipe.architectures.items():
+                families.setdefault(build, []).append(variant)
+            print(f"  model.{recipe.architecture_key}:")
+            for build, variants in families.items():
+                print(f"    {', '.join(variants)}\n        {build.__doc__.splitlines()[0]}")
+            print(f"  --config: {', '.join(configs)}\n")
+    return result
+
+
+def _show(options, overrides):
+    from rich.console import Console
+    from rich.table import Table
+
+    from kit import config, recipes, run
+
+    recipe = recipes.get(options.recipe)
+    settings = run.settings(recipe, options.config, overrides, None)
+    given = config.flatten(settings)
+    entries = [
+        {
+            "key": setting.key,
+            "value": given[setting.key],
+            "expects": config.describe(setting.type),
+            "meaning": setting.meaning,
+        }
+        for setting in run.schema(recipe, given)
+    ]
+    if not options.json:
+        print(f"{recipe.name}: {recipe.purpose}\n")
+        table = Table("setting", "value", "meaning", box=None, pad_edge=False)
+        previous = None
+        for entry in entries:
+            name = entry["key"].partition(".")[0]
+            if name != previous:
+                table.add_row(f"\n[bold]\\[{name}][/bold]")
+                previous = name
+            meaning = entry["meaning"] or ""
+            table.add_row(f"  {entry['key']}", _shown(entry["value"]), meaning.replace("[", "\\["))
+        Console(highlight=False).print(table)
+        print("\nThe values are those of default.toml, or of --config; give others as --KEY VALUE to `kit train`.")
+    return {"recipe": recipe.name, "seed": settings["seed"], "settings": entries}
+
+
+def _shown(value):
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(list(value)).replace("[", "\\[") if isinstance(value, tuple | list) else str(value)
+
+
+def _train(options, overrides):
+    from kit import config, run
+
+    recipe = options.recipe
+    if recipe is None:
+        stated = config.read_toml(options.config).get("recipe") if options.config else None
+        if stated is None:
+            raise KitError("train: no recipe given; `kit list` prints them")
+        recipe = stated
+    folder = options.folder
+    if options.resume:
+        if folder:
+            raise KitError("--resume: choose one of --resume and --folder")
+        folder = run.last_unfinished(recipe)
+    seed = options.seed
+    if seed is not None:
+        if not seed.isdecimal():
+            raise SettingError("seed", f"expected a whole number of at least 0, got {seed!r}")
+        seed = int(seed)
+    run.show_on_terminal()
+    done = run.train_with(recipe, overrides, config=options.config, folder=folder, seed=seed)
+    _print_scores(done.metrics["test"], "test")
+    print(f"run folder  {done.folder}\npage        {done.folder / 'report.html'}")
+    return {"folder": str(done.folder), "metrics": done.metrics}
+
+
+def _print_scores(metrics, split):
+    shown = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+    print(f"{split}: {shown}")
+
+
+def _evaluate(options, overrides):
+    from kit import run
+
+    evaluation = run.evaluate(options.run, split=options.split, overrides=overrides)
+    _print_scores(evaluation.metrics, options.split)
+    for table in evaluation.tables.values():
+        print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+    return {"folder": options.run, "split": options.split, "metrics": evaluation.metrics}
+
+
+def _predict(options, overrides):
+    from kit import run
+
+    table = run.predict(options.run, options.inputs, overrides)
+    if not options.json:
+        shown = table[["input", *table.columns[1:3]]] if "input" in table else table
+        print(shown.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+    return {"folder": options.run, "predictions": table.to_dict("records")}
+
+
+def _report(options, overrides):
+    from kit import run
+
+    _none(overrides)
+    path = run.report(options.run)
+    print(f"page  {path}")
+    return {"folder": options.run, "page": str(path)}
+
+
+_VERBS = {
+    "list": _list,
+    "show": _show,
+    "train": _train,
+    "evaluate": _evaluate,
+    "predict": _predict,
+    "report": _report,
+}

@@ -1,0 +1,120 @@
+"""Image files to pixels: one way of reading for training, evaluation and prediction."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from kit.errors import KitError, SettingError
+
+GREY_MODES = {"1", "L", "LA"}
+COLOUR_MODES = {"P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"}
+_PIL_MODES = {1: "L", 3: "RGB"}
+
+
+def read_image(path, size=None, channels=None, crop_to_aspect_ratio=False):
+    """Reads one image file as pixels.
+
+    A camera's orientation mark is obeyed; transparency is put on black.
+
+    Args:
+        path: The file.
+        size: (height, width) in pixels to resize to; None keeps the image's own.
+        channels: 1 (grey) or 3 (RGB) to convert to; None keeps grey as grey and makes RGB of all else.
+        crop_to_aspect_ratio: Cut the image's margins instead of distorting it when its shape is not that of `size`.
+
+    Returns:
+        uint8 array (height, width, channels).
+
+    Raises:
+        KitError: the file is no image, is damaged, or has more than 8 bits a channel.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as image:
+            if image.mode not in GREY_MODES | COLOUR_MODES:
+                raise KitError(
+                    f"{path}: pixels of mode {image.mode!r}; expected 8 bits a channel, grey or colour"
+                )
+            grey = channels == 1 or channels is None and image.mode in GREY_MODES
+            image = ImageOps.exif_transpose(image)
+            if image.mode in ("P", "PA", "LA"):
+                image = image.convert("RGBA")
+            image = image.convert("L" if grey else "RGB")
+            if size is not None and image.size != (size[1], size[0]):
+                resize = ImageOps.fit if crop_to_aspect_ratio else Image.Image.resize
+                image = resize(image, (size[1], size[0]), Image.Resampling.BILINEAR)
+            pixels = np.asarray(image)
+    except KitError:
+        raise
+    except FileNotFoundError:
+        raise KitError(f"{path}: no such file") from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise KitError(
+            f"{path}: not a whole image ({reason}); mend or remove it"
+        ) from None
+    return pixels[..., None] if grey else pixels
+
+
+def read_images(paths, size=None, channels=None, crop_to_aspect_ratio=False):
+    """Reads image files on all cores; see `read_image`.
+
+    Returns:
+        List of uint8 arrays (height, width, channels).
+    """
+
+    def read(path):
+        return read_image(path, size, channels, crop_to_aspect_ratio)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(read, paths))
+
+
+def common_shape(paths, image_size, color_mode):
+    """Finds the shape that all images of a data set have, from their headers alone.
+
+    Args:
+        paths: The files.
+        image_size: (height, width) that images are resized to, or None.
+        color_mode: "grayscale", "rgb" or "auto".
+
+    Returns:
+        (height, width, channels).
+
+    Raises:
+        KitError: a file is no image.
+        SettingError: sizes differ and `image_size` is None, or modes differ and `color_mode` is "auto".
+    """
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        headers = list(pool.map(_header, paths))
+    first_size, first_grey = headers[0]
+    for path, (size, grey) in zip(paths, headers, strict=True):
+        if image_size is None and size != first_size:
+            raise SettingError(
+                "image_size",
+                f"images differ in size: {paths[0]} is {first_size[0]}x{first_size[1]}, {path} is "
+                f"{size[0]}x{size[1]}; set it, for example to {min(min(first_size), 224)}",
+            )
+        if color_mode == "auto" and grey != first_grey:
+            raise SettingError(
+                "color_mode",
+                f"images differ in mode: {paths[0]} is {'grey' if first_grey else 'colour'}, {path} is "
+                f"{'grey' if grey else 'colour'}; set it to 'rgb' or 'grayscale'",
+            )
+    grey = first_grey if color_mode == "auto" else color_mode == "grayscale"
+    return (*(image_size or first_size), 1 if grey else 3)
+
+
+def _header(path):
+    """Returns ((height, width), whether grey) of an image file without decoding it."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+            size = image.size if turned else image.size[::-1]
+            return size, image.mode in GREY_MODES
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise KitError(f"{path}: not an image; mend or remove it") from None

@@ -1,0 +1,37 @@
+"""Recipes: one module a task. Builders are reached as `kit.recipes.image_classifier(...)` and load on first use."""
+
+import importlib
+import pkgutil
+
+from kit.errors import choose
+
+_BUILDERS = {
+    "image_classifier": "image_classification",
+}
+
+
+def names():
+    """Returns the names of all recipes."""
+    return sorted(
+        module.name for module in pkgutil.iter_modules(__path__) if module.name != "base"
+    )
+
+
+def get(name):
+    """Returns the `Recipe` of a name.
+
+    Raises:
+        SettingError: there is none of that name.
+    """
+    choose(dict.fromkeys(names()), name, "recipe")
+    return importlib.import_module(f"kit.recipes.{name}").RECIPE
+
+
+def __getattr__(name):
+    if name in _BUILDERS:
+        return getattr(importlib.import_module(f"kit.recipes.{_BUILDERS[name]}"), name)
+    raise AttributeError(f"module 'kit.recipes' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *_BUILDERS])

@@ -1,0 +1,395 @@
+"""Image classification: which of several classes does an image show?"""
+
+from pathlib import Path
+from typing import Literal
+
+import keras
+import numpy as np
+import pandas as pd
+import psutil
+import tensorflow as tf
+from keras import layers
+
+from kit.blocks import heads
+from kit.blocks.regularization import penalize_kernels
+from kit.data import sources
+from kit.data.augmentation import flip_and_translation
+from kit.data.image import common_shape, read_images
+from kit.data.sources.image_folder import images_in
+from kit.data.splits import SPLITS, Examples, Splits, assign
+from kit.errors import KitError, check, choose
+from kit.models import vision
+from kit.recipes.base import Evaluation, Recipe
+from kit.reporting import plots
+from kit.training.losses import SparseCategoricalCrossentropy
+
+# Decoded images stay in memory up to this share of what is free.
+_MEMORY_SHARE = 0.3
+
+
+def image_classifier(
+    input_shape,
+    num_classes,
+    *,
+    backbone: str = "resnet20",
+    pooling: Literal["average", "max", "flatten"] = "average",
+    dropout: float = 0.0,
+    label_smoothing: float = 0.0,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    optimizer="adamw",
+):
+    """Builds a compiled image classifier.
+
+    It takes pixels from 0 to 255, as they come from a file; scaling is inside. It returns logits.
+
+    Args:
+        input_shape: Height, width and channels of an image, in pixels.
+        num_classes: Number of classes.
+        backbone: Variant of an architecture, as `kit list` prints them, or a headless `keras.Model`.
+        pooling: How a feature map becomes a vector.
+        dropout: Share of the features dropped before the last layer while training.
+        label_smoothing: Share of the target that is spread evenly over all classes.
+        l1: Factor of the sum of absolute kernel values in the loss.
+        l2: Factor of the sum of squared kernel values in the loss.
+        optimizer: Keras optimizer or its name.
+
+    Shape:
+        in: (batch, height, width, channels)
+        out: (batch, num_classes), logits
+
+    Raises:
+        SettingError: an unknown backbone or a value out of range; the message names the argument.
+    """
+    check(num_classes >= 2, "num_classes", num_classes, "at least 2")
+    check(0 <= dropout < 1, "dropout", dropout, "a number from 0 to below 1")
+    if isinstance(backbone, str):
+        build, arguments = choose(vision.VARIANTS, backbone, "backbone")
+        backbone = build(input_shape, **arguments, name=backbone)
+    inputs = keras.Input(input_shape, name="image")
+    x = layers.Rescaling(1 / 127.5, offset=-1, name="scale")(inputs)
+    x = backbone(x)
+    x = heads.classification(x, num_classes, pooling=pooling, dropout=dropout)
+    model = keras.Model(inputs, x, name="image_classifier")
+    penalize_kernels(model, l1, l2)
+    model.compile(
+        optimizer=optimizer,
+        loss=SparseCategoricalCrossentropy(label_smoothing),
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def labelled_images(
+    seed,
+    saved,
+    *,
+    source: str = "digits",
+    image_size: int | tuple[int, int] | None = None,
+    color_mode: Literal["auto", "grayscale", "rgb"] = "auto",
+    crop_to_aspect_ratio: bool = False,
+    validation_fraction: float = 0.1,
+    test_fraction: float = 0.2,
+    flip: bool = False,
+    translation: float = 0.0,
+    class_weights: Literal["none", "balanced"] = "none",
+    in_memory: bool | Literal["auto"] = "auto",
+):
+    """Reads labelled images and divides them into training, validation and test split.
+
+    Args:
+        seed: Seed of the division and of augmentation.
+        saved: Assignment of an earlier run that is used again, or None.
+        source: `digits`, or a folder: images in a folder for each class, the same inside train/, validation/ and
+            test/, or idx files as MNIST is published.
+        image_size: Side, or height and width, in pixels, that images are resized to; by default their own.
+        color_mode: Channels of the images: "grayscale" (1), "rgb" (3), or "auto" if all are of one kind.
+        crop_to_aspect_ratio: Cut margins instead of distorting images of another shape.
+        validation_fraction: Share of the images not in the test split that becomes the validation split.
+        test_fraction: Share of the images that becomes the test split, where the source has none.
+        flip: Mirror half of the training images left to right.
+        translation: Largest shift of training images, as a share of the side.
+        class_weights: "balanced" makes rare classes count as much as frequent ones in the loss.
+        in_memory: Keep decoded images in memory; "auto" does while they need less than 30 % of what is free.
+
+    Returns:
+        `Splits` of (uint8 images, integer labels), with facts `input_shape` and `num_classes`.
+
+    Raises:
+        KitError: a file or folder that cannot be used; the message names it.
+        SettingError: a value out of range; the message names the key.
+    """
+    check(0 <= translation < 1, "translation", translation, "a share from 0 to below 1")
+    if isinstance(image_size, int):
+        image_size = (image_size, image_size)
+    check(
+        image_size is None or min(image_size) >= 1,
+        "image_size",
+        image_size,
+        "at least 1 pixel",
+    )
+    module, place = sources.find(source)
+    images = module.read(place)
+    assignment = assign(
+        images.labels,
+        images.names,
+        images.class_names,
+        images.split,
+        validation_fraction,
+        test_fraction,
+        seed,
+        saved,
+    )
+    load = None
+    if images.paths is not None:
+        shape = common_shape(images.paths, image_size, color_mode)
+        inputs, load = _files(images.paths, shape, crop_to_aspect_ratio, in_memory)
+    else:
+        inputs = images.pixels
+        shape = (*(image_size or inputs.shape[1:3]), inputs.shape[3])
+        if shape[:2] != inputs.shape[1:3]:
+            inputs = _resized(inputs, shape[:2])
+        if color_mode == "rgb" and shape[2] == 1:
+            inputs, shape = np.repeat(inputs, 3, -1), (*shape[:2], 3)
+    whole = Examples((inputs, images.labels), load)
+    parts = [
+        whole.take(np.flatnonzero(assignment["split"] == name)) for name in SPLITS
+    ]
+    train = parts[0]
+    train.augment = flip_and_translation(flip, translation, seed)
+    if class_weights == "balanced":
+        labels = train.columns[1]
+        counts = np.bincount(labels, minlength=len(images.class_names))
+        weights = len(labels) / (len(counts) * np.maximum(counts, 1))
+        train.columns = (*train.columns, weights[labels].astype("float32"))
+    return Splits(
+        *parts,
+        facts={"input_shape": shape, "num_classes": len(images.class_names)},
+        assets={
+            "class_names": images.class_names,
+            "input_shape": shape,
+            "crop_to_aspect_ratio": crop_to_aspect_ratio,
+        },
+        assignment=assignment,
+        settings={"source": str(place)},
+    )
+
+
+def _files(paths, shape, crop_to_aspect_ratio, in_memory):
+    """Decodes image files once: into memory if they fit, else only to name a damaged one now and not in mid-training.
+
+    Returns:
+        The inputs (pixels or paths), and a function that loads a batch of them or None.
+    """
+    height, width, channels = shape
+    if in_memory == "auto":
+        need = len(paths) * height * width * channels
+        in_memory = need < _MEMORY_SHARE * psutil.virtual_memory().available
+
+    def decode(batch):
+        return np.stack(
+            read_images(batch, (height, width), channels, crop_to_aspect_ratio)
+        )
+
+    blocks = [paths[start : start + 1024] for start in range(0, len(paths), 1024)]
+    if in_memory:
+        pixels = np.empty((len(paths), *shape), "uint8")
+        for index, block in enumerate(blocks):
+            pixels[index * 1024 : index * 1024 + len(block)] = decode(block)
+        return pixels, None
+    for block in blocks:
+        decode(block)
+
+    def load(batch):
+        pixels = tf.numpy_function(
+            lambda names: decode([name.decode() for name in names]), [batch], tf.uint8
+        )
+        return tf.ensure_shape(pixels, (None, *shape))
+
+    return np.array(paths), load
+
+
+def _resized(pixels, size):
+    """Returns images in memory at another size, (examples, height, width, channels)."""
+    blocks = [
+        tf.image.resize(pixels[start : start + 1024], size, antialias=True)
+        for start in range(0, len(pixels), 1024)
+    ]
+    return np.concatenate([np.round(block).astype("uint8") for block in blocks])
+
+
+def evaluate(
+    model,
+    examples,
+    assets,
+    *,
+    top_k: int = 5,
+    bootstrap_samples: int = 1000,
+    batch_size: int = 256,
+):
+    """Scores a classifier on a split.
+
+    Args:
+        model: The classifier.
+        examples: `Examples` of the split.
+        assets: The assets of the data.
+        top_k: A second accuracy counts an image as right if its class is among this many most probable ones.
+        bootstrap_samples: Draws with replacement behind each 95 % interval.
+        batch_size: Images in a step.
+
+    Returns:
+        `Evaluation` with accuracy, top-k accuracy (where there are more than k classes), macro-F1 and cross-entropy.
+
+    Raises:
+        SettingError: a value out of range; the message names the key.
+    """
+    for key, value in (
+        ("top_k", top_k),
+        ("bootstrap_samples", bootstrap_samples),
+        ("batch_size", batch_size),
+    ):
+        check(value >= 1, key, value, "at least 1")
+    names = assets["class_names"]
+    labels = examples.columns[1]  # (examples,)
+    logits = model.predict(
+        examples.batches(batch_size).map(lambda inputs, *_: inputs), verbose=0
+    )
+    probabilities = _softmax(logits)  # (examples, classes)
+    predicted = probabilities.argmax(1)
+    matrix = np.zeros((len(names), len(names)), int)  # (true, predicted)
+    np.add.at(matrix, (labels, predicted), 1)
+    accuracy, f1 = _scores(matrix[None])
+    drawn = np.random.default_rng(0).multinomial(
+        len(labels), matrix.ravel() / len(labels), bootstrap_samples
+    )
+    drawn_accuracy, drawn_f1 = _scores(drawn.reshape(-1, *matrix.shape))
+    low, high = np.quantile(drawn_accuracy, (0.025, 0.975))
+    metrics = {"accuracy": accuracy[0], "accuracy_low": low, "accuracy_high": high}
+    if top_k < len(names) and top_k > 1:
+        best = np.argpartition(-probabilities, top_k, 1)[:, :top_k]
+        metrics[f"top_{top_k}_accuracy"] = (best == labels[:, None]).any(1).mean()
+    metrics["macro_f1"] = f1[0].mean()
+    right = probabilities[np.arange(len(labels)), labels]
+    metrics["cross_entropy"] = -np.log(np.maximum(right, 1e-12)).mean()
+
+    lows, highs = np.quantile(drawn_f1, (0.025, 0.975), axis=0)
+    diagonal = matrix.diagonal()
+    per_class = pd.DataFrame(
+        {
+            "class": names,
+            "images": matrix.sum(1),
+            "precision": diagonal / np.maximum(matrix.sum(0), 1),
+            "recall": diagonal / np.maximum(matrix.sum(1), 1),
+            "f1": f1[0],
+            "f1 95 % low": lows,
+            "f1 95 % high": highs,
+        }
+    )
+    wrong = np.flatnonzero(predicted != labels)
+    worst = wrong[np.argsort(-probabilities[wrong, predicted[wrong]])][:24]
+
+    def mistakes():
+        images = [batch[0] for batch in examples.take(worst).batches(len(worst))][0]
+        captions = [
+            f"{names[predicted[row]]} {probabilities[row, predicted[row]]:.0%}\nis {names[labels[row]]}"
+            for row in worst
+        ]
+        return plots.image_grid(np.asarray(images), captions)
+
+    figures = {"2_confusion_matrix": lambda: plots.confusion_matrix(matrix, names)}
+    if len(worst):
+        figures["3_most_confident_mistakes"] = mistakes
+    return Evaluation(
+        {name: float(value) for name, value in metrics.items()},
+        {"1_per_class": per_class},
+        figures,
+    )
+
+
+def _scores(matrices):
+    """Returns accuracy (samples,) and F1 (samples, classes) of confusion matrices (samples, true, predicted)."""
+    diagonal = np.diagonal(matrices, axis1=1, axis2=2)
+    both = matrices.sum(1) + matrices.sum(2)
+    accuracy = diagonal.sum(1) / np.maximum(matrices.sum((1, 2)), 1)
+    return accuracy, 2 * diagonal / np.maximum(both, 1)
+
+
+def _softmax(logits):
+    logits = logits - logits.max(-1, keepdims=True)
+    powers = np.exp(logits)
+    return powers / powers.sum(-1, keepdims=True)
+
+
+def predict(model, inputs, assets, *, batch_size: int = 256):
+    """Classifies images.
+
+    Args:
+        model: The classifier.
+        inputs: Image files and folders of them, or an array (images, height, width, channels) of pixels 0 to 255.
+        assets: The assets of the data that the model was trained on.
+        batch_size: Images in a step.
+
+    Returns:
+        Table with a row an image: `input`, `label`, `probability`, then the probability of every class.
+
+    Raises:
+        KitError: no images, or one that cannot be read.
+    """
+    shape = tuple(assets["input_shape"])
+    if isinstance(inputs, str | Path):
+        inputs = [inputs]
+    if isinstance(inputs, list | tuple) and all(
+        isinstance(item, str | Path) for item in inputs
+    ):
+        names = []
+        for item in inputs:
+            names += images_in(item) if Path(item).is_dir() else [Path(item)]
+        if not names:
+            raise KitError(f"no images in {', '.join(map(str, inputs)) or 'nothing'}")
+
+        def batches():
+            for start in range(0, len(names), batch_size):
+                block = names[start : start + batch_size]
+                yield np.stack(
+                    read_images(
+                        block, shape[:2], shape[2], assets["crop_to_aspect_ratio"]
+                    )
+                )
+    else:
+        pixels = np.asarray(inputs)
+        if pixels.shape == shape:
+            pixels = pixels[None]
+        if pixels.shape[1:] != shape:
+            raise KitError(
+                f"inputs: expected images of shape {shape}, got an array {pixels.shape}"
+            )
+        names = range(len(pixels))
+
+        def batches():
+            for start in range(0, len(pixels), batch_size):
+                yield pixels[start : start + batch_size]
+
+    logits = np.concatenate([model.predict_on_batch(batch) for batch in batches()])
+    probabilities = _softmax(logits)
+    best = probabilities.argmax(1)
+    class_names = np.array(assets["class_names"], dtype=object)
+    table = pd.DataFrame(
+        {
+            "input": [str(name) for name in names],
+            "label": class_names[best],
+            "probability": probabilities.max(1),
+        }
+    )
+    return pd.concat([table, pd.DataFrame(probabilities, columns=class_names)], axis=1)
+
+
+RECIPE = Recipe(
+    name="image_classification",
+    purpose="Which of several classes does an image show?",
+    build=image_classifier,
+    data=labelled_images,
+    evaluate=evaluate,
+    predict=predict,
+    monitors={"val_accuracy": "max", "val_loss": "min"},
+    architectures=vision.VARIANTS,
+)

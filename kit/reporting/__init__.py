@@ -1,0 +1,1 @@
+"""What a person looks at after training: plots and one self-contained page."""

@@ -1,0 +1,124 @@
+"""The page of a run: one HTML file that needs no network, made from the files of the run folder alone."""
+
+import base64
+import html
+import shlex
+
+import pandas as pd
+
+from kit.config import read_toml
+from kit.files import read_json, write_text
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1d2126; --soft: #5c6570; --line: #d7dce1; --back: #fff; --card: #f5f7f9; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e6e8ea; --soft: #9aa3ad; --line: #3a4149; --back: #16191d; --card: #1f2429; }
+}
+* { box-sizing: border-box; }
+body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--back); margin: 0 auto;
+  max-width: 62rem; padding: 1.5rem 1rem 4rem; }
+h1 { font-size: 1.5rem; margin: 0; } h2 { font-size: 1.1rem; margin: 2.5rem 0 .6rem; }
+p { margin: .3rem 0; } .soft { color: var(--soft); }
+.cards { display: flex; flex-wrap: wrap; gap: .6rem; margin: 1.2rem 0; }
+.card { background: var(--card); border-radius: .5rem; padding: .6rem .9rem; min-width: 8rem; flex: 1; }
+.card b { display: block; font-size: 1.35rem; } .card span { color: var(--soft); font-size: .85rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
+th, td { text-align: right; padding: .25rem .7rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; padding-left: 0; } thead th { color: var(--soft); font-weight: 500; }
+.settings td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
+img { max-width: 100%; height: auto; background: #fff; border-radius: .4rem; }
+pre { background: var(--card); padding: .7rem .9rem; border-radius: .5rem; overflow-x: auto; font-size: .85rem; }
+"""
+
+
+def number(value):
+    """Returns a number as people read it."""
+    if isinstance(value, float):
+        return f"{value:.4f}" if abs(value) < 100 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def write(folder):
+    """Writes `report.html` of a run folder anew from `metrics.json`, `config.toml`, `tables/` and `plots/`.
+
+    Args:
+        folder: Run folder of a finished run.
+
+    Returns:
+        Path of the page.
+    """
+    metrics = read_json(folder / "metrics.json")
+    settings = read_toml(folder / "config.toml")
+    environment = read_json(folder / "environment.json")
+    recipe = settings["recipe"]
+    title = f"{recipe.replace('_', ' ').capitalize()} — {folder.name}"
+    command = (
+        f"kit train {recipe} --config {shlex.quote(str(folder / 'config.toml'))}"
+    )
+    cards = [(name.replace("_", " "), number(value)) for name, value in metrics["test"].items()]
+    cards += [
+        ("parameters", number(metrics["params"])),
+        ("epochs (best)", f"{metrics['epochs']} ({metrics['best_epoch']})"),
+        ("training time", f"{metrics['train_seconds']:,.0f} s"),
+        ("examples/s", f"{metrics['examples_per_second']:,.0f}"),
+    ]
+    parts = [
+        f"<h1>{html.escape(title)}</h1>",
+        '<p class="soft">Scores on the test split, which nothing was chosen on. The weights are those of the best '
+        "epoch by validation.</p>",
+        '<div class="cards">',
+        *(
+            f'<div class="card"><b>{html.escape(value)}</b><span>{html.escape(name)}</span></div>'
+            for name, value in cards
+        ),
+        "</div>",
+    ]
+    for path in sorted((folder / "plots").glob("*.png")):
+        data = base64.b64encode(path.read_bytes()).decode()
+        name = _title(path)
+        parts += [
+            f"<h2>{name}</h2>",
+            f'<img alt="{name}" src="data:image/png;base64,{data}">',
+        ]
+    for path in sorted((folder / "tables").glob("*.csv")):
+        table = pd.read_csv(path, keep_default_na=False)
+        parts += [
+            f"<h2>{_title(path)}</h2>",
+            '<div class="wide">',
+            table.to_html(index=False, border=0, float_format=lambda value: f"{value:.3f}"),
+            "</div>",
+        ]
+    parts += [
+        "<h2>Repeat this run</h2>",
+        f"<pre>{html.escape(command)}</pre>",
+        "<h2>Settings</h2>",
+        '<div class="wide settings">',
+        _rows(settings),
+        "</div>",
+        "<h2>Environment</h2>",
+        '<div class="wide settings">',
+        _rows(environment),
+        "</div>",
+    ]
+    page = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>"
+        f"<body>{chr(10).join(parts)}</body></html>\n"
+    )
+    write_text(folder / "report.html", page)
+    return folder / "report.html"
+
+
+def _title(path):
+    """`2_confusion_matrix.png` is shown as "Confusion matrix"; the digit orders the sections."""
+    return html.escape(path.stem.partition("_")[2].replace("_", " ").capitalize())
+
+
+def _rows(values):
+    rows = "".join(
+        f"<tr><td>{html.escape(str(key))}</td><td>{html.escape(str(value))}</td></tr>"
+        for key, value in values.items()
+    )
+    return f"<table>{rows}</table>"

@@ -1,0 +1,111 @@
+"""Plots, each a matplotlib figure made from plain numbers."""
+
+import math
+
+import numpy as np
+from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREY, LIGHT = "#2563a8", "#d9762b", "#5c6570", "#d7dce1"
+
+
+def learning_curves(history, metric, best_epoch):
+    """Draws loss, metric and learning rate over the epochs.
+
+    Args:
+        history: Table with a row an epoch: `epoch`, `loss`, `val_loss`, `learning_rate` and the metric's columns.
+        metric: Name of the metric, without `val_`.
+        best_epoch: Epoch whose weights were kept, from 1.
+
+    Returns:
+        A figure with a panel for each of the three.
+    """
+    panels = [name for name in ("loss", metric) if name in history]
+    figure = Figure(figsize=(4 * (len(panels) + 1), 3), layout="constrained")
+    axes = figure.subplots(1, len(panels) + 1, squeeze=False)[0]
+    marker = "o" if len(history) < 3 else None
+    for axis, name in zip(axes, panels, strict=False):
+        axis.plot(
+            history["epoch"], history[name], color=BLUE, marker=marker, label="training"
+        )
+        if f"val_{name}" in history:
+            axis.plot(
+                history["epoch"],
+                history[f"val_{name}"],
+                color=ORANGE,
+                marker=marker,
+                label="validation",
+            )
+        axis.set_title(name.replace("_", " "), loc="left", fontsize=11)
+        axis.axvline(best_epoch, color=GREY, linewidth=0.8, linestyle=":", label="best")
+    axes[0].legend(frameon=False, fontsize=9)
+    axes[-1].plot(
+        history["epoch"], history["learning_rate"], color=GREY, marker=marker
+    )
+    axes[-1].set_title("learning rate at the epoch's end", loc="left", fontsize=11)
+    for axis in axes:
+        _plain(axis)
+        axis.set_xlabel("epoch")
+        axis.grid(axis="y", color=LIGHT, linewidth=0.6)
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    return figure
+
+
+def confusion_matrix(matrix, class_names):
+    """Draws how often each class was taken for each other one.
+
+    Args:
+        matrix: Counts, (true class, predicted class).
+        class_names: Name of each class.
+    """
+    count = len(class_names)
+    side = min(max(4.0, 0.55 * count + 1.5), 16)
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axis = figure.subplots()
+    shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+    axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    if count <= 25:
+        for row, column in np.argwhere(matrix > 0):
+            axis.text(
+                column,
+                row,
+                int(matrix[row, column]),
+                ha="center",
+                va="center",
+                fontsize=8,
+                color="white" if shares[row, column] > 0.5 else "black",
+            )
+    step = math.ceil(count / 50)
+    ticks, names = range(0, count, step), class_names[::step]
+    axis.set_xticks(ticks, names, rotation=90 if max(map(len, names)) > 3 else 0)
+    axis.set_yticks(ticks, names)
+    axis.set_xlabel("predicted")
+    axis.set_ylabel("true")
+    _plain(axis)
+    return figure
+
+
+def image_grid(images, captions, columns=6):
+    """Draws images with a caption over each.
+
+    Args:
+        images: uint8 arrays (height, width, 1 or 3).
+        captions: A text for each image; lines may be broken in it.
+        columns: Images in a row.
+    """
+    rows = math.ceil(len(images) / columns)
+    figure = Figure(figsize=(1.7 * columns, 2.15 * rows), layout="constrained")
+    for axis in (axes := figure.subplots(rows, columns, squeeze=False).ravel()):
+        axis.axis("off")
+    for axis, image, caption in zip(axes, images, captions, strict=False):
+        if image.shape[-1] == 1:
+            axis.imshow(image[..., 0], cmap="gray", vmin=0, vmax=255)
+        else:
+            axis.imshow(image)
+        axis.set_title(caption, fontsize=8)
+    return figure
+
+
+def _plain(axis):
+    for side in ("top", "right"):
+        axis.spines[side].set_visible(False)
+    axis.tick_params(labelsize=9, length=0)

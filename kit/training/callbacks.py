@@ -1,0 +1,259 @@
+"""The callbacks of the kit; Keras' own do the rest."""
+
+import logging
+import math
+import time
+
+import keras
+import pandas as pd
+
+from kit.errors import KitError
+from kit.files import write_text
+from kit.training import checkpoint
+
+log = logging.getLogger("kit")
+
+# What Keras' callbacks count; other attributes are settings (restoring `min_delta` would flip its sign) or large.
+_COUNTERS = (
+    "wait",
+    "best",
+    "best_epoch",
+    "stopped_epoch",
+    "cooldown_counter",
+    "_ema_weights_in_model",
+)
+
+
+class NaNGuard(keras.callbacks.Callback):
+    """Stops a run whose loss is no longer a number, with a word on what to do."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._check(logs, "after a batch")
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._check(logs, f"in epoch {epoch + 1}")
+
+    def _check(self, logs, when):
+        loss = float((logs or {}).get("loss", 0.0))
+        if not math.isfinite(loss):
+            raise KitError(
+                f"the loss became {loss} {when}; try a lower optimizer.learning_rate or optimizer.global_clipnorm=1"
+            )
+
+
+class BestWeights(keras.callbacks.Callback):
+    """Keeps the weights of the best epoch in memory; they are what is evaluated, saved and returned.
+
+    With `optimizer.use_ema` they are the averaged weights, since validation looked at those.
+
+    Args:
+        network: Model whose weights are kept; None means the one that is trained.
+        monitor: Name in the logs.
+        mode: "max" or "min".
+    """
+
+    def __init__(self, network, monitor, mode):
+        super().__init__()
+        self.network = network
+        self.monitor = monitor
+        self.sign = 1 if mode == "max" else -1
+        self.best = None
+        self.best_epoch = 0
+        self.best_weights = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        value = float(logs[self.monitor])
+        if self.best is None or self.sign * value > self.sign * self.best:
+            self.best, self.best_epoch = value, epoch
+            self.best_weights = self.network.get_weights()
+
+
+class RunState(keras.callbacks.Callback):
+    """Writes the checkpoint and `history.csv` at the end of each epoch, and puts a checkpoint back.
+
+    It stands last in the list: the others reset themselves in `on_train_begin` and count in `on_epoch_end`, both before
+    it.
+
+    Args:
+        path: File of the checkpoint.
+        history_path: File of the history.
+        others: The callbacks whose counters belong to the state.
+        restored: What `checkpoint.load` returned, or None in a new run.
+    """
+
+    def __init__(self, path, history_path, others, restored):
+        super().__init__()
+        self.path = path
+        self.history_path = history_path
+        self.others = others
+        self.restored = restored
+        self.rows = restored[1]["history"] if restored else []
+        self.seconds = restored[1]["seconds"] if restored else [0.0, 0.0]
+        self.examples = 0
+
+    def on_train_begin(self, logs=None):
+        self._started = time.perf_counter(), time.process_time()
+        if self.restored is None:
+            return
+        arrays, values = self.restored
+        checkpoint.assign(checkpoint.variables(self.model), arrays["variables"])
+        for callback, counters in zip(self.others, values["counters"], strict=True):
+            for name, value in counters.items():
+                setattr(callback, name, value)
+            if isinstance(callback, BestWeights):
+                callback.best_weights = arrays.get("best", [])
+        self.restored = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        row = {name: float(value) for name, value in logs.items()}
+        rates = [
+            float(keras.ops.convert_to_numpy(each.learning_rate))
+            for each in checkpoint.optimizers(self.model)
+        ]
+        row["learning_rate"] = rates[0]
+        self.rows.append({"epoch": epoch + 1, **row})
+        arrays = {
+            "variables": [
+                keras.ops.convert_to_numpy(variable)
+                for variable in checkpoint.variables(self.model)
+            ]
+        }
+        counters = []
+        for callback in self.others:
+            counters.append(
+                {
+                    name: _plain(vars(callback)[name])
+                    for name in _COUNTERS
+                    if name in vars(callback)
+                }
+            )
+            if isinstance(callback, BestWeights):
+                arrays["best"] = callback.best_weights
+        checkpoint.save(
+            self.path,
+            arrays,
+            {
+                "epochs": epoch + 1,
+                "stopped": bool(self.model.stop_training),
+                "history": self.rows,
+                "counters": counters,
+                "seconds": self.elapsed(),
+            },
+        )
+        write_history(self.history_path, self.rows)
+
+    def elapsed(self):
+        """Returns seconds and CPU-seconds of training so far, those before a resume included."""
+        wall, cpu = self._started
+        return [
+            self.seconds[0] + time.perf_counter() - wall,
+            self.seconds[1] + time.process_time() - cpu,
+        ]
+
+
+def write_history(path, rows):
+    """Writes one row an epoch; no wall-clock time, so that a repeated run gives the same file."""
+    write_text(path, pd.DataFrame(rows).to_csv(index=False))
+
+
+def _plain(value):
+    """Returns a counter as a plain number that JSON can hold."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    return float(value)
+
+
+class Progress(keras.callbacks.Callback):
+    """One line that moves while an epoch runs, and one that stays when it ended.
+
+    Where the output is no terminal, only the latter.
+
+    Args:
+        epochs: Epochs of the whole training.
+        steps_per_epoch: Steps of an epoch.
+        batch_size: Examples in a step.
+        monitor: Name in the logs to show beside the loss.
+        mode: "max" or "min".
+    """
+
+    def __init__(self, epochs, steps_per_epoch, batch_size, monitor, mode):
+        super().__init__()
+        self.epochs = epochs
+        self.steps = steps_per_epoch
+        self.batch_size = batch_size
+        self.monitor = monitor
+        self.mode = mode
+        self.best = None
+
+    def on_train_begin(self, logs=None):
+        from rich.console import Console
+        from rich.live import Live
+
+        self.console = Console(highlight=False)
+        self.live = None
+        if self.console.is_terminal:
+            self.live = Live(
+                "", console=self.console, refresh_per_second=4, transient=True
+            )
+            self.live.start()
+        self.seconds_per_epoch = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch, self.start = epoch, time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.live is None:
+            return
+        done = (batch + 1) / self.steps
+        seconds = time.perf_counter() - self.start
+        left = seconds / done * (1 - done + self.epochs - self.epoch - 1)
+        filled = round(20 * done)
+        bar = "━" * filled + "─" * (20 - filled)
+        self.live.update(
+            f"epoch {self.epoch + 1}/{self.epochs} {bar} {self._values(logs)}  "
+            f"lr {self._rate():.1e}  {self._speed(done, seconds)}  {_duration(left)} left"
+        )
+
+    def on_epoch_end(self, epoch, logs=None):
+        seconds = time.perf_counter() - self.start
+        self.seconds_per_epoch.append(seconds)
+        left = min(self.seconds_per_epoch) * (self.epochs - epoch - 1)
+        value = logs[self.monitor]
+        better = (
+            self.best is None
+            or (value > self.best if self.mode == "max" else value < self.best)
+        )
+        self.best = value if better else self.best
+        width = len(str(self.epochs))
+        line = (
+            f"epoch {epoch + 1:{width}}/{self.epochs}  {self._values(logs)}  lr {self._rate():.1e}  "
+            f"{self._speed(1, seconds)}  {_duration(left)} left{'  *' if better else ''}"
+        )
+        log.info(line)
+
+    def stop(self):
+        """Takes the moving line away, also after an interrupt."""
+        if getattr(self, "live", None) is not None:
+            self.live.stop()
+            self.live = None
+
+    def on_train_end(self, logs=None):
+        self.stop()
+
+    def _values(self, logs):
+        name = self.monitor.removeprefix("val_")
+        names = [name, f"val_{name}"] if name != "loss" else []
+        shown = [key for key in ("loss", "val_loss", *names) if key in logs]
+        return "  ".join(f"{key} {float(logs[key]):.4f}" for key in shown)
+
+    def _rate(self):
+        return float(checkpoint.optimizers(self.model)[0].learning_rate)
+
+    def _speed(self, done, seconds):
+        return f"{done * self.steps * self.batch_size / max(seconds, 1e-9):,.0f} examples/s"
+
+
+def _duration(seconds):
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

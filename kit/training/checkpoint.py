@@ -1,0 +1,85 @@
+"""The state of a training run in one file: enough to go on as if nothing had happened.
+
+Keras' `BackupAndRestore` keeps weights, optimizer and epoch. Exact resume also needs the random-number states, the
+counters of every callback, and the history; the position in the data follows from the step (`Examples.stream`).
+"""
+
+import json
+
+import numpy as np
+
+from kit.errors import KitError
+from kit.files import atomic
+
+
+def optimizers(model):
+    """Returns all optimizers of a model: one, or those of a training wrapper with several."""
+    several = getattr(model, "optimizers", None)
+    return list(several) if several else [model.optimizer]
+
+
+def variables(model):
+    """Returns all variables that training changes: weights, random-number states, optimizers'."""
+    found = list(model.variables)
+    for optimizer in optimizers(model):
+        found += optimizer.variables
+    return found
+
+
+def save(path, arrays, values):
+    """Writes a checkpoint; until it is whole, the previous one stays.
+
+    Args:
+        path: File to write, `.npz`.
+        arrays: Dictionary of lists of arrays.
+        values: Anything JSON can hold.
+    """
+    flat = {
+        f"{name}/{index}": np.asarray(array)
+        for name, several in arrays.items()
+        for index, array in enumerate(several)
+    }
+    text = np.frombuffer(json.dumps(values).encode(), dtype=np.uint8)
+    with atomic(path) as temporary:
+        np.savez(temporary, values=text, **flat)
+
+
+def load(path):
+    """Reads a checkpoint; nothing in it is unpickled.
+
+    Returns:
+        The arrays and the values, as `save` took them.
+
+    Raises:
+        KitError: the file is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            values = json.loads(file["values"].tobytes())
+            arrays = {}
+            for key in file.files:
+                name, _, index = key.partition("/")
+                if index:
+                    arrays.setdefault(name, {})[int(index)] = file[key]
+    except (OSError, ValueError, KeyError) as error:
+        raise KitError(
+            f"{path}: damaged checkpoint ({error}); remove the run folder and train anew"
+        ) from None
+    return {
+        name: [several[index] for index in sorted(several)]
+        for name, several in arrays.items()
+    }, values
+
+
+def assign(targets, arrays):
+    """Puts saved arrays back into variables.
+
+    Raises:
+        KitError: their number or a shape differs, so the checkpoint is of another model.
+    """
+    shapes = [tuple(variable.shape) for variable in targets]
+    saved = [array.shape for array in arrays]
+    if shapes != saved:
+        raise KitError("the checkpoint belongs to another model; expected the same one")
+    for variable, array in zip(targets, arrays, strict=True):
+        variable.assign(array)

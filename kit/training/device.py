@@ -1,0 +1,142 @@
+"""What the machine decides: devices, precision, compilation, and how many steps run in one call."""
+
+import contextlib
+import logging
+import statistics
+import time
+
+import keras
+import tensorflow as tf
+
+from kit.errors import SettingError, check
+
+log = logging.getLogger("kit")
+
+# One call of the compiled training function should last about this long: Keras' overhead between two calls is then lost in
+# it, while the progress line still moves. Beyond 64 steps nothing more is gained.
+_SECONDS_PER_EXECUTION = 0.3
+_MOST_STEPS_PER_EXECUTION = 64
+# A training step costs about this many forward passes.
+_FORWARD_PASSES_PER_STEP = 3
+
+
+def has_gpu():
+    """Tells whether TensorFlow sees a GPU."""
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+@contextlib.contextmanager
+def session(devices=1, mixed_precision="auto", deterministic=False):
+    """Sets up devices, precision and determinism for what is built and trained inside.
+
+    Args:
+        devices: Number of GPUs to train on; on a machine without any, of logical CPU devices.
+        mixed_precision: "auto" (float32 on a CPU, mixed_bfloat16 on a GPU) or the name of a Keras dtype policy.
+        deterministic: Make every TensorFlow operation deterministic; TensorFlow cannot take that back in the process.
+
+    Raises:
+        SettingError: there are fewer devices, or a CPU was asked for float16.
+    """
+    if mixed_precision == "auto":
+        mixed_precision = "mixed_bfloat16" if has_gpu() else "float32"
+    if mixed_precision == "mixed_float16" and not has_gpu():
+        raise SettingError(
+            "train.mixed_precision",
+            "mixed_float16 makes a CPU about six times slower; expected 'float32' or 'mixed_bfloat16' without a GPU",
+        )
+    strategy = _strategy(devices) if devices > 1 else contextlib.nullcontext()
+    previous = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(mixed_precision)
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
+    try:
+        with strategy:
+            yield
+    finally:
+        keras.config.set_dtype_policy(previous)
+
+
+def _strategy(devices):
+    kind = "GPU" if has_gpu() else "CPU"
+    physical = tf.config.list_physical_devices(kind)
+    if kind == "CPU" and len(tf.config.list_logical_devices("CPU")) < devices:
+        raise SettingError(
+            "train.devices",
+            f"{devices} CPU devices have to be set up before TensorFlow starts; expected a fresh process",
+        )
+    if kind == "GPU" and len(physical) < devices:
+        raise SettingError(
+            "train.devices", f"expected at most {len(physical)}, got {devices}"
+        )
+    names = [f"{kind}:{index}" for index in range(devices)]
+    return tf.distribute.MirroredStrategy(names).scope()
+
+
+def split_cpu(devices):
+    """Makes several logical devices of the CPU, where there is no GPU; possible only before TensorFlow is used."""
+    if devices < 2 or has_gpu():
+        return
+    with contextlib.suppress(RuntimeError):  # TensorFlow is in use: _strategy says so
+        tf.config.set_logical_device_configuration(
+            tf.config.list_physical_devices("CPU")[0],
+            [tf.config.LogicalDeviceConfiguration()] * devices,
+        )
+
+
+def compilation(jit_compile):
+    """Resolves `train.jit_compile`.
+
+    XLA made small convolutional networks slower on a CPU and nothing faster; on a GPU Keras' own choice stands.
+    """
+    if jit_compile != "auto":
+        return jit_compile
+    return "auto" if has_gpu() else False
+
+
+def steps_per_execution(model, inputs, steps_per_epoch):
+    """Measures the model on this machine and returns how many steps should run in one call.
+
+    Args:
+        model: The built model.
+        inputs: One batch of inputs.
+        steps_per_epoch: Steps of an epoch.
+
+    Returns:
+        A divisor of `steps_per_epoch`, at most 64: Keras would run past the end of an epoch with any other number.
+    """
+    forward = tf.function(lambda batch: model(batch, training=False))
+    forward(inputs)
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        forward(inputs)
+        seconds.append(time.perf_counter() - start)
+    step = max(_FORWARD_PASSES_PER_STEP * statistics.median(seconds), 1e-6)
+    wanted = min(_MOST_STEPS_PER_EXECUTION, max(1, _SECONDS_PER_EXECUTION / step))
+    steps = max(
+        divisor
+        for divisor in range(1, int(wanted) + 1)
+        if steps_per_epoch % divisor == 0
+    )
+    log.info(
+        "steps per execution: %d (a training step takes about %.1f ms here)",
+        steps,
+        step * 1000,
+    )
+    return steps
+
+
+def check_combination(devices, steps_per_execution, jit_compile, accumulation):
+    """Refuses pairs of settings that Keras 3.15 fails on, before any training.
+
+    Raises:
+        SettingError: several devices together with compiled loops, XLA or gradient accumulation.
+    """
+    if devices == 1:
+        return
+    for key, bad in (
+        ("train.steps_per_execution", steps_per_execution not in ("auto", 1)),
+        ("train.jit_compile", jit_compile is True),
+        ("optimizer.gradient_accumulation_steps", (accumulation or 1) > 1),
+    ):
+        check(not bad, key, bad, "the default together with train.devices above 1")

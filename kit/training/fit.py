@@ -1,0 +1,196 @@
+"""The one way in which every recipe is trained: `keras.Model.fit` with the callbacks in one order."""
+
+import dataclasses
+import logging
+from typing import Literal
+
+import keras
+
+from kit.errors import SettingError, check
+from kit.training import checkpoint, device
+from kit.training.callbacks import (
+    BestWeights,
+    NaNGuard,
+    Progress,
+    RunState,
+    write_history,
+)
+
+log = logging.getLogger("kit")
+
+
+@dataclasses.dataclass
+class Training:
+    """The settings of `[train]`.
+
+    Args:
+        epochs: Most epochs to train; early stopping may end sooner.
+        batch_size: Examples in a training step.
+        steps_per_epoch: Steps between two validations and checkpoints; by default one pass over the training
+            examples. Fewer make epochs short: the data goes on where it was.
+        patience: Epochs without improvement of the monitored value before training stops; 0 never stops early.
+        min_delta: What counts as an improvement for early stopping.
+        monitor: Value that decides which epoch is best; by default the recipe's own.
+        steps_per_execution: Steps in one compiled call; "auto" measures the model on this machine.
+        jit_compile: Compile with XLA; "auto" is off on a CPU, where it was measured to be slower.
+        mixed_precision: Keras dtype policy; "auto" is float32 on a CPU and mixed_bfloat16 on a GPU.
+        deterministic: Make every operation deterministic, so that equal runs give equal bits.
+        devices: Number of GPUs of this machine to train on (MirroredStrategy); without a GPU, of logical CPUs.
+        tensorboard: Write TensorBoard logs into the run folder.
+
+    Raises:
+        SettingError: a value is out of range.
+    """
+
+    epochs: int = 20
+    batch_size: int = 128
+    steps_per_epoch: int | None = None
+    patience: int = 10
+    min_delta: float = 0.0
+    monitor: str | None = None
+    steps_per_execution: int | Literal["auto"] = "auto"
+    jit_compile: bool | Literal["auto"] = "auto"
+    mixed_precision: Literal[
+        "auto", "float32", "mixed_bfloat16", "mixed_float16"
+    ] = "auto"
+    deterministic: bool = False
+    devices: int = 1
+    tensorboard: bool = False
+
+    def __post_init__(self):
+        for key in ("epochs", "batch_size", "devices"):
+            check(getattr(self, key) >= 1, key, getattr(self, key), "at least 1")
+        for key in ("patience", "min_delta"):
+            check(getattr(self, key) >= 0, key, getattr(self, key), "at least 0")
+        for key in ("steps_per_epoch", "steps_per_execution"):
+            value = getattr(self, key)
+            check(value in (None, "auto") or value >= 1, key, value, "at least 1")
+
+    def fill(self, examples):
+        """Checks the settings against the training examples and fills in `steps_per_epoch`.
+
+        Raises:
+            SettingError: the batch is larger than the data, or `steps_per_execution` does not divide an epoch.
+        """
+        if self.batch_size > len(examples):
+            raise SettingError(
+                "batch_size",
+                f"expected at most {len(examples)}, the number of training examples, got {self.batch_size}",
+            )
+        if self.steps_per_epoch is None:
+            self.steps_per_epoch = examples.steps_per_epoch(self.batch_size)
+        if self.steps_per_execution != "auto":
+            check(
+                self.steps_per_epoch % self.steps_per_execution == 0,
+                "steps_per_execution",
+                self.steps_per_execution,
+                f"a divisor of the {self.steps_per_epoch} steps of an epoch",
+            )
+
+    def measure(self, model, examples):
+        """Resolves what depends on the machine: compilation and steps in one call."""
+        self.jit_compile = device.compilation(self.jit_compile)
+        if self.steps_per_execution == "auto":
+            batch = examples.take(slice(0, self.batch_size)).batches(self.batch_size)
+            self.steps_per_execution = (
+                1
+                if self.devices > 1
+                else device.steps_per_execution(
+                    model, next(iter(batch))[0], self.steps_per_epoch
+                )
+            )
+
+
+@dataclasses.dataclass
+class Trained:
+    """What `fit` leaves behind: the history, the best epoch (from 1), seconds, CPU-seconds and examples seen."""
+
+    history: list
+    best_epoch: int
+    seconds: float
+    cpu_seconds: float
+
+
+def fit(model, network, splits, training, *, folder, monitor, mode, seed, callbacks=()):
+    """Trains a compiled model, or goes on where its checkpoint ends; at the end it has the best epoch's weights.
+
+    The order of the callbacks, each of which may rely on those before it:
+
+    1. `SwapEMAWeights`, with an optimizer that averages weights: validation and all below see the averages.
+    2. `NaNGuard`: nothing below may count or save an epoch that is not a number.
+    3. The schedule's own, such as `ReduceLROnPlateau`.
+    4. `EarlyStopping`.
+    5. `BestWeights`.
+    6. `TensorBoard`.
+    7. `RunState`: saves what all above have counted.
+    8. `Progress`.
+
+    Args:
+        model: Compiled model or training wrapper.
+        network: Functional model inside it whose best weights are kept.
+        splits: The `Splits`.
+        training: `Training`, filled and measured.
+        folder: Run folder.
+        monitor: Name in the logs that decides which epoch is best.
+        mode: "max" or "min".
+        seed: Seed of the data stream.
+        callbacks: Callbacks that the optimizer's schedule needs.
+
+    Returns:
+        `Trained`.
+    """
+    path = folder / "checkpoint" / "state.npz"
+    path.parent.mkdir(exist_ok=True)
+    restored = checkpoint.load(path) if path.exists() else None
+    done = restored[1]["epochs"] if restored else 0
+    best = BestWeights(network, monitor, mode)
+    others = []
+    if any(getattr(each, "use_ema", False) for each in checkpoint.optimizers(model)):
+        others.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
+    others.append(NaNGuard())
+    for callback in callbacks:
+        callback.monitor, callback.mode = monitor, mode
+        others.append(callback)
+    if training.patience:
+        others.append(
+            keras.callbacks.EarlyStopping(
+                monitor, training.min_delta, training.patience, mode=mode
+            )
+        )
+    others.append(best)
+    if training.tensorboard:
+        others.append(keras.callbacks.TensorBoard(folder / "tensorboard"))
+    state = RunState(path, folder / "history.csv", others, restored)
+    if restored and (restored[1]["stopped"] or done >= training.epochs):
+        values, best.best_weights = restored[1], restored[0]["best"]
+        write_history(folder / "history.csv", values["history"])
+        best.best_epoch = values["counters"][others.index(best)]["best_epoch"]
+        seconds = values["seconds"]
+    else:
+        if restored:
+            log.info("going on after epoch %d of %d", done, training.epochs)
+        for optimizer in checkpoint.optimizers(model):
+            if not optimizer.built:
+                optimizer.build(model.trainable_variables)
+        model.steps_per_execution = training.steps_per_execution
+        model.jit_compile = training.jit_compile
+        size, steps = training.batch_size, training.steps_per_epoch
+        progress = Progress(training.epochs, steps, size, monitor, mode)
+        try:
+            model.fit(
+                splits.train.stream(
+                    size, seed, done * steps, training.epochs * steps
+                ),
+                steps_per_epoch=steps,
+                initial_epoch=done,
+                epochs=training.epochs,
+                validation_data=splits.validation.batches(size),
+                callbacks=[*others, state, progress],
+                shuffle=False,
+                verbose=0,
+            )
+        finally:
+            progress.stop()
+        seconds = state.elapsed()
+    network.set_weights(best.best_weights)
+    return Trained(state.rows, best.best_epoch + 1, *seconds)

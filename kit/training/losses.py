@@ -1,0 +1,57 @@
+"""Losses that Keras lacks."""
+
+import keras
+from keras import ops
+
+from kit.errors import check
+
+
+@keras.saving.register_keras_serializable("kit")
+class SparseCategoricalCrossentropy(keras.losses.Loss):
+    """Cross-entropy of integer labels and logits with label smoothing, which Keras' own does not offer.
+
+    Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2015, section 7. Computed as the mixture
+    of the label's and the mean class's log-probability, without one-hot labels. The last axis is the classes; any number
+    of axes may stand before it.
+
+    Args:
+        label_smoothing: Share of the target that is spread evenly over all classes, from 0 to below 1.
+        reduction: As for every Keras loss.
+        name: Name of the loss.
+
+    Shape:
+        y_true: (batch, ...)
+        y_pred: (batch, ..., classes), logits
+
+    Raises:
+        SettingError: `label_smoothing` is out of range.
+    """
+
+    def __init__(
+        self,
+        label_smoothing=0.0,
+        reduction="sum_over_batch_size",
+        name="sparse_categorical_crossentropy",
+        **kwargs,
+    ):
+        super().__init__(name=name, reduction=reduction, **kwargs)
+        check(
+            0 <= label_smoothing < 1,
+            "label_smoothing",
+            label_smoothing,
+            "a number from 0 to below 1",
+        )
+        self.label_smoothing = label_smoothing
+
+    def call(self, y_true, y_pred):
+        if len(y_true.shape) == len(y_pred.shape):  # Keras gives (batch,) as (batch, 1)
+            y_true = ops.squeeze(y_true, -1)
+        y_true = ops.cast(y_true, "int32")
+        loss = ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits=True)
+        if self.label_smoothing:
+            even = -ops.mean(ops.log_softmax(y_pred, -1), -1)  # (batch, ...)
+            loss = (1 - self.label_smoothing) * loss + self.label_smoothing * even
+        return loss
+
+    def get_config(self):
+        return {**super().get_config(), "label_smoothing": self.label_smoothing}

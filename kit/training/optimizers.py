@@ -1,0 +1,106 @@
+"""Keras' optimizers by name, with a schedule inside.
+
+`[optimizer]` takes the arguments of the chosen Keras class and of the chosen schedule, and no others.
+"""
+
+import inspect
+
+import keras
+
+from kit.errors import SettingError, check, choose
+from kit.training.schedules import SCHEDULES
+
+_NOT_BY_NAME = {"Optimizer", "LossScaleOptimizer", "MultiOptimizer", "OptimizerMap"}
+OPTIMIZERS = {
+    name.lower(): value
+    for name, value in vars(keras.optimizers).items()
+    if inspect.isclass(value)
+    and issubclass(value, keras.optimizers.Optimizer)
+    and name not in _NOT_BY_NAME
+}
+
+# Keras leaves its arguments unannotated; those whose default is None need their type from here.
+TYPES = {
+    "weight_decay": float | None,
+    "adam_weight_decay": float | None,
+    "clipnorm": float | None,
+    "clipvalue": float | None,
+    "global_clipnorm": float | None,
+    "loss_scale_factor": float | None,
+    "ema_overwrite_frequency": int | None,
+    "gradient_accumulation_steps": int | None,
+    "exclude_layers": list[str] | None,
+    "learning_rate": float,
+    "adam_lr_ratio": float,
+}
+NOT_SETTINGS = ("name", "loss_scale_factor")
+
+
+def choice(name: str = "adamw", schedule: str = "constant"):
+    """The two choices that decide which other keys `[optimizer]` has.
+
+    Args:
+        name: Keras optimizer, in lower case: adam, adamw, sgd, rmsprop, lamb, lion, muon ...
+        schedule: Course of the learning rate: constant, warmup_cosine, one_cycle, step, inverse_square_root or
+            reduce_on_plateau.
+
+    Returns:
+        The optimizer's class and the schedule's function.
+
+    Raises:
+        SettingError: an unknown name.
+    """
+    optimizer = choose(OPTIMIZERS, name, "optimizer.name")
+    course = choose(SCHEDULES, schedule, "optimizer.schedule")
+    shared = set(inspect.signature(optimizer).parameters) & set(
+        inspect.signature(course).parameters
+    ) - {"learning_rate"}
+    if shared:
+        raise SettingError(
+            "optimizer.schedule",
+            f"{name} has its own {', '.join(sorted(shared))}; expected 'constant'",
+        )
+    return optimizer, course
+
+
+def build(settings, total_steps):
+    """Builds an optimizer whose learning rate follows a schedule.
+
+    Biases and normalisation parameters are exempt from weight decay.
+
+    Args:
+        settings: The keys of `[optimizer]`: `name` and `schedule`, then what these two take.
+        total_steps: Steps of the whole training.
+
+    Returns:
+        The optimizer, and a list of callbacks that the schedule needs.
+
+    Raises:
+        SettingError: a value is out of range.
+    """
+    optimizer_class, course = choice(settings["name"], settings["schedule"])
+    arguments = {key: settings[key] for key in settings.keys() - {"name", "schedule"}}
+    of_course = {
+        key: value
+        for key, value in arguments.items()
+        if key in inspect.signature(course).parameters and key != "learning_rate"
+    }
+    of_optimizer = {
+        key: value for key, value in arguments.items() if key not in of_course
+    }
+    learning_rate = of_optimizer["learning_rate"]
+    check(learning_rate > 0, "learning_rate", learning_rate, "a number above 0")
+    for key in ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm"):
+        value = of_optimizer.get(key)
+        check(value is None or value >= 0, key, value, "a number of at least 0")
+    rate = course(learning_rate, total_steps, **of_course)
+    callbacks = []
+    if isinstance(rate, keras.callbacks.Callback):
+        callbacks, rate = [rate], learning_rate
+    try:
+        optimizer = optimizer_class(**{**of_optimizer, "learning_rate": rate})
+    except ValueError as error:
+        raise SettingError("optimizer", " ".join(str(error).split())) from None
+    if of_optimizer.get("weight_decay"):
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer, callbacks
