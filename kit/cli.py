@@ -96,7 +96,7 @@ def main(arguments=None):
     try:
         overrides = _settings(rest, options.verb)
         if options.verb != "report":
-            from kit.run import load_tensorflow
+            from kit.terminal import load_tensorflow
 
             load_tensorflow()
         result = _VERBS[options.verb](options, overrides)
@@ -140,13 +140,13 @@ def _none(overrides):
 
 
 def _list(options, overrides):
-    from kit import recipes, run
+    from kit import recipes, schema
 
     _none(overrides)
     result = {"recipes": {}}
     for name in recipes.names():
         recipe = recipes.get(name)
-        configs = sorted(path.stem for path in run.shipped_settings(name).glob("*.toml"))
+        configs = sorted(path.stem for path in schema.shipped_settings(name).glob("*.toml"))
         result["recipes"][name] = {
             "purpose": recipe.purpose,
             recipe.architecture_key: list(recipe.architectures),
@@ -168,10 +168,10 @@ def _show(options, overrides):
     from rich.console import Console
     from rich.table import Table
 
-    from kit import config, recipes, run
+    from kit import config, recipes, schema
 
     recipe = recipes.get(options.recipe)
-    settings = run.settings(recipe, options.config, overrides, None)
+    settings = schema.resolve(recipe, options.config, overrides, None)
     given = config.flatten(settings)
     entries = [
         {
@@ -180,7 +180,7 @@ def _show(options, overrides):
             "expects": config.describe(setting.type),
             "meaning": setting.meaning,
         }
-        for setting in run.schema(recipe, given)
+        for setting in schema.settings_of(recipe, given)
     ]
     if not options.json:
         print(f"{recipe.name}: {recipe.purpose}\n")
@@ -207,7 +207,8 @@ def _shown(value):
 
 
 def _train(options, overrides):
-    from kit import config, run
+    from kit import config, run, terminal
+    from kit import folder as places
 
     recipe = options.recipe
     if recipe is None:
@@ -219,13 +220,13 @@ def _train(options, overrides):
     if options.resume:
         if folder:
             raise KitError("--resume: choose one of --resume and --folder")
-        folder = run.last_unfinished(recipe)
+        folder = places.last_unfinished(recipe)
     seed = options.seed
     if seed is not None:
         if not seed.isdecimal():
             raise SettingError("seed", f"expected a whole number of at least 0, got {seed!r}")
         seed = int(seed)
-    run.show_on_terminal()
+    terminal.show_log()
     done = run.train_with(recipe, overrides, config=options.config, folder=folder, seed=seed)
     _print_scores(done.metrics["test"], "test")
     print(f"run folder  {done.folder}\npage        {done.folder / 'report.html'}")

@@ -34,7 +34,7 @@ class Setting:
     meaning: str
 
 
-def settings_of(function, table, *, skip=(), defaults=None, types=None):
+def settings_of(function, table, *, skip=(), defaults=None, types=None, meanings=None):
     """Reads the settings that a function offers from its signature and docstring.
 
     Args:
@@ -43,6 +43,7 @@ def settings_of(function, table, *, skip=(), defaults=None, types=None):
         skip: Parameters that are no settings.
         defaults: Defaults that stand in for the signature's own.
         types: Types of parameters that have no annotation and None as default.
+        meanings: Meanings that stand in for the docstring's own.
 
     Returns:
         A list of `Setting`. An unannotated parameter has the type of its default.
@@ -52,9 +53,7 @@ def settings_of(function, table, *, skip=(), defaults=None, types=None):
     defaults, types = defaults or {}, types or {}
     subject = function.__init__ if inspect.isclass(function) else function
     documented = docstring_parser.parse(inspect.getdoc(function) or "").params
-    meanings = {
-        entry.arg_name: " ".join(entry.description.split()) for entry in documented
-    }
+    meanings = {entry.arg_name: " ".join(entry.description.split()) for entry in documented} | (meanings or {})
     hints = typing.get_type_hints(subject)
     settings = []
     for name, parameter in inspect.signature(subject).parameters.items():
@@ -75,9 +74,7 @@ def read_toml(path):
     except UnicodeDecodeError:
         raise KitError(f"{path}: expected UTF-8 text") from None
     except OSError as error:
-        raise KitError(
-            f"{path}: cannot be read ({error.strerror}); expected a TOML file"
-        ) from None
+        raise KitError(f"{path}: cannot be read ({error.strerror}); expected a TOML file") from None
 
 
 def flatten(tables, prefix=""):
@@ -113,16 +110,12 @@ def check_keys(given, settings):
         if key in keys:
             continue
         table, _, name = key.rpartition(".")
-        siblings = {
-            known.rpartition(".")[2] for known in keys if known.startswith(f"{table}.")
-        }
+        siblings = {known.rpartition(".")[2] for known in keys if known.startswith(f"{table}.")}
         tables = {known.partition(".")[0] for known in keys}
         if table and not siblings and table not in tables:
             raise SettingError(key, f"unknown table [{table}]{closest(table, tables)}")
         if not table:
-            raise SettingError(
-                key, f"unknown setting{closest(key, keys | {'seed', 'recipe'})}"
-            )
+            raise SettingError(key, f"unknown setting{closest(key, keys | {'seed', 'recipe'})}")
         raise SettingError(key, f"unknown setting{closest(name, siblings)}")
 
 
@@ -171,11 +164,7 @@ def _convert(setting, value):
         except ArgumentError:
             continue
         # jsonargparse reads numbers out of strings; in a file a string is a string.
-        text_as_other = (
-            isinstance(value, str)
-            and not isinstance(value, Text)
-            and not isinstance(result, str)
-        )
+        text_as_other = isinstance(value, str) and not isinstance(value, Text) and not isinstance(result, str)
         if not text_as_other and (result is not None or optional):
             return result
     shown = str(value) if isinstance(value, Text) else value
@@ -204,6 +193,8 @@ def describe(kind):
     }
     if kind in words:
         return words[kind]
+    if getattr(kind, "__name__", "") == "PositiveInt":
+        return "a whole number above 0"
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Literal:
         shown = ", ".join(repr(option) for option in arguments)
@@ -214,7 +205,5 @@ def describe(kind):
             return f"a list, each {inner[0]}"
         return f"a list of {len(inner)}, each {inner[0]}"
     if arguments:
-        return " or ".join(
-            describe(part) for part in arguments if part is not type(None)
-        )
+        return " or ".join(describe(part) for part in arguments if part is not type(None))
     return getattr(kind, "__name__", str(kind))

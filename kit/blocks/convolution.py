@@ -39,9 +39,7 @@ def convolution(x, filters, kernel_size=3, *, stride=1, use_bias=False, name):
     )(x)
 
 
-def convolution_norm(
-    x, filters, kernel_size=3, *, stride=1, activation="relu", zero_init=False, name
-):
+def convolution_norm(x, filters, kernel_size=3, *, stride=1, activation="relu", zero_init=False, name):
     """Convolution, batch normalisation and, unless it is None, an activation.
 
     Args:
@@ -60,9 +58,7 @@ def convolution_norm(
     """
     x = convolution(x, filters, kernel_size, stride=stride, name=f"{name}_conv")
     gamma = "zeros" if zero_init else "ones"
-    x = layers.BatchNormalization(
-        momentum=0.9, epsilon=1e-5, gamma_initializer=gamma, name=f"{name}_norm"
-    )(x)
+    x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=gamma, name=f"{name}_norm")(x)
     if activation is not None:
         x = layers.Activation(activation, name=f"{name}_{activation}")(x)
     return x

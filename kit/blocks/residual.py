@@ -36,9 +36,7 @@ def basic(
         out: (batch, ceil(height / stride), ceil(width / stride), filters)
     """
     y = convolution_norm(x, filters, stride=stride, name=f"{name}_1")
-    y = convolution_norm(
-        y, filters, activation=None, zero_init=zero_init, name=f"{name}_2"
-    )
+    y = convolution_norm(y, filters, activation=None, zero_init=zero_init, name=f"{name}_2")
     return _join(x, y, stride, shortcut, drop_rate, name)
 
 
@@ -71,9 +69,7 @@ def bottleneck(
     """
     y = convolution_norm(x, filters, 1, name=f"{name}_1")
     y = convolution_norm(y, filters, stride=stride, name=f"{name}_2")
-    y = convolution_norm(
-        y, 4 * filters, 1, activation=None, zero_init=zero_init, name=f"{name}_3"
-    )
+    y = convolution_norm(y, 4 * filters, 1, activation=None, zero_init=zero_init, name=f"{name}_3")
     return _join(x, y, stride, shortcut, drop_rate, name)
 
 
@@ -82,9 +78,7 @@ def _join(x, y, stride, shortcut, drop_rate, name):
     filters, channels = y.shape[-1], x.shape[-1]
     if stride > 1 or channels != filters:
         if shortcut == "projection":
-            x = convolution_norm(
-                x, filters, 1, stride=stride, activation=None, name=f"{name}_shortcut"
-            )
+            x = convolution_norm(x, filters, 1, stride=stride, activation=None, name=f"{name}_shortcut")
         else:
             x = layers.MaxPooling2D(1, strides=stride, name=f"{name}_subsample")(x)
             x = ops.pad(x, ((0, 0), (0, 0), (0, 0), (0, filters - channels)))

@@ -73,8 +73,6 @@ def flip_and_translation(flip, translation, seed):
     if translation:
         # Nearest keeps pixels as they are and costs half of what interpolation does.
         chain.append(
-            keras.layers.RandomTranslation(
-                translation, translation, fill_mode="constant", interpolation="nearest"
-            )
+            keras.layers.RandomTranslation(translation, translation, fill_mode="constant", interpolation="nearest")
         )
     return Augmentation(chain, seed) if chain else None

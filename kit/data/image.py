@@ -34,10 +34,8 @@ def read_image(path, size=None, channels=None, crop_to_aspect_ratio=False):
     try:
         with Image.open(path) as image:
             if image.mode not in GREY_MODES | COLOUR_MODES:
-                raise KitError(
-                    f"{path}: pixels of mode {image.mode!r}; expected 8 bits a channel, grey or colour"
-                )
-            grey = channels == 1 or channels is None and image.mode in GREY_MODES
+                raise KitError(f"{path}: pixels of mode {image.mode!r}; expected 8 bits a channel, grey or colour")
+            grey = channels == 1 or (channels is None and image.mode in GREY_MODES)
             image = ImageOps.exif_transpose(image)
             if image.mode in ("P", "PA", "LA"):
                 image = image.convert("RGBA")
@@ -52,9 +50,7 @@ def read_image(path, size=None, channels=None, crop_to_aspect_ratio=False):
         raise KitError(f"{path}: no such file") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise KitError(
-            f"{path}: not a whole image ({reason}); mend or remove it"
-        ) from None
+        raise KitError(f"{path}: not a whole image ({reason}); mend or remove it") from None
     return pixels[..., None] if grey else pixels
 
 

@@ -110,9 +110,7 @@ class Examples:
 
     def take(self, rows):
         """Returns the examples in the given rows."""
-        return dataclasses.replace(
-            self, columns=tuple(column[rows] for column in self.columns)
-        )
+        return dataclasses.replace(self, columns=tuple(column[rows] for column in self.columns))
 
 
 @dataclasses.dataclass
@@ -141,9 +139,7 @@ class Splits:
 SPLITS = ("train", "validation", "test")
 
 
-def assign(
-    labels, names, class_names, given, validation_fraction, test_fraction, seed, saved
-):
+def assign(labels, names, class_names, given, validation_fraction, test_fraction, seed, saved):
     """Decides, stratified by label, which example belongs to which split.
 
     Args:
@@ -198,8 +194,6 @@ def assign(
                 f"{name}_fraction",
                 f"{fraction} of {len(rows)} examples leaves too few to train on {len(class_names)} classes",
             )
-        _, drawn = train_test_split(
-            rows, test_size=size, stratify=labels[rows], random_state=seed
-        )
+        _, drawn = train_test_split(rows, test_size=size, stratify=labels[rows], random_state=seed)
         split[drawn] = name
     return pd.DataFrame({"example": names, "split": split, "label": labels})

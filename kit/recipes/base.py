@@ -30,7 +30,8 @@ class Recipe:
         data: Data function `(seed, saved, *, settings) -> Splits`.
         evaluate: Function `(model, examples, assets, *, settings) -> Evaluation`.
         predict: Function `(model, inputs, assets, *, settings) -> pandas.DataFrame`.
-        monitors: Names in the logs that may decide which epoch is best, each with its direction; the first is the default.
+        monitors: Names in the logs that may decide which epoch is best, each with its direction; the first is the
+            default.
         architectures: Variant to (builder, arguments): what `[backbone]` is bound to.
         architecture_key: Setting of `[model]` that names the variant.
         network: Function from what `build` returns to the functional model that predicts and is saved.

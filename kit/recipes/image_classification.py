@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import tensorflow as tf
+from jsonargparse.typing import PositiveInt
 from keras import layers
 
 from kit.blocks import heads
@@ -152,9 +153,7 @@ def labelled_images(
         if color_mode == "rgb" and shape[2] == 1:
             inputs, shape = np.repeat(inputs, 3, -1), (*shape[:2], 3)
     whole = Examples((inputs, images.labels), load)
-    parts = [
-        whole.take(np.flatnonzero(assignment["split"] == name)) for name in SPLITS
-    ]
+    parts = [whole.take(np.flatnonzero(assignment["split"] == name)) for name in SPLITS]
     train = parts[0]
     train.augment = flip_and_translation(flip, translation, seed)
     if class_weights == "balanced":
@@ -187,9 +186,7 @@ def _files(paths, shape, crop_to_aspect_ratio, in_memory):
         in_memory = need < _MEMORY_SHARE * psutil.virtual_memory().available
 
     def decode(batch):
-        return np.stack(
-            read_images(batch, (height, width), channels, crop_to_aspect_ratio)
-        )
+        return np.stack(read_images(batch, (height, width), channels, crop_to_aspect_ratio))
 
     blocks = [paths[start : start + 1024] for start in range(0, len(paths), 1024)]
     if in_memory:
@@ -201,9 +198,7 @@ def _files(paths, shape, crop_to_aspect_ratio, in_memory):
         decode(block)
 
     def load(batch):
-        pixels = tf.numpy_function(
-            lambda names: decode([name.decode() for name in names]), [batch], tf.uint8
-        )
+        pixels = tf.numpy_function(lambda names: decode([name.decode() for name in names]), [batch], tf.uint8)
         return tf.ensure_shape(pixels, (None, *shape))
 
     return np.array(paths), load
@@ -212,8 +207,7 @@ def _files(paths, shape, crop_to_aspect_ratio, in_memory):
 def _resized(pixels, size):
     """Returns images in memory at another size, (examples, height, width, channels)."""
     blocks = [
-        tf.image.resize(pixels[start : start + 1024], size, antialias=True)
-        for start in range(0, len(pixels), 1024)
+        tf.image.resize(pixels[start : start + 1024], size, antialias=True) for start in range(0, len(pixels), 1024)
     ]
     return np.concatenate([np.round(block).astype("uint8") for block in blocks])
 
@@ -223,9 +217,9 @@ def evaluate(
     examples,
     assets,
     *,
-    top_k: int = 5,
-    bootstrap_samples: int = 1000,
-    batch_size: int = 256,
+    top_k: PositiveInt = 5,
+    bootstrap_samples: PositiveInt = 1000,
+    batch_size: PositiveInt = 256,
 ):
     """Scores a classifier on a split.
 
@@ -239,29 +233,16 @@ def evaluate(
 
     Returns:
         `Evaluation` with accuracy, top-k accuracy (where there are more than k classes), macro-F1 and cross-entropy.
-
-    Raises:
-        SettingError: a value out of range; the message names the key.
     """
-    for key, value in (
-        ("top_k", top_k),
-        ("bootstrap_samples", bootstrap_samples),
-        ("batch_size", batch_size),
-    ):
-        check(value >= 1, key, value, "at least 1")
     names = assets["class_names"]
     labels = examples.columns[1]  # (examples,)
-    logits = model.predict(
-        examples.batches(batch_size).map(lambda inputs, *_: inputs), verbose=0
-    )
+    logits = model.predict(examples.batches(batch_size).map(lambda inputs, *_: inputs), verbose=0)
     probabilities = _softmax(logits)  # (examples, classes)
     predicted = probabilities.argmax(1)
     matrix = np.zeros((len(names), len(names)), int)  # (true, predicted)
     np.add.at(matrix, (labels, predicted), 1)
     accuracy, f1 = _scores(matrix[None])
-    drawn = np.random.default_rng(0).multinomial(
-        len(labels), matrix.ravel() / len(labels), bootstrap_samples
-    )
+    drawn = np.random.default_rng(0).multinomial(len(labels), matrix.ravel() / len(labels), bootstrap_samples)
     drawn_accuracy, drawn_f1 = _scores(drawn.reshape(-1, *matrix.shape))
     low, high = np.quantile(drawn_accuracy, (0.025, 0.975))
     metrics = {"accuracy": accuracy[0], "accuracy_low": low, "accuracy_high": high}
@@ -289,7 +270,7 @@ def evaluate(
     worst = wrong[np.argsort(-probabilities[wrong, predicted[wrong]])][:24]
 
     def mistakes():
-        images = [batch[0] for batch in examples.take(worst).batches(len(worst))][0]
+        images = next(iter(examples.take(worst).batches(len(worst))))[0]
         captions = [
             f"{names[predicted[row]]} {probabilities[row, predicted[row]]:.0%}\nis {names[labels[row]]}"
             for row in worst
@@ -320,7 +301,7 @@ def _softmax(logits):
     return powers / powers.sum(-1, keepdims=True)
 
 
-def predict(model, inputs, assets, *, batch_size: int = 256):
+def predict(model, inputs, assets, *, batch_size: PositiveInt = 256):
     """Classifies images.
 
     Args:
@@ -338,9 +319,7 @@ def predict(model, inputs, assets, *, batch_size: int = 256):
     shape = tuple(assets["input_shape"])
     if isinstance(inputs, str | Path):
         inputs = [inputs]
-    if isinstance(inputs, list | tuple) and all(
-        isinstance(item, str | Path) for item in inputs
-    ):
+    if isinstance(inputs, list | tuple) and all(isinstance(item, str | Path) for item in inputs):
         names = []
         for item in inputs:
             names += images_in(item) if Path(item).is_dir() else [Path(item)]
@@ -350,19 +329,13 @@ def predict(model, inputs, assets, *, batch_size: int = 256):
         def batches():
             for start in range(0, len(names), batch_size):
                 block = names[start : start + batch_size]
-                yield np.stack(
-                    read_images(
-                        block, shape[:2], shape[2], assets["crop_to_aspect_ratio"]
-                    )
-                )
+                yield np.stack(read_images(block, shape[:2], shape[2], assets["crop_to_aspect_ratio"]))
     else:
         pixels = np.asarray(inputs)
         if pixels.shape == shape:
             pixels = pixels[None]
         if pixels.shape[1:] != shape:
-            raise KitError(
-                f"inputs: expected images of shape {shape}, got an array {pixels.shape}"
-            )
+            raise KitError(f"inputs: expected images of shape {shape}, got an array {pixels.shape}")
         names = range(len(pixels))
 
         def batches():

@@ -53,10 +53,8 @@ def write(folder):
     environment = read_json(folder / "environment.json")
     recipe = settings["recipe"]
     title = f"{recipe.replace('_', ' ').capitalize()} — {folder.name}"
-    command = (
-        f"kit train {recipe} --config {shlex.quote(str(folder / 'config.toml'))}"
-    )
-    cards = [(name.replace("_", " "), number(value)) for name, value in metrics["test"].items()]
+    command = f"kit train {recipe} --config {shlex.quote(str(folder / 'config.toml'))}"
+    cards = [(name.replace("_", " "), value) for name, value in _with_intervals(metrics["test"])]
     cards += [
         ("parameters", number(metrics["params"])),
         ("epochs (best)", f"{metrics['epochs']} ({metrics['best_epoch']})"),
@@ -111,6 +109,16 @@ def write(folder):
     return folder / "report.html"
 
 
+def _with_intervals(metrics):
+    """Yields name and text of each metric; `x_low` and `x_high` become the interval behind `x`."""
+    for name, value in metrics.items():
+        low, high = (metrics.get(f"{name}_{end}") for end in ("low", "high"))
+        if low is not None:
+            yield name, f"{number(value)} ({number(low)} to {number(high)})"
+        elif not name.endswith(("_low", "_high")):
+            yield name, number(value)
+
+
 def _title(path):
     """`2_confusion_matrix.png` is shown as "Confusion matrix"; the digit orders the sections."""
     return html.escape(path.stem.partition("_")[2].replace("_", " ").capitalize())
@@ -118,7 +126,6 @@ def _title(path):
 
 def _rows(values):
     rows = "".join(
-        f"<tr><td>{html.escape(str(key))}</td><td>{html.escape(str(value))}</td></tr>"
-        for key, value in values.items()
+        f"<tr><td>{html.escape(str(key))}</td><td>{html.escape(str(value))}</td></tr>" for key, value in values.items()
     )
     return f"<table>{rows}</table>"

@@ -24,9 +24,7 @@ def learning_curves(history, metric, best_epoch):
     axes = figure.subplots(1, len(panels) + 1, squeeze=False)[0]
     marker = "o" if len(history) < 3 else None
     for axis, name in zip(axes, panels, strict=False):
-        axis.plot(
-            history["epoch"], history[name], color=BLUE, marker=marker, label="training"
-        )
+        axis.plot(history["epoch"], history[name], color=BLUE, marker=marker, label="training")
         if f"val_{name}" in history:
             axis.plot(
                 history["epoch"],
@@ -38,9 +36,7 @@ def learning_curves(history, metric, best_epoch):
         axis.set_title(name.replace("_", " "), loc="left", fontsize=11)
         axis.axvline(best_epoch, color=GREY, linewidth=0.8, linestyle=":", label="best")
     axes[0].legend(frameon=False, fontsize=9)
-    axes[-1].plot(
-        history["epoch"], history["learning_rate"], color=GREY, marker=marker
-    )
+    axes[-1].plot(history["epoch"], history["learning_rate"], color=GREY, marker=marker)
     axes[-1].set_title("learning rate at the epoch's end", loc="left", fontsize=11)
     for axis in axes:
         _plain(axis)
@@ -58,7 +54,7 @@ def confusion_matrix(matrix, class_names):
         class_names: Name of each class.
     """
     count = len(class_names)
-    side = min(max(4.0, 0.55 * count + 1.5), 16)
+    side = min(max(4.0, 0.45 * count + 1.5), 16)
     figure = Figure(figsize=(side, side), layout="constrained")
     axis = figure.subplots()
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)

@@ -106,27 +106,13 @@ class RunState(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         row = {name: float(value) for name, value in logs.items()}
-        rates = [
-            float(keras.ops.convert_to_numpy(each.learning_rate))
-            for each in checkpoint.optimizers(self.model)
-        ]
+        rates = [float(keras.ops.convert_to_numpy(each.learning_rate)) for each in checkpoint.optimizers(self.model)]
         row["learning_rate"] = rates[0]
         self.rows.append({"epoch": epoch + 1, **row})
-        arrays = {
-            "variables": [
-                keras.ops.convert_to_numpy(variable)
-                for variable in checkpoint.variables(self.model)
-            ]
-        }
+        arrays = {"variables": [keras.ops.convert_to_numpy(variable) for variable in checkpoint.variables(self.model)]}
         counters = []
         for callback in self.others:
-            counters.append(
-                {
-                    name: _plain(vars(callback)[name])
-                    for name in _COUNTERS
-                    if name in vars(callback)
-                }
-            )
+            counters.append({name: _plain(vars(callback)[name]) for name in _COUNTERS if name in vars(callback)})
             if isinstance(callback, BestWeights):
                 arrays["best"] = callback.best_weights
         checkpoint.save(
@@ -192,44 +178,34 @@ class Progress(keras.callbacks.Callback):
         self.console = Console(highlight=False)
         self.live = None
         if self.console.is_terminal:
-            self.live = Live(
-                "", console=self.console, refresh_per_second=4, transient=True
-            )
+            self.live = Live("", console=self.console, refresh_per_second=4, transient=True)
             self.live.start()
         self.seconds_per_epoch = []
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.epoch, self.start = epoch, time.perf_counter()
+        self.epoch, self.start, self.skipped = epoch, time.perf_counter(), 0
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.live is None:
-            return
-        done = (batch + 1) / self.steps
-        seconds = time.perf_counter() - self.start
-        left = seconds / done * (1 - done + self.epochs - self.epoch - 1)
-        filled = round(20 * done)
-        bar = "━" * filled + "─" * (20 - filled)
-        self.live.update(
-            f"epoch {self.epoch + 1}/{self.epochs} {bar} {self._values(logs)}  "
-            f"lr {self._rate():.1e}  {self._speed(done, seconds)}  {_duration(left)} left"
-        )
+        if not self.seconds_per_epoch and not self.skipped and batch + 1 < self.steps:
+            # The first call compiles; it says nothing of the speed.
+            self.start, self.skipped = time.perf_counter(), batch + 1
+        elif self.live is not None:
+            done = batch + 1
+            speed, left = self._estimate(done)
+            filled = round(20 * done / self.steps)
+            bar = "━" * filled + "─" * (20 - filled)
+            number = f"{self.epoch + 1}/{self.epochs}"
+            self.live.update(f"epoch {number} {bar} {self._values(logs)}  lr {self._rate():.1e}  {speed}  {left}")
 
     def on_epoch_end(self, epoch, logs=None):
-        seconds = time.perf_counter() - self.start
-        self.seconds_per_epoch.append(seconds)
-        left = min(self.seconds_per_epoch) * (self.epochs - epoch - 1)
+        speed, left = self._estimate(self.steps)
+        self.seconds_per_epoch.append(time.perf_counter() - self.start)
         value = logs[self.monitor]
-        better = (
-            self.best is None
-            or (value > self.best if self.mode == "max" else value < self.best)
-        )
+        better = self.best is None or (value > self.best if self.mode == "max" else value < self.best)
         self.best = value if better else self.best
-        width = len(str(self.epochs))
-        line = (
-            f"epoch {epoch + 1:{width}}/{self.epochs}  {self._values(logs)}  lr {self._rate():.1e}  "
-            f"{self._speed(1, seconds)}  {_duration(left)} left{'  *' if better else ''}"
-        )
-        log.info(line)
+        number = f"{epoch + 1:{len(str(self.epochs))}}/{self.epochs}"
+        star = "  *" if better else ""
+        log.info(f"epoch {number}  {self._values(logs)}  lr {self._rate():.1e}  {speed}  {left}{star}")
 
     def stop(self):
         """Takes the moving line away, also after an interrupt."""
@@ -249,8 +225,13 @@ class Progress(keras.callbacks.Callback):
     def _rate(self):
         return float(checkpoint.optimizers(self.model)[0].learning_rate)
 
-    def _speed(self, done, seconds):
-        return f"{done * self.steps * self.batch_size / max(seconds, 1e-9):,.0f} examples/s"
+    def _estimate(self, done):
+        """Returns speed and time left, in words, after so many steps of the epoch."""
+        seconds = max(time.perf_counter() - self.start, 1e-9)
+        steps_per_second = max(done - self.skipped, 1) / seconds
+        left = (self.epochs - self.epoch) * self.steps - done
+        speed = steps_per_second * self.batch_size
+        return f"{speed:,.0f} examples/s", f"{_duration(left / steps_per_second)} left"
 
 
 def _duration(seconds):

@@ -5,6 +5,7 @@ counters of every callback, and the history; the position in the data follows fr
 """
 
 import json
+import zipfile
 
 import numpy as np
 
@@ -35,9 +36,7 @@ def save(path, arrays, values):
         values: Anything JSON can hold.
     """
     flat = {
-        f"{name}/{index}": np.asarray(array)
-        for name, several in arrays.items()
-        for index, array in enumerate(several)
+        f"{name}/{index}": np.asarray(array) for name, several in arrays.items() for index, array in enumerate(several)
     }
     text = np.frombuffer(json.dumps(values).encode(), dtype=np.uint8)
     with atomic(path) as temporary:
@@ -61,14 +60,9 @@ def load(path):
                 name, _, index = key.partition("/")
                 if index:
                     arrays.setdefault(name, {})[int(index)] = file[key]
-    except (OSError, ValueError, KeyError) as error:
-        raise KitError(
-            f"{path}: damaged checkpoint ({error}); remove the run folder and train anew"
-        ) from None
-    return {
-        name: [several[index] for index in sorted(several)]
-        for name, several in arrays.items()
-    }, values
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise KitError(f"{path}: damaged checkpoint ({error}); remove the run folder and train anew") from None
+    return {name: [several[index] for index in sorted(several)] for name, several in arrays.items()}, values
 
 
 def assign(targets, arrays):

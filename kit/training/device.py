@@ -12,8 +12,8 @@ from kit.errors import SettingError, check
 
 log = logging.getLogger("kit")
 
-# One call of the compiled training function should last about this long: Keras' overhead between two calls is then lost in
-# it, while the progress line still moves. Beyond 64 steps nothing more is gained.
+# One call of the compiled training function should last about this long: Keras' overhead between two calls is then lost
+# in it, while the progress line still moves. Beyond 64 steps nothing more is gained.
 _SECONDS_PER_EXECUTION = 0.3
 _MOST_STEPS_PER_EXECUTION = 64
 # A training step costs about this many forward passes.
@@ -65,9 +65,7 @@ def _strategy(devices):
             f"{devices} CPU devices have to be set up before TensorFlow starts; expected a fresh process",
         )
     if kind == "GPU" and len(physical) < devices:
-        raise SettingError(
-            "train.devices", f"expected at most {len(physical)}, got {devices}"
-        )
+        raise SettingError("train.devices", f"expected at most {len(physical)}, got {devices}")
     names = [f"{kind}:{index}" for index in range(devices)]
     return tf.distribute.MirroredStrategy(names).scope()
 
@@ -113,11 +111,7 @@ def steps_per_execution(model, inputs, steps_per_epoch):
         seconds.append(time.perf_counter() - start)
     step = max(_FORWARD_PASSES_PER_STEP * statistics.median(seconds), 1e-6)
     wanted = min(_MOST_STEPS_PER_EXECUTION, max(1, _SECONDS_PER_EXECUTION / step))
-    steps = max(
-        divisor
-        for divisor in range(1, int(wanted) + 1)
-        if steps_per_epoch % divisor == 0
-    )
+    steps = max(divisor for divisor in range(1, int(wanted) + 1) if steps_per_epoch % divisor == 0)
     log.info(
         "steps per execution: %d (a training step takes about %.1f ms here)",
         steps,

@@ -50,9 +50,7 @@ class Training:
     monitor: str | None = None
     steps_per_execution: int | Literal["auto"] = "auto"
     jit_compile: bool | Literal["auto"] = "auto"
-    mixed_precision: Literal[
-        "auto", "float32", "mixed_bfloat16", "mixed_float16"
-    ] = "auto"
+    mixed_precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
     deterministic: bool = False
     devices: int = 1
     tensorboard: bool = False
@@ -93,11 +91,7 @@ class Training:
         if self.steps_per_execution == "auto":
             batch = examples.take(slice(0, self.batch_size)).batches(self.batch_size)
             self.steps_per_execution = (
-                1
-                if self.devices > 1
-                else device.steps_per_execution(
-                    model, next(iter(batch))[0], self.steps_per_epoch
-                )
+                1 if self.devices > 1 else device.steps_per_execution(model, next(iter(batch))[0], self.steps_per_epoch)
             )
 
 
@@ -152,11 +146,7 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
         callback.monitor, callback.mode = monitor, mode
         others.append(callback)
     if training.patience:
-        others.append(
-            keras.callbacks.EarlyStopping(
-                monitor, training.min_delta, training.patience, mode=mode
-            )
-        )
+        others.append(keras.callbacks.EarlyStopping(monitor, training.min_delta, training.patience, mode=mode))
     others.append(best)
     if training.tensorboard:
         others.append(keras.callbacks.TensorBoard(folder / "tensorboard"))
@@ -178,9 +168,7 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
         progress = Progress(training.epochs, steps, size, monitor, mode)
         try:
             model.fit(
-                splits.train.stream(
-                    size, seed, done * steps, training.epochs * steps
-                ),
+                splits.train.stream(size, seed, done * steps, training.epochs * steps),
                 steps_per_epoch=steps,
                 initial_epoch=done,
                 epochs=training.epochs,

@@ -10,9 +10,9 @@ from kit.errors import check
 class SparseCategoricalCrossentropy(keras.losses.Loss):
     """Cross-entropy of integer labels and logits with label smoothing, which Keras' own does not offer.
 
-    Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2015, section 7. Computed as the mixture
-    of the label's and the mean class's log-probability, without one-hot labels. The last axis is the classes; any number
-    of axes may stand before it.
+    Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2015, section 7. Computed as the
+    mixture of the label's and the mean class's log-probability, without one-hot labels. The last axis is the classes;
+    any number of axes may stand before it.
 
     Args:
         label_smoothing: Share of the target that is spread evenly over all classes, from 0 to below 1.

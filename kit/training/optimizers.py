@@ -14,9 +14,7 @@ _NOT_BY_NAME = {"Optimizer", "LossScaleOptimizer", "MultiOptimizer", "OptimizerM
 OPTIMIZERS = {
     name.lower(): value
     for name, value in vars(keras.optimizers).items()
-    if inspect.isclass(value)
-    and issubclass(value, keras.optimizers.Optimizer)
-    and name not in _NOT_BY_NAME
+    if inspect.isclass(value) and issubclass(value, keras.optimizers.Optimizer) and name not in _NOT_BY_NAME
 }
 
 # Keras leaves its arguments unannotated; those whose default is None need their type from here.
@@ -33,6 +31,7 @@ TYPES = {
     "learning_rate": float,
     "adam_lr_ratio": float,
 }
+MEANINGS = {"learning_rate": "Learning rate; its highest, where a schedule changes it."}
 NOT_SETTINGS = ("name", "loss_scale_factor")
 
 
@@ -52,9 +51,9 @@ def choice(name: str = "adamw", schedule: str = "constant"):
     """
     optimizer = choose(OPTIMIZERS, name, "optimizer.name")
     course = choose(SCHEDULES, schedule, "optimizer.schedule")
-    shared = set(inspect.signature(optimizer).parameters) & set(
-        inspect.signature(course).parameters
-    ) - {"learning_rate"}
+    shared = set(inspect.signature(optimizer).parameters) & set(inspect.signature(course).parameters) - {
+        "learning_rate"
+    }
     if shared:
         raise SettingError(
             "optimizer.schedule",
@@ -85,9 +84,7 @@ def build(settings, total_steps):
         for key, value in arguments.items()
         if key in inspect.signature(course).parameters and key != "learning_rate"
     }
-    of_optimizer = {
-        key: value for key, value in arguments.items() if key not in of_course
-    }
+    of_optimizer = {key: value for key, value in arguments.items() if key not in of_course}
     learning_rate = of_optimizer["learning_rate"]
     check(learning_rate > 0, "learning_rate", learning_rate, "a number above 0")
     for key in ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm"):

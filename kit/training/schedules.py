@@ -1,7 +1,7 @@
 """Learning-rate schedules by name.
 
-Each function takes the peak learning rate and the number of training steps, and returns a number, a Keras schedule, or a
-Keras callback; its other parameters are keys of `[optimizer]`.
+Each function takes the peak learning rate and the number of training steps, and returns a number, a Keras schedule, or
+a Keras callback; its other parameters are keys of `[optimizer]`.
 """
 
 import math
@@ -43,13 +43,9 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
     def __call__(self, step):
         warmup = self.warmup_fraction * self.total_steps
         step = ops.cast(step, "float32")
-        rising = self.initial_fraction + (1 - self.initial_fraction) * step / max(
-            warmup, 1
-        )
+        rising = self.initial_fraction + (1 - self.initial_fraction) * step / max(warmup, 1)
         share = ops.minimum((step - warmup) / max(self.total_steps - warmup, 1), 1.0)
-        falling = self.final_fraction + (1 - self.final_fraction) * 0.5 * (
-            1 + ops.cos(math.pi * share)
-        )
+        falling = self.final_fraction + (1 - self.final_fraction) * 0.5 * (1 + ops.cos(math.pi * share))
         return self.learning_rate * ops.where(step < warmup, rising, falling)
 
     def get_config(self):
@@ -74,9 +70,7 @@ class InverseSquareRoot(keras.optimizers.schedules.LearningRateSchedule):
     def __call__(self, step):
         step = ops.cast(step, "float32") + 1
         warmup = float(max(self.warmup_steps, 1))
-        return self.learning_rate * ops.minimum(
-            step / warmup, ops.sqrt(warmup) * ops.rsqrt(step)
-        )
+        return self.learning_rate * ops.minimum(step / warmup, ops.sqrt(warmup) * ops.rsqrt(step))
 
     def get_config(self):
         return dict(vars(self))
@@ -87,9 +81,7 @@ def constant(learning_rate, total_steps):
     return learning_rate
 
 
-def warmup_cosine(
-    learning_rate, total_steps, *, warmup_steps: int = 0, final_fraction: float = 0.0
-):
+def warmup_cosine(learning_rate, total_steps, *, warmup_steps: int = 0, final_fraction: float = 0.0):
     """Up along a line, then down along a cosine (Loshchilov and Hutter, "SGDR", 2016, without restarts).
 
     Args:
@@ -107,9 +99,7 @@ def warmup_cosine(
     )
     decay_steps = total_steps - warmup_steps
     if not warmup_steps:
-        return keras.optimizers.schedules.CosineDecay(
-            learning_rate, decay_steps, alpha=final_fraction
-        )
+        return keras.optimizers.schedules.CosineDecay(learning_rate, decay_steps, alpha=final_fraction)
     return keras.optimizers.schedules.CosineDecay(
         0.0,
         decay_steps,
@@ -142,9 +132,7 @@ def one_cycle(
         ("final_fraction", final_fraction),
     ):
         _check_fraction(key, value)
-    return OneCycle(
-        learning_rate, total_steps, warmup_fraction, initial_fraction, final_fraction
-    )
+    return OneCycle(learning_rate, total_steps, warmup_fraction, initial_fraction, final_fraction)
 
 
 def step(
@@ -163,17 +151,14 @@ def step(
         decay_factor: What the learning rate is multiplied by at each drop.
     """
     check(
-        all(0 < share < 1 for share in decay_at)
-        and list(decay_at) == sorted(set(decay_at)),
+        all(0 < share < 1 for share in decay_at) and list(decay_at) == sorted(set(decay_at)),
         "decay_at",
         decay_at,
         "rising shares between 0 and 1",
     )
     _check_fraction("decay_factor", decay_factor)
     boundaries = [round(share * total_steps) for share in decay_at]
-    values = [
-        learning_rate * decay_factor**index for index in range(len(boundaries) + 1)
-    ]
+    values = [learning_rate * decay_factor**index for index in range(len(boundaries) + 1)]
     return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, values)
 
 
@@ -214,9 +199,7 @@ def reduce_on_plateau(
     )
     check(plateau_patience >= 0, "plateau_patience", plateau_patience, "at least 0")
     check(min_learning_rate >= 0, "min_learning_rate", min_learning_rate, "at least 0")
-    return keras.callbacks.ReduceLROnPlateau(
-        factor=plateau_factor, patience=plateau_patience, min_lr=min_learning_rate
-    )
+    return keras.callbacks.ReduceLROnPlateau(factor=plateau_factor, patience=plateau_patience, min_lr=min_learning_rate)
 
 
 SCHEDULES = {

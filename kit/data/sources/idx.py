@@ -58,9 +58,7 @@ def read(source):
     return Images(
         pixels=np.concatenate(pixels)[..., None],
         labels=labels,
-        class_names=list(known)
-        if len(known) == count
-        else [str(index) for index in range(count)],
+        class_names=list(known) if len(known) == count else [str(index) for index in range(count)],
         names=[f"{name} {row}" for row, name in enumerate(split)],
         split=split,
     )
@@ -79,17 +77,11 @@ def _array(folder, name, rank):
         if path.suffix == ".gz":
             data = gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
-        raise KitError(
-            f"{path}: cannot be read ({error}); expected a whole gzip file"
-        ) from None
+        raise KitError(f"{path}: cannot be read ({error}); expected a whole gzip file") from None
     header = np.frombuffer(data[: 4 + 4 * rank], ">i4")
     if len(header) != 1 + rank or header[0] != 2048 + rank:
-        raise KitError(
-            f"{path}: expected an idx file of unsigned bytes with {rank} dimensions"
-        )
+        raise KitError(f"{path}: expected an idx file of unsigned bytes with {rank} dimensions")
     shape = tuple(int(size) for size in header[1:])
     if len(data) != 4 + 4 * rank + int(np.prod(shape)):
-        raise KitError(
-            f"{path}: its header says {shape}, but it holds {len(data)} bytes"
-        )
+        raise KitError(f"{path}: its header says {shape}, but it holds {len(data)} bytes")
     return np.frombuffer(data, "uint8", offset=4 + 4 * rank).reshape(shape)

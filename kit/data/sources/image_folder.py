@@ -38,16 +38,12 @@ def read(source):
     if not any(files for classes in parts.values() for files in classes.values()):
         raise KitError(f"{source}: no images; expected {LAYOUT}")
     if len(class_names) < 2:
-        raise KitError(
-            f"{source}: only one class, {class_names[0]!r}; expected at least two folders of images"
-        )
+        raise KitError(f"{source}: only one class, {class_names[0]!r}; expected at least two folders of images")
     paths, labels, split = [], [], []
     for part, classes in parts.items():
         for name, files in sorted(classes.items()):
             if name not in class_names:
-                raise KitError(
-                    f"{source / part / name}: class {name!r} is not in train/"
-                )
+                raise KitError(f"{source / part / name}: class {name!r} is not in train/")
             if not files and part in (None, "train"):
                 raise KitError(
                     f"{source / (part or '') / name}: no images; expected at least one "
@@ -70,20 +66,12 @@ def images_in(folder):
     files = []
     for root, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        files += [
-            Path(root, name)
-            for name in names
-            if name.lower().endswith(ENDINGS) and not name.startswith(".")
-        ]
+        files += [Path(root, name) for name in names if name.lower().endswith(ENDINGS) and not name.startswith(".")]
     return sorted(files)
 
 
 def _folders(folder):
-    return sorted(
-        path.name
-        for path in folder.iterdir()
-        if path.is_dir() and not path.name.startswith(".")
-    )
+    return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def _classes(folder):

@@ -15,7 +15,12 @@ VARIANTS = {
 
 
 def lenet(
-    input_shape, *, filters=(6, 16), units=(120, 84), activation="tanh", name="lenet"
+    input_shape,
+    *,
+    filters: tuple[int, ...] = (6, 16),
+    units: tuple[int, ...] = (120, 84),
+    activation: str = "tanh",
+    name: str = "lenet",
 ):
     """Two 5x5 convolutions with average pooling, then dense layers.
 
@@ -47,12 +52,8 @@ def lenet(
     check(len(units) and min(units) >= 1, "units", units, "widths of at least 1")
     inputs = keras.Input(input_shape, name="image")
     x = inputs
-    for index, (width, padding) in enumerate(
-        zip(filters, ("same", "valid"), strict=True), 1
-    ):
-        x = layers.Conv2D(
-            width, 5, padding=padding, activation=activation, name=f"conv{index}"
-        )(x)
+    for index, (width, padding) in enumerate(zip(filters, ("same", "valid"), strict=True), 1):
+        x = layers.Conv2D(width, 5, padding=padding, activation=activation, name=f"conv{index}")(x)
         x = layers.AveragePooling2D(2, name=f"stage{index}")(x)
     x = layers.Flatten(name="flatten")(x)
     for index, width in enumerate(units, 1):

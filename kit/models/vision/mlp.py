@@ -14,7 +14,14 @@ VARIANTS = {
 }
 
 
-def mlp(input_shape, *, units=(256, 128), activation="relu", dropout=0.0, name="mlp"):
+def mlp(
+    input_shape,
+    *,
+    units: tuple[int, ...] = (256, 128),
+    activation: str = "relu",
+    dropout: float = 0.0,
+    name: str = "mlp",
+):
     """Flattens the image and passes it through dense layers.
 
     Args:

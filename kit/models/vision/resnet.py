@@ -1,6 +1,7 @@
 """Residual networks, for large images and for small ones.
 
-He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", 2015: table 1 (ImageNet) and section 4.2 (CIFAR).
+He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", 2015: table 1 (ImageNet) and
+section 4.2 (CIFAR).
 """
 
 from typing import Literal
@@ -33,14 +34,14 @@ VARIANTS = {
 def resnet(
     input_shape,
     *,
-    depths=(2, 2, 2, 2),
-    widths=(64, 128, 256, 512),
+    depths: tuple[int, ...] = (2, 2, 2, 2),
+    widths: tuple[int, ...] = (64, 128, 256, 512),
     block: Literal["basic", "bottleneck"] = "basic",
     stem: Literal["imagenet", "cifar", "strided"] = "imagenet",
     shortcut: Literal["projection", "pad"] = "projection",
-    stochastic_depth=0.0,
-    zero_init=False,
-    name="resnet",
+    stochastic_depth: float = 0.0,
+    zero_init: bool = False,
+    name: str = "resnet",
 ):
     """A stem and stages of residual blocks, each stage after the first at half the resolution.
 

@@ -1,0 +1,72 @@
+# Every target sets up .venv by itself; `make help` lists them.
+
+PYTHON ?= python3
+VENV ?= .venv
+KIT = $(VENV)/bin/kit
+READY = $(VENV)/.ready
+
+# make train RECIPE=image_classification DATA=photos SET="model.backbone=resnet18 train.epochs=5"
+RECIPE ?= image_classification
+OPTIONS = $(if $(CONFIG),--config "$(CONFIG)") $(if $(FOLDER),--folder "$(FOLDER)") $(if $(SEED),--seed "$(SEED)") \
+	$(if $(RESUME),--resume "$(RESUME)") $(if $(JSON),--json) \
+	$(if $(DATA),"--data.source=$(DATA)") $(foreach setting,$(SET),"--$(setting)")
+
+.DEFAULT_GOAL := help
+.PHONY: help setup train evaluate predict report list show test test-all lint format bench wheel clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo '  make train RECIPE=image_classification DATA=photos SET="model.backbone=resnet18 train.epochs=5"'
+	@echo '  variables: RECIPE DATA CONFIG SET SEED FOLDER RESUME=last RUN INPUT JSON=1 PYTHON'
+
+setup: $(READY) ## make .venv with the versions of constraints.txt
+
+$(READY): setup.cfg pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+		{ echo "make: $$($(PYTHON) --version) found; expected Python 3.11, 3.12 or 3.13: make PYTHON=python3.12 ..." >&2; exit 2; }
+	@echo "setting up $(VENV) (once; about 2 GB, a few minutes)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+train: $(READY) ## train RECIPE, or carry a run on with FOLDER= or RESUME=last
+	@$(KIT) train $(RECIPE) $(OPTIONS)
+
+evaluate: $(READY) ## score the finished run RUN again
+	@$(KIT) evaluate "$(RUN)" $(if $(JSON),--json) $(foreach setting,$(SET),"--$(setting)")
+
+predict: $(READY) ## apply the finished run RUN to INPUT
+	@$(KIT) predict "$(RUN)" "$(INPUT)" $(if $(JSON),--json)
+
+report: $(READY) ## write the page of the finished run RUN anew
+	@$(KIT) report "$(RUN)" $(if $(JSON),--json)
+
+list: $(READY) ## list recipes, architectures and shipped settings
+	@$(KIT) list
+
+show: $(READY) ## show every setting of RECIPE
+	@$(KIT) show $(RECIPE) $(if $(CONFIG),--config "$(CONFIG)")
+
+test: $(READY) ## the tests that take minutes, without network
+	@$(VENV)/bin/python -m pytest
+
+test-all: $(READY) ## all tests
+	@$(VENV)/bin/python -m pytest -m "slow or not slow"
+
+lint: $(READY) ## check style and format
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+
+format: $(READY) ## put the code into its format
+	@$(VENV)/bin/ruff check --fix .
+	@$(VENV)/bin/ruff format .
+
+bench: $(READY) ## measure the numbers of the recipes' READMEs; DATA= a folder with the data sets
+	@$(VENV)/bin/python benchmarks/image_classification.py $(if $(DATA),--data "$(DATA)")
+
+wheel: $(READY) ## build the wheel into dist/
+	@$(VENV)/bin/python -m build -q --wheel
+
+clean: ## remove .venv and what was built; runs/ stays
+	rm -rf $(VENV) build dist *.egg-info

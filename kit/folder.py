@@ -1,0 +1,120 @@
+"""The run folder as a place: made, found, held by one process, and described."""
+
+import contextlib
+import datetime
+import importlib.metadata
+import logging
+import os
+import platform
+from pathlib import Path
+
+from kit.errors import KitError
+
+log = logging.getLogger("kit")
+
+_PACKAGES = (
+    "tensorflow",
+    "keras",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "pillow",
+    "kit",
+)
+
+
+def new(recipe_name):
+    """Returns a path for a new run: `runs/<recipe>/<stamp>`, never one that exists."""
+    base = Path("runs") / recipe_name
+    stamp = datetime.datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    path, count = base / stamp, 1
+    while path.exists():
+        count += 1
+        path = base / f"{stamp}-{count}"
+    return path
+
+
+def last_unfinished(recipe_name):
+    """Returns the newest run folder of a recipe that has not come to its end.
+
+    Raises:
+        KitError: there is none.
+    """
+    folders = sorted((Path("runs") / recipe_name).glob("*/config.toml"))
+    folders = [path.parent for path in folders if not finished(path.parent)]
+    if not folders:
+        raise KitError(f"runs/{recipe_name}: no unfinished run to resume")
+    return folders[-1]
+
+
+def finished(folder):
+    return (folder / "metrics.json").exists()
+
+
+def check(folder):
+    """Raises KitError unless a run may begin or go on in a folder."""
+    if folder.exists() and not folder.is_dir():
+        raise KitError(f"{folder}: not a folder; expected a new or an unfinished run folder")
+    if finished(folder):
+        raise KitError(f"{folder}: this run is finished; expected a new or an unfinished run folder")
+    others = [path for path in folder.glob("*") if path.name not in (".lock", "run.log")]
+    if others and not (folder / "config.toml").exists():
+        raise KitError(f"{folder}: holds other files ({others[0].name}); expected a new or an unfinished run folder")
+
+
+@contextlib.contextmanager
+def held(folder):
+    """Holds a run folder against other processes; the system lets go of it however this one ends.
+
+    A folder that was made for this and has nothing in it in the end is taken away.
+    """
+    from filelock import FileLock, Timeout
+
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock")
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise KitError(f"{folder}: another live run holds this folder") from None
+    except OSError as error:
+        raise KitError(f"{folder}: cannot be written ({error.strerror})") from None
+    try:
+        yield
+    finally:
+        lock.release()
+        if not (folder / "config.toml").exists():
+            for name in (".lock", "run.log"):
+                (folder / name).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                for path in made:
+                    path.rmdir()
+
+
+@contextlib.contextmanager
+def logged(folder):
+    """Writes the log of the kit to `run.log` too."""
+    handler = logging.FileHandler(folder / "run.log", encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+
+
+def environment():
+    import tensorflow as tf
+
+    versions = {}
+    for name in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu_count": os.cpu_count(),
+        "devices": ", ".join(f"{device.device_type} {device.name}" for device in tf.config.list_physical_devices()),
+        **versions,
+    }

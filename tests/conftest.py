@@ -1,0 +1,76 @@
+"""What the tests share: an empty working folder, small data made on the spot, and one small finished run."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import gzip
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import kit
+
+TINY = {
+    "backbone": {"widths": (8, 16), "depths": (1, 1), "stem": "strided"},
+    "train": {"epochs": 2, "steps_per_epoch": 4},
+    "evaluate": {"bootstrap_samples": 50},
+}
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path, monkeypatch):
+    """Each test works in an empty folder of its own."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory):
+    """A finished run on the digits."""
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    return kit.train("image_classification", folder=folder, **TINY)
+
+
+def draw(path, size=(10, 12), mode="RGB", value=0):
+    """Writes an image file; its ending says which kind."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(value).integers(0, 256, (*size, 3), dtype=np.uint8)
+    noise[: size[0] // 2] //= 1 + 4 * (value % 3)
+    Image.fromarray(noise).convert(mode).save(path)
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder of two classes with 12 colour images each."""
+    folder = tmp_path / "photos"
+    for label in ("cat", "dog"):
+        for index in range(12):
+            draw(folder / label / f"{index}.png", value=index)
+    return folder
+
+
+def write_idx(folder, prefix, images, labels, packed=True):
+    """Writes a pair of idx files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, array in ((f"{prefix}-images-idx3-ubyte", images), (f"{prefix}-labels-idx1-ubyte", labels)):
+        header = np.array([2048 + array.ndim, *array.shape], ">i4").tobytes()
+        data = header + array.astype("uint8").tobytes()
+        if packed:
+            (folder / f"{name}.gz").write_bytes(gzip.compress(data))
+        else:
+            (folder / name).write_bytes(data)
+
+
+@pytest.fixture
+def idx(tmp_path):
+    """A folder of idx files: 60 training and 20 test images of 12x12 pixels in 4 classes."""
+    folder = tmp_path / "idx"
+    random = np.random.default_rng(0)
+    for prefix, count in (("train", 60), ("t10k", 20)):
+        write_idx(folder, prefix, random.integers(0, 256, (count, 12, 12)), np.arange(count) % 4)
+    return folder

@@ -1,0 +1,192 @@
+"""The command line: verbs, JSON, and one line for every mistake."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import kit
+from kit.cli import main
+from tests.conftest import draw
+
+FAST = [
+    "--train.epochs=1",
+    "--train.steps_per_epoch=2",
+    "--backbone.widths=4,4",
+    "--backbone.depths=1,1",
+    "--evaluate.bootstrap_samples=10",
+]
+
+
+def call(capsys, *words):
+    status = main([str(word) for word in words])
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_train_evaluate_predict_report(capsys, tmp_path):
+    status, out, _ = call(capsys, "train", "image_classification", "--json", "--seed", "3", *FAST)
+    assert status == 0
+    result = json.loads(out.splitlines()[-1])
+    folder = Path(result["folder"])
+    assert folder.parts[:2] == ("runs", "image_classification")
+    assert result["metrics"] == json.loads((folder / "metrics.json").read_text())
+    assert "epoch 1/1" in out
+    assert "epoch 1/1" in (folder / "run.log").read_text()
+
+    status, out, _ = call(capsys, "evaluate", folder, "--json", "--evaluate.top_k=3")
+    metrics = json.loads(out.splitlines()[-1])["metrics"]
+    assert metrics["accuracy"] == result["metrics"]["test"]["accuracy"]
+    assert "top_3_accuracy" in metrics
+
+    image = draw(tmp_path / "image.png", (8, 8), "L")
+    status, out, _ = call(capsys, "predict", folder, image, "--json")
+    (prediction,) = json.loads(out.splitlines()[-1])["predictions"]
+    assert prediction["input"] == str(image)
+    assert prediction["label"] in "0123456789"
+    status, out, _ = call(capsys, "predict", folder, tmp_path, "--predict.batch_size", "1")
+    assert status == 0
+    assert "image.png" in out
+
+    (folder / "report.html").unlink()
+    status, out, _ = call(capsys, "report", folder)
+    assert status == 0
+    assert (folder / "report.html").exists()
+
+
+def test_list_and_show(capsys):
+    status, out, _ = call(capsys, "list", "--json")
+    listed = json.loads(out.splitlines()[-1])["recipes"]["image_classification"]
+    assert status == 0
+    assert "resnet18" in listed["backbone"]
+    assert "default" in listed["configs"]
+    _, out, _ = call(capsys, "list")
+    assert "resnet18" in out
+    _, out, _ = call(capsys, "show", "image_classification", "--model.backbone=lenet5", "--json")
+    settings = {entry["key"]: entry for entry in json.loads(out.splitlines()[-1])["settings"]}
+    assert settings["backbone.filters"]["value"] == [6, 16]
+    _, out, _ = call(capsys, "show", "image_classification")
+    assert "train.epochs" in out
+    assert "Most epochs to train" in " ".join(out.split())
+
+
+def test_recipe_may_come_from_the_config(capsys, small_run, tmp_path):
+    status, out, _ = call(capsys, "train", "--config", small_run.folder / "config.toml", "--folder", tmp_path / "run")
+    assert status == 0
+    assert "run folder" in out
+
+
+def write_photos(folder, change=None):
+    for label in ("a", "b"):
+        for index in range(8):
+            draw(folder / label / f"{index}.jpg", (32, 32), value=index)
+    if change:
+        change(folder)
+    return f"--data.source={folder}"
+
+
+def truncate(folder):
+    path = folder / "b" / "3.jpg"
+    path.write_bytes(path.read_bytes()[:-150])
+
+
+BAD_SETTINGS = {
+    "--data.source=nowhere": "data.source: no file or folder 'nowhere'",
+    "--train.epohcs=3": "train.epohcs: unknown setting; did you mean 'epochs'?",
+    "--trian.epochs=3": "trian.epochs: unknown table [trian]; did you mean 'train'?",
+    "--train.epochs=many": "train.epochs: expected a whole number, got 'many'",
+    "--train.epochs=0": "train.epochs: expected at least 1, got 0",
+    "--train.epochs": "train.epochs: expected a value after it",
+    "--model.dropout=5": "model.dropout: expected a number from 0 to below 1, got 5.0",
+    "--model.label_smoothing=-1": "model.label_smoothing: expected a number from 0 to below 1",
+    "--model.backbone=resnet17": "model.backbone: unknown name 'resnet17'; did you mean 'resnet",
+    "--model.backbone=lenet5": "backbone.input_shape: expected an image of at least 12x12 pixels",
+    "--backbone.depths=1,1": "backbone.widths: expected 2 widths",
+    "--optimizer.name=adamm": "optimizer.name: unknown name 'adamm'; did you mean 'adam",
+    "--optimizer.schedule=cosine": "optimizer.schedule: unknown name 'cosine'; did you mean 'warmup_cosine'?",
+    "--optimizer.momentum=0.9": "optimizer.momentum: unknown setting",
+    "--optimizer.learning_rate=-1": "optimizer.learning_rate: expected a number above 0",
+    "--train.batch_size=5000": "train.batch_size: expected at most 1294, the number of training examples, got 5000",
+    "--train.monitor=val_f1": "train.monitor: unknown name 'val_f1'",
+    "--train.mixed_precision=mixed_float16": "train.mixed_precision: mixed_float16 makes a CPU about six times slower",
+    "--train.steps_per_execution=7": "train.steps_per_execution: expected a divisor of the 20 steps of an epoch",
+    "--data.test_fraction=2": "data.test_fraction: expected a share between 0 and 1",
+    "--evaluate.top_k=0": "evaluate.top_k: expected a whole number above 0, got '0'",
+    "--seed=-1": "seed: expected a whole number",
+    "--config=fashion": "config: no TOML file 'fashion'; did you mean 'fashion_mnist'?",
+    "--jsn": "--jsn: `kit train` has no such argument; did you mean '--json'?",
+}
+BAD_FOLDERS = {
+    "empty": (lambda folder: [path.unlink() for path in folder.rglob("*.jpg")], "no images"),
+    "one class": (
+        lambda folder: [path.unlink() for path in (folder / "b").iterdir()] and (folder / "b").rmdir(),
+        "class",
+    ),
+    "truncated": (truncate, "b/3.jpg: not a whole image"),
+    "mixed sizes": (lambda folder: draw(folder / "a" / "9.jpg", (11, 11)), "data.image_size: images differ in size"),
+    "mixed modes": (
+        lambda folder: draw(folder / "a" / "9.jpg", (32, 32), "L"),
+        "data.color_mode: images differ in mode",
+    ),
+    "few": (lambda folder: [path.unlink() for path in (folder / "b").glob("[2-9].jpg")], "class 'b' has 2 images"),
+}
+
+
+def assert_refused(capsys, message, *words):
+    status, out, err = call(capsys, "train", "image_classification", "--json", *words)
+    assert status == 2
+    assert message in err
+    assert err.startswith("kit: ")
+    assert len(err.splitlines()) == 1
+    assert json.loads(out.splitlines()[-1])["error"] in err
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("words", BAD_SETTINGS)
+def test_bad_settings_are_one_line_and_leave_nothing(capsys, words):
+    assert_refused(capsys, BAD_SETTINGS[words], *words.split())
+
+
+@pytest.mark.parametrize("kind", BAD_FOLDERS)
+def test_bad_data_is_one_line_and_leaves_nothing(capsys, tmp_path, kind):
+    change, message = BAD_FOLDERS[kind]
+    assert_refused(capsys, message, write_photos(tmp_path / "photos", change))
+
+
+def test_bad_recipe_and_runs(capsys, small_run):
+    status, _, err = call(capsys, "train", "image_clasification")
+    assert status == 2
+    assert "did you mean 'image_classification'?" in err
+    status, _, err = call(capsys, "train", "image_classification", "--folder", small_run.folder)
+    assert status == 2
+    assert "this run is finished" in err
+    status, _, err = call(capsys, "train", "image_classification", "--resume", "last")
+    assert status == 2
+    assert "no unfinished run" in err
+    for verb in ("evaluate", "report"):
+        status, _, err = call(capsys, verb, "nowhere")
+        assert status == 2
+        assert "nowhere: no run folder" in err
+
+
+def test_help_needs_no_tensorflow():
+    code = (
+        "import sys, kit.cli\ntry: kit.cli.main(['--help'])\nexcept SystemExit: pass\n"
+        "assert 'tensorflow' not in sys.modules"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(kit.__file__).parents[1])}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert result.returncode == 0, result.stderr
+    assert "kit train image_classification" in result.stdout
+
+
+def test_a_newcomers_terminal_is_clean(tmp_path):
+    words = ["-m", "kit", "train", "image_classification", "--folder", str(tmp_path / "run"), *FAST]
+    environment = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
+    result = subprocess.run([sys.executable, *words], capture_output=True, text=True, env=environment)
+    assert result.returncode == 0
+    assert result.stderr == ""
+    assert all("oneDNN" not in line for line in result.stdout.splitlines())

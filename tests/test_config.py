@@ -1,0 +1,134 @@
+"""Settings by signature."""
+
+from typing import Literal
+
+import pytest
+
+from kit import config
+from kit.config import Text, describe, resolve, settings_of
+from kit.errors import KitError, SettingError, check, choose, table
+
+
+def example(
+    fact,
+    *,
+    count: int = 3,
+    rate: float = 0.5,
+    kind: Literal["soft", "hard"] = "soft",
+    widths: tuple[int, ...] = (1, 2),
+    size: int | tuple[int, int] | None = None,
+    flag: bool = False,
+    plain=0.25,
+):
+    """An example.
+
+    Args:
+        fact: What the data knows.
+        count: How many
+            there are.
+        rate: How fast.
+    """
+
+
+SETTINGS = settings_of(example, "table")
+
+
+def test_signature_is_the_schema():
+    assert [setting.key for setting in SETTINGS] == [
+        f"table.{name}" for name in ("count", "rate", "kind", "widths", "size", "flag", "plain")
+    ]
+    assert SETTINGS[0].default == 3
+    assert SETTINGS[0].meaning == "How many there are."
+    assert SETTINGS[-1].type is float
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "result"),
+    [
+        ("count", 4, 4),
+        ("count", Text("4"), 4),
+        ("rate", 1, 1.0),
+        ("rate", Text("1e-4"), 1e-4),
+        ("kind", Text("hard"), "hard"),
+        ("widths", [4, 5], (4, 5)),
+        ("widths", Text("[4, 5]"), (4, 5)),
+        ("widths", Text("4,5"), (4, 5)),
+        ("widths", Text("4"), (4,)),
+        ("size", 3, 3),
+        ("size", Text("3,4"), (3, 4)),
+        ("size", None, None),
+        ("flag", Text("true"), True),
+        ("flag", True, True),
+    ],
+)
+def test_converts(name, value, result):
+    converted = resolve(SETTINGS, {f"table.{name}": value})["table"][name]
+    assert converted == result
+    assert type(converted) is type(result)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("count", "4", "table.count: expected a whole number, got '4'"),
+        ("count", Text("x"), "table.count: expected a whole number, got 'x'"),
+        ("count", 4.5, "table.count: expected a whole number, got 4.5"),
+        ("count", True, "table.count: expected a whole number, got True"),
+        ("rate", None, "table.rate: expected a number, got None"),
+        ("rate", "fast", "table.rate: expected a number, got 'fast'"),
+        ("rate", Text("nan"), "table.rate: expected a number, got 'nan'"),
+        ("kind", Text("sofd"), "table.kind: expected one of 'soft', 'hard', got 'sofd'; did you mean 'soft'?"),
+        ("widths", ["a"], "table.widths: expected a list, each a whole number, got ['a']"),
+        ("flag", 1, "table.flag: expected true or false, got 1"),
+        ("cuont", 1, "table.cuont: unknown setting; did you mean 'count'?"),
+    ],
+)
+def test_refuses_in_one_line(name, value, message):
+    with pytest.raises(SettingError) as error:
+        resolve(SETTINGS, {f"table.{name}": value})
+    assert str(error.value) == message
+
+
+def test_names_unknown_tables():
+    with pytest.raises(SettingError, match=r"unknown table \[tabel\]; did you mean 'table'\?"):
+        resolve(SETTINGS, {"tabel.count": 1})
+    with pytest.raises(SettingError, match="count: unknown setting"):
+        resolve(SETTINGS, {"count": 1})
+
+
+def test_toml_there_and_back(tmp_path):
+    path = tmp_path / "settings.toml"
+    tables = {"seed": 1, "table": {"count": 3, "widths": (1, 2), "size": None, "rate": 1e-4, "name": 'a "b" ü'}}
+    config.write_toml(path, tables)
+    assert config.read_toml(path) == {
+        "seed": 1,
+        "table.count": 3,
+        "table.widths": [1, 2],
+        "table.rate": 1e-4,
+        "table.name": 'a "b" ü',
+    }
+
+
+@pytest.mark.parametrize("content", [b"[table\n", b"a = 1\na = 2\n", b"\xff\xfe"])
+def test_damaged_toml_names_the_file(tmp_path, content):
+    path = tmp_path / "settings.toml"
+    path.write_bytes(content)
+    with pytest.raises(KitError, match=str(path)):
+        config.read_toml(path)
+    with pytest.raises(KitError, match="absent"):
+        config.read_toml(tmp_path / "absent.toml")
+
+
+def test_types_in_words():
+    assert describe(int | Literal["auto"]) == "a whole number or 'auto'"
+    assert describe(float | None) == "a number"
+    assert describe(tuple[int, int]) == "a list of 2, each a whole number"
+
+
+def test_errors_name_table_key_and_closest():
+    with pytest.raises(SettingError, match=r"model\.rate: expected 0 to 1, got 5"), table("model"):
+        check(False, "rate", 5, "0 to 1")
+    with pytest.raises(SettingError, match=r"^optimizer\.rate: "), table("model"):
+        check(False, "optimizer.rate", 5, "0 to 1")
+    with pytest.raises(SettingError, match="unknown name 'resnet17'; did you mean 'resnet18'"):
+        choose({"resnet18": 1, "vit": 2}, "resnet17", "backbone")

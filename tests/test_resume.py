@@ -1,0 +1,142 @@
+"""A run that is killed at any moment and carried on ends like one that was not."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import kit
+
+# All that has a state of its own: dropout, stochastic depth, augmentation, averaged weights, early stopping.
+DEMANDING = [
+    "--train.deterministic=true",
+    "--train.epochs=12",
+    "--train.steps_per_epoch=6",
+    "--train.patience=6",
+    "--train.batch_size=50",
+    "--data.translation=0.1",
+    "--data.flip=true",
+    "--model.dropout=0.1",
+    "--backbone.widths=8,16",
+    "--backbone.depths=1,1",
+    "--backbone.stochastic_depth=0.2",
+    "--optimizer.use_ema=true",
+    "--optimizer.ema_momentum=0.9",
+    "--optimizer.schedule=reduce_on_plateau",
+    "--optimizer.plateau_patience=1",
+    "--optimizer.learning_rate=0.003",
+]
+
+
+def start(folder, *options):
+    words = ["-m", "kit", "train", "image_classification", "--folder", str(folder)]
+    return subprocess.Popen(
+        [sys.executable, *words, *DEMANDING, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def end(folder, *options):
+    process = start(folder, *options)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    return output
+
+
+def epochs(folder):
+    path = folder / "history.csv"
+    return len(path.read_text().splitlines()) - 1 if path.exists() else 0
+
+
+def assert_same(first, second):
+    assert (first / "history.csv").read_bytes() == (second / "history.csv").read_bytes()
+    states = [np.load(folder / "checkpoint" / "state.npz") for folder in (first, second)]
+    names = [name for name in states[0].files if name != "values"]
+    assert len(names) > 20
+    assert states[0].files == states[1].files
+    for name in names:
+        np.testing.assert_array_equal(states[0][name], states[1][name], err_msg=name)
+    models = [kit.load(folder).model for folder in (first, second)]
+    for one, other in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def kill_after(process, folder, count, delay):
+    """Kills a run some time after its history has `count` epochs; returns whether it was still alive."""
+    limit = time.monotonic() + 120
+    while epochs(folder) < count and process.poll() is None and time.monotonic() < limit:
+        time.sleep(0.01)
+    time.sleep(delay)
+    alive = process.poll() is None
+    os.kill(process.pid, signal.SIGKILL) if alive else None
+    process.communicate()
+    return alive
+
+
+@pytest.fixture(scope="module")
+def unkilled(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("unkilled") / "run"
+    end(folder)
+    assert epochs(folder) >= 7
+    return folder
+
+
+def test_killed_twice_ends_like_unkilled(unkilled, tmp_path):
+    folder = tmp_path / "run"
+    assert kill_after(start(folder), folder, 2, 0.05)
+    first = epochs(folder)
+    assert kill_after(start(folder), folder, first + 2, 0.0)
+    assert epochs(folder) < epochs(unkilled)
+    assert "going on after epoch" in end(folder)
+    assert_same(unkilled, folder)
+
+
+def test_killed_before_and_after_training(unkilled, tmp_path):
+    folder = tmp_path / "run"
+    process = start(folder)
+    while not (folder / "config.toml").exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    assert not (folder / "history.csv").exists()
+    process = start(folder)
+    kill_after(process, folder, epochs(unkilled), 0.1)
+    assert epochs(folder) == epochs(unkilled)
+    end(folder)
+    assert_same(unkilled, folder)
+
+
+@pytest.mark.slow
+def test_killed_at_many_moments(unkilled, tmp_path):
+    folder, kills = tmp_path / "run", 0
+    delays = np.random.default_rng(0).uniform(0.0, 0.6, 40)
+    for delay in delays:
+        if not kill_after(start(folder), folder, epochs(folder) + 1, delay):
+            break
+        kills += 1
+        if (folder / "metrics.json").exists() or epochs(folder) >= epochs(unkilled):
+            break
+    if not (folder / "metrics.json").exists():
+        end(folder)
+    assert kills >= 3
+    assert_same(unkilled, folder)
+
+
+def test_interrupt_says_how_to_go_on(tmp_path):
+    folder = tmp_path / "run"
+    process = start(folder, "--json")
+    while epochs(folder) < 1 and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    assert f"--folder {folder} carries on" in output
+    assert "Traceback" not in output
+    assert output.splitlines()[-1] == '{"error": "interrupted"}'
+    assert not (folder / "metrics.json").exists()
