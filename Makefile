@@ -63,7 +63,7 @@ format: $(READY) ## put the code into its format
 	@$(VENV)/bin/ruff format .
 
 bench: $(READY) ## measure the numbers of the recipes' READMEs; DATA= a folder with the data sets
-	@$(VENV)/bin/python benchmarks/image_classification.py $(if $(DATA),--data "$(DATA)")
+	@$(VENV)/bin/python benchmarks/image_classification.py --write $(if $(DATA),--data "$(DATA)")
 
 wheel: $(READY) ## build the wheel into dist/
 	@$(VENV)/bin/python -m build -q --wheel

@@ -226,16 +226,18 @@ def _train(options, overrides):
         if not seed.isdecimal():
             raise SettingError("seed", f"expected a whole number of at least 0, got {seed!r}")
         seed = int(seed)
-    terminal.show_log()
-    done = run.train_with(recipe, overrides, config=options.config, folder=folder, seed=seed)
+    with terminal.log_shown():
+        done = run.train_with(recipe, overrides, config=options.config, folder=folder, seed=seed)
     _print_scores(done.metrics["test"], "test")
-    print(f"run folder  {done.folder}\npage        {done.folder / 'report.html'}")
+    print(f"page  {done.folder / 'report.html'}\nuse   kit predict {done.folder} INPUT")
     return {"folder": str(done.folder), "metrics": done.metrics}
 
 
 def _print_scores(metrics, split):
-    shown = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
-    print(f"{split}: {shown}")
+    from kit.terminal import with_intervals
+
+    shown = "   ".join(f"{name.replace('_', ' ')} {text}" for name, text in with_intervals(metrics))
+    print(f"{split}  {shown}")
 
 
 def _evaluate(options, overrides):

@@ -97,9 +97,14 @@ def logged(folder):
     handler = logging.FileHandler(folder / "run.log", encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     log.addHandler(handler)
+    level, propagate = log.level, log.propagate
+    log.setLevel(logging.INFO)
+    log.propagate = False
     try:
         yield
     finally:
+        log.setLevel(level)
+        log.propagate = propagate
         log.removeHandler(handler)
         handler.close()
 

@@ -4,7 +4,7 @@ import dataclasses
 import logging
 from pathlib import Path
 
-from kit import config, recipes, schema
+from kit import config, recipes, schema, terminal
 from kit import folder as places
 from kit.errors import KitError, choose, table
 from kit.files import atomic, read_json, write_json, write_text
@@ -51,6 +51,7 @@ def train(
     optimizer=None,
     train=None,
     evaluate=None,
+    verbose=True,
 ):
     """Trains a recipe's model and evaluates it, or carries on an unfinished run.
 
@@ -62,6 +63,7 @@ def train(
         seed: Seed of all that is random.
         data, model, backbone, optimizer, train, evaluate: Settings of each table that stand above those of `config`;
             `kit show RECIPE` lists them.
+        verbose: Print what happens; `run.log` gets it in any case.
 
     Returns:
         `Run`.
@@ -71,7 +73,8 @@ def train(
     """
     tables = dict(zip(schema.TABLES, (data, model, backbone, optimizer, train, evaluate), strict=True))
     overrides = {f"{name}.{key}": value for name, content in tables.items() for key, value in (content or {}).items()}
-    return train_with(recipe, overrides, config=config, folder=folder, seed=seed)
+    with terminal.log_shown(verbose):
+        return train_with(recipe, overrides, config=config, folder=folder, seed=seed)
 
 
 def train_with(recipe_name, overrides, *, config=None, folder=None, seed=None):
@@ -87,10 +90,8 @@ def train_with(recipe_name, overrides, *, config=None, folder=None, seed=None):
         try:
             return _train(recipe, folder, run_settings)
         except KeyboardInterrupt:
-            log.info(
-                "stopped; the same command with --folder %s carries on from the last whole epoch",
-                folder,
-            )
+            if (folder / "config.toml").exists():
+                log.info("stopped; the same command with --folder %s carries on from the last whole epoch", folder)
             raise
 
 
@@ -128,7 +129,6 @@ def _prepare(recipe, folder, run_settings):
             splits.facts,
             run_settings["model"] | {key: architecture, "optimizer": optimizer},
         )
-    training.measure(model, splits.train)
     return splits, model, callbacks, monitor, mode
 
 
@@ -166,10 +166,11 @@ def _train(recipe, folder, run_settings):
         splits, model, callbacks, monitor, mode = _prepare(recipe, folder, prepared)
         network = recipe.network(model)
         log.info("%s", _summary(recipe, prepared, splits, network, folder))
+        training.measure(model, splits.train)
         if not (folder / "config.toml").exists():
             _begin(folder, prepared, splits)
-            if recipe.prepare is not None:
-                recipe.prepare(model, splits)
+        if recipe.prepare is not None and not (folder / "checkpoint").exists():
+            recipe.prepare(model, splits)
         trained = fit(
             model,
             network,
@@ -252,7 +253,8 @@ def _finish(recipe, folder, run_settings, splits, network, trained, monitor):
             draw().savefig(temporary, dpi=110)
     write_json(folder / "metrics.json", metrics)
     page.write(folder)
-    return Run(folder, recipe, run_settings, network, history, metrics, splits.assets)
+    plain = run_settings | {"train": dataclasses.asdict(training)}
+    return Run(folder, recipe, plain, network, history, metrics, splits.assets)
 
 
 def load(folder):

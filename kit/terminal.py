@@ -1,5 +1,6 @@
-"""What a person sees while the kit works: its log, and no noise of the libraries below it."""
+"""What a person reads: the log without the noise of the libraries below it, and numbers in words."""
 
+import contextlib
 import logging
 import os
 import sys
@@ -26,13 +27,42 @@ def load_tensorflow():
             os.close(kept)
 
 
-def show_log():
-    """Prints the log of the kit, through whatever standard output is at the moment."""
+class _Printer(logging.Handler):
+    """Prints through whatever standard output is at the moment, so that a moving line can make room."""
 
-    class Printer(logging.Handler):
-        def emit(self, record):
-            print(record.getMessage(), file=sys.stdout, flush=True)
+    def emit(self, record):
+        print(record.getMessage(), file=sys.stdout, flush=True)
 
-    if not any(type(handler).__name__ == "Printer" for handler in log.handlers):
-        log.addHandler(Printer())
-    log.setLevel(logging.INFO)
+
+@contextlib.contextmanager
+def log_shown(shown=True):
+    """Prints the log of the kit inside, or leaves it alone."""
+    printer = _Printer()
+    if shown:
+        log.addHandler(printer)
+    try:
+        yield
+    finally:
+        log.removeHandler(printer)
+
+
+def is_log_shown():
+    """Tells whether the log of the kit is being printed."""
+    return any(isinstance(handler, _Printer) for handler in log.handlers)
+
+
+def number(value):
+    """Returns a number as people read it."""
+    if isinstance(value, float):
+        return f"{value:.4f}" if abs(value) < 100 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def with_intervals(metrics):
+    """Yields name and text of each metric; `x_low` and `x_high` become the interval behind `x`."""
+    for name, value in metrics.items():
+        low, high = (metrics.get(f"{name}_{end}") for end in ("low", "high"))
+        if low is not None:
+            yield name, f"{number(value)} ({number(low)} to {number(high)})"
+        elif not name.endswith(("_low", "_high")):
+            yield name, number(value)

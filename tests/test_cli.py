@@ -76,7 +76,7 @@ def test_list_and_show(capsys):
 def test_recipe_may_come_from_the_config(capsys, small_run, tmp_path):
     status, out, _ = call(capsys, "train", "--config", small_run.folder / "config.toml", "--folder", tmp_path / "run")
     assert status == 0
-    assert "run folder" in out
+    assert "page  " in out
 
 
 def write_photos(folder, change=None):

@@ -240,3 +240,29 @@ def test_trains_on_two_devices(tmp_path, devices):
     metrics = json.loads(result.stdout.splitlines()[-1])["metrics"]
     assert metrics["epochs"] == 2
     assert config.read_toml(tmp_path / "run" / "config.toml")["train.devices"] == devices
+
+
+def test_every_way_of_training_at_once(tmp_path):
+    settings = {
+        "data": {"class_weights": "balanced", "flip": True},
+        "model": {"l2": 1e-4, "dropout": 0.1},
+        "backbone": TINY["backbone"],
+        "optimizer": {"name": "sgd", "momentum": 0.9, "gradient_accumulation_steps": 2, "learning_rate": 0.01},
+        "train": {"epochs": 1, "steps_per_epoch": 4, "tensorboard": True, "mixed_precision": "mixed_bfloat16"},
+        "evaluate": {"bootstrap_samples": 10},
+    }
+    done = kit.train("image_classification", folder=tmp_path / "run", verbose=False, **settings)
+    assert list((tmp_path / "run" / "tensorboard" / "train").iterdir())
+    assert done.model.get_layer("resnet8").dtype_policy.name == "mixed_bfloat16"
+    again = kit.load(done.folder)
+    images = np.zeros((2, 8, 8, 1), np.uint8)
+    np.testing.assert_allclose(again.predict(images)["probability"], done.predict(images)["probability"], rtol=1e-2)
+    assert again.settings["optimizer"]["momentum"] == done.settings["optimizer"]["momentum"] == 0.9
+
+
+def test_python_runs_are_logged_and_quiet_when_asked(tmp_path, capsys):
+    kit.train("image_classification", folder=tmp_path / "run", verbose=False, **TINY)
+    assert "epoch 2/2" in (tmp_path / "run" / "run.log").read_text()
+    assert "epoch" not in capsys.readouterr().out
+    kit.train("image_classification", folder=tmp_path / "other", **TINY)
+    assert "epoch 2/2" in capsys.readouterr().out

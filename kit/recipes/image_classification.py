@@ -1,5 +1,6 @@
 """Image classification: which of several classes does an image show?"""
 
+import logging
 from pathlib import Path
 from typing import Literal
 
@@ -24,7 +25,9 @@ from kit.recipes.base import Evaluation, Recipe
 from kit.reporting import plots
 from kit.training.losses import SparseCategoricalCrossentropy
 
-# Decoded images stay in memory up to this share of what is free.
+log = logging.getLogger("kit")
+
+# Decoded images stay in memory up to this share of what is free; splitting holds them up to three times for a moment.
 _MEMORY_SHARE = 0.3
 
 
@@ -191,9 +194,11 @@ def _files(paths, shape, crop_to_aspect_ratio, in_memory):
     blocks = [paths[start : start + 1024] for start in range(0, len(paths), 1024)]
     if in_memory:
         pixels = np.empty((len(paths), *shape), "uint8")
+        log.info("images: %s decoded into memory, %.1f MB", f"{len(paths):,}", pixels.nbytes / 1e6)
         for index, block in enumerate(blocks):
             pixels[index * 1024 : index * 1024 + len(block)] = decode(block)
         return pixels, None
+    log.info("images: %s stay on disk and are decoded in every epoch", f"{len(paths):,}")
     for block in blocks:
         decode(block)
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from kit.config import read_toml
 from kit.files import read_json, write_text
+from kit.terminal import number, with_intervals
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1d2126; --soft: #5c6570; --line: #d7dce1; --back: #fff; --card: #f5f7f9; }
@@ -32,13 +33,6 @@ pre { background: var(--card); padding: .7rem .9rem; border-radius: .5rem; overf
 """
 
 
-def number(value):
-    """Returns a number as people read it."""
-    if isinstance(value, float):
-        return f"{value:.4f}" if abs(value) < 100 else f"{value:,.0f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
-
-
 def write(folder):
     """Writes `report.html` of a run folder anew from `metrics.json`, `config.toml`, `tables/` and `plots/`.
 
@@ -54,7 +48,7 @@ def write(folder):
     recipe = settings["recipe"]
     title = f"{recipe.replace('_', ' ').capitalize()} — {folder.name}"
     command = f"kit train {recipe} --config {shlex.quote(str(folder / 'config.toml'))}"
-    cards = [(name.replace("_", " "), value) for name, value in _with_intervals(metrics["test"])]
+    cards = [(name.replace("_", " "), value) for name, value in with_intervals(metrics["test"])]
     cards += [
         ("parameters", number(metrics["params"])),
         ("epochs (best)", f"{metrics['epochs']} ({metrics['best_epoch']})"),
@@ -107,16 +101,6 @@ def write(folder):
     )
     write_text(folder / "report.html", page)
     return folder / "report.html"
-
-
-def _with_intervals(metrics):
-    """Yields name and text of each metric; `x_low` and `x_high` become the interval behind `x`."""
-    for name, value in metrics.items():
-        low, high = (metrics.get(f"{name}_{end}") for end in ("low", "high"))
-        if low is not None:
-            yield name, f"{number(value)} ({number(low)} to {number(high)})"
-        elif not name.endswith(("_low", "_high")):
-            yield name, number(value)
 
 
 def _title(path):

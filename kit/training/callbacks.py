@@ -9,6 +9,7 @@ import pandas as pd
 
 from kit.errors import KitError
 from kit.files import write_text
+from kit.terminal import is_log_shown
 from kit.training import checkpoint
 
 log = logging.getLogger("kit")
@@ -177,7 +178,7 @@ class Progress(keras.callbacks.Callback):
 
         self.console = Console(highlight=False)
         self.live = None
-        if self.console.is_terminal:
+        if self.console.is_terminal and is_log_shown():
             self.live = Live("", console=self.console, refresh_per_second=4, transient=True)
             self.live.start()
         self.seconds_per_epoch = []
@@ -227,6 +228,8 @@ class Progress(keras.callbacks.Callback):
 
     def _estimate(self, done):
         """Returns speed and time left, in words, after so many steps of the epoch."""
+        if not self.seconds_per_epoch and not self.skipped:
+            return "compiled", "time left unknown"
         seconds = max(time.perf_counter() - self.start, 1e-9)
         steps_per_second = max(done - self.skipped, 1) / seconds
         left = (self.epochs - self.epoch) * self.steps - done

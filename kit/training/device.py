@@ -88,6 +88,7 @@ def compilation(jit_compile):
     """
     if jit_compile != "auto":
         return jit_compile
+    log.info("compilation with XLA: %s", "Keras decides" if has_gpu() else "off, it is slower on a CPU")
     return "auto" if has_gpu() else False
 
 

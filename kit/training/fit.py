@@ -163,7 +163,8 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
             if not optimizer.built:
                 optimizer.build(model.trainable_variables)
         model.steps_per_execution = training.steps_per_execution
-        model.jit_compile = training.jit_compile
+        if training.jit_compile != "auto":
+            model.jit_compile = training.jit_compile
         size, steps = training.batch_size, training.steps_per_epoch
         progress = Progress(training.epochs, steps, size, monitor, mode)
         try:

@@ -1,0 +1,166 @@
+"""Measures the numbers in `recipes/image_classification/README.md`.
+
+    make bench DATA=<folder that holds fashion_mnist/ with the four idx files>
+
+Every training runs in a process of its own, through `kit train`; the table that is printed replaces the one between the
+markers in the README when `--write` is given.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+README = Path(__file__).parents[1] / "recipes" / "image_classification" / "README.md"
+SEEDS = (0, 1, 2)
+
+
+def train(folder, *options):
+    """Runs `kit train` and returns its metrics."""
+    words = [sys.executable, "-m", "kit", "train", "image_classification", "--json", "--folder", folder, *options]
+    result = subprocess.run(words, capture_output=True, text=True)
+    if result.returncode:
+        raise SystemExit(result.stderr)
+    return json.loads(result.stdout.splitlines()[-1])["metrics"]
+
+
+def spread(values, scale=1.0, digits=2):
+    """Returns mean ± standard deviation as text."""
+    values = [value * scale for value in values]
+    return f"{statistics.mean(values):.{digits}f} ± {statistics.stdev(values):.{digits}f}"
+
+
+def quality(name, command, options, scratch):
+    """Trains with every seed and returns a row of the table."""
+    runs = []
+    for seed in SEEDS:
+        runs.append(train(f"{scratch}/{name}-{seed}", "--seed", str(seed), *options))
+        scores = runs[-1]["test"]
+        print(
+            f"  seed {seed}: {scores['accuracy']:.4f} {runs[-1]['train_cpu_seconds']} CPU-s",
+            file=sys.stderr,
+            flush=True,
+        )
+    return (
+        f"| {name} | `{command}` | {spread([run['test']['accuracy'] for run in runs], 100)} % | "
+        f"{spread([run['train_cpu_seconds'] for run in runs], 1, 0)} | "
+        f"{spread([run['train_seconds'] for run in runs], 1, 0)} | "
+        f"{statistics.mean(run['examples_per_second'] for run in runs):,.0f} | {runs[0]['params']:,} |"
+    )
+
+
+def overhead(folder):
+    """Compares seconds and CPU-seconds of an epoch in `kit.train` with bare `model.fit` on the same model and data.
+
+    Both train for 2 and for 6 epochs, in turns, in this process; the difference is free of compilation and start.
+
+    Returns:
+        Median ratios (seconds, CPU-seconds) over five turns, for a convolutional network and for a small perceptron.
+    """
+    import keras
+    import numpy as np
+
+    import kit
+    from kit.recipes.image_classification import labelled_images
+
+    splits = labelled_images(0, None, source="digits")
+    (x, y), (x_val, y_val) = splits.train.columns, splits.validation.columns
+    x, y = np.tile(x, (4, 1, 1, 1)), np.tile(y, 4)
+    folder = Path(folder)
+    source = folder / "digits"
+    from tests.conftest import write_idx
+
+    write_idx(source, "train", np.concatenate([x, x_val])[..., 0], np.concatenate([y, y_val]), packed=False)
+    write_idx(source, "t10k", x_val[..., 0], y_val, packed=False)
+    plain = folder / "plain.toml"
+    plain.write_text("")  # every setting at the default of its signature, as in the bare model
+    results = {}
+    for backbone, batch_size in (("resnet8", 128), ("mlp", 32)):
+
+        def bare(epochs, backbone=backbone, batch_size=batch_size):
+            keras.utils.set_random_seed(0)
+            model = kit.recipes.image_classifier(splits.facts["input_shape"], 10, backbone=backbone)
+            wall, cpu = time.perf_counter(), time.process_time()
+            model.fit(x, y, batch_size=batch_size, epochs=epochs, validation_data=(x_val, y_val), verbose=0)
+            return time.perf_counter() - wall, time.process_time() - cpu
+
+        def ours(epochs, backbone=backbone, batch_size=batch_size):
+            run = kit.train(
+                "image_classification",
+                config=plain,
+                folder=folder / f"{backbone}-{time.time_ns()}",
+                data={
+                    "source": str(source),
+                    "validation_fraction": len(x_val) / (len(x) + len(x_val)),
+                },
+                model={"backbone": backbone},
+                train={"epochs": epochs, "batch_size": batch_size, "patience": 0},
+                evaluate={"bootstrap_samples": 1},
+            )
+            return run.metrics["train_seconds"], run.metrics["train_cpu_seconds"]
+
+        ratios = []
+        for _ in range(5):
+            first, second, third, fourth = bare(2), ours(2), bare(6), ours(6)
+            ratios.append([(fourth[i] - second[i]) / (third[i] - first[i]) for i in (0, 1)])
+        results[backbone] = [statistics.median(column) for column in zip(*ratios, strict=True)]
+    return results
+
+
+def help_seconds():
+    """Returns the median wall time of `kit --help`."""
+    seconds = []
+    for _ in range(9):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "kit", "--help"], check=True, capture_output=True)
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", help="folder that holds fashion_mnist/; without it only the digits are measured")
+    parser.add_argument("--write", action="store_true", help="put the table into the recipe's README")
+    options = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    lines = [
+        "| what | command | test accuracy | CPU-seconds of training | seconds | images/s | parameters |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    with tempfile.TemporaryDirectory() as scratch:
+        make = "make train RECIPE=image_classification"
+        lines.append(quality("digits", make, [], scratch))
+        if options.data:
+            data = ["--data.source", str(Path(options.data) / "fashion_mnist")]
+            for config in ("fashion_mnist_fast", "fashion_mnist"):
+                command = f"{make} CONFIG={config} DATA=fashion_mnist"
+                lines.append(quality(config, command, ["--config", config, *data], scratch))
+        ratios = overhead(scratch)
+    lines += [
+        "",
+        "| an epoch of `kit.train` as a share of bare `model.fit` | seconds | CPU-seconds |",
+        "| --- | --- | --- |",
+        *(f"| {name} on digits | {wall:.2f} | {cpu:.2f} |" for name, (wall, cpu) in ratios.items()),
+        "",
+        f"`kit --help`: {help_seconds():.2f} s.",
+        "",
+        f"Mean ± standard deviation over seeds {', '.join(map(str, SEEDS))}; {os.cpu_count()} CPU cores "
+        f"({platform.machine()}), Python {platform.python_version()}, {datetime.date.today()}; `make bench DATA=...`.",
+    ]
+    table = "\n".join(lines)
+    print(table)
+    if options.write:
+        before, _, rest = README.read_text(encoding="utf-8").partition("<!-- numbers -->\n")
+        _, _, after = rest.partition("<!-- end of numbers -->")
+        README.write_text(f"{before}<!-- numbers -->\n{table}\n<!-- end of numbers -->{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
