@@ -75,10 +75,12 @@ def overhead(folder):
     x, y = np.tile(x, (4, 1, 1, 1)), np.tile(y, 4)
     folder = Path(folder)
     source = folder / "digits"
-    from tests.conftest import write_idx
-
-    write_idx(source, "train", np.concatenate([x, x_val])[..., 0], np.concatenate([y, y_val]), packed=False)
-    write_idx(source, "t10k", x_val[..., 0], y_val, packed=False)
+    source.mkdir()
+    parts = {"train": (np.concatenate([x, x_val]), np.concatenate([y, y_val])), "t10k": (x_val, y_val)}
+    for prefix, (images, labels) in parts.items():
+        for name, array in ((f"{prefix}-images-idx3-ubyte", images[..., 0]), (f"{prefix}-labels-idx1-ubyte", labels)):
+            header = np.array([2048 + array.ndim, *array.shape], ">i4").tobytes()
+            (source / name).write_bytes(header + array.astype("uint8").tobytes())
     plain = folder / "plain.toml"
     plain.write_text("")  # every setting at the default of its signature, as in the bare model
     results = {}

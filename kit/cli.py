@@ -18,8 +18,15 @@ examples:
   kit show image_classification"""
 
 
+class _Parser(argparse.ArgumentParser):
+    """Reports a mistake in one line, like every other mistake."""
+
+    def error(self, message):
+        raise KitError(f"{message}; `{self.prog} --help` tells more")
+
+
 def _parser():
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         "kit",
         description=_DESCRIPTION,
         epilog=_EPILOG,
@@ -90,10 +97,11 @@ def main(arguments=None):
     Returns:
         0, or 2 for a mistake in what was given, or 130 after an interrupt.
     """
-    options, rest = _parser().parse_known_args(arguments)
+    as_json = "--json" in (sys.argv if arguments is None else arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        options, rest = _parser().parse_known_args(arguments)
         overrides = _settings(rest, options.verb)
         if options.verb != "report":
             from kit.terminal import load_tensorflow
@@ -107,7 +115,7 @@ def main(arguments=None):
         result, status = {"error": "interrupted"}, 130
     else:
         status = 0
-    if options.json:
+    if as_json:
         print(json.dumps(result, ensure_ascii=False), flush=True)
     return status
 
@@ -236,7 +244,10 @@ def _train(options, overrides):
 def _print_scores(metrics, split):
     from kit.terminal import with_intervals
 
-    shown = "   ".join(f"{name.replace('_', ' ')} {text}" for name, text in with_intervals(metrics))
+    shown = "   ".join(
+        f"{name} {value} ({interval})" if interval else f"{name} {value}"
+        for name, value, interval in with_intervals(metrics)
+    )
     print(f"{split}  {shown}")
 
 

@@ -59,10 +59,10 @@ def number(value):
 
 
 def with_intervals(metrics):
-    """Yields name and text of each metric; `x_low` and `x_high` become the interval behind `x`."""
+    """Yields name, value and 95 % interval of each metric as text; the interval is `x_low` and `x_high`, or empty."""
     for name, value in metrics.items():
         low, high = (metrics.get(f"{name}_{end}") for end in ("low", "high"))
         if low is not None:
-            yield name, f"{number(value)} ({number(low)} to {number(high)})"
+            yield name.replace("_", " "), number(value), f"95 %: {number(low)} to {number(high)}"
         elif not name.endswith(("_low", "_high")):
-            yield name, number(value)
+            yield name.replace("_", " "), number(value), ""

@@ -156,6 +156,25 @@ def test_bad_data_is_one_line_and_leaves_nothing(capsys, tmp_path, kind):
     assert_refused(capsys, message, write_photos(tmp_path / "photos", change))
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("report", "the following arguments are required: RUN"),
+        ("trian", "invalid choice: 'trian'"),
+        ("", "the following arguments are required: VERB"),
+        ("train --resume first", "invalid choice: 'first'"),
+        ("train", "no recipe given"),
+        ("predict nowhere", "the following arguments are required: INPUT"),
+    ],
+)
+def test_bad_words_are_one_line(capsys, words, message):
+    status, out, err = call(capsys, *words.split(), "--json")
+    assert status == 2
+    assert message in err
+    assert len(err.splitlines()) == 1
+    assert json.loads(out)["error"] in err
+
+
 def test_bad_recipe_and_runs(capsys, small_run):
     status, _, err = call(capsys, "train", "image_clasification")
     assert status == 2

@@ -3,6 +3,7 @@
 import base64
 import html
 import shlex
+import struct
 
 import pandas as pd
 
@@ -29,6 +30,7 @@ th, td { text-align: right; padding: .25rem .7rem; border-bottom: 1px solid var(
 th:first-child, td:first-child { text-align: left; padding-left: 0; } thead th { color: var(--soft); font-weight: 500; }
 .settings td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 img { max-width: 100%; height: auto; background: #fff; border-radius: .4rem; }
+@media (max-width: 40rem) { .wide img { max-width: none; width: 44rem; } }
 pre { background: var(--card); padding: .7rem .9rem; border-radius: .5rem; overflow-x: auto; font-size: .85rem; }
 """
 
@@ -48,12 +50,12 @@ def write(folder):
     recipe = settings["recipe"]
     title = f"{recipe.replace('_', ' ').capitalize()} — {folder.name}"
     command = f"kit train {recipe} --config {shlex.quote(str(folder / 'config.toml'))}"
-    cards = [(name.replace("_", " "), value) for name, value in with_intervals(metrics["test"])]
+    cards = list(with_intervals(metrics["test"]))
     cards += [
-        ("parameters", number(metrics["params"])),
-        ("epochs (best)", f"{metrics['epochs']} ({metrics['best_epoch']})"),
-        ("training time", f"{metrics['train_seconds']:,.0f} s"),
-        ("examples/s", f"{metrics['examples_per_second']:,.0f}"),
+        ("parameters", number(metrics["params"]), ""),
+        ("epochs (best)", f"{metrics['epochs']} ({metrics['best_epoch']})", ""),
+        ("training time", f"{metrics['train_seconds']:,.0f} s", ""),
+        ("examples/s", f"{metrics['examples_per_second']:,.0f}", ""),
     ]
     parts = [
         f"<h1>{html.escape(title)}</h1>",
@@ -61,17 +63,19 @@ def write(folder):
         "epoch by validation.</p>",
         '<div class="cards">',
         *(
-            f'<div class="card"><b>{html.escape(value)}</b><span>{html.escape(name)}</span></div>'
-            for name, value in cards
+            f'<div class="card"><b>{html.escape(value)}</b><span>{html.escape(name)}<br>{interval}</span></div>'
+            for name, value, interval in cards
         ),
         "</div>",
     ]
     for path in sorted((folder / "plots").glob("*.png")):
-        data = base64.b64encode(path.read_bytes()).decode()
-        name = _title(path)
+        content = path.read_bytes()
+        width, height = struct.unpack(">II", content[16:24])  # the PNG's header
+        data, name = base64.b64encode(content).decode(), _title(path)
+        shape = "wide" if width > 2 * height else "plot"
         parts += [
             f"<h2>{name}</h2>",
-            f'<img alt="{name}" src="data:image/png;base64,{data}">',
+            f'<div class="{shape}"><img alt="{name}" src="data:image/png;base64,{data}"></div>',
         ]
     for path in sorted((folder / "tables").glob("*.csv")):
         table = pd.read_csv(path, keep_default_na=False)

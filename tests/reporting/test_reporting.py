@@ -49,7 +49,7 @@ def test_page_is_one_file_and_escapes_what_it_shows(tmp_path):
     (tmp_path / "plots").mkdir()
     plots.image_grid([np.zeros((4, 4, 3), np.uint8)], [""]).savefig(tmp_path / "plots" / "1_images.png")
     text = page.write(tmp_path).read_text()
-    assert "0.5000 (0.4000 to 0.6000)" in text
+    assert "<b>0.5000</b><span>accuracy<br>95 %: 0.4000 to 0.6000</span>" in text
     assert "&lt;b&gt;&amp;" in text
     assert "<b>&" not in text
     assert "&lt;i&gt;None" in text
