@@ -37,7 +37,7 @@ evaluate: $(READY) ## score the finished run RUN again
 	@$(KIT) evaluate "$(RUN)" $(if $(JSON),--json) $(foreach setting,$(SET),"--$(setting)")
 
 predict: $(READY) ## apply the finished run RUN to INPUT
-	@$(KIT) predict "$(RUN)" "$(INPUT)" $(if $(JSON),--json)
+	@$(KIT) predict "$(RUN)" $(INPUT) $(if $(JSON),--json)
 
 report: $(READY) ## write the page of the finished run RUN anew
 	@$(KIT) report "$(RUN)" $(if $(JSON),--json)
@@ -63,7 +63,7 @@ format: $(READY) ## put the code into its format
 	@$(VENV)/bin/ruff format .
 
 bench: $(READY) ## measure the numbers of the recipes' READMEs; DATA= a folder with the data sets
-	@$(VENV)/bin/python benchmarks/image_classification.py --write $(if $(DATA),--data "$(DATA)")
+	@$(VENV)/bin/python benchmarks/image_classification.py $(if $(DATA),--write --data "$(DATA)")
 
 wheel: $(READY) ## build the wheel into dist/
 	@$(VENV)/bin/python -m build -q --wheel

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import signal
 import sys
 
@@ -101,8 +102,9 @@ def main(arguments=None):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        options, rest = _parser().parse_known_args(arguments)
-        overrides = _settings(rest, options.verb)
+        overrides, words = _settings(sys.argv[1:] if arguments is None else arguments)
+        options, rest = _parser().parse_known_args(words)
+        _refuse(rest, options.verb)
         if options.verb != "report":
             from kit.terminal import load_tensorflow
 
@@ -111,6 +113,13 @@ def main(arguments=None):
     except KitError as error:
         print(f"kit: {error}", file=sys.stderr)
         result, status = {"error": str(error)}, 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read the output has left
+        return 1
+    except OSError as error:
+        reason = f"{error.filename or 'kit'}: {error.strerror or error}"
+        print(f"kit: {reason}", file=sys.stderr)
+        result, status = {"error": reason}, 2
     except KeyboardInterrupt:
         result, status = {"error": "interrupted"}, 130
     else:
@@ -120,25 +129,36 @@ def main(arguments=None):
     return status
 
 
-def _settings(words, verb):
-    """Reads `--table.key value` and `--table.key=value` into a flat dictionary of text."""
+def _settings(words):
+    """Takes `--table.key value` and `--table.key=value` out of the words of a command.
+
+    Returns:
+        A flat dictionary of text, and the other words.
+    """
     from kit.config import Text
 
-    settings, words = {}, list(words)
+    settings, others, words = {}, [], list(words)
     while words:
         word = words.pop(0)
-        name, equals, value = word.partition("=")
-        if not name.startswith("--") or "." not in name:
-            flags = ("--json", "--config", "--folder", "--resume", "--seed", "--split")
-            hint = closest(name, flags) if name.startswith("--") else ""
-            hint = hint if "did you mean" in hint else "; settings look like --train.epochs 5"
-            raise KitError(f"{name}: `kit {verb}` has no such argument{hint}")
+        if not re.match(r"--\w+(\.\w+)+(=|$)", word):
+            others.append(word)
+            continue
+        name, equals, value = word[2:].partition("=")
         if not equals:
             if not words:
-                raise SettingError(name[2:], "expected a value after it")
+                raise SettingError(name, "expected a value after it")
             value = words.pop(0)
-        settings[name[2:]] = Text(value)
-    return settings
+        settings[name] = Text(value)
+    return settings, others
+
+
+def _refuse(words, verb):
+    """Refuses words that no argument takes, naming the nearest flag."""
+    for word in words:
+        flags = ("--json", "--config", "--folder", "--resume", "--seed", "--split")
+        hint = closest(word, flags) if word.startswith("--") else ""
+        hint = hint if "did you mean" in hint else "; settings look like --train.epochs 5"
+        raise KitError(f"{word}: `kit {verb}` has no such argument{hint}")
 
 
 def _none(overrides):

@@ -5,6 +5,7 @@ table's keys. jsonargparse checks and converts values by the parameters' annotat
 """
 
 import inspect
+import os
 import tomllib
 import typing
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ def read_toml(path):
     """Reads a TOML file into a flat dictionary of dotted keys; a table inside a table gives keys with two dots."""
     try:
         return flatten(tomllib.loads(Path(path).read_text(encoding="utf-8")))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise KitError(f"{path}: not valid TOML: {error}") from None
     except UnicodeDecodeError:
         raise KitError(f"{path}: expected UTF-8 text") from None
@@ -147,9 +148,14 @@ def _convert(setting, value):
     """Returns a value converted to a setting's type, or raises SettingError."""
     from jsonargparse import ArgumentError, ArgumentParser
 
-    optional = type(None) in typing.get_args(setting.type)
+    # TOML has no null, so nothing can stand only where nothing is the default.
+    optional = type(None) in typing.get_args(setting.type) and setting.default is None
     if value is None and optional:
         return None
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    elif hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
+        value = value.item()  # a NumPy number
     parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
     parser.add_argument("--value", type=setting.type)
     candidates = [value]

@@ -39,7 +39,7 @@ def closest(name, names):
 
 def choose(table, name, key):
     """Looks a name up in a table of named things, or raises SettingError with the nearest name."""
-    if name not in table:
+    if not isinstance(name, str) or name not in table:
         raise SettingError(key, f"unknown name {name!r}{closest(name, table)}")
     return table[name]
 

@@ -6,6 +6,10 @@ import os
 import uuid
 from pathlib import Path
 
+from kit.errors import KitError, SettingError
+
+_TEMPORARY = ".writing-"
+
 
 @contextlib.contextmanager
 def atomic(path):
@@ -14,7 +18,7 @@ def atomic(path):
     The temporary name ends like the real one, since some writers go by the ending.
     """
     path = Path(path)
-    temporary = path.with_name(f".{uuid.uuid4().hex[:8]}.{path.name}")
+    temporary = path.with_name(f"{_TEMPORARY}{uuid.uuid4().hex[:8]}-{path.name}")
     try:
         yield temporary
         with open(temporary, "rb+") as file:
@@ -35,6 +39,39 @@ def _sync_folder(folder):
             os.close(descriptor)
 
 
+def remove_temporary(folder):
+    """Removes what a killed process left half-written in a folder."""
+    for path in folder.rglob(f"{_TEMPORARY}*"):
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def reading(path):
+    """Turns whatever goes wrong while a file of a run folder is read inside into one line that names the file."""
+    try:
+        yield
+    except KitError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise KitError(f"{path}: missing or damaged ({reason})") from None
+
+
+def as_path(text, key):
+    """Returns a path that a user gave, with `~` replaced.
+
+    Raises:
+        SettingError: the text cannot be a path.
+    """
+    try:
+        path = Path(text).expanduser()
+        path.exists()
+    except (RuntimeError, OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SettingError(key, f"cannot be used as a path ({reason}): {str(text)[:80]!r}") from None
+    return path
+
+
 def write_text(path, text):
     """Writes a text file atomically, as UTF-8."""
     with atomic(path) as temporary:
@@ -47,5 +84,6 @@ def write_json(path, value):
 
 
 def read_json(path):
-    """Reads a JSON file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """Reads a JSON file, or raises KitError naming it."""
+    with reading(path):
+        return json.loads(Path(path).read_text(encoding="utf-8"))

@@ -6,11 +6,16 @@ import importlib.metadata
 import logging
 import os
 import platform
+import shutil
 from pathlib import Path
 
 from kit.errors import KitError
+from kit.files import remove_temporary
 
 log = logging.getLogger("kit")
+
+# What a run writes before its `config.toml`; without that it has not begun.
+_BEGINNING = ("run.log", "assets", "environment.json")
 
 _PACKAGES = (
     "tensorflow",
@@ -57,9 +62,10 @@ def check(folder):
         raise KitError(f"{folder}: not a folder; expected a new or an unfinished run folder")
     if finished(folder):
         raise KitError(f"{folder}: this run is finished; expected a new or an unfinished run folder")
-    others = [path for path in folder.glob("*") if path.name not in (".lock", "run.log")]
+    others = [path.name for path in folder.glob("*") if path.name not in _BEGINNING]
+    others = [name for name in others if not name.startswith(".")]
     if others and not (folder / "config.toml").exists():
-        raise KitError(f"{folder}: holds other files ({others[0].name}); expected a new or an unfinished run folder")
+        raise KitError(f"{folder}: holds other files ({others[0]}); expected a new or an unfinished run folder")
 
 
 @contextlib.contextmanager
@@ -75,6 +81,7 @@ def held(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock")
         lock.acquire(timeout=0)
+        remove_temporary(folder)
     except Timeout:
         raise KitError(f"{folder}: another live run holds this folder") from None
     except OSError as error:
@@ -84,8 +91,9 @@ def held(folder):
     finally:
         lock.release()
         if not (folder / "config.toml").exists():
-            for name in (".lock", "run.log"):
-                (folder / name).unlink(missing_ok=True)
+            for name in (".lock", *_BEGINNING):
+                path = folder / name
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
                 for path in made:
                     path.rmdir()

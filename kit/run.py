@@ -6,8 +6,8 @@ from pathlib import Path
 
 from kit import config, recipes, schema, terminal
 from kit import folder as places
-from kit.errors import KitError, choose, table
-from kit.files import atomic, read_json, write_json, write_text
+from kit.errors import KitError, SettingError, choose, table
+from kit.files import as_path, atomic, read_json, reading, write_json, write_text
 
 log = logging.getLogger("kit")
 
@@ -71,6 +71,9 @@ def train(
     Raises:
         KitError: settings, data or folder cannot be used; the message is one line that names what and why.
     """
+    for name, content in zip(schema.TABLES, (data, model, backbone, optimizer, train, evaluate), strict=True):
+        if content is not None and not isinstance(content, dict):
+            raise SettingError(name, f"expected a dictionary of settings, got {content!r}")
     tables = dict(zip(schema.TABLES, (data, model, backbone, optimizer, train, evaluate), strict=True))
     overrides = {f"{name}.{key}": value for name, content in tables.items() for key, value in (content or {}).items()}
     with terminal.log_shown(verbose):
@@ -80,13 +83,14 @@ def train(
 def train_with(recipe_name, overrides, *, config=None, folder=None, seed=None):
     """`train` with the settings as a flat dictionary of dotted keys."""
     recipe = recipes.get(recipe_name)
-    folder = Path(folder).expanduser() if folder else places.new(recipe.name)
+    folder = as_path(folder, "folder") if folder else places.new(recipe.name)
     places.check(folder)
-    if (folder / "config.toml").exists():
-        run_settings = schema.resume(recipe, folder, config, overrides, seed)
-    else:
-        run_settings = schema.resolve(recipe, config, overrides, seed)
     with places.held(folder), places.logged(folder):
+        places.check(folder)  # another process may have finished it meanwhile
+        if (folder / "config.toml").exists():
+            run_settings = schema.resume(recipe, folder, config, overrides, seed)
+        else:
+            run_settings = schema.resolve(recipe, config, overrides, seed)
         try:
             return _train(recipe, folder, run_settings)
         except KeyboardInterrupt:
@@ -148,9 +152,11 @@ def _saved_assignment(folder):
     import pandas as pd
 
     path = folder / "assets" / "splits.csv"
-    if not path.exists():
+    if not (folder / "config.toml").exists():
         return None
-    return pd.read_csv(path, dtype={"example": str}, keep_default_na=False)
+    with reading(path):
+        table = pd.read_csv(path, dtype={"example": str, "split": str, "label": int}, keep_default_na=False)
+        return table[["example", "split", "label"]]
 
 
 def _train(recipe, folder, run_settings):
@@ -166,10 +172,14 @@ def _train(recipe, folder, run_settings):
         splits, model, callbacks, monitor, mode = _prepare(recipe, folder, prepared)
         network = recipe.network(model)
         log.info("%s", _summary(recipe, prepared, splits, network, folder))
-        training.measure(model, splits.train)
-        if not (folder / "config.toml").exists():
+        if (folder / "config.toml").exists():
+            decided = read_json(folder / "environment.json")
+            with reading(folder / "environment.json"):
+                training.decided = {key: decided[key] for key in ("jit_compile", "steps_per_execution")}
+        else:
+            training.measure(model, splits.train)
             _begin(folder, prepared, splits)
-        if recipe.prepare is not None and not (folder / "checkpoint").exists():
+        if recipe.prepare is not None and not (folder / "checkpoint" / "state.npz").exists():
             recipe.prepare(model, splits)
         trained = fit(
             model,
@@ -205,8 +215,8 @@ def _begin(folder, run_settings, splits):
     (folder / "assets").mkdir(exist_ok=True)
     write_text(folder / "assets" / "splits.csv", splits.assignment.to_csv(index=False))
     write_json(folder / "assets" / "assets.json", splits.assets)
-    write_json(folder / "environment.json", places.environment())
-    training = dataclasses.asdict(run_settings["train"])
+    write_json(folder / "environment.json", places.environment() | run_settings["train"].decided)
+    training = run_settings["train"].settings
     config.write_toml(folder / "config.toml", run_settings | {"train": training})
 
 
@@ -251,9 +261,9 @@ def _finish(recipe, folder, run_settings, splits, network, trained, monitor):
     for name, draw in figures.items():
         with atomic(folder / "plots" / f"{name}.png") as temporary:
             draw().savefig(temporary, dpi=110)
+    page.write(folder, metrics)
     write_json(folder / "metrics.json", metrics)
-    page.write(folder)
-    plain = run_settings | {"train": dataclasses.asdict(training)}
+    plain = run_settings | {"train": training.settings}
     return Run(folder, recipe, plain, network, history, metrics, splits.assets)
 
 
@@ -279,26 +289,24 @@ def load(folder):
     for key, value in flat.items():
         name, _, item = key.rpartition(".")
         (tables.setdefault(name, {}) if name else tables)[item] = value
-    return Run(
-        folder,
-        recipe,
-        tables,
-        keras.models.load_model(folder / "best.keras", compile=False),
-        pd.read_csv(folder / "history.csv"),
-        read_json(folder / "metrics.json"),
-        read_json(folder / "assets" / "assets.json"),
-    )
+    with reading(folder / "best.keras"):
+        model = keras.models.load_model(folder / "best.keras", compile=False)
+    with reading(folder / "history.csv"):
+        history = pd.read_csv(folder / "history.csv")
+    metrics = read_json(folder / "metrics.json")
+    return Run(folder, recipe, tables, model, history, metrics, read_json(folder / "assets" / "assets.json"))
 
 
 def _run_folder(folder):
-    folder = Path(folder).expanduser()
+    """Returns the path of a finished run, or raises KitError."""
+    folder = as_path(folder, "folder")
     if not (folder / "config.toml").exists():
         raise KitError(f"{folder}: no run folder; expected one that `kit train` has left")
+    recipe = config.read_toml(folder / "config.toml").get("recipe")
+    if recipe not in recipes.names():
+        raise KitError(f"{folder / 'config.toml'}: damaged; it names no recipe")
     if not places.finished(folder):
-        raise KitError(
-            f"{folder}: this run is not finished; carry it on with "
-            f"`kit train {config.read_toml(folder / 'config.toml')['recipe']} --folder {folder}`"
-        )
+        raise KitError(f"{folder}: this run is not finished; carry it on with `kit train {recipe} --folder {folder}`")
     return folder
 
 

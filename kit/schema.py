@@ -4,6 +4,7 @@ from pathlib import Path
 
 from kit import config
 from kit.errors import KitError, SettingError, check, choose, closest
+from kit.files import as_path
 
 TABLES = ("data", "model", "backbone", "optimizer", "train", "evaluate")
 
@@ -60,7 +61,7 @@ def find_config(name, recipe_name):
     Raises:
         SettingError: there is neither.
     """
-    path = Path(name).expanduser()
+    path = as_path(name, "config")
     if path.is_file():
         return path
     folder = shipped_settings(recipe_name)
@@ -96,14 +97,14 @@ def resolve(recipe, config_file, overrides, seed):
     given = _given(recipe, config_file, overrides)
     file_seed = given.pop("seed", 0)
     seed = file_seed if seed is None else seed
-    check(
-        isinstance(seed, int) and 0 <= seed < 2**31,
-        "seed",
-        seed,
-        "a whole number from 0 to 2147483647",
-    )
+    _check_seed(seed)
     tables = config.resolve(settings_of(recipe, given), given)
     return {"recipe": recipe.name, "seed": seed, **{name: tables.get(name, {}) for name in TABLES}}
+
+
+def _check_seed(seed):
+    whole = isinstance(seed, int) and not isinstance(seed, bool)
+    check(whole and 0 <= seed < 2**31, "seed", seed, "a whole number from 0 to 2147483647")
 
 
 def resume(recipe, folder, config_file, overrides, seed):
@@ -116,12 +117,10 @@ def resume(recipe, folder, config_file, overrides, seed):
     flat = config.read_toml(path)
     if flat.get("recipe") != recipe.name:
         raise SettingError("recipe", f"the run in {folder} is for {flat.get('recipe')!r}")
-    asked = dict(overrides)
-    if config_file:
-        asked = config.read_toml(find_config(config_file, recipe.name)) | asked
-        asked.pop("recipe", None)
+    asked = _given(recipe, config_file, overrides) if config_file else dict(overrides)
     seed = asked.pop("seed", None) if seed is None else seed
     saved_seed = flat.pop("seed", 0)
+    _check_seed(saved_seed)
     if seed not in (None, saved_seed):
         raise SettingError("seed", f"the run in {folder} has {saved_seed}, not {seed}")
     flat.pop("recipe")

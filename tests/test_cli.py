@@ -10,6 +10,7 @@ import pytest
 
 import kit
 from kit.cli import main
+from kit.training.callbacks import Progress
 from tests.conftest import draw
 
 FAST = [
@@ -103,7 +104,18 @@ BAD_SETTINGS = {
     "--model.dropout=5": "model.dropout: expected a number from 0 to below 1, got 5.0",
     "--model.label_smoothing=-1": "model.label_smoothing: expected a number from 0 to below 1",
     "--model.backbone=resnet17": "model.backbone: unknown name 'resnet17'; did you mean 'resnet",
-    "--model.backbone=lenet5": "backbone.input_shape: expected an image of at least 12x12 pixels",
+    "--model.backbone=lenet5": "data.image_size: expected at least 12x12 pixels for a lenet",
+    "--model.backbone=mlp --backbone.activation=rellu": "backbone.activation: expected one of 'relu'",
+    "--model.backbone=resnet20 --backbone.widths=32,16,8": "backbone.widths: expected widths that do not fall",
+    "--optimizer.schedule=step --optimizer.decay_at=[]": "optimizer.decay_at: expected at least one share",
+    "--optimizer.beta_1=5": "optimizer.beta_1: expected a number from 0 to below 1, got 5.0",
+    "--optimizer.name=muon --optimizer.weight_decay=null": "optimizer.weight_decay: expected a number, got 'null'",
+    "--train.devices=3": "train.batch_size: expected a multiple of the 3 devices, got 64",
+    "--train.epochs=1000000000000000000000": "train.epochs: expected less than 2147483648",
+    "--data.image_size=1000000": "data.image_size: expected 1 to 8192 pixels",
+    "--data.source=~no-such-user/x": "data.source: cannot be used as a path",
+    "--data.source=": "data.source: no file or folder ''",
+    "--folder=~no-such-user/x": "folder: cannot be used as a path",
     "--backbone.depths=1,1": "backbone.widths: expected 2 widths",
     "--optimizer.name=adamm": "optimizer.name: unknown name 'adamm'; did you mean 'adam",
     "--optimizer.schedule=cosine": "optimizer.schedule: unknown name 'cosine'; did you mean 'warmup_cosine'?",
@@ -173,6 +185,50 @@ def test_bad_words_are_one_line(capsys, words, message):
     assert message in err
     assert len(err.splitlines()) == 1
     assert json.loads(out)["error"] in err
+
+
+def test_settings_may_stand_anywhere(capsys, small_run, tmp_path):
+    status, out, _ = call(capsys, "evaluate", "--evaluate.top_k", "3", small_run.folder, "--json")
+    assert status == 0
+    assert "top_3_accuracy" in json.loads(out.splitlines()[-1])["metrics"]
+    config = small_run.folder / "config.toml"
+    status, out, _ = call(capsys, "train", "--config", config, "--train.epochs", "1", "--folder", tmp_path / "run")
+    assert status == 0
+    assert "epoch 1/1" in out
+
+
+def test_the_same_command_resumes_with_a_config_and_another_backbone(capsys, tmp_path, monkeypatch):
+    words = ["train", "image_classification", "--config", "fashion_mnist", "--data.source", "digits"]
+    words += [
+        "--model.backbone",
+        "mlp",
+        "--train.epochs",
+        "2",
+        "--train.steps_per_epoch",
+        "2",
+        "--folder",
+        tmp_path / "run",
+    ]
+    begin = Progress.on_epoch_begin
+
+    def interrupted(self, epoch, logs=None):
+        if epoch:
+            raise KeyboardInterrupt
+        begin(self, epoch, logs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "on_epoch_begin", interrupted)
+        assert call(capsys, *words)[0] == 130
+    status, out, _ = call(capsys, *words)
+    assert status == 0
+    assert "going on after epoch 1 of 2" in out
+
+
+def test_a_closed_pipe_is_no_error():
+    process = subprocess.Popen([sys.executable, "-m", "kit", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert b"Traceback" not in process.stderr.read()
+    process.wait()
 
 
 def test_bad_recipe_and_runs(capsys, small_run):

@@ -128,6 +128,16 @@ def test_killed_at_many_moments(unkilled, tmp_path):
     assert_same(unkilled, folder)
 
 
+def test_two_devices_resume_exactly(tmp_path):
+    folders = [tmp_path / "unkilled", tmp_path / "killed"]
+    options = ["--train.devices=2", "--train.epochs=5"]
+    end(folders[0], *options)
+    assert kill_after(start(folders[1], *options), folders[1], 2, 0.0)
+    assert epochs(folders[1]) < 5
+    end(folders[1], *options)
+    assert_same(*folders)
+
+
 def test_interrupt_says_how_to_go_on(tmp_path):
     folder = tmp_path / "run"
     process = start(folder, "--json")

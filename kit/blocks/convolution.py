@@ -6,8 +6,8 @@ Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by R
 from keras import layers
 
 
-def convolution(x, filters, kernel_size=3, *, stride=1, use_bias=False, name):
-    """A 2-D convolution that halves even sizes the way the papers do.
+def convolution(x, filters, kernel_size=3, *, stride=1, name):
+    """A 2-D convolution without bias that halves even sizes the way the papers do.
 
     With a stride, `padding="same"` of TensorFlow pads on the right and bottom only; the reference networks pad
     `kernel_size // 2` on every side. This function always does the latter, so that copied weights give equal outputs.
@@ -17,7 +17,6 @@ def convolution(x, filters, kernel_size=3, *, stride=1, use_bias=False, name):
         filters: Number of output channels.
         kernel_size: Side of the square kernel, in pixels.
         stride: Step of the kernel, in pixels.
-        use_bias: Whether a bias is added; left out where a normalisation follows.
         name: Name of the layer.
 
     Shape:
@@ -33,7 +32,7 @@ def convolution(x, filters, kernel_size=3, *, stride=1, use_bias=False, name):
         kernel_size,
         strides=stride,
         padding=padding,
-        use_bias=use_bias,
+        use_bias=False,
         kernel_initializer="he_normal",
         name=name,
     )(x)

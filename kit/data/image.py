@@ -9,7 +9,6 @@ from kit.errors import KitError, SettingError
 
 GREY_MODES = {"1", "L", "LA"}
 COLOUR_MODES = {"P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"}
-_PIL_MODES = {1: "L", 3: "RGB"}
 
 
 def read_image(path, size=None, channels=None, crop_to_aspect_ratio=False):
@@ -40,18 +39,39 @@ def read_image(path, size=None, channels=None, crop_to_aspect_ratio=False):
             if image.mode in ("P", "PA", "LA"):
                 image = image.convert("RGBA")
             image = image.convert("L" if grey else "RGB")
-            if size is not None and image.size != (size[1], size[0]):
-                resize = ImageOps.fit if crop_to_aspect_ratio else Image.Image.resize
-                image = resize(image, (size[1], size[0]), Image.Resampling.BILINEAR)
-            pixels = np.asarray(image)
+            pixels = np.asarray(_resized(image, size, crop_to_aspect_ratio))
     except KitError:
         raise
     except FileNotFoundError:
         raise KitError(f"{path}: no such file") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # a damaged file raises whatever its decoder stumbled over
         reason = " ".join(str(error).split()) or type(error).__name__
         raise KitError(f"{path}: not a whole image ({reason}); mend or remove it") from None
     return pixels[..., None] if grey else pixels
+
+
+def _resized(image, size, crop_to_aspect_ratio):
+    from PIL import Image, ImageOps
+
+    if size is None or image.size == (size[1], size[0]):
+        return image
+    resize = ImageOps.fit if crop_to_aspect_ratio else Image.Image.resize
+    return resize(image, (size[1], size[0]), Image.Resampling.BILINEAR)
+
+
+def resize(pixels, size, crop_to_aspect_ratio=False):
+    """Returns images in memory at another size, as `read_image` would read them.
+
+    Args:
+        pixels: uint8 array (examples, height, width, 1 or 3).
+        size: (height, width) in pixels.
+        crop_to_aspect_ratio: As for `read_image`.
+    """
+    from PIL import Image
+
+    shape = (*size, pixels.shape[3])
+    images = (Image.fromarray(image[..., 0] if shape[2] == 1 else image) for image in pixels)
+    return np.stack([np.asarray(_resized(image, size, crop_to_aspect_ratio)).reshape(shape) for image in images])
 
 
 def read_images(paths, size=None, channels=None, crop_to_aspect_ratio=False):
@@ -112,5 +132,5 @@ def _header(path):
             turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
             size = image.size if turned else image.size[::-1]
             return size, image.mode in GREY_MODES
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except Exception:
         raise KitError(f"{path}: not an image; mend or remove it") from None

@@ -16,7 +16,7 @@ from kit.blocks import heads
 from kit.blocks.regularization import penalize_kernels
 from kit.data import sources
 from kit.data.augmentation import flip_and_translation
-from kit.data.image import common_shape, read_images
+from kit.data.image import common_shape, read_images, resize
 from kit.data.sources.image_folder import images_in
 from kit.data.splits import SPLITS, Examples, Splits, assign
 from kit.errors import KitError, check, choose
@@ -127,10 +127,10 @@ def labelled_images(
     if isinstance(image_size, int):
         image_size = (image_size, image_size)
     check(
-        image_size is None or min(image_size) >= 1,
+        image_size is None or (min(image_size) >= 1 and max(image_size) <= 8192),
         "image_size",
         image_size,
-        "at least 1 pixel",
+        "1 to 8192 pixels",
     )
     module, place = sources.find(source)
     images = module.read(place)
@@ -152,7 +152,7 @@ def labelled_images(
         inputs = images.pixels
         shape = (*(image_size or inputs.shape[1:3]), inputs.shape[3])
         if shape[:2] != inputs.shape[1:3]:
-            inputs = _resized(inputs, shape[:2])
+            inputs = resize(inputs, shape[:2], crop_to_aspect_ratio)
         if color_mode == "rgb" and shape[2] == 1:
             inputs, shape = np.repeat(inputs, 3, -1), (*shape[:2], 3)
     whole = Examples((inputs, images.labels), load)
@@ -209,14 +209,6 @@ def _files(paths, shape, crop_to_aspect_ratio, in_memory):
     return np.array(paths), load
 
 
-def _resized(pixels, size):
-    """Returns images in memory at another size, (examples, height, width, channels)."""
-    blocks = [
-        tf.image.resize(pixels[start : start + 1024], size, antialias=True) for start in range(0, len(pixels), 1024)
-    ]
-    return np.concatenate([np.round(block).astype("uint8") for block in blocks])
-
-
 def evaluate(
     model,
     examples,
@@ -247,8 +239,7 @@ def evaluate(
     matrix = np.zeros((len(names), len(names)), int)  # (true, predicted)
     np.add.at(matrix, (labels, predicted), 1)
     accuracy, f1 = _scores(matrix[None])
-    drawn = np.random.default_rng(0).multinomial(len(labels), matrix.ravel() / len(labels), bootstrap_samples)
-    drawn_accuracy, drawn_f1 = _scores(drawn.reshape(-1, *matrix.shape))
+    drawn_accuracy, drawn_f1 = _bootstrap(matrix, bootstrap_samples)
     low, high = np.quantile(drawn_accuracy, (0.025, 0.975))
     metrics = {"accuracy": accuracy[0], "accuracy_low": low, "accuracy_high": high}
     if top_k < len(names) and top_k > 1:
@@ -292,6 +283,17 @@ def evaluate(
     )
 
 
+def _bootstrap(matrix, samples):
+    """Returns the scores of confusion matrices drawn with replacement, as `_scores` does; few at a time, for memory."""
+    random, total = np.random.default_rng(0), matrix.sum()
+    size = max(1, 10_000_000 // matrix.size)
+    scores = []
+    for start in range(0, samples, size):
+        drawn = random.multinomial(total, matrix.ravel() / total, min(size, samples - start))
+        scores.append(_scores(drawn.reshape(-1, *matrix.shape)))
+    return [np.concatenate(column) for column in zip(*scores, strict=True)]
+
+
 def _scores(matrices):
     """Returns accuracy (samples,) and F1 (samples, classes) of confusion matrices (samples, true, predicted)."""
     diagonal = np.diagonal(matrices, axis1=1, axis2=2)
@@ -316,7 +318,7 @@ def predict(model, inputs, assets, *, batch_size: PositiveInt = 256):
         batch_size: Images in a step.
 
     Returns:
-        Table with a row an image: `input`, `label`, `probability`, then the probability of every class.
+        Table with a row an image: `input`, `label`, `probability`, then `p(CLASS)` for every class.
 
     Raises:
         KitError: no images, or one that cannot be read.
@@ -358,7 +360,7 @@ def predict(model, inputs, assets, *, batch_size: PositiveInt = 256):
             "probability": probabilities.max(1),
         }
     )
-    return pd.concat([table, pd.DataFrame(probabilities, columns=class_names)], axis=1)
+    return pd.concat([table, pd.DataFrame(probabilities, columns=[f"p({name})" for name in class_names])], axis=1)
 
 
 RECIPE = Recipe(

@@ -8,7 +8,7 @@ import struct
 import pandas as pd
 
 from kit.config import read_toml
-from kit.files import read_json, write_text
+from kit.files import read_json, reading, write_text
 from kit.terminal import number, with_intervals
 
 _STYLE = """
@@ -35,28 +35,24 @@ pre { background: var(--card); padding: .7rem .9rem; border-radius: .5rem; overf
 """
 
 
-def write(folder):
+def write(folder, metrics=None):
     """Writes `report.html` of a run folder anew from `metrics.json`, `config.toml`, `tables/` and `plots/`.
 
     Args:
         folder: Run folder of a finished run.
+        metrics: Content of `metrics.json` where it is not written yet.
 
     Returns:
         Path of the page.
     """
-    metrics = read_json(folder / "metrics.json")
+    metrics = metrics or read_json(folder / "metrics.json")
     settings = read_toml(folder / "config.toml")
     environment = read_json(folder / "environment.json")
+    with reading(folder / "metrics.json"):
+        cards = _cards(metrics)
     recipe = settings["recipe"]
     title = f"{recipe.replace('_', ' ').capitalize()} — {folder.name}"
     command = f"kit train {recipe} --config {shlex.quote(str(folder / 'config.toml'))}"
-    cards = list(with_intervals(metrics["test"]))
-    cards += [
-        ("parameters", number(metrics["params"]), ""),
-        ("epochs (best)", f"{metrics['epochs']} ({metrics['best_epoch']})", ""),
-        ("training time", f"{metrics['train_seconds']:,.0f} s", ""),
-        ("examples/s", f"{metrics['examples_per_second']:,.0f}", ""),
-    ]
     parts = [
         f"<h1>{html.escape(title)}</h1>",
         '<p class="soft">Scores on the test split, which nothing was chosen on. The weights are those of the best '
@@ -70,7 +66,8 @@ def write(folder):
     ]
     for path in sorted((folder / "plots").glob("*.png")):
         content = path.read_bytes()
-        width, height = struct.unpack(">II", content[16:24])  # the PNG's header
+        with reading(path):
+            width, height = struct.unpack(">II", content[16:24])  # the PNG's header
         data, name = base64.b64encode(content).decode(), _title(path)
         shape = "wide" if width > 2 * height else "plot"
         parts += [
@@ -78,7 +75,8 @@ def write(folder):
             f'<div class="{shape}"><img alt="{name}" src="data:image/png;base64,{data}"></div>',
         ]
     for path in sorted((folder / "tables").glob("*.csv")):
-        table = pd.read_csv(path, keep_default_na=False)
+        with reading(path):
+            table = pd.read_csv(path, keep_default_na=False)
         parts += [
             f"<h2>{_title(path)}</h2>",
             '<div class="wide">',
@@ -105,6 +103,18 @@ def write(folder):
     )
     write_text(folder / "report.html", page)
     return folder / "report.html"
+
+
+def _cards(metrics):
+    """Returns name, value and interval of what stands at the top."""
+    cards = list(with_intervals(metrics["test"]))
+    cards += [
+        ("parameters", number(metrics["params"]), ""),
+        ("epochs (best)", f"{metrics['epochs']} ({metrics['best_epoch']})", ""),
+        ("training time", f"{metrics['train_seconds']:,.0f} s", ""),
+        ("examples/s", f"{metrics['examples_per_second']:,.0f}", ""),
+    ]
+    return cards
 
 
 def _title(path):

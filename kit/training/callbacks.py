@@ -35,11 +35,27 @@ class NaNGuard(keras.callbacks.Callback):
         self._check(logs, f"in epoch {epoch + 1}")
 
     def _check(self, logs, when):
-        loss = float((logs or {}).get("loss", 0.0))
-        if not math.isfinite(loss):
-            raise KitError(
-                f"the loss became {loss} {when}; try a lower optimizer.learning_rate or optimizer.global_clipnorm=1"
-            )
+        for name in ("loss", "val_loss"):
+            value = float((logs or {}).get(name, 0.0))
+            if not math.isfinite(value):
+                raise KitError(
+                    f"{name} became {value} {when}; try a lower optimizer.learning_rate or optimizer.global_clipnorm=1"
+                )
+
+
+class SynchronizedReplicas(keras.callbacks.Callback):
+    """Gives every device the mean of what they keep apart, such as the moving statistics of batch normalisation.
+
+    Otherwise a part of the validation would be scored with statistics that are thrown away, since only those of the
+    first device are saved.
+    """
+
+    def on_test_begin(self, logs=None):
+        for variable in self.model.non_trainable_variables:
+            copies = getattr(variable.value, "values", None)
+            if copies and "float" in variable.dtype:
+                arrays = [keras.ops.convert_to_numpy(copy) for copy in copies]
+                variable.assign(sum(arrays) / len(arrays))
 
 
 class BestWeights(keras.callbacks.Callback):
@@ -48,7 +64,7 @@ class BestWeights(keras.callbacks.Callback):
     With `optimizer.use_ema` they are the averaged weights, since validation looked at those.
 
     Args:
-        network: Model whose weights are kept; None means the one that is trained.
+        network: Model whose weights are kept: the trained one, or the one inside a training wrapper.
         monitor: Name in the logs.
         mode: "max" or "min".
     """
@@ -64,7 +80,7 @@ class BestWeights(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         value = float(logs[self.monitor])
-        if self.best is None or self.sign * value > self.sign * self.best:
+        if self.best is None or math.isnan(self.best) or self.sign * value > self.sign * self.best:
             self.best, self.best_epoch = value, epoch
             self.best_weights = self.network.get_weights()
 
@@ -72,7 +88,7 @@ class BestWeights(keras.callbacks.Callback):
 class RunState(keras.callbacks.Callback):
     """Writes the checkpoint and `history.csv` at the end of each epoch, and puts a checkpoint back.
 
-    It stands last in the list: the others reset themselves in `on_train_begin` and count in `on_epoch_end`, both before
+    It stands behind all that count: they reset themselves in `on_train_begin` and count in `on_epoch_end`, both before
     it.
 
     Args:
@@ -107,8 +123,7 @@ class RunState(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         row = {name: float(value) for name, value in logs.items()}
-        rates = [float(keras.ops.convert_to_numpy(each.learning_rate)) for each in checkpoint.optimizers(self.model)]
-        row["learning_rate"] = rates[0]
+        row["learning_rate"] = _learning_rate(self.model)
         self.rows.append({"epoch": epoch + 1, **row})
         arrays = {"variables": [keras.ops.convert_to_numpy(variable) for variable in checkpoint.variables(self.model)]}
         counters = []
@@ -150,6 +165,11 @@ def _plain(value):
     return float(value)
 
 
+def _learning_rate(model):
+    """Returns the present learning rate of a model's first optimizer."""
+    return float(keras.ops.convert_to_numpy(checkpoint.optimizers(model)[0].learning_rate))
+
+
 class Progress(keras.callbacks.Callback):
     """One line that moves while an epoch runs, and one that stays when it ended.
 
@@ -159,18 +179,15 @@ class Progress(keras.callbacks.Callback):
         epochs: Epochs of the whole training.
         steps_per_epoch: Steps of an epoch.
         batch_size: Examples in a step.
-        monitor: Name in the logs to show beside the loss.
-        mode: "max" or "min".
+        best: `BestWeights`, which knows what is monitored and which epoch is best.
     """
 
-    def __init__(self, epochs, steps_per_epoch, batch_size, monitor, mode):
+    def __init__(self, epochs, steps_per_epoch, batch_size, best):
         super().__init__()
         self.epochs = epochs
         self.steps = steps_per_epoch
         self.batch_size = batch_size
-        self.monitor = monitor
-        self.mode = mode
-        self.best = None
+        self.best = best
 
     def on_train_begin(self, logs=None):
         from rich.console import Console
@@ -181,13 +198,13 @@ class Progress(keras.callbacks.Callback):
         if self.console.is_terminal and is_log_shown():
             self.live = Live("", console=self.console, refresh_per_second=4, transient=True)
             self.live.start()
-        self.seconds_per_epoch = []
+        self.is_compiled = False
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch, self.start, self.skipped = epoch, time.perf_counter(), 0
 
     def on_train_batch_end(self, batch, logs=None):
-        if not self.seconds_per_epoch and not self.skipped and batch + 1 < self.steps:
+        if not self.is_compiled and not self.skipped and batch + 1 < self.steps:
             # The first call compiles; it says nothing of the speed.
             self.start, self.skipped = time.perf_counter(), batch + 1
         elif self.live is not None:
@@ -196,17 +213,16 @@ class Progress(keras.callbacks.Callback):
             filled = round(20 * done / self.steps)
             bar = "━" * filled + "─" * (20 - filled)
             number = f"{self.epoch + 1}/{self.epochs}"
-            self.live.update(f"epoch {number} {bar} {self._values(logs)}  lr {self._rate():.1e}  {speed}  {left}")
+            self.live.update(
+                f"epoch {number} {bar} {self._values(logs)}  lr {_learning_rate(self.model):.1e}  {speed}  {left}"
+            )
 
     def on_epoch_end(self, epoch, logs=None):
         speed, left = self._estimate(self.steps)
-        self.seconds_per_epoch.append(time.perf_counter() - self.start)
-        value = logs[self.monitor]
-        better = self.best is None or (value > self.best if self.mode == "max" else value < self.best)
-        self.best = value if better else self.best
+        self.is_compiled = True
         number = f"{epoch + 1:{len(str(self.epochs))}}/{self.epochs}"
-        star = "  *" if better else ""
-        log.info(f"epoch {number}  {self._values(logs)}  lr {self._rate():.1e}  {speed}  {left}{star}")
+        star = "  *" if self.best.best_epoch == epoch else ""
+        log.info(f"epoch {number}  {self._values(logs)}  lr {_learning_rate(self.model):.1e}  {speed}  {left}{star}")
 
     def stop(self):
         """Takes the moving line away, also after an interrupt."""
@@ -218,17 +234,14 @@ class Progress(keras.callbacks.Callback):
         self.stop()
 
     def _values(self, logs):
-        name = self.monitor.removeprefix("val_")
+        name = self.best.monitor.removeprefix("val_")
         names = [name, f"val_{name}"] if name != "loss" else []
         shown = [key for key in ("loss", "val_loss", *names) if key in logs]
         return "  ".join(f"{key} {float(logs[key]):.4f}" for key in shown)
 
-    def _rate(self):
-        return float(checkpoint.optimizers(self.model)[0].learning_rate)
-
     def _estimate(self, done):
         """Returns speed and time left, in words, after so many steps of the epoch."""
-        if not self.seconds_per_epoch and not self.skipped:
+        if not self.is_compiled and not self.skipped:
             return "compiled", "time left unknown"
         seconds = max(time.perf_counter() - self.start, 1e-9)
         steps_per_second = max(done - self.skipped, 1) / seconds

@@ -5,12 +5,11 @@ counters of every callback, and the history; the position in the data follows fr
 """
 
 import json
-import zipfile
 
 import numpy as np
 
 from kit.errors import KitError
-from kit.files import atomic
+from kit.files import atomic, reading
 
 
 def optimizers(model):
@@ -52,17 +51,15 @@ def load(path):
     Raises:
         KitError: the file is damaged.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            values = json.loads(file["values"].tobytes())
-            arrays = {}
-            for key in file.files:
-                name, _, index = key.partition("/")
-                if index:
-                    arrays.setdefault(name, {})[int(index)] = file[key]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise KitError(f"{path}: damaged checkpoint ({error}); remove the run folder and train anew") from None
-    return {name: [several[index] for index in sorted(several)] for name, several in arrays.items()}, values
+    with reading(path), np.load(path, allow_pickle=False) as file:
+        values = json.loads(file["values"].tobytes())
+        arrays = {}
+        for key in file.files:
+            name, _, index = key.partition("/")
+            if index:
+                arrays.setdefault(name, {})[int(index)] = file[key]
+    ordered = {name: [several[index] for index in sorted(several)] for name, several in arrays.items()}
+    return ordered, values
 
 
 def assign(targets, arrays):

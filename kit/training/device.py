@@ -129,9 +129,9 @@ def check_combination(devices, steps_per_execution, jit_compile, accumulation):
     """
     if devices == 1:
         return
-    for key, bad in (
-        ("train.steps_per_execution", steps_per_execution not in ("auto", 1)),
-        ("train.jit_compile", jit_compile is True),
-        ("optimizer.gradient_accumulation_steps", (accumulation or 1) > 1),
+    for key, value, allowed in (
+        ("train.steps_per_execution", steps_per_execution, ("auto", 1)),
+        ("train.jit_compile", jit_compile, ("auto", False)),
+        ("optimizer.gradient_accumulation_steps", accumulation, (None, 1)),
     ):
-        check(not bad, key, bad, "the default together with train.devices above 1")
+        check(value in allowed, key, value, "the default together with train.devices above 1")

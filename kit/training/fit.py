@@ -13,6 +13,7 @@ from kit.training.callbacks import (
     NaNGuard,
     Progress,
     RunState,
+    SynchronizedReplicas,
     write_history,
 )
 
@@ -56,13 +57,23 @@ class Training:
     tensorboard: bool = False
 
     def __post_init__(self):
+        self.settings = dataclasses.asdict(self)
+        self.decided = {}
         for key in ("epochs", "batch_size", "devices"):
-            check(getattr(self, key) >= 1, key, getattr(self, key), "at least 1")
+            value = getattr(self, key)
+            check(value >= 1, key, value, "at least 1")
+            check(value < 2**31, key, value, "less than 2147483648")
         for key in ("patience", "min_delta"):
             check(getattr(self, key) >= 0, key, getattr(self, key), "at least 0")
         for key in ("steps_per_epoch", "steps_per_execution"):
             value = getattr(self, key)
-            check(value in (None, "auto") or value >= 1, key, value, "at least 1")
+            check(value in (None, "auto") or 1 <= value < 2**31, key, value, "at least 1")
+        check(
+            self.batch_size % self.devices == 0,
+            "batch_size",
+            self.batch_size,
+            f"a multiple of the {self.devices} devices",
+        )
 
     def fill(self, examples):
         """Checks the settings against the training examples and fills in `steps_per_epoch`.
@@ -86,18 +97,19 @@ class Training:
             )
 
     def measure(self, model, examples):
-        """Resolves what depends on the machine: compilation and steps in one call."""
-        self.jit_compile = device.compilation(self.jit_compile)
-        if self.steps_per_execution == "auto":
+        """Decides what depends on the machine, compilation and steps in one call; a resumed run keeps the decision."""
+        steps = self.steps_per_execution
+        if steps == "auto" and self.devices > 1:
+            steps = 1
+        elif steps == "auto":
             batch = examples.take(slice(0, self.batch_size)).batches(self.batch_size)
-            self.steps_per_execution = (
-                1 if self.devices > 1 else device.steps_per_execution(model, next(iter(batch))[0], self.steps_per_epoch)
-            )
+            steps = device.steps_per_execution(model, next(iter(batch))[0], self.steps_per_epoch)
+        self.decided = {"jit_compile": device.compilation(self.jit_compile), "steps_per_execution": steps}
 
 
 @dataclasses.dataclass
 class Trained:
-    """What `fit` leaves behind: the history, the best epoch (from 1), seconds, CPU-seconds and examples seen."""
+    """What `fit` leaves behind: the history, the best epoch (from 1), seconds and CPU-seconds of training."""
 
     history: list
     best_epoch: int
@@ -110,6 +122,7 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
 
     The order of the callbacks, each of which may rely on those before it:
 
+    0. `SynchronizedReplicas`, on several devices: all below see one set of weights.
     1. `SwapEMAWeights`, with an optimizer that averages weights: validation and all below see the averages.
     2. `NaNGuard`: nothing below may count or save an epoch that is not a number.
     3. The schedule's own, such as `ReduceLROnPlateau`.
@@ -123,7 +136,7 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
         model: Compiled model or training wrapper.
         network: Functional model inside it whose best weights are kept.
         splits: The `Splits`.
-        training: `Training`, filled and measured.
+        training: `Training`, filled, its machine's decision made.
         folder: Run folder.
         monitor: Name in the logs that decides which epoch is best.
         mode: "max" or "min".
@@ -138,7 +151,7 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
     restored = checkpoint.load(path) if path.exists() else None
     done = restored[1]["epochs"] if restored else 0
     best = BestWeights(network, monitor, mode)
-    others = []
+    others = [SynchronizedReplicas()] if training.devices > 1 else []
     if any(getattr(each, "use_ema", False) for each in checkpoint.optimizers(model)):
         others.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
     others.append(NaNGuard())
@@ -162,11 +175,11 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
         for optimizer in checkpoint.optimizers(model):
             if not optimizer.built:
                 optimizer.build(model.trainable_variables)
-        model.steps_per_execution = training.steps_per_execution
-        if training.jit_compile != "auto":
-            model.jit_compile = training.jit_compile
+        model.steps_per_execution = training.decided["steps_per_execution"]
+        if training.decided["jit_compile"] != "auto":
+            model.jit_compile = training.decided["jit_compile"]
         size, steps = training.batch_size, training.steps_per_epoch
-        progress = Progress(training.epochs, steps, size, monitor, mode)
+        progress = Progress(training.epochs, steps, size, best)
         try:
             model.fit(
                 splits.train.stream(size, seed, done * steps, training.epochs * steps),

@@ -90,6 +90,9 @@ def build(settings, total_steps):
     for key in ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm"):
         value = of_optimizer.get(key)
         check(value is None or value >= 0, key, value, "a number of at least 0")
+    for key, value in of_optimizer.items():
+        if "beta_1" in key or key in ("beta_2", "adam_beta_2", "momentum", "ema_momentum", "rho"):
+            check(0 <= value < 1, key, value, "a number from 0 to below 1")
     rate = course(learning_rate, total_steps, **of_course)
     callbacks = []
     if isinstance(rate, keras.callbacks.Callback):
@@ -97,7 +100,7 @@ def build(settings, total_steps):
     try:
         optimizer = optimizer_class(**{**of_optimizer, "learning_rate": rate})
     except ValueError as error:
-        raise SettingError("optimizer", " ".join(str(error).split())) from None
+        raise SettingError("name", " ".join(str(error).split())) from None
     if of_optimizer.get("weight_decay"):
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer, callbacks

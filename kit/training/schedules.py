@@ -151,10 +151,10 @@ def step(
         decay_factor: What the learning rate is multiplied by at each drop.
     """
     check(
-        all(0 < share < 1 for share in decay_at) and list(decay_at) == sorted(set(decay_at)),
+        len(decay_at) and all(0 < share < 1 for share in decay_at) and list(decay_at) == sorted(set(decay_at)),
         "decay_at",
         decay_at,
-        "rising shares between 0 and 1",
+        "at least one share between 0 and 1, rising",
     )
     _check_fraction("decay_factor", decay_factor)
     boundaries = [round(share * total_steps) for share in decay_at]

@@ -81,6 +81,12 @@ def damage(path, change):
             "cannot be read",
         ),
         (
+            lambda folder: write_idx(folder, "t10k", np.zeros((20, 9, 9)), np.zeros(20)),
+            "train images are .12, 12., t10k images .9, 9.",
+        ),
+        (lambda folder: write_idx(folder, "train", np.zeros((5, 12, 12)), np.zeros(5)), "at least two classes"),
+        (lambda folder: write_idx(folder, "t10k", np.zeros((0, 12, 12)), np.zeros(0)), "some in t10k"),
+        (
             lambda folder: write_idx(folder, "t10k", np.zeros((20, 12, 12)), np.zeros(19)),
             "20 t10k images but 19 labels",
         ),
@@ -106,7 +112,9 @@ def test_a_file_is_no_source(tmp_path):
         sources.find(str(path))
 
 
-@pytest.mark.parametrize("layout", ["empty", "classes without images", "one class", "empty class", "stray", "unknown"])
+@pytest.mark.parametrize(
+    "layout", ["empty", "classes without images", "one class", "empty class", "stray", "unknown", "loose", "no train"]
+)
 def test_unusable_folders_are_named(tmp_path, layout):
     folder = tmp_path / "data"
     folder.mkdir()
@@ -123,6 +131,15 @@ def test_unusable_folders_are_named(tmp_path, layout):
         draw(folder / "a" / "x.png")
         (folder / "b").mkdir()
         expected = "data/b: no images"
+    elif layout == "loose":
+        for label in ("a", "b"):
+            draw(folder / "train" / label / "x.png")
+        draw(folder / "validation" / "x.png")
+        expected = "data/validation: no images; expected a folder of images for each class"
+    elif layout == "no train":
+        for split in ("validation", "test"):
+            draw(folder / split / "x.png")
+        expected = "holds validation and test but no train"
     elif layout == "stray":
         for label in ("a", "b"):
             draw(folder / "train" / label / "x.png")

@@ -143,9 +143,10 @@ def test_prediction_of_files_folders_and_arrays(small_run, tmp_path):
 
     pixels = np.round(load_digits().images[:5] * (255 / 16)).astype("uint8")[..., None]
     table = small_run.predict(pixels)
-    assert list(table.columns) == ["input", "label", "probability", *"0123456789"]
-    np.testing.assert_allclose(table[list("0123456789")].sum(1), 1, rtol=1e-5)
-    assert (table["probability"] == table[list("0123456789")].max(1)).all()
+    classes = [f"p({digit})" for digit in range(10)]
+    assert list(table.columns) == ["input", "label", "probability", *classes]
+    np.testing.assert_allclose(table[classes].sum(1), 1, rtol=1e-5)
+    assert (table["probability"] == table[classes].max(1)).all()
     for index in range(3):
         draw(tmp_path / "new" / f"{index}.png", (8, 8), "L", index)
     from_folder = small_run.predict(tmp_path / "new")

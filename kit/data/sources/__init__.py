@@ -1,14 +1,14 @@
-"""Sources of labelled images: each module offers `accepts(source)`, `read(source, **options)` and what it is `for`.
+"""Sources of labelled images: each module offers `read(source)`, and `NAMES` or `accepts(path)` to say of what.
 
 A source gives `Images`; splitting and batching are the same for all.
 """
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 
 from kit.errors import SettingError, closest
+from kit.files import as_path
 
 
 @dataclasses.dataclass
@@ -42,8 +42,8 @@ def find(source):
 
     if source in digits.NAMES:
         return digits, source
-    path = Path(source).expanduser()
-    if not path.exists():
+    path = as_path(source, "source")
+    if not source or not path.exists():
         raise SettingError(
             "source",
             f"no file or folder {source!r}; expected a path, or a name: "

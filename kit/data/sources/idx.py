@@ -51,6 +51,11 @@ def read(source):
         pixels.append(images)
         labels.append(classes)
         split.append(np.full(len(classes), name, dtype=object))
+    shapes = [images.shape[1:] for images in pixels]
+    if shapes[0] != shapes[1]:
+        raise KitError(f"{source}: train images are {shapes[0]}, t10k images {shapes[1]}; expected one size")
+    if min(map(len, pixels)) == 0 or len(np.unique(labels[0])) < 2:
+        raise KitError(f"{source}: expected images of at least two classes in train and some in t10k")
     labels = np.concatenate(labels).astype("int32")
     known = _CLASS_NAMES["fashion"] if "fashion" in source.name.lower() else ()
     count = int(labels.max()) + 1

@@ -25,13 +25,19 @@ def read(source):
         KitError: there are no images, fewer than two classes, or a class that the training folder lacks.
     """
     folders = _folders(source)
+    named = [name for name in SPLITS if name in folders]
+    if "train" not in folders and len(named) > 1:
+        raise KitError(f"{source}: holds {' and '.join(named)} but no train; expected {LAYOUT}")
     if "train" in folders:
         stray = [name for name in folders if name not in SPLITS]
         if stray:
             raise KitError(
                 f"{source / stray[0]}: unexpected beside train/; expected only train/, validation/ and test/"
             )
-        parts = {name: _classes(source / name) for name in SPLITS if name in folders}
+        parts = {name: _classes(source / name) for name in named}
+        for name, classes in parts.items():
+            if not any(classes.values()):
+                raise KitError(f"{source / name}: no images; expected a folder of images for each class")
     else:
         parts = {None: _classes(source)}
     class_names = sorted(next(iter(parts.values())))
@@ -66,6 +72,11 @@ def images_in(folder):
     files = []
     for root, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            try:
+                name.encode()
+            except UnicodeEncodeError:
+                raise KitError(f"{os.path.join(root, name)!a}: a file name that is not UTF-8") from None
         files += [Path(root, name) for name in names if name.lower().endswith(ENDINGS) and not name.startswith(".")]
     return sorted(files)
 

@@ -2,10 +2,9 @@
 
 from kit.models.vision import lenet, mlp, resnet
 
-ARCHITECTURES = (mlp.mlp, lenet.lenet, resnet.resnet)
-
+# A module's builder has the module's name.
 VARIANTS = {
-    variant: (builder, arguments)
-    for builder, module in zip(ARCHITECTURES, (mlp, lenet, resnet), strict=True)
+    variant: (getattr(module, module.__name__.rpartition(".")[2]), arguments)
+    for module in (mlp, lenet, resnet)
     for variant, arguments in module.VARIANTS.items()
 }

@@ -3,6 +3,8 @@
 LeCun, Bottou, Bengio and Haffner, "Gradient-Based Learning Applied to Document Recognition", 1998.
 """
 
+from typing import Literal
+
 import keras
 from keras import layers
 
@@ -19,7 +21,7 @@ def lenet(
     *,
     filters: tuple[int, ...] = (6, 16),
     units: tuple[int, ...] = (120, 84),
-    activation: str = "tanh",
+    activation: Literal["relu", "tanh", "sigmoid", "gelu", "silu", "elu"] = "tanh",
     name: str = "lenet",
 ):
     """Two 5x5 convolutions with average pooling, then dense layers.
@@ -43,9 +45,9 @@ def lenet(
     """
     check(
         min(input_shape[:2]) >= 12,
-        "input_shape",
-        tuple(input_shape),
-        "an image of at least 12x12 pixels for a lenet",
+        "data.image_size",
+        tuple(input_shape[:2]),
+        "at least 12x12 pixels for a lenet",
     )
     check(len(filters) == 2, "filters", filters, "two widths")
     check(min(filters) >= 1, "filters", filters, "widths of at least 1")

@@ -3,6 +3,8 @@
 Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors", 1986.
 """
 
+from typing import Literal
+
 import keras
 from keras import layers
 
@@ -18,7 +20,7 @@ def mlp(
     input_shape,
     *,
     units: tuple[int, ...] = (256, 128),
-    activation: str = "relu",
+    activation: Literal["relu", "tanh", "sigmoid", "gelu", "silu", "elu"] = "relu",
     dropout: float = 0.0,
     name: str = "mlp",
 ):

@@ -73,6 +73,12 @@ def resnet(
         f"{len(depths)} widths of at least 1, one for each of depths",
     )
     check(
+        shortcut == "projection" or list(widths) == sorted(widths),
+        "widths",
+        widths,
+        "widths that do not fall, since a shortcut without parameters cannot drop channels",
+    )
+    check(
         0 <= stochastic_depth < 1,
         "stochastic_depth",
         stochastic_depth,
