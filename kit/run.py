@@ -71,10 +71,10 @@ def train(
     Raises:
         KitError: settings, data or folder cannot be used; the message is one line that names what and why.
     """
-    for name, content in zip(schema.TABLES, (data, model, backbone, optimizer, train, evaluate), strict=True):
+    tables = dict(zip(schema.TABLES, (data, model, backbone, optimizer, train, evaluate), strict=True))
+    for name, content in tables.items():
         if content is not None and not isinstance(content, dict):
             raise SettingError(name, f"expected a dictionary of settings, got {content!r}")
-    tables = dict(zip(schema.TABLES, (data, model, backbone, optimizer, train, evaluate), strict=True))
     overrides = {f"{name}.{key}": value for name, content in tables.items() for key, value in (content or {}).items()}
     with terminal.log_shown(verbose):
         return train_with(recipe, overrides, config=config, folder=folder, seed=seed)
