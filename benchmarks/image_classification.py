@@ -129,6 +129,7 @@ def help_seconds():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="folder that holds fashion_mnist/; without it only the digits are measured")
+    parser.add_argument("--only", help="measure the training set-up of this name alone")
     parser.add_argument("--write", action="store_true", help="put the table into the recipe's README")
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -138,12 +139,18 @@ def main():
     ]
     with tempfile.TemporaryDirectory() as scratch:
         make = "make train RECIPE=image_classification"
-        lines.append(quality("digits", make, [], scratch))
+        if options.only in (None, "digits"):
+            lines.append(quality("digits", make, [], scratch))
         if options.data:
             data = ["--data.source", str(Path(options.data) / "fashion_mnist")]
             for config in ("fashion_mnist_fast", "fashion_mnist"):
+                if options.only not in (None, config):
+                    continue
                 command = f"{make} CONFIG={config} DATA=fashion_mnist"
                 lines.append(quality(config, command, ["--config", config, *data], scratch))
+        if options.only:
+            print("\n".join(lines))
+            return
         ratios = overhead(scratch)
     lines += [
         "",
