@@ -6,7 +6,6 @@ import importlib.metadata
 import logging
 import os
 import platform
-import shutil
 from pathlib import Path
 
 from kit.errors import KitError
@@ -15,7 +14,7 @@ from kit.files import remove_temporary
 log = logging.getLogger("kit")
 
 # What a run writes before its `config.toml`; without that it has not begun.
-_BEGINNING = ("run.log", "assets", "environment.json")
+_BEGINNING = ("run.log", "environment.json", "assets/splits.csv", "assets/assets.json", "assets")
 
 _PACKAGES = (
     "tensorflow",
@@ -62,8 +61,9 @@ def check(folder):
         raise KitError(f"{folder}: not a folder; expected a new or an unfinished run folder")
     if finished(folder):
         raise KitError(f"{folder}: this run is finished; expected a new or an unfinished run folder")
-    others = [path.name for path in folder.glob("*") if path.name not in _BEGINNING]
-    others = [name for name in others if not name.startswith(".")]
+    known = {folder / name for name in _BEGINNING}
+    others = [path for path in (*folder.glob("*"), *folder.glob("assets/*")) if path not in known]
+    others = [path.relative_to(folder) for path in others if not path.name.startswith(".")]
     if others and not (folder / "config.toml").exists():
         raise KitError(f"{folder}: holds other files ({others[0]}); expected a new or an unfinished run folder")
 
@@ -72,11 +72,12 @@ def check(folder):
 def held(folder):
     """Holds a run folder against other processes; the system lets go of it however this one ends.
 
-    A folder that was made for this and has nothing in it in the end is taken away.
+    Where no run has begun in the end, what was made for it is taken away, and nothing else.
     """
     from filelock import FileLock, Timeout
 
     made = [path for path in (folder, *folder.parents) if not path.exists()]
+    made = [folder / name for name in (".lock", *_BEGINNING) if not (folder / name).exists()] + made
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock")
@@ -91,12 +92,9 @@ def held(folder):
     finally:
         lock.release()
         if not (folder / "config.toml").exists():
-            for name in (".lock", *_BEGINNING):
-                path = folder / name
-                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
                 for path in made:
-                    path.rmdir()
+                    path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -241,6 +241,19 @@ def test_a_kill_before_the_end_is_carried_on(small_run, tmp_path):
     assert done.metrics["test"] == small_run.metrics["test"]
 
 
+def test_a_refused_run_takes_nothing_of_the_users_away(tmp_path):
+    precious = tmp_path / "run" / "assets" / "precious.txt"
+    precious.parent.mkdir(parents=True)
+    precious.write_text("x")
+    with pytest.raises(KitError, match=r"holds other files \(assets/precious.txt\)"):
+        kit.train("image_classification", folder=tmp_path / "run")
+    precious.rename(tmp_path / "run" / "environment.json")
+    with pytest.raises(SettingError):
+        kit.train("image_classification", folder=tmp_path / "run", train={"epochs": 0})
+    assert (tmp_path / "run" / "environment.json").read_text() == "x"
+    assert precious.parent.is_dir()
+
+
 def test_a_refused_run_leaves_no_folder(tmp_path):
     with pytest.raises(SettingError):
         kit.train("image_classification", folder=tmp_path / "a" / "b", train={"epochs": 0})
