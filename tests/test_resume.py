@@ -115,7 +115,7 @@ def test_killed_before_and_after_training(unkilled, tmp_path):
 @pytest.mark.slow
 def test_killed_at_many_moments(unkilled, tmp_path):
     folder, kills = tmp_path / "run", 0
-    delays = np.random.default_rng(0).uniform(0.0, 0.6, 40)
+    delays = np.random.default_rng(0).uniform(0.0, 0.1, 40)
     for delay in delays:
         if not kill_after(start(folder), folder, epochs(folder) + 1, delay):
             break
