@@ -14,7 +14,7 @@ COLOUR_MODES = {"P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"}
 def read_image(path, size=None, channels=None, crop_to_aspect_ratio=False):
     """Reads one image file as pixels.
 
-    A camera's orientation mark is obeyed; transparency is put on black.
+    A camera's orientation mark is obeyed; transparency is dropped.
 
     Args:
         path: The file.

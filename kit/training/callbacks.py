@@ -106,7 +106,6 @@ class RunState(keras.callbacks.Callback):
         self.restored = restored
         self.rows = restored[1]["history"] if restored else []
         self.seconds = restored[1]["seconds"] if restored else [0.0, 0.0]
-        self.examples = 0
 
     def on_train_begin(self, logs=None):
         self._started = time.perf_counter(), time.process_time()
