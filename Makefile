@@ -18,7 +18,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo '  make train RECIPE=image_classification DATA=photos SET="model.backbone=resnet18 train.epochs=5"'
-	@echo '  variables: RECIPE DATA CONFIG SET SEED FOLDER RESUME=last RUN INPUT JSON=1 PYTHON'
+	@echo '  variables: RECIPE DATA CONFIG SET SEED FOLDER RESUME=last RUN INPUT TEXT JSON=1 PYTHON'
 
 setup: $(READY) ## make .venv with the versions of constraints.txt
 
@@ -36,8 +36,8 @@ train: $(READY) ## train RECIPE, or carry a run on with FOLDER= or RESUME=last
 evaluate: $(READY) ## score the finished run RUN again
 	@$(KIT) evaluate "$(RUN)" $(if $(JSON),--json) $(foreach setting,$(SET),"--$(setting)")
 
-predict: $(READY) ## apply the finished run RUN to INPUT
-	@$(KIT) predict "$(RUN)" $(INPUT) $(if $(JSON),--json)
+predict: $(READY) ## apply the finished run RUN to INPUT, or to TEXT="..."
+	@$(KIT) predict "$(RUN)" $(INPUT) $(if $(TEXT),--text "$$TEXT") $(if $(JSON),--json)
 
 report: $(READY) ## write the page of the finished run RUN anew
 	@$(KIT) report "$(RUN)" $(if $(JSON),--json)

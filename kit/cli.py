@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+from pathlib import Path
 
 import kit
 from kit.errors import KitError, SettingError, closest
@@ -16,6 +17,7 @@ examples:
   kit train image_classification
   kit train image_classification --data.source photos --model.backbone resnet18 --train.epochs 5
   kit predict runs/image_classification/2026-01-31-120000 photo.jpg
+  kit predict runs/sequence_tagging/2026-01-31-120000 --text "Maria flew to Oslo on 3 May."
   kit show image_classification"""
 
 
@@ -83,7 +85,8 @@ def _parser():
         "Settings of the recipe's prediction are flags: --predict.batch_size 32.",
     )
     predict.add_argument("run", metavar="RUN", help="run folder")
-    predict.add_argument("inputs", metavar="INPUT", nargs="+", help="files or folders")
+    predict.add_argument("inputs", metavar="INPUT", nargs="*", help="files or folders")
+    predict.add_argument("--text", action="append", default=[], help="a text, for recipes that take text")
     report = verb("report", "write the page of a finished run anew")
     report.add_argument("run", metavar="RUN", help="run folder")
     return parser
@@ -155,7 +158,7 @@ def _settings(words):
 def _refuse(words, verb):
     """Refuses words that no argument takes, naming the nearest flag."""
     for word in words:
-        flags = ("--json", "--config", "--folder", "--resume", "--seed", "--split")
+        flags = ("--json", "--config", "--folder", "--resume", "--seed", "--split", "--text")
         hint = closest(word, flags) if word.startswith("--") else ""
         hint = hint if "did you mean" in hint else "; settings look like --train.epochs 5"
         raise KitError(f"{word}: `kit {verb}` has no such argument{hint}")
@@ -257,7 +260,8 @@ def _train(options, overrides):
     with terminal.log_shown():
         done = run.train_with(recipe, overrides, config=options.config, folder=folder, seed=seed)
     _print_scores(done.metrics["test"], "test")
-    print(f"page  {done.folder / 'report.html'}\nuse   kit predict {done.folder} INPUT")
+    use = '--text "..."' if done.recipe.takes_text else "INPUT"
+    print(f"page  {done.folder / 'report.html'}\nuse   kit predict {done.folder} {use}")
     return {"folder": str(done.folder), "metrics": done.metrics}
 
 
@@ -284,10 +288,15 @@ def _evaluate(options, overrides):
 def _predict(options, overrides):
     from kit import run
 
-    table = run.predict(options.run, options.inputs, overrides)
+    loaded = run.load(options.run)
+    if options.text and not loaded.recipe.takes_text:
+        raise KitError(f"--text: {loaded.recipe.name} takes files, not text")
+    if not options.inputs and not options.text:
+        text = ' or --text "..."' if loaded.recipe.takes_text else ""
+        raise KitError(f"predict: nothing to predict; expected files{text}")
+    table = run.predict(loaded, [*map(Path, options.inputs), *options.text], overrides)
     if not options.json:
-        shown = table[["input", *table.columns[1:3]]] if "input" in table else table
-        print(shown.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+        print(loaded.recipe.show(table, sys.stdout.isatty()))
     return {"folder": options.run, "predictions": table.to_dict("records")}
 
 

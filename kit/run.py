@@ -112,7 +112,7 @@ def _prepare(recipe, folder, run_settings):
         run_settings["data"] |= splits.settings
     with table("train"):
         training.fill(splits.train)
-        monitor = training.monitor or next(iter(recipe.monitors))
+        monitor = training.monitor or splits.monitor or next(iter(recipe.monitors))
         mode = choose(recipe.monitors, monitor, "monitor")
     keras.utils.set_random_seed(run_settings["seed"])
     accumulation = run_settings["optimizer"].get("gradient_accumulation_steps")
@@ -122,11 +122,7 @@ def _prepare(recipe, folder, run_settings):
     key = recipe.architecture_key
     name = run_settings["model"][key]
     with table("backbone"):
-        architecture = _call(
-            recipe.architectures[name][0],
-            splits.facts,
-            run_settings["backbone"] | {"name": name},
-        )
+        architecture = _call(recipe.architectures[name][0], splits.facts, run_settings["backbone"] | {"name": name})
     with table("model"):
         model = _call(
             recipe.build,
@@ -137,7 +133,12 @@ def _prepare(recipe, folder, run_settings):
 
 
 def _call(function, facts, keywords):
-    """Calls a builder with those facts that it asks for: its parameters without a default."""
+    """Calls a builder with those facts that it asks for: its parameters without a default.
+
+    An architecture may ask for what only the recipe's builder knows, such as the width of its embeddings; then it is
+    returned with all else filled in, for the builder to call.
+    """
+    import functools
     import inspect
 
     wanted = [
@@ -145,7 +146,8 @@ def _call(function, facts, keywords):
         for name, parameter in inspect.signature(function).parameters.items()
         if parameter.default is parameter.empty
     ]
-    return function(**{name: facts[name] for name in wanted}, **keywords)
+    known = functools.partial(function, **{name: facts[name] for name in wanted if name in facts}, **keywords)
+    return known() if set(wanted) <= set(facts) else known
 
 
 def _saved_assignment(folder):
@@ -156,7 +158,7 @@ def _saved_assignment(folder):
         return None
     with reading(path):
         table = pd.read_csv(path, dtype={"example": str, "split": str, "label": int}, keep_default_na=False)
-        return table[["example", "split", "label"]]
+        return table[["example", "split", *({"label"} & set(table.columns))]]
 
 
 def _train(recipe, folder, run_settings):
@@ -178,9 +180,10 @@ def _train(recipe, folder, run_settings):
                 training.decided = {key: decided[key] for key in ("jit_compile", "steps_per_execution")}
         else:
             training.measure(model, splits.train)
-            _begin(folder, prepared, splits)
         if recipe.prepare is not None and not (folder / "checkpoint" / "state.npz").exists():
             recipe.prepare(model, splits)
+        if not (folder / "config.toml").exists():
+            _begin(folder, prepared, splits)
         trained = fit(
             model,
             network,
@@ -191,6 +194,7 @@ def _train(recipe, folder, run_settings):
             mode=mode,
             seed=run_settings["seed"],
             callbacks=callbacks,
+            validate=recipe.validate and (lambda: recipe.validate(network, splits.validation, splits.assets)),
         )
         return _finish(recipe, folder, prepared, splits, network, trained, monitor)
 
@@ -247,7 +251,7 @@ def _finish(recipe, folder, run_settings, splits, network, trained, monitor):
     }
     # Saved without its training set-up, it loads in plain Keras, without the kit.
     with atomic(folder / "best.keras") as temporary:
-        keras.Model(network.inputs, network.outputs, name=network.name).save(temporary)
+        keras.Model(network._inputs_struct, network._outputs_struct, name=network.name).save(temporary)
     for name in ("tables", "plots"):
         (folder / name).mkdir(exist_ok=True)
     for name, content in results["test"].tables.items():
@@ -338,9 +342,17 @@ def evaluate(folder, *, split="test", overrides=None):
         return run.recipe.evaluate(run.model, choose(parts, split, "split"), splits.assets, **chosen)
 
 
-def predict(folder, inputs, overrides=None):
-    """Applies a finished run to inputs; returns the recipe's table."""
-    run = load(folder)
+def predict(run, inputs, overrides=None):
+    """Applies a loaded run to inputs; returns the recipe's table.
+
+    Args:
+        run: What `load` returned.
+        inputs: See the recipe's `predict`.
+        overrides: Flat dictionary of `predict.` settings.
+
+    Raises:
+        KitError: the inputs cannot be used.
+    """
     offered = config.settings_of(run.recipe.predict, "predict")
     chosen = config.resolve(offered, overrides or {}).get("predict", {})
     with table("predict"):

@@ -1,9 +1,9 @@
-"""Convolution followed by batch normalisation and an activation: the atom of modern convolutional networks.
+"""Convolution, a normalisation and an activation: the atom of modern convolutional networks.
 
 Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate Shift", 2015.
 """
 
-from keras import layers
+from keras import layers, ops
 
 
 def convolution(x, filters, kernel_size=3, *, stride=1, name):
@@ -61,3 +61,27 @@ def convolution_norm(x, filters, kernel_size=3, *, stride=1, activation="relu", 
     if activation is not None:
         x = layers.Activation(activation, name=f"{name}_{activation}")(x)
     return x
+
+
+def sequence_convolution(x, mask, filters, kernel_size=3, *, dilation=1, activation="relu", name):
+    """A convolution over time that sees zeros at padded positions, an activation and a layer normalisation.
+
+    Args:
+        x: Sequence.
+        mask: True at real positions.
+        filters: Number of output channels.
+        kernel_size: Number of positions that the kernel covers.
+        dilation: Distance between two of them.
+        activation: Name of a Keras activation.
+        name: Prefix of the layers' names.
+
+    Shape:
+        x: (batch, time, channels)
+        mask: (batch, time)
+        out: (batch, time, filters)
+    """
+    x = x * ops.expand_dims(ops.cast(mask, x.dtype), -1)  # as if the sequence ended there
+    x = layers.Conv1D(
+        filters, kernel_size, dilation_rate=dilation, padding="same", activation=activation, name=f"{name}_conv"
+    )(x)
+    return layers.LayerNormalization(name=f"{name}_norm")(x)

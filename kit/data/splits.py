@@ -123,8 +123,9 @@ class Splits:
         test: Examples that are read once, after training; nothing is chosen on them.
         facts: What a builder needs to know of the data: its parameters without a default.
         assets: What prediction needs beside the model, such as class names; plain JSON values.
-        assignment: Table with columns `example`, `split` and `label`: which example went where.
+        assignment: Table with columns `example`, `split` and perhaps `label`: which example went where.
         settings: Settings of `[data]` that were resolved on the way, such as a path made absolute.
+        monitor: Value in the logs that decides which epoch is best, where that depends on the data.
     """
 
     train: Examples
@@ -134,27 +135,28 @@ class Splits:
     assets: dict
     assignment: pd.DataFrame
     settings: dict = dataclasses.field(default_factory=dict)
+    monitor: str | None = None
 
 
 SPLITS = ("train", "validation", "test")
 
 
-def assign(labels, names, class_names, given, validation_fraction, test_fraction, seed, saved):
-    """Decides, stratified by label, which example belongs to which split.
+def assign(names, given, validation_fraction, test_fraction, seed, saved, *, labels=None, class_names=None):
+    """Decides which example belongs to which split.
 
     Args:
-        labels: Class of each example, (examples,).
         names: Name of each example, (examples,).
-        class_names: Name of each class.
         given: Split that the source itself prescribes for each example: "train", "validation" or "test"; None where it
             prescribes none. A split that is missing is taken from the training examples.
         validation_fraction: Share of the training examples that becomes the validation split.
         test_fraction: Share of all examples that becomes the test split.
         seed: Seed of the draw.
         saved: An earlier assignment that is used again instead of a new draw, or None.
+        labels: Class of each example, (examples,), to draw the same share of every class; or None.
+        class_names: Name of each class, with `labels`.
 
     Returns:
-        Table with columns `example`, `split` and `label`.
+        Table with columns `example`, `split` and, with labels, `label`.
 
     Raises:
         KitError: a class has too few examples, or the examples are not those of the saved assignment.
@@ -169,7 +171,7 @@ def assign(labels, names, class_names, given, validation_fraction, test_fraction
                 f"{len(names)} or their names differ; expected the same files"
             )
         return saved
-    split = np.full(len(labels), "train", dtype=object)
+    split = np.full(len(names), "train", dtype=object)
     if given is not None:
         split[:] = given
     for name, fraction in (
@@ -180,20 +182,26 @@ def assign(labels, names, class_names, given, validation_fraction, test_fraction
             continue
         check(0 < fraction < 1, f"{name}_fraction", fraction, "a share between 0 and 1")
         rows = np.flatnonzero(split == "train")
-        counts = np.bincount(labels[rows], minlength=len(class_names))
-        scarce = int(np.argmin(counts))
         missing = 2 if name == "validation" else 3 - int("validation" in split)
-        if counts[scarce] < missing:
-            raise KitError(
-                f"class {class_names[scarce]!r} has {counts[scarce]} images to divide; expected at least {missing}, "
-                "one for each split"
-            )
-        size = max(round(fraction * len(rows)), len(class_names))
-        if size > len(rows) - len(class_names):
+        if labels is not None:
+            counts = np.bincount(labels[rows], minlength=len(class_names))
+            scarce = int(np.argmin(counts))
+            if counts[scarce] < missing:
+                raise KitError(
+                    f"class {class_names[scarce]!r} has {counts[scarce]} images to divide; expected at least {missing}, "
+                    "one for each split"
+                )
+        elif len(rows) < missing:
+            raise KitError(f"{len(rows)} examples to divide; expected at least {missing}, one for each split")
+        least = 1 if labels is None else len(class_names)
+        size = max(round(fraction * len(rows)), least)
+        if size > len(rows) - least:
+            classes = "" if labels is None else f" on {least} classes"
             raise SettingError(
-                f"{name}_fraction",
-                f"{fraction} of {len(rows)} examples leaves too few to train on {len(class_names)} classes",
+                f"{name}_fraction", f"{fraction} of {len(rows)} examples leaves too few to train{classes}"
             )
-        _, drawn = train_test_split(rows, test_size=size, stratify=labels[rows], random_state=seed)
+        stratify = None if labels is None else labels[rows]
+        _, drawn = train_test_split(rows, test_size=size, stratify=stratify, random_state=seed)
         split[drawn] = name
-    return pd.DataFrame({"example": names, "split": split, "label": labels})
+    table = pd.DataFrame({"example": names, "split": split})
+    return table if labels is None else table.assign(label=labels)

@@ -7,6 +7,7 @@ from kit.errors import choose
 
 _BUILDERS = {
     "image_classifier": "image_classification",
+    "sequence_tagger": "sequence_tagging",
 }
 
 

@@ -19,6 +19,12 @@ class Evaluation:
     figures: dict = dataclasses.field(default_factory=dict)
 
 
+def as_text(predictions, is_terminal):
+    """Returns a table of predictions as text, without the columns of single classes' probabilities."""
+    shown = predictions[[name for name in predictions.columns if not name.startswith("p(")]]
+    return shown.to_string(index=False, float_format=lambda value: f"{value:.3f}")
+
+
 @dataclasses.dataclass(frozen=True)
 class Recipe:
     """A task: what the verbs of the kit need to know of it, and no more.
@@ -36,6 +42,11 @@ class Recipe:
         architecture_key: Setting of `[model]` that names the variant.
         network: Function from what `build` returns to the functional model that predicts and is saved.
         prepare: Function `(model, splits)` run once before training, such as layer-wise pre-training; or None.
+        validate: Function `(model, examples, assets) -> dict` run after each epoch on the validation split: values that
+            `fit` cannot compute batch by batch; they are in the logs as `val_<name>`, and may be monitored. An empty
+            dictionary says that there are none for this model; or None.
+        show: Function `(predictions, is_terminal) -> str`: how `kit predict` prints what `predict` returned.
+        takes_text: `predict` takes texts, and files of them; else it takes files.
     """
 
     name: str
@@ -49,3 +60,6 @@ class Recipe:
     architecture_key: str = "backbone"
     network: Callable = lambda model: model
     prepare: Callable | None = None
+    validate: Callable | None = None
+    show: Callable = as_text
+    takes_text: bool = False

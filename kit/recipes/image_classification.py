@@ -132,17 +132,17 @@ def labelled_images(
         image_size,
         "1 to 8192 pixels",
     )
-    module, place = sources.find(source)
+    module, place = sources.find(source, "images")
     images = module.read(place)
     assignment = assign(
-        images.labels,
         images.names,
-        images.class_names,
         images.split,
         validation_fraction,
         test_fraction,
         seed,
         saved,
+        labels=images.labels,
+        class_names=images.class_names,
     )
     load = None
     if images.paths is not None:

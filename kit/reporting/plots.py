@@ -19,12 +19,13 @@ def learning_curves(history, metric, best_epoch):
     Returns:
         A figure with a panel for each of the three.
     """
-    panels = [name for name in ("loss", metric) if name in history]
+    panels = [name for name in ("loss", metric) if name in history or f"val_{name}" in history]
     figure = Figure(figsize=(4 * (len(panels) + 1), 3), layout="constrained")
     axes = figure.subplots(1, len(panels) + 1, squeeze=False)[0]
     marker = "o" if len(history) < 3 else None
     for axis, name in zip(axes, panels, strict=False):
-        axis.plot(history["epoch"], history[name], color=BLUE, marker=marker, label="training")
+        if name in history:
+            axis.plot(history["epoch"], history[name], color=BLUE, marker=marker, label="training")
         if f"val_{name}" in history:
             axis.plot(
                 history["epoch"],
@@ -105,3 +106,28 @@ def _plain(axis):
     for side in ("top", "right"):
         axis.spines[side].set_visible(False)
     axis.tick_params(labelsize=9, length=0)
+
+
+def attention(weights, tokens):
+    """Draws which word looks at which, one panel a head.
+
+    Args:
+        weights: Attention weights, (heads, time, time): who looks, at whom.
+        tokens: Text of each position.
+    """
+    heads = len(weights)
+    columns = min(heads, 4)
+    rows = math.ceil(heads / columns)
+    side = 0.22 * len(tokens) + 1.2
+    figure = Figure(figsize=(side * columns, side * rows), layout="constrained")
+    for axis in (axes := figure.subplots(rows, columns, squeeze=False).ravel()):
+        axis.axis("off")
+    for head, (axis, shares) in enumerate(zip(axes, weights, strict=False), 1):
+        axis.axis("on")
+        axis.imshow(shares, cmap="Blues", vmin=0)
+        axis.set_title(f"head {head}", loc="left", fontsize=10)
+        axis.set_xticks(range(len(tokens)), tokens, rotation=90)
+        axis.set_yticks(range(len(tokens)), tokens if (head - 1) % columns == 0 else [])
+        _plain(axis)
+        axis.tick_params(labelsize=8)
+    return figure

@@ -25,6 +25,21 @@ _COUNTERS = (
 )
 
 
+class Scores(keras.callbacks.Callback):
+    """Adds to the logs what has to be computed on the whole validation split, such as an entity-level F1.
+
+    Args:
+        validate: Function that returns values by name; they are logged as `val_<name>`.
+    """
+
+    def __init__(self, validate):
+        super().__init__()
+        self.validate = validate
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs.update({f"val_{name}": float(value) for name, value in self.validate().items()})
+
+
 class NaNGuard(keras.callbacks.Callback):
     """Stops a run whose loss is no longer a number, with a word on what to do."""
 

@@ -13,6 +13,7 @@ from kit.training.callbacks import (
     NaNGuard,
     Progress,
     RunState,
+    Scores,
     SynchronizedReplicas,
     write_history,
 )
@@ -117,20 +118,21 @@ class Trained:
     cpu_seconds: float
 
 
-def fit(model, network, splits, training, *, folder, monitor, mode, seed, callbacks=()):
+def fit(model, network, splits, training, *, folder, monitor, mode, seed, callbacks=(), validate=None):
     """Trains a compiled model, or goes on where its checkpoint ends; at the end it has the best epoch's weights.
 
     The order of the callbacks, each of which may rely on those before it:
 
     0. `SynchronizedReplicas`, on several devices: all below see one set of weights.
     1. `SwapEMAWeights`, with an optimizer that averages weights: validation and all below see the averages.
-    2. `NaNGuard`: nothing below may count or save an epoch that is not a number.
-    3. The schedule's own, such as `ReduceLROnPlateau`.
-    4. `EarlyStopping`.
-    5. `BestWeights`.
-    6. `TensorBoard`.
-    7. `RunState`: saves what all above have counted.
-    8. `Progress`.
+    2. `Scores`: adds the recipe's own values to the logs.
+    3. `NaNGuard`: nothing below may count or save an epoch that is not a number.
+    4. The schedule's own, such as `ReduceLROnPlateau`.
+    5. `EarlyStopping`.
+    6. `BestWeights`.
+    7. `TensorBoard`.
+    8. `RunState`: saves what all above have counted.
+    9. `Progress`.
 
     Args:
         model: Compiled model or training wrapper.
@@ -142,6 +144,7 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
         mode: "max" or "min".
         seed: Seed of the data stream.
         callbacks: Callbacks that the optimizer's schedule needs.
+        validate: Function that returns values of the validation split by name, run after each epoch; or None.
 
     Returns:
         `Trained`.
@@ -154,6 +157,8 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
     others = [SynchronizedReplicas()] if training.devices > 1 else []
     if any(getattr(each, "use_ema", False) for each in checkpoint.optimizers(model)):
         others.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
+    if validate is not None:
+        others.append(Scores(validate))
     others.append(NaNGuard())
     for callback in callbacks:
         callback.monitor, callback.mode = monitor, mode

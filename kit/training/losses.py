@@ -16,6 +16,7 @@ class SparseCategoricalCrossentropy(keras.losses.Loss):
 
     Args:
         label_smoothing: Share of the target that is spread evenly over all classes, from 0 to below 1.
+        ignore_class: Label that does not count, such as that of padding; the loss then is the mean over the others.
         reduction: As for every Keras loss.
         name: Name of the loss.
 
@@ -30,6 +31,7 @@ class SparseCategoricalCrossentropy(keras.losses.Loss):
     def __init__(
         self,
         label_smoothing=0.0,
+        ignore_class=None,
         reduction="sum_over_batch_size",
         name="sparse_categorical_crossentropy",
         **kwargs,
@@ -42,16 +44,29 @@ class SparseCategoricalCrossentropy(keras.losses.Loss):
             "a number from 0 to below 1",
         )
         self.label_smoothing = label_smoothing
+        self.ignore_class = ignore_class
 
     def call(self, y_true, y_pred):
         if len(y_true.shape) == len(y_pred.shape):  # Keras gives (batch,) as (batch, 1)
             y_true = ops.squeeze(y_true, -1)
         y_true = ops.cast(y_true, "int32")
+        real = None
+        if self.ignore_class is not None:
+            real = y_true != self.ignore_class
+            y_true = ops.where(real, y_true, 0)
         loss = ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits=True)
         if self.label_smoothing:
             even = -ops.mean(ops.log_softmax(y_pred, -1), -1)  # (batch, ...)
             loss = (1 - self.label_smoothing) * loss + self.label_smoothing * even
+        if real is not None:
+            # Scaled so that Keras' mean over all positions is the mean over those that count.
+            real = ops.cast(real, loss.dtype)
+            loss = loss * real * (ops.cast(ops.size(loss), loss.dtype) / ops.maximum(ops.sum(real), 1.0))
         return loss
 
     def get_config(self):
-        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+        return {
+            **super().get_config(),
+            "label_smoothing": self.label_smoothing,
+            "ignore_class": self.ignore_class,
+        }

@@ -1,14 +1,21 @@
-"""Sources of labelled images: each module offers `read(source)`, and `NAMES` or `accepts(path)` to say of what.
+"""Sources of data: each module offers `read(source, ...)`, and `NAMES`, `PREFIX` or `accepts(path)` to say of what.
 
-A source gives `Images`; splitting and batching are the same for all.
+A source gives `Images` or `Sentences`; splitting and batching are the same for all of a kind.
 """
 
 import dataclasses
+import importlib
 
 import numpy as np
 
 from kit.errors import SettingError, closest
 from kit.files import as_path
+
+# Modules of a kind, in the order in which they are asked whether they accept a path.
+_KINDS = {
+    "images": ("digits", "idx", "image_folder"),
+    "sentences": ("phrases", "tagged_tfds", "tagged_files"),
+}
 
 
 @dataclasses.dataclass
@@ -32,30 +39,60 @@ class Images:
     split: np.ndarray | None = None
 
 
-def find(source):
+@dataclasses.dataclass
+class Sentences:
+    """Tagged sentences as a source delivers them.
+
+    Args:
+        words: Words of each sentence.
+        tags: Tag of each word of each sentence.
+        places: Where each sentence stands, such as `train.conll:12`, unique and stable.
+        split: Split that the source prescribes for each sentence, or None.
+        lines: Line of each word of each sentence in its file, or None where there is none.
+    """
+
+    words: list
+    tags: list
+    places: list
+    split: np.ndarray | None = None
+    lines: list | None = None
+
+    def place(self, sentence, word):
+        """Returns where a word stands, for a message."""
+        if self.lines is None:
+            return f"{self.places[sentence]}, word {word + 1}"
+        file = self.places[sentence].rpartition(":")[0]
+        return f"{file}:{self.lines[sentence][word]}"
+
+
+def find(source, kind):
     """Returns the module that reads a source, and the source as that module wants it.
+
+    Args:
+        source: Name, or path of a file or folder.
+        kind: "images" or "sentences".
 
     Raises:
         SettingError: there is no such name or path, or nothing in it that a module reads.
     """
-    from kit.data.sources import digits, idx, image_folder
-
-    if source in digits.NAMES:
-        return digits, source
+    modules = [importlib.import_module(f"kit.data.sources.{name}") for name in _KINDS[kind]]
+    names = [name for module in modules for name in getattr(module, "NAMES", ())]
+    for module in modules:
+        prefix = getattr(module, "PREFIX", None)
+        if source in getattr(module, "NAMES", ()) or (prefix and source.startswith(prefix)):
+            return module, source
     path = as_path(source, "source")
     if not source or not path.exists():
         raise SettingError(
             "source",
-            f"no file or folder {source!r}; expected a path, or a name: "
-            f"{', '.join(digits.NAMES)}{_hint(source, digits.NAMES)}",
+            f"no file or folder {source!r}; expected a path, or a name: {', '.join(names)}{_hint(source, names)}",
         )
-    for module in (idx, image_folder):
+    readers = [module for module in modules if hasattr(module, "accepts")]
+    for module in readers:
         if module.accepts(path):
             return module, path.resolve()
-    raise SettingError(
-        "source",
-        f"nothing to read in {source!r}; expected {image_folder.LAYOUT}, or {idx.LAYOUT}",
-    )
+    layouts = ", or ".join(module.LAYOUT for module in reversed(readers))
+    raise SettingError("source", f"nothing to read in {source!r}; expected {layouts}")
 
 
 def _hint(source, names):

@@ -1,0 +1,144 @@
+"""Embeddings: what turns a word's ids into a vector.
+
+Id 0 is padding and 1 is unknown in every vocabulary.
+"""
+
+import keras
+from keras import layers, ops
+
+from kit.errors import check
+
+UNKNOWN = 1
+
+
+@keras.saving.register_keras_serializable("kit")
+class TokenDropout(layers.Layer):
+    """Replaces some ids by the unknown one while training, so that its embedding learns to stand for any word.
+
+    Iyyer et al., "Deep Unordered Composition Rivals Syntactic Methods for Text Classification", 2015 (word dropout).
+
+    Args:
+        rate: Share of the ids that is replaced, from 0 to below 1; padding never is.
+        seed: Seed of the layer's own random numbers.
+
+    Shape:
+        in, out: (batch, ...) integers
+
+    Raises:
+        SettingError: `rate` is out of range.
+    """
+
+    def __init__(self, rate, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        check(0 <= rate < 1, "rate", rate, "a number from 0 to below 1")
+        self.rate = rate
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.built = True
+
+    def call(self, inputs, training=False):
+        if not training or self.rate == 0:
+            return inputs
+        uniform = keras.random.uniform(ops.shape(inputs), seed=self.seed_generator)
+        return ops.where(ops.logical_and(uniform < self.rate, inputs > 0), UNKNOWN, inputs)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+
+
+def token_embedding(
+    inputs,
+    vocabulary_size,
+    *,
+    word_dim=64,
+    feature_dim=16,
+    character_dim=32,
+    character_units=64,
+    character_encoder="cnn",
+    word_dropout=0.0,
+):
+    """Puts the embeddings of a word and of its features side by side.
+
+    Args:
+        inputs: Feature to symbolic ids: `word`, `characters`, or any other feature with one id a word.
+        vocabulary_size: Feature to number of ids.
+        word_dim: Width of a word's embedding; 0 leaves words out.
+        feature_dim: Width of each other feature's embedding, such as a suffix.
+        character_dim: Width of a character's embedding.
+        character_units: Width of what is made of a word's characters.
+        character_encoder: "cnn" (dos Santos and Zadrozny, 2014): convolutions over three characters and the maximum over
+            the word; "lstm" (Lample et al., 2016): the states of an LSTM at both ends.
+        word_dropout: Share of the words replaced by the unknown one while training.
+
+    Shape:
+        inputs: each (batch, time); `characters` (batch, time, characters)
+        out: (batch, time, dim)
+    """
+    parts = []
+    for name, ids in inputs.items():
+        size = vocabulary_size[name]
+        if name == "characters":
+            parts.append(characters(ids, size, character_dim, character_units, character_encoder))
+            continue
+        dim = word_dim if name == "word" else feature_dim
+        if name == "word" and word_dropout:
+            ids = TokenDropout(word_dropout, name="word_dropout")(ids)
+        if dim:
+            parts.append(layers.Embedding(size, dim, name=f"{name}_embedding")(ids))
+    return layers.Concatenate(name="embedding")(parts) if len(parts) > 1 else parts[0]
+
+
+@keras.saving.register_keras_serializable("kit")
+class PerWord(layers.Wrapper):
+    """Applies a layer that knows one sequence to each word's characters.
+
+    Keras' `TimeDistributed` needs to know how many words there are.
+
+    Args:
+        layer: Layer from (batch, characters, dim) to (batch, units).
+
+    Shape:
+        in: (batch, time, characters, dim); `mask` (batch, time, characters), True at real characters
+        out: (batch, time, units)
+    """
+
+    def __init__(self, layer, **kwargs):
+        super().__init__(layer, **kwargs)
+        self.supports_masking = True
+
+    def build(self, inputs_shape, mask_shape=None):
+        self.layer.build((None, *inputs_shape[2:]))
+        self.built = True
+
+    def call(self, inputs, mask=None):
+        shape = ops.shape(inputs)
+        flat = ops.reshape(inputs, (-1, *inputs.shape[2:]))  # (batch * time, characters, dim)
+        outputs = self.layer(flat, mask=ops.reshape(mask, (-1, inputs.shape[2])))
+        return ops.reshape(outputs, (shape[0], shape[1], outputs.shape[-1]))
+
+    def compute_mask(self, inputs, mask=None):
+        return None
+
+    def compute_output_shape(self, inputs_shape, mask_shape=None):
+        inner = self.layer.compute_output_shape((None, *inputs_shape[2:]))
+        return (*inputs_shape[:2], inner[-1])
+
+
+def characters(ids, size, dim, units, encoder):
+    """Makes a vector of each word's characters; see `token_embedding`.
+
+    Shape:
+        in: (batch, time, characters)
+        out: (batch, time, units)
+    """
+    real = ops.not_equal(ids, 0)
+    x = layers.Embedding(size, dim, name="characters_embedding")(ids)  # (batch, time, characters, dim)
+    if encoder == "lstm":
+        both = layers.Bidirectional(layers.LSTM(units // 2, name="lstm"), name="characters_lstm")
+        return PerWord(both, name="characters")(x, mask=real)
+    x = x * ops.expand_dims(ops.cast(real, x.dtype), -1)  # zeros beyond the word, as beyond its start
+    x = layers.Conv2D(units, (1, 3), padding="same", activation="relu", name="characters_cnn")(x)
+    return ops.max(x, axis=2)

@@ -1,0 +1,173 @@
+"""Tagging schemes: how tags of single words mark entities of several words.
+
+BIO (also called IOB2) begins every entity with B-. IOB1 does so only where the entity before it touches and has the same
+type. BIOES marks the last word with E- and an entity of one word with S-; BILOU calls these L- and U-. Ramshaw and Marcus,
+"Text Chunking using Transformation-Based Learning", 1995; Ratinov and Roth, "Design Challenges and Misconceptions in Named
+Entity Recognition", 2009.
+"""
+
+import re
+
+import numpy as np
+
+SCHEMES = ("BIO", "BIOES", "IOB1", "BILOU")
+_PREFIXED = re.compile(r"([BIESLU])-(.+)", re.DOTALL)
+_LETTERS = {"BIO": "BI", "IOB1": "BI", "BIOES": "BIES", "BILOU": "BILU"}
+_WRITTEN = {"BILOU": {"E": "L", "S": "U"}}
+_READ = {"L": "E", "U": "S"}
+
+
+class TagError(ValueError):
+    """A tag that cannot stand where it stands.
+
+    Args:
+        sentence, word: Position of the tag, from 0.
+        problem: What was expected and what was found.
+    """
+
+    def __init__(self, sentence, word, problem):
+        super().__init__(problem)
+        self.sentence = sentence
+        self.word = word
+
+
+def split(tag):
+    """Returns prefix and type of a tag: ("B", "PER"), or ("O", "") outside of entities; L and U are read as E and S."""
+    match = _PREFIXED.fullmatch(tag or "")
+    if match is None:
+        return "O", ""
+    return _READ.get(match[1], match[1]), match[2]
+
+
+def follows(scheme, before, after):
+    """Tells whether a tag may follow another one; None stands for the start and the end of a sentence."""
+    before, before_type = split(before)
+    prefix, kind = split(after)
+    inside = before in "BI" and before_type == kind
+    if scheme == "IOB1":
+        return prefix != "B" or inside
+    if scheme == "BIO":
+        return prefix != "I" or inside
+    if before in ("B", "I"):
+        return prefix in ("I", "E") and inside
+    return prefix in ("O", "B", "S")
+
+
+def detect(sentences):
+    """Finds out which scheme tags follow.
+
+    Args:
+        sentences: Tags of each sentence.
+
+    Returns:
+        One of `SCHEMES`, or "none" where tags mark no entities.
+
+    Raises:
+        TagError: no scheme fits all tags.
+    """
+    seen = {tag for tags in sentences for tag in tags}
+    prefixed = {tag for tag in seen if _PREFIXED.fullmatch(tag)}
+    letters = {tag[0] for tag in prefixed}
+    if not letters & {"B", "I"} or not prefixed | {"O"} >= seen:
+        if letters & {"B", "I"} and "O" in seen:
+            other = min(seen - prefixed - {"O"})
+            sentence, word = next((i, tags.index(other)) for i, tags in enumerate(sentences) if other in tags)
+            raise TagError(
+                sentence,
+                word,
+                f"mixed tagging schemes: {other!r} has no prefix, but {min(prefixed)!r} has; expected one scheme",
+            )
+        return "none"
+    if letters & {"L", "U"} and letters & {"E", "S"}:
+        one, other = (next(tag for tag in sorted(prefixed) if tag[0] in pair) for pair in ("LU", "ES"))
+        sentence, word = next((i, tags.index(one)) for i, tags in enumerate(sentences) if one in tags)
+        raise TagError(
+            sentence, word, f"mixed tagging schemes: {one!r} is of BILOU, {other!r} of BIOES; expected one scheme"
+        )
+    if letters & set("ESLU"):
+        scheme = "BILOU" if letters & {"L", "U"} else "BIOES"
+        mark = next(tag for tag in sorted(prefixed) if tag[0] in "ESLU")
+        validate(sentences, scheme, f"since {mark!r} occurs")
+        return scheme
+    try:
+        validate(sentences, "BIO")
+    except TagError as error:
+        try:
+            validate(sentences, "IOB1")
+        except TagError:
+            raise error from None
+        return "IOB1"
+    return "BIO"
+
+
+def validate(sentences, scheme, reason=""):
+    """Raises TagError at the first tag that a scheme does not allow."""
+    letters = _LETTERS[scheme]
+    named = f"{scheme} tagging{f' ({reason})' if reason else ''}"
+    for sentence, tags in enumerate(sentences):
+        before = None
+        for word, tag in enumerate(tags):
+            prefix = _PREFIXED.fullmatch(tag)
+            if tag != "O" and (prefix is None or prefix[1] not in letters):
+                raise TagError(sentence, word, f"the tag {tag!r} is unknown in {named}")
+            if not follows(scheme, before, tag):
+                place = f"after {before!r}" if before else "at the start of a sentence"
+                raise TagError(sentence, word, f"{tag!r} {place} cannot be in {named}{_expected(before, tag)}")
+            before = tag
+        if tags and not follows(scheme, before, None):
+            raise TagError(sentence, len(tags) - 1, f"{before!r} at the end of a sentence cannot be in {named}")
+
+
+def _expected(before, tag):
+    prefix, kind = split(tag)
+    if prefix == "I":
+        return f"; expected 'B-{kind}' where an entity begins"
+    return ""
+
+
+def spans(tags, scheme):
+    """Returns the entities that tags mark, as (start, end, type), end exclusive.
+
+    What a scheme does not allow, as a network may well produce it, is read with good will: an entity begins where its
+    type does.
+    """
+    found, start, kind = [], None, ""
+    for position, tag in enumerate([*tags, "O"]):
+        prefix, here = split(tag)
+        begins = prefix in "BS" or (prefix in "IE" and (start is None or here != kind))
+        if start is not None and (begins or prefix == "O"):
+            found.append((start, position, kind))
+            start = None
+        if begins:
+            start, kind = position, here
+        if prefix in "ES" and start is not None:
+            found.append((start, position + 1, kind))
+            start = None
+    return found
+
+
+def write(entities, length, scheme):
+    """Returns the tags that mark entities (start, end, type) in a sentence of so many words."""
+    letters = _WRITTEN.get(scheme, {})
+    tags = ["O"] * length
+    for start, end, kind in sorted(entities):
+        prefixes = ["B"] + ["I"] * (end - start - 1)
+        if scheme in ("BIOES", "BILOU"):
+            prefixes[-1] = "S" if end - start == 1 else "E"
+        if scheme == "IOB1" and not (start and split(tags[start - 1])[1] == kind):
+            prefixes[0] = "I"
+        tags[start:end] = [f"{letters.get(prefix, prefix)}-{kind}" for prefix in prefixes]
+    return tags
+
+
+def convert(tags, scheme, target):
+    """Returns tags of one scheme in another."""
+    return list(tags) if scheme == target else write(spans(tags, scheme), len(tags), target)
+
+
+def allowed(names, scheme):
+    """Returns which tag may follow which (from, to), which may be first and which may be last, as booleans."""
+    transitions = np.array([[follows(scheme, before, after) for after in names] for before in names])
+    starts = np.array([follows(scheme, None, name) for name in names])
+    ends = np.array([follows(scheme, name, None) for name in names])
+    return transitions, starts, ends
