@@ -38,7 +38,7 @@ class CRF(layers.Layer):
         super().__init__(**{"dtype": "float32", **kwargs})
         self.start_and_end = start_and_end
         self.supports_masking = True
-        # XLA cannot take the gradient of a loop over an unknown number of steps; where the time is known it can.
+        # XLA cannot take the gradient of `ops.scan`, whose number of steps it does not know.
         self.supports_jit = False
 
     def build(self, inputs_shape, mask_shape=None):
@@ -111,8 +111,8 @@ def _forward(potentials):
     """Sums over all paths from the start.
 
     Returns:
-        The log of each tag's share among the paths that end at a position (batch, time, tags), and how much each position
-        adds to the log of the sum over all paths (batch, time).
+        The log of each tag's share among the paths that end at a position (batch, time, tags), and how much each
+        position adds to the log of the sum over all paths (batch, time).
     """
     before, steps = _start(potentials)
 

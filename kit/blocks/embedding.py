@@ -69,8 +69,8 @@ def token_embedding(
         feature_dim: Width of each other feature's embedding, such as a suffix.
         character_dim: Width of a character's embedding.
         character_units: Width of what is made of a word's characters.
-        character_encoder: "cnn" (dos Santos and Zadrozny, 2014): convolutions over three characters and the maximum over
-            the word; "lstm" (Lample et al., 2016): the states of an LSTM at both ends.
+        character_encoder: "cnn" (dos Santos and Zadrozny, 2014): convolutions over three characters and the maximum
+            over the word; "lstm" (Lample et al., 2016): the states of an LSTM at both ends.
         word_dropout: Share of the words replaced by the unknown one while training.
 
     Shape:
@@ -115,8 +115,8 @@ class PerWord(layers.Wrapper):
 
     def call(self, inputs, mask=None):
         shape = ops.shape(inputs)
-        flat = ops.reshape(inputs, (-1, *inputs.shape[2:]))  # (batch * time, characters, dim)
-        outputs = self.layer(flat, mask=ops.reshape(mask, (-1, inputs.shape[2])))
+        flat = ops.reshape(inputs, (-1, shape[2], inputs.shape[3]))  # (batch * time, characters, dim)
+        outputs = self.layer(flat, mask=ops.reshape(mask, (-1, shape[2])))
         return ops.reshape(outputs, (shape[0], shape[1], outputs.shape[-1]))
 
     def compute_mask(self, inputs, mask=None):
@@ -138,7 +138,7 @@ def characters(ids, size, dim, units, encoder):
     x = layers.Embedding(size, dim, name="characters_embedding")(ids)  # (batch, time, characters, dim)
     if encoder == "lstm":
         both = layers.Bidirectional(layers.LSTM(units // 2, name="lstm"), name="characters_lstm")
-        return PerWord(both, name="characters")(x, mask=real)
+        return PerWord(both, name="characters_encoder")(x, mask=real)
     x = x * ops.expand_dims(ops.cast(real, x.dtype), -1)  # zeros beyond the word, as beyond its start
     x = layers.Conv2D(units, (1, 3), padding="same", activation="relu", name="characters_cnn")(x)
     return ops.max(x, axis=2)

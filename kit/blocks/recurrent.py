@@ -8,9 +8,9 @@ from keras import layers, ops
 class PeepholeLSTMCell(layers.Layer):
     """One step of an LSTM whose gates see the cell's content, which Keras lacks; `keras.layers.RNN` runs it over time.
 
-    Gers and Schmidhuber, "Recurrent nets that time and count", 2000; Gers, Schraudolph and Schmidhuber, "Learning Precise
-    Timing with LSTM Recurrent Networks", 2002: input and forget gate see the content before the step, the output gate
-    sees the one after it, each unit its own.
+    Gers and Schmidhuber, "Recurrent nets that time and count", 2000; Gers, Schraudolph and Schmidhuber, "Learning
+    Precise Timing with LSTM Recurrent Networks", 2002: input and forget gate see the content before the step, the
+    output gate sees the one after it, each unit its own.
 
     Args:
         units: Width of the output and of the cell's content.

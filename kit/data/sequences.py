@@ -1,7 +1,5 @@
 """Sentences of one split as batches of ids, bucketed by length."""
 
-import dataclasses
-
 import numpy as np
 import tensorflow as tf
 

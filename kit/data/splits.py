@@ -188,8 +188,8 @@ def assign(names, given, validation_fraction, test_fraction, seed, saved, *, lab
             scarce = int(np.argmin(counts))
             if counts[scarce] < missing:
                 raise KitError(
-                    f"class {class_names[scarce]!r} has {counts[scarce]} images to divide; expected at least {missing}, "
-                    "one for each split"
+                    f"class {class_names[scarce]!r} has {counts[scarce]} images to divide; expected at least "
+                    f"{missing}, one for each split"
                 )
         elif len(rows) < missing:
             raise KitError(f"{len(rows)} examples to divide; expected at least {missing}, one for each split")

@@ -1,9 +1,9 @@
 """Tagging schemes: how tags of single words mark entities of several words.
 
-BIO (also called IOB2) begins every entity with B-. IOB1 does so only where the entity before it touches and has the same
-type. BIOES marks the last word with E- and an entity of one word with S-; BILOU calls these L- and U-. Ramshaw and Marcus,
-"Text Chunking using Transformation-Based Learning", 1995; Ratinov and Roth, "Design Challenges and Misconceptions in Named
-Entity Recognition", 2009.
+BIO (also called IOB2) begins every entity with B-. IOB1 does so only where the entity before it touches and has the
+same type. BIOES marks the last word with E- and an entity of one word with S-; BILOU calls these L- and U-. Ramshaw and
+Marcus, "Text Chunking using Transformation-Based Learning", 1995; Ratinov and Roth, "Design Challenges and
+Misconceptions in Named Entity Recognition", 2009.
 """
 
 import re

@@ -2,15 +2,16 @@
 
 import re
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 
-from kit.errors import check
+from kit.errors import KitError, check
 
 PADDING, UNKNOWN = 0, 1
 _RESERVED = 2
 # A number with its separators, a word with its apostrophes and hyphens, or a single other character.
-_TOKEN = re.compile(r"\d+(?:[.,:/]\d+)*|[^\W\d_]+(?:['’\-][^\W_]+)*|\w+|[^\w\s]")
+_TOKEN = re.compile(r"\d+(?:[.,:/]\d+)*|[^\W\d]\w*(?:['’\-]\w+)*|[^\w\s]")
 _REPEATED = re.compile(r"(.)\1{4,}")
 FEATURES = (
     "word",
@@ -35,7 +36,7 @@ def tokenize(text):
 
 
 def case(word):
-    """Returns how a word is written: lower, upper, initial (one capital letter), title, mixed, number, digits or sign."""
+    """Returns how a word is written: lower, upper, initial (a capital letter), title, mixed, number, digits or sign."""
     if word.isdigit():
         return "number"
     if any(character.isdigit() for character in word):
@@ -50,7 +51,7 @@ def case(word):
 
 
 def shape(word):
-    """Returns a word with letters as X or x and digits as d, at most four of a kind in a row: "McGraw-2000" → "XxXxxx-dddd"."""
+    """Returns a word with letters as X or x and digits as d, at most four of a kind in a row: McGraw-2 → XxXxxx-d."""
     kinds = ["X" if c.isupper() else "x" if c.islower() else "d" if c.isdigit() else c for c in word]
     return _REPEATED.sub(r"\1\1\1\1", "".join(kinds))
 
@@ -155,3 +156,48 @@ class Features:
             "lowercase": self.lowercase,
             "max_characters": self.max_characters,
         }
+
+
+def read_sentences(inputs):
+    """Finds the sentences in what a user gave.
+
+    Args:
+        inputs: A text, a file (`pathlib.Path`), or a list of these, with a sentence in each line; or a list of lists of
+            words.
+
+    Returns:
+        Words of each sentence; and (start, end) of each word in its line, in characters, or None for words given as
+        such.
+
+    Raises:
+        KitError: something else, or a file that cannot be read.
+    """
+    if isinstance(inputs, str | Path):
+        inputs = [inputs]
+    if not isinstance(inputs, list | tuple) or not all(isinstance(item, str | Path | list | tuple) for item in inputs):
+        raise KitError("inputs: expected a text, a file, or a list of texts, files or lists of words")
+    if inputs and all(isinstance(item, list | tuple) for item in inputs):
+        for item in inputs:
+            for word in item:
+                if not isinstance(word, str) or not word:
+                    raise KitError(f"inputs: expected words, texts that are not empty, got {word!r}")
+        return [list(item) for item in inputs], None
+    texts = []
+    for item in inputs:
+        if isinstance(item, Path):
+            texts += _text_of(item).splitlines()
+        elif isinstance(item, str):
+            texts += item.splitlines() or [""]
+        else:
+            raise KitError("inputs: expected texts or lists of words, not both")
+    found = [tokenize(each) for each in texts]
+    return [words for words, _ in found], [places for _, places in found]
+
+
+def _text_of(path):
+    try:
+        return path.expanduser().read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise KitError(f"{path}: not UTF-8; expected a text file") from None
+    except OSError as error:
+        raise KitError(f"{path}: cannot be read ({error.strerror}); expected a text file") from None

@@ -1,5 +1,6 @@
 """Sequence tagging: which tag has each word of a sentence? Parts of speech, named entities and the like."""
 
+import functools
 import logging
 import zlib
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Literal
 import keras
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 from jsonargparse.typing import PositiveInt
 from keras import layers, ops
 
@@ -17,14 +19,13 @@ from kit.data import sources, tags
 from kit.data.sequences import Sequences
 from kit.data.sources import phrases
 from kit.data.splits import SPLITS, Splits, assign
-from kit.data.text import Features, tokenize
+from kit.data.text import Features, read_sentences
 from kit.data.vectors import read as read_vectors
 from kit.errors import KitError, SettingError, check, choose
 from kit.files import as_path
 from kit.models import text
 from kit.recipes.base import Evaluation, Recipe
-from kit.reporting import plots
-from kit.reporting.intervals import bootstrap
+from kit.reporting import plots, scores
 from kit.training.losses import SparseCategoricalCrossentropy
 from kit.training.metrics import TokenAccuracy
 
@@ -312,19 +313,17 @@ def _decoded(model, sequences, batch_size, probabilities=True):
     return labels, shares
 
 
-_compiled = {}
+@functools.cache
+def _compiled(function, num_tags):
+    """Compiles a function of potentials once for all models with so many tags."""
+    return tf.function(function, input_signature=[tf.TensorSpec((None, None, num_tags, num_tags))])
 
 
 def _from_potentials(potentials, probabilities):
     """Returns the best paths, and the marginals or None, of a batch of potentials."""
-    import tensorflow as tf
-
-    if not _compiled:
-        for function in (crf.viterbi, crf.marginals):
-            _compiled[function.__name__] = tf.function(function, reduce_retracing=True)
-    potentials = tf.constant(potentials)
-    best = _compiled["viterbi"](potentials).numpy()
-    return best, _compiled["marginals"](potentials).numpy() if probabilities else None
+    num_tags = potentials.shape[-1]
+    best = _compiled(crf.viterbi, num_tags)(potentials).numpy()
+    return best, _compiled(crf.marginals, num_tags)(potentials).numpy() if probabilities else None
 
 
 def _softmax(logits):
@@ -342,50 +341,13 @@ def validate(model, examples, assets):
     values = {"accuracy": right / max(int(examples.lengths.sum()), 1)}
     if assets["learned_scheme"] != "none":
         names = np.array(assets["tag_names"], dtype=object)
-        counts, _ = _entity_counts(_named(gold, names), _named(predicted, names), assets["learned_scheme"])
-        values["f1"] = _f1(counts.sum((0, 1)))
+        counts, _ = scores.entity_counts(_named(gold, names), _named(predicted, names), assets["learned_scheme"])
+        values["f1"] = scores.f1(counts.sum((0, 1)))
     return values
 
 
 def _named(labels, names):
     return [list(names[each]) for each in labels]
-
-
-def _entity_counts(gold, predicted, scheme):
-    """Counts entities sentence by sentence, strictly: an entity is right if both ends and its type are.
-
-    Returns:
-        Array (sentences, types, 3) of right, predicted and true entities, and the names of the types.
-    """
-    from seqeval.scheme import IOB2, IOBES, Entities
-
-    read = IOBES if scheme == "BIOES" else IOB2
-    both = [
-        [{entity.to_tuple()[1:] for entity in sentence} for sentence in Entities(each, read).entities]
-        for each in (gold, predicted)
-    ]
-    kinds = sorted({kind for each in both for sentence in each for kind, _, _ in sentence})
-    numbers = {kind: number for number, kind in enumerate(kinds)}
-    counts = np.zeros((len(gold), len(kinds), 3), int)
-    for row, (true, found) in enumerate(zip(*both, strict=True)):
-        for column, entities in enumerate((true & found, found, true)):
-            for kind, _, _ in entities:
-                counts[row, numbers[kind], column] += 1
-    return counts, kinds
-
-
-def _tag_counts(gold, predicted, num_tags):
-    """Returns the same as `_entity_counts` for tags of single words."""
-    counts = np.zeros((len(gold), num_tags, 3), int)
-    for row, (true, found) in enumerate(zip(gold, predicted, strict=True)):
-        for column, labels in enumerate((true[true == found], found, true)):
-            counts[row, :, column] = np.bincount(labels, minlength=num_tags)
-    return counts
-
-
-def _f1(counts):
-    """Returns F1 of right, predicted and true (..., 3)."""
-    return 2 * counts[..., 0] / np.maximum(counts[..., 1] + counts[..., 2], 1)
 
 
 def evaluate(
@@ -413,21 +375,19 @@ def evaluate(
     scheme = assets["learned_scheme"]
     gold = examples.label_rows()
     predicted, shares = _decoded(model, examples, batch_size)
-    tag_counts = _tag_counts(gold, predicted, len(names))
-    metrics, per_tag = {}, pd.DataFrame()
+    metrics, tables = {}, {}
     if scheme != "none":
-        counts, kinds = _entity_counts(_named(gold, names), _named(predicted, names), scheme)
-        overall, each = _scores(counts, bootstrap_samples)
-        metrics |= overall
-        per_tag = _table("entity", kinds, counts, each)
-    total = tag_counts.sum((0, 1))
-    low, high = bootstrap(tag_counts.sum(1), lambda sums: sums[:, 0] / np.maximum(sums[:, 2], 1), bootstrap_samples)
-    metrics |= {"accuracy": total[0] / max(total[2], 1), "accuracy_low": low, "accuracy_high": high}
+        counts, kinds = scores.entity_counts(_named(gold, names), _named(predicted, names), scheme)
+        metrics |= _with_interval("f1", counts.sum(1), scores.f1, bootstrap_samples)
+        total = counts.sum((0, 1))
+        metrics |= {"precision": scores.precision(total), "recall": scores.recall(total)}
+        tables["1_per_entity_type"] = scores.per_class("entity", kinds, counts, bootstrap_samples)
+    counts = scores.tag_counts(gold, predicted, len(names))
+    metrics |= _with_interval("accuracy", counts.sum(1), scores.recall, bootstrap_samples)
     if scheme == "none":
-        _, each = _scores(tag_counts, bootstrap_samples)
-        metrics["macro_f1"] = each[0][tag_counts.sum(0)[:, 2] > 0].mean()
-        per_tag = _table("tag", names, tag_counts, each)
-    tables = {"1_per_tag" if scheme == "none" else "1_per_entity_type": per_tag}
+        total = counts.sum(0)
+        metrics["macro_f1"] = scores.f1(total)[total[:, 2] > 0].mean()
+        tables["1_per_tag"] = scores.per_class("tag", names, counts, bootstrap_samples)
     worst = _worst(examples, gold, predicted, shares)
     if len(worst):
         tables["2_sentences_with_the_worst_errors"] = _worst_table(examples, gold, predicted, shares, names, worst)
@@ -437,31 +397,9 @@ def evaluate(
     return Evaluation({name: float(value) for name, value in metrics.items()}, tables, figures)
 
 
-def _scores(counts, samples):
-    """Returns micro-averaged metrics with intervals, and F1, low and high of each class."""
-
-    def ratios(sums):  # (..., 3) to precision, recall, F1
-        return sums[..., 0] / np.maximum(sums[..., 1], 1), sums[..., 0] / np.maximum(sums[..., 2], 1), _f1(sums)
-
-    precision, recall, f1 = ratios(counts.sum((0, 1)))
-    low, high = bootstrap(counts.sum(1), _f1, samples)
-    metrics = {"f1": f1, "f1_low": low, "f1_high": high, "precision": precision, "recall": recall}
-    return metrics, (_f1(counts.sum(0)), *bootstrap(counts, _f1, samples))
-
-
-def _table(title, names, counts, each):
-    right, found, true = counts.sum(0).T
-    return pd.DataFrame(
-        {
-            title: list(names),
-            "true": true,
-            "precision": right / np.maximum(found, 1),
-            "recall": right / np.maximum(true, 1),
-            "f1": each[0],
-            "f1 95 % low": each[1],
-            "f1 95 % high": each[2],
-        }
-    )
+def _with_interval(name, counts, score, samples):
+    low, high = scores.bootstrap(counts, score, samples)
+    return {name: score(counts.sum(0)), f"{name}_low": low, f"{name}_high": high}
 
 
 def _worst(examples, gold, predicted, shares):
@@ -522,8 +460,8 @@ def predict(model, inputs, assets, *, batch_size: PositiveInt = 128):
 
     Args:
         model: The tagger.
-        inputs: A text, a file (`pathlib.Path`) with a text in each line, or a list of these; or a list of sentences that
-            are lists of words already. A text is one sentence.
+        inputs: A text, a file (`pathlib.Path`) with a text in each line, or a list of these; or a list of sentences
+            that are lists of words already. A text is one sentence.
         assets: The assets of the data that the model was trained on.
         batch_size: Sentences in a step.
 
@@ -534,7 +472,7 @@ def predict(model, inputs, assets, *, batch_size: PositiveInt = 128):
     Raises:
         KitError: no words, or a file that cannot be read.
     """
-    sentences, places = _sentences(inputs)
+    sentences, places = read_sentences(inputs)
     if not any(sentences):
         raise KitError("no words to tag; expected a text with at least one")
     features = Features(**assets["features"])
@@ -556,39 +494,6 @@ def predict(model, inputs, assets, *, batch_size: PositiveInt = 128):
     if places is not None:
         table["start"], table["end"] = np.array([place for each in places for place in each]).T
     return pd.DataFrame(table)
-
-
-def _sentences(inputs):
-    """Returns the words of each sentence, and where they stand in their texts, or None for words given as such."""
-    if isinstance(inputs, str | Path):
-        inputs = [inputs]
-    if not isinstance(inputs, list | tuple) or not all(isinstance(item, str | Path | list | tuple) for item in inputs):
-        raise KitError("inputs: expected a text, a file, or a list of texts, files or lists of words")
-    if inputs and all(isinstance(item, list | tuple) for item in inputs):
-        for item in inputs:
-            for word in item:
-                if not isinstance(word, str) or not word:
-                    raise KitError(f"inputs: expected words, texts that are not empty, got {word!r}")
-        return [list(item) for item in inputs], None
-    texts = []
-    for item in inputs:
-        if isinstance(item, Path):
-            texts += _text_of(item).splitlines()
-        elif isinstance(item, str):
-            texts += item.splitlines() or [""]
-        else:
-            raise KitError("inputs: expected texts or lists of words, not both")
-    found = [tokenize(each) for each in texts]
-    return [words for words, _ in found], [places for _, places in found]
-
-
-def _text_of(path):
-    try:
-        return path.expanduser().read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise KitError(f"{path}: not UTF-8; expected a text file") from None
-    except OSError as error:
-        raise KitError(f"{path}: cannot be read ({error.strerror}); expected a text file") from None
 
 
 def show(predictions, is_terminal):

@@ -46,6 +46,11 @@ class SparseCategoricalCrossentropy(keras.losses.Loss):
         self.label_smoothing = label_smoothing
         self.ignore_class = ignore_class
 
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        if self.ignore_class is not None:
+            y_pred = ops.copy(y_pred)  # without the mask that Keras may have put on it, and would count a second time
+        return super().__call__(y_true, y_pred, sample_weight)
+
     def call(self, y_true, y_pred):
         if len(y_true.shape) == len(y_pred.shape):  # Keras gives (batch,) as (batch, 1)
             y_true = ops.squeeze(y_true, -1)

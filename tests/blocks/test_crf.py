@@ -24,7 +24,7 @@ def random_layer(seed, start_and_end=True):
     return layer
 
 
-def emissions(seed=0, batch=len(LENGTHS), time=TIME):
+def emissions(seed=0, batch=4, time=TIME):
     return np.random.default_rng(seed).normal(size=(batch, time, TAGS)).astype("float32") * 2
 
 
@@ -156,19 +156,6 @@ def test_plain_fit_learns_transitions():
     history = model.fit(inputs, labels, epochs=40, batch_size=64, verbose=0).history["loss"]
     assert history[-1] < 0.05 < history[0]
     np.testing.assert_array_equal(crf.viterbi(model.predict(inputs, verbose=0)), labels)
-
-
-def test_gradient_with_xla_where_the_time_is_known():
-    loss, labels = crf.CRFNegativeLogLikelihood(), np.where(MASK, 1, -1)
-    potentials = tf.constant(random_layer(0)(emissions(), mask=MASK))
-
-    def gradient(potentials):
-        with tf.GradientTape() as tape:
-            tape.watch(potentials)
-            value = loss(labels, potentials)
-        return tape.gradient(value, potentials)
-
-    np.testing.assert_allclose(tf.function(gradient, jit_compile=True)(potentials), gradient(potentials), atol=1e-6)
 
 
 def test_mixed_precision_keeps_the_potentials_in_float32():

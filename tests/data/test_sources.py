@@ -22,7 +22,7 @@ def test_digits():
 
 
 def test_folder_of_classes(photos):
-    module, place = sources.find(str(photos))
+    module, place = sources.find(str(photos), "images")
     images = module.read(place)
     assert module is image_folder
     assert images.class_names == ["cat", "dog"]
@@ -48,7 +48,7 @@ def test_hidden_and_foreign_files_are_passed_over(photos):
 
 
 def test_idx(idx):
-    module, place = sources.find(str(idx))
+    module, place = sources.find(str(idx), "images")
     images = module.read(place)
     assert images.pixels.shape == (80, 12, 12, 1)
     assert (images.split == "test").sum() == 20
@@ -102,14 +102,14 @@ def test_damaged_idx_names_the_file(idx, change, message):
 
 def test_missing_path_and_nearest_name():
     with pytest.raises(SettingError, match="source: no file or folder 'digit'.*did you mean 'digits'"):
-        sources.find("digit")
+        sources.find("digit", "images")
 
 
 def test_a_file_is_no_source(tmp_path):
     path = tmp_path / "data.bin"
     path.write_bytes(b"x")
     with pytest.raises(SettingError, match="nothing to read"):
-        sources.find(str(path))
+        sources.find(str(path), "images")
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def draw(labels, given=None, validation=0.2, test=0.2, seed=0, saved=None):
     labels = np.array(labels)
     names = [str(row) for row in range(len(labels))]
     classes = [f"class {index}" for index in range(labels.max() + 1)]
-    return assign(labels, names, classes, given, validation, test, seed, saved)
+    return assign(names, given, validation, test, seed, saved, labels=labels, class_names=classes)
 
 
 def test_splits_are_stratified_disjoint_and_from_the_seed():

@@ -124,11 +124,14 @@ _TYPES = {
     "language": "LANGUAGE",
     **dict.fromkeys(("length", "mass", "volume", "temperature"), "QUANTITY"),
 }
-_PERSONS = (
-    "Maria Anna Ivan Kofi Ines Omar Lena Yuki Tariq Nora Paulo Mei Jonas Aisha Luca Zoe Emil Priya Hugo Carla Amir Olga "
-    "Felix Rosa Dmitri Wangari Ella Sven Fatima Marco Ida Chen Noah Salma Petra Diego Hana Milan Awa Peter Paris Florence "
-    "Sydney Austin Chelsea Lorraine"
-).split()
+# fmt: off
+_PERSONS = [
+    "Maria", "Anna", "Ivan", "Kofi", "Ines", "Omar", "Lena", "Yuki", "Tariq", "Nora", "Paulo", "Mei", "Jonas",
+    "Aisha", "Luca", "Zoe", "Emil", "Priya", "Hugo", "Carla", "Amir", "Olga", "Felix", "Rosa", "Dmitri", "Wangari",
+    "Ella", "Sven", "Fatima", "Marco", "Ida", "Chen", "Noah", "Salma", "Petra", "Diego", "Hana", "Milan", "Awa",
+    "Peter", "Paris", "Florence", "Sydney", "Austin", "Chelsea", "Lorraine",
+]
+# fmt: on
 # A language alone stands for all who write it: May 3 and 3 May.
 _ALSO_WRITTEN = {"en": ("en_GB",)}
 _CURRENCIES = ("USD", "EUR", "GBP", "JPY", "CHF", "INR", "BRL", "SEK", "PLN", "MXN")

@@ -122,7 +122,8 @@ def _blocks(path, is_comment):
             block.append((number, text))
     if block:
         raise KitError(
-            f"{path}:{block[-1][0]}: the last sentence is not closed; expected an empty line after it (is the file whole?)"
+            f"{path}:{block[-1][0]}: the last sentence is not closed; expected an empty line after it "
+            "(is the file whole?)"
         )
 
 
@@ -174,7 +175,7 @@ def _conllu(path, column):
 
 
 def _json_lines(path, key):
-    """One object a line: {"tokens": [...], "tags": [...]}, or {"text": "...", "entities": [[start, end, type], ...]}."""
+    """An object a line: {"tokens": [...], "tags": [...]} or {"text": "...", "entities": [[start, end, type], ...]}."""
     for number, text in _lines(path):
         if not text.strip():
             continue

@@ -1,8 +1,8 @@
 """Recurrent encoders: Elman network, LSTM, GRU and peephole LSTM, in one direction or both, also behind convolutions.
 
-Elman, "Finding Structure in Time", 1990; Hochreiter and Schmidhuber, "Long Short-Term Memory", 1997; Cho et al., "Learning
-Phrase Representations using RNN Encoder-Decoder", 2014; Gers and Schmidhuber, "Recurrent nets that time and count", 2000;
-Graves and Schmidhuber, "Framewise phoneme classification with bidirectional LSTM", 2005.
+Elman, "Finding Structure in Time", 1990; Hochreiter and Schmidhuber, "Long Short-Term Memory", 1997; Cho et al.,
+"Learning Phrase Representations using RNN Encoder-Decoder", 2014; Gers and Schmidhuber, "Recurrent nets that time and
+count", 2000; Graves and Schmidhuber, "Framewise phoneme classification with bidirectional LSTM", 2005.
 """
 
 from typing import Literal
