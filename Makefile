@@ -63,7 +63,8 @@ format: $(READY) ## put the code into its format
 	@$(VENV)/bin/ruff format .
 
 bench: $(READY) ## measure the numbers of the recipes' READMEs; DATA= a folder with the data sets
-	@$(VENV)/bin/python benchmarks/image_classification.py $(if $(DATA),--write --data "$(DATA)")
+	@for script in image_classification sequence_tagging; do \
+		$(VENV)/bin/python benchmarks/$$script.py $(if $(DATA),--write --data "$(DATA)") || exit 1; done
 
 wheel: $(READY) ## build the wheel into dist/
 	@$(VENV)/bin/python -m build -q --wheel

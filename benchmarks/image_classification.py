@@ -7,10 +7,7 @@ markers in the README when `--write` is given.
 """
 
 import argparse
-import datetime
-import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -18,36 +15,14 @@ import tempfile
 import time
 from pathlib import Path
 
-README = Path(__file__).parents[1] / "recipes" / "image_classification" / "README.md"
-SEEDS = (0, 1, 2)
+from measure import SEEDS, machine, spread, train_seeds, write
 
-
-def train(folder, *options):
-    """Runs `kit train` and returns its metrics."""
-    words = [sys.executable, "-m", "kit", "train", "image_classification", "--json", "--folder", folder, *options]
-    result = subprocess.run(words, capture_output=True, text=True)
-    if result.returncode:
-        raise SystemExit(result.stderr)
-    return json.loads(result.stdout.splitlines()[-1])["metrics"]
-
-
-def spread(values, scale=1.0, digits=2):
-    """Returns mean ± standard deviation as text."""
-    values = [value * scale for value in values]
-    return f"{statistics.mean(values):.{digits}f} ± {statistics.stdev(values):.{digits}f}"
+RECIPE = "image_classification"
 
 
 def quality(name, command, options, scratch):
     """Trains with every seed and returns a row of the table."""
-    runs = []
-    for seed in SEEDS:
-        runs.append(train(f"{scratch}/{name}-{seed}", "--seed", str(seed), *options))
-        scores = runs[-1]["test"]
-        print(
-            f"  seed {seed}: {scores['accuracy']:.4f} {runs[-1]['train_cpu_seconds']} CPU-s",
-            file=sys.stderr,
-            flush=True,
-        )
+    runs = train_seeds(RECIPE, name, "accuracy", options, scratch)
     return (
         f"| {name} | `{command}` | {spread([run['test']['accuracy'] for run in runs], 100)} % | "
         f"{spread([run['train_cpu_seconds'] for run in runs], 1, 0)} | "
@@ -160,15 +135,12 @@ def main():
         "",
         f"`kit --help`: {help_seconds():.2f} s.",
         "",
-        f"Mean ± standard deviation over seeds {', '.join(map(str, SEEDS))}; {os.cpu_count()} CPU cores "
-        f"({platform.machine()}), Python {platform.python_version()}, {datetime.date.today()}; `make bench DATA=...`.",
+        f"Mean ± standard deviation over seeds {', '.join(map(str, SEEDS))}; {machine()}",
     ]
     table = "\n".join(lines)
     print(table)
     if options.write:
-        before, _, rest = README.read_text(encoding="utf-8").partition("<!-- numbers -->\n")
-        _, _, after = rest.partition("<!-- end of numbers -->")
-        README.write_text(f"{before}<!-- numbers -->\n{table}\n<!-- end of numbers -->{after}", encoding="utf-8")
+        write(RECIPE, table)
 
 
 if __name__ == "__main__":

@@ -176,7 +176,6 @@ def test_bad_data_is_one_line_and_leaves_nothing(capsys, tmp_path, kind):
         ("", "the following arguments are required: VERB"),
         ("train --resume first", "invalid choice: 'first'"),
         ("train", "no recipe given"),
-        ("predict nowhere", "the following arguments are required: INPUT"),
     ],
 )
 def test_bad_words_are_one_line(capsys, words, message):

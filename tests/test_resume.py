@@ -32,18 +32,36 @@ DEMANDING = [
 ]
 
 
-def start(folder, *options):
-    words = ["-m", "kit", "train", "image_classification", "--folder", str(folder)]
+# Sentences of many lengths, word dropout, a CRF, a score of the recipe's own that decides which epoch is best.
+TAGGING = [
+    "--train.deterministic=true",
+    "--train.epochs=8",
+    "--train.steps_per_epoch=7",
+    "--train.patience=5",
+    "--train.batch_size=16",
+    "--data.num_sentences=300",
+    "--model.word_dim=8",
+    "--model.feature_dim=4",
+    "--model.character_dim=4",
+    "--model.character_units=8",
+    "--model.word_dropout=0.2",
+    "--backbone.units=16",
+]
+
+
+def start(folder, *options, recipe="image_classification"):
+    words = ["-m", "kit", "train", recipe, "--folder", str(folder)]
+    settings = DEMANDING if recipe == "image_classification" else TAGGING
     return subprocess.Popen(
-        [sys.executable, *words, *DEMANDING, *options],
+        [sys.executable, *words, *settings, *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
 
 
-def end(folder, *options):
-    process = start(folder, *options)
+def end(folder, *options, recipe="image_classification"):
+    process = start(folder, *options, recipe=recipe)
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
     return output
@@ -126,6 +144,15 @@ def test_killed_at_many_moments(unkilled, tmp_path):
         end(folder)
     assert kills >= 3
     assert_same(unkilled, folder)
+
+
+def test_a_killed_tagger_ends_like_an_unkilled_one(tmp_path):
+    folders = [tmp_path / "unkilled", tmp_path / "killed"]
+    end(folders[0], recipe="sequence_tagging")
+    assert kill_after(start(folders[1], recipe="sequence_tagging"), folders[1], 3, 0.0)
+    assert 3 <= epochs(folders[1]) < 8
+    end(folders[1], recipe="sequence_tagging")
+    assert_same(*folders)
 
 
 def test_two_devices_resume_exactly(tmp_path):

@@ -28,6 +28,7 @@ p { margin: .3rem 0; } .soft { color: var(--soft); }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .25rem .7rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; } thead th { color: var(--soft); font-weight: 500; }
+td.text { white-space: normal; } td.text, th.text { text-align: left; }
 .settings td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 img { max-width: 100%; height: auto; background: #fff; border-radius: .4rem; }
 @media (max-width: 40rem) { .wide img { max-width: none; width: 44rem; } }
@@ -80,7 +81,7 @@ def write(folder, metrics=None):
         parts += [
             f"<h2>{_title(path)}</h2>",
             '<div class="wide">',
-            table.to_html(index=False, border=0, float_format=lambda value: f"{value:.3f}"),
+            _table(table),
             "</div>",
         ]
     parts += [
@@ -120,6 +121,22 @@ def _cards(metrics):
 def _title(path):
     """`2_confusion_matrix.png` is shown as "Confusion matrix"; the digit orders the sections."""
     return html.escape(path.stem.partition("_")[2].replace("_", " ").capitalize())
+
+
+def _table(frame):
+    """Returns a table as HTML; text stands on the left and may be broken, numbers on the right."""
+    texts = [not pd.api.types.is_numeric_dtype(frame[name]) for name in frame]
+
+    def row(cells, tag):
+        shown = []
+        for cell, text in zip(cells, texts, strict=True):
+            value = f"{cell:.3f}" if isinstance(cell, float) else str(cell)
+            kind = ' class="text"' if text else ""
+            shown.append(f"<{tag}{kind}>{html.escape(value)}</{tag}>")
+        return f"<tr>{''.join(shown)}</tr>"
+
+    body = "".join(row(cells, "td") for cells in frame.itertuples(index=False))
+    return f"<table><thead>{row(frame.columns, 'th')}</thead><tbody>{body}</tbody></table>"
 
 
 def _rows(values):

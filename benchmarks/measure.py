@@ -1,0 +1,56 @@
+"""What the benchmarks share: runs through `kit train`, spreads, and the tables between the markers of a README."""
+
+import datetime
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+SEEDS = (0, 1, 2)
+_BEGIN, _END = "<!-- numbers -->\n", "<!-- end of numbers -->"
+
+
+def train(recipe, folder, *options):
+    """Runs `kit train` in a process of its own and returns its metrics."""
+    words = [sys.executable, "-m", "kit", "train", recipe, "--json", "--folder", folder, *options]
+    result = subprocess.run(words, capture_output=True, text=True)
+    if result.returncode:
+        raise SystemExit(result.stderr)
+    return json.loads(result.stdout.splitlines()[-1])["metrics"]
+
+
+def train_seeds(recipe, name, score, options, scratch, seeds=SEEDS):
+    """Trains with every seed, tells how it goes, and returns the metrics of each."""
+    runs = []
+    for seed in seeds:
+        runs.append(train(recipe, f"{scratch}/{name}-{seed}", "--seed", str(seed), *options))
+        value, seconds = runs[-1]["test"][score], runs[-1]["train_cpu_seconds"]
+        print(f"  {name} seed {seed}: {value:.4f} {seconds} CPU-s", file=sys.stderr, flush=True)
+    return runs
+
+
+def spread(values, scale=1.0, digits=2):
+    """Returns mean ± standard deviation as text, or the value where there is one."""
+    values = [value * scale for value in values]
+    if len(values) == 1:
+        return f"{values[0]:.{digits}f}"
+    return f"{statistics.mean(values):.{digits}f} ± {statistics.stdev(values):.{digits}f}"
+
+
+def machine():
+    """Returns the machine, the versions and the day as text."""
+    return (
+        f"{os.cpu_count()} CPU cores ({platform.machine()}), Python {platform.python_version()}, "
+        f"{datetime.date.today()}; `make bench DATA=...`."
+    )
+
+
+def write(recipe, table):
+    """Puts a table between the markers of a recipe's README."""
+    path = Path(__file__).parents[1] / "recipes" / recipe / "README.md"
+    before, _, rest = path.read_text(encoding="utf-8").partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    path.write_text(f"{before}{_BEGIN}{table}\n{_END}{after}", encoding="utf-8")
