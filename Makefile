@@ -37,7 +37,7 @@ evaluate: $(READY) ## score the finished run RUN again
 	@$(KIT) evaluate "$(RUN)" $(if $(JSON),--json) $(foreach setting,$(SET),"--$(setting)")
 
 predict: $(READY) ## apply the finished run RUN to INPUT, or to TEXT="..."
-	@$(KIT) predict "$(RUN)" $(INPUT) $(if $(TEXT),--text "$$TEXT") $(if $(JSON),--json)
+	@$(KIT) predict "$(RUN)" $(INPUT) $(if $(value TEXT),--text '$(subst ','\'',$(value TEXT))') $(if $(JSON),--json)
 
 report: $(READY) ## write the page of the finished run RUN anew
 	@$(KIT) report "$(RUN)" $(if $(JSON),--json)

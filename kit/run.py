@@ -1,6 +1,7 @@
 """The one path: settings, data, model, fit, evaluate, run folder. Every verb of the kit walks a part of it."""
 
 import dataclasses
+import json
 import logging
 from pathlib import Path
 
@@ -109,11 +110,13 @@ def _prepare(recipe, folder, run_settings):
     with table("data"):
         saved = _saved_assignment(folder)
         splits = recipe.data(run_settings["seed"], saved, **run_settings["data"])
+        _check_assets(folder, splits)
         run_settings["data"] |= splits.settings
     with table("train"):
         training.fill(splits.train)
-        monitor = training.monitor or splits.monitor or next(iter(recipe.monitors))
-        mode = choose(recipe.monitors, monitor, "monitor")
+        monitors = {name: recipe.monitors[name] for name in splits.monitors or recipe.monitors}
+        monitor = training.monitor or next(iter(monitors))
+        mode = choose(monitors, monitor, "monitor")
     keras.utils.set_random_seed(run_settings["seed"])
     accumulation = run_settings["optimizer"].get("gradient_accumulation_steps")
     device.check_combination(training.devices, training.steps_per_execution, training.jit_compile, accumulation)
@@ -147,7 +150,28 @@ def _call(function, facts, keywords):
         if parameter.default is parameter.empty
     ]
     known = functools.partial(function, **{name: facts[name] for name in wanted if name in facts}, **keywords)
-    return known() if set(wanted) <= set(facts) else known
+    if set(wanted) <= set(facts):
+        return known()
+
+    def later(*arguments):
+        with table("backbone"):
+            return known(*arguments)
+
+    return later
+
+
+def _check_assets(folder, splits):
+    """Raises KitError where what was learned from the data of a run is not what was learned when it began."""
+    path = folder / "assets" / "assets.json"
+    if not (folder / "config.toml").exists():
+        return
+    saved, now = read_json(path), json.loads(json.dumps(splits.assets))
+    for name in saved:
+        if saved[name] != now.get(name):
+            raise KitError(
+                f"the data changed since this run was started: its {name} differ from those in {path}; "
+                "expected the same files"
+            )
 
 
 def _saved_assignment(folder):
@@ -249,7 +273,7 @@ def _finish(recipe, folder, run_settings, splits, network, trained, monitor):
         "epochs": epochs,
         "best_epoch": trained.best_epoch,
     }
-    # Saved without its training set-up, it loads in plain Keras, without the kit.
+    # Saved without its training set-up, it loads in plain Keras, unless it has a layer of the kit.
     with atomic(folder / "best.keras") as temporary:
         keras.Model(network._inputs_struct, network._outputs_struct, name=network.name).save(temporary)
     for name in ("tables", "plots"):
@@ -337,6 +361,7 @@ def evaluate(folder, *, split="test", overrides=None):
         flat = {f"data.{key}": value for key, value in run.settings["data"].items()}
         data = config.resolve(config.settings_of(run.recipe.data, "data"), flat)["data"]
         splits = run.recipe.data(run.settings["seed"], _saved_assignment(run.folder), **data)
+        _check_assets(run.folder, splits)
     parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     with table("evaluate"):
         return run.recipe.evaluate(run.model, choose(parts, split, "split"), splits.assets, **chosen)

@@ -30,7 +30,8 @@ class CRF(layers.Layer):
         start_and_end: Learn a score for each tag at the first and at the last position, too.
 
     Shape:
-        in: tag scores (batch, time, tags); `mask` (batch, time), True at real positions, or None if all are
+        in: tag scores (batch, time, tags); `mask` (batch, time), True at real positions, which come first, or None if
+            all are
         out: potentials (batch, time, tags, tags): from, to
     """
 

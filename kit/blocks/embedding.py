@@ -137,8 +137,10 @@ def characters(ids, size, dim, units, encoder):
     real = ops.not_equal(ids, 0)
     x = layers.Embedding(size, dim, name="characters_embedding")(ids)  # (batch, time, characters, dim)
     if encoder == "lstm":
-        both = layers.Bidirectional(layers.LSTM(units // 2, name="lstm"), name="characters_lstm")
+        # cuDNN refuses words without any character, which padding has.
+        both = layers.Bidirectional(layers.LSTM(units // 2, use_cudnn=False, name="lstm"), name="characters_lstm")
         return PerWord(both, name="characters_encoder")(x, mask=real)
-    x = x * ops.expand_dims(ops.cast(real, x.dtype), -1)  # zeros beyond the word, as beyond its start
+    real = ops.expand_dims(ops.cast(real, x.dtype), -1)
+    x = x * real  # zeros beyond the word's end, as beyond its start
     x = layers.Conv2D(units, (1, 3), padding="same", activation="relu", name="characters_cnn")(x)
-    return ops.max(x, axis=2)
+    return ops.max(x * real, axis=2)

@@ -2,6 +2,9 @@
 
 import keras
 import tensorflow as tf
+from keras import layers
+
+from kit.errors import check
 
 
 class StepSeed(keras.random.SeedGenerator):
@@ -43,36 +46,86 @@ class Augmentation:
     Args:
         chain: Keras image augmentation layers, in order.
         seed: Seed of the run.
+        num_classes: Number of classes, where a layer mixes images and so their labels, which become shares (batch,
+            classes); None leaves labels as they are.
     """
 
-    def __init__(self, chain, seed):
+    def __init__(self, chain, seed, num_classes=None):
         self.chain = chain
+        self.num_classes = num_classes
         self.seeds = [StepSeed(seed, stream) for stream in range(len(chain))]
         for layer, generator in zip(chain, self.seeds, strict=True):
             layer.generator = generator
 
-    def __call__(self, step, inputs, *others):
+    def __call__(self, step, inputs, labels, *others):
         for generator in self.seeds:
             generator.at(step)
+        if self.num_classes is None:
+            for layer in self.chain:
+                inputs = layer(inputs, training=True)
+            return inputs, labels, *others
+        batch = {"images": inputs, "labels": tf.one_hot(labels, self.num_classes)}
         for layer in self.chain:
-            inputs = layer(inputs, training=True)
-        return inputs, *others
+            batch = layer(batch, training=True)
+        return batch["images"], batch["labels"], *others
 
 
-def flip_and_translation(flip, translation, seed):
-    """Returns the augmentation that shifts images by whole pixels and mirrors them, or None where it does nothing.
+def augmentation(
+    seed,
+    num_classes,
+    *,
+    flip=False,
+    translation=0.0,
+    zoom=0.0,
+    rand_augment=0,
+    rand_augment_magnitude=0.5,
+    random_erasing=0.0,
+    mixup=0.0,
+    cutmix=0.0,
+):
+    """Returns the random changes of training images, or None where there are none.
 
     Args:
+        seed: Seed of the run.
+        num_classes: Number of classes.
         flip: Mirror half of the images left to right.
         translation: Largest shift in each direction, as a share of the side; what comes in is black.
-        seed: Seed of the run.
+        zoom: Largest share of the side that is cut away.
+        rand_augment: Number of RandAugment operations (Cubuk et al., 2019).
+        rand_augment_magnitude: Their strength, from 0 to 1.
+        random_erasing: Share of the images in which a rectangle is blanked out (Zhong et al., 2017).
+        mixup: Parameter alpha of MixUp (Zhang et al., 2017); 0 is off.
+        cutmix: Parameter alpha of CutMix (Yun et al., 2019); 0 is off.
+
+    Raises:
+        SettingError: a value is out of range.
     """
+    for key, value in (("translation", translation), ("zoom", zoom)):
+        check(0 <= value < 1, key, value, "a share from 0 to below 1")
+    for key, value in (("rand_augment_magnitude", rand_augment_magnitude), ("random_erasing", random_erasing)):
+        check(0 <= value <= 1, key, value, "a number from 0 to 1")
+    check(0 <= rand_augment <= 11, "rand_augment", rand_augment, "a number of operations from 0 to 11")
+    check(mixup >= 0, "mixup", mixup, "at least 0")
+    check(0 <= cutmix <= 1, "cutmix", cutmix, "a number from 0 to 1")
+    check(not (mixup and cutmix), "cutmix", cutmix, "0 where mixup is on: choose one of the two")
     chain = []
     if flip:
-        chain.append(keras.layers.RandomFlip("horizontal"))
+        chain.append(layers.RandomFlip("horizontal"))
+    if zoom:
+        chain.append(layers.RandomZoom((-zoom, 0.0), fill_mode="constant"))
     if translation:
         # Nearest keeps pixels as they are and costs half of what interpolation does.
+        chain.append(layers.RandomTranslation(translation, translation, fill_mode="constant", interpolation="nearest"))
+    if rand_augment:
+        chain.append(layers.RandAugment((0, 255), rand_augment, rand_augment_magnitude))
+    if random_erasing:
         chain.append(
-            keras.layers.RandomTranslation(translation, translation, fill_mode="constant", interpolation="nearest")
+            layers.RandomErasing(
+                (random_erasing, random_erasing), scale=(0.02, 0.33), fill_value=0, value_range=(0, 255)
+            )
         )
-    return Augmentation(chain, seed) if chain else None
+    if mixup:
+        chain.append(layers.MixUp(mixup))
+    if cutmix:
+        chain.append(layers.CutMix((cutmix, cutmix)))
+    return Augmentation(chain, seed, num_classes if mixup or cutmix else None) if chain else None

@@ -1,10 +1,12 @@
 """Image files to pixels: one way of reading for training, evaluation and prediction."""
 
+import io
 import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from kit.data.sources import EncodedImage
 from kit.errors import KitError, SettingError
 
 GREY_MODES = {"1", "L", "LA"}
@@ -17,7 +19,7 @@ def read_image(path, size=None, channels=None, crop_to_aspect_ratio=False):
     A camera's orientation mark is obeyed; transparency is dropped.
 
     Args:
-        path: The file.
+        path: The file, a path or an `EncodedImage`.
         size: (height, width) in pixels to resize to; None keeps the image's own.
         channels: 1 (grey) or 3 (RGB) to convert to; None keeps grey as grey and makes RGB of all else.
         crop_to_aspect_ratio: Cut the image's margins instead of distorting it when its shape is not that of `size`.
@@ -28,10 +30,10 @@ def read_image(path, size=None, channels=None, crop_to_aspect_ratio=False):
     Raises:
         KitError: the file is no image, is damaged, or has more than 8 bits a channel.
     """
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
     try:
-        with Image.open(path) as image:
+        with _open(path) as image:
             if image.mode not in GREY_MODES | COLOUR_MODES:
                 raise KitError(f"{path}: pixels of mode {image.mode!r}; expected 8 bits a channel, grey or colour")
             grey = channels == 1 or (channels is None and image.mode in GREY_MODES)
@@ -48,6 +50,13 @@ def read_image(path, size=None, channels=None, crop_to_aspect_ratio=False):
         reason = " ".join(str(error).split()) or type(error).__name__
         raise KitError(f"{path}: not a whole image ({reason}); mend or remove it") from None
     return pixels[..., None] if grey else pixels
+
+
+def _open(path):
+    """Opens an image file; Pillow refuses a small one that would unfold to a huge image."""
+    from PIL import Image
+
+    return Image.open(io.BytesIO(path.data) if isinstance(path, EncodedImage) else path)
 
 
 def _resized(image, size, crop_to_aspect_ratio):
@@ -88,6 +97,25 @@ def read_images(paths, size=None, channels=None, crop_to_aspect_ratio=False):
         return list(pool.map(read, paths))
 
 
+def unreadable(paths):
+    """Returns which image files cannot be read, and why.
+
+    Returns:
+        Dictionary from index to a message that names the file.
+    """
+
+    def problem(path):
+        try:
+            read_image(path)
+        except KitError as error:
+            return str(error)
+        return None
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = pool.map(problem, paths)
+        return {index: message for index, message in enumerate(found) if message}
+
+
 def common_shape(paths, image_size, color_mode):
     """Finds the shape that all images of a data set have, from their headers alone.
 
@@ -125,10 +153,8 @@ def common_shape(paths, image_size, color_mode):
 
 def _header(path):
     """Returns ((height, width), whether grey) of an image file without decoding it."""
-    from PIL import Image
-
     try:
-        with Image.open(path) as image:
+        with _open(path) as image:
             turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
             size = image.size if turned else image.size[::-1]
             return size, image.mode in GREY_MODES

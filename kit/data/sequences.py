@@ -3,9 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
-# Sentences for this many batches are sorted by length together: long enough for little padding, short enough that a
-# batch still is a random draw.
-_BATCHES_IN_A_BUCKET = 100
+# Sentences for so many batches, at most one pass, are sorted by length together: long enough for little padding, short
+# enough that a batch still is a random draw.
+_MOST_BATCHES_IN_A_BUCKET = 100
 # Words and padding of one batch, where sentences are long; bounds the memory.
 _MOST_POSITIONS = 32_768
 
@@ -75,24 +75,25 @@ class Sequences:
 
         def rows():
             bucket, batches = None, None
+            size = max(1, min(_MOST_BATCHES_IN_A_BUCKET, len(self) // batch_size))
             for step in range(start, stop):
-                if step // _BATCHES_IN_A_BUCKET != bucket:
-                    bucket = step // _BATCHES_IN_A_BUCKET
-                    batches = self._bucket(batch_size, seed, bucket)
-                yield batches[step % _BATCHES_IN_A_BUCKET]
+                if step // size != bucket:
+                    bucket = step // size
+                    batches = self._bucket(batch_size, size, seed, bucket)
+                yield batches[step % size]
 
         return self._batches(rows, batch_size, stop - start)
 
-    def _bucket(self, batch_size, seed, bucket):
+    def _bucket(self, batch_size, batches, seed, bucket):
         """Returns the rows (batches, batch_size) of a bucket: a stretch of the endless stream of passes, sorted."""
-        size, total = batch_size * _BATCHES_IN_A_BUCKET, len(self)
+        size, total = batch_size * batches, len(self)
         position = np.arange(bucket * size, (bucket + 1) * size)
         passes, place = np.divmod(position, total)
         rows = np.empty(size, "int64")
         for number in np.unique(passes):
             order = np.random.default_rng((seed, 0, number)).permutation(total)
             rows[passes == number] = order[place[passes == number]]
-        rows = rows[np.argsort(self.lengths[rows], kind="stable")].reshape(_BATCHES_IN_A_BUCKET, batch_size)
+        rows = rows[np.argsort(self.lengths[rows], kind="stable")].reshape(batches, batch_size)
         return np.random.default_rng((seed, 1, bucket)).permutation(rows)
 
     def batches(self, batch_size):

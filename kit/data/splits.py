@@ -125,7 +125,7 @@ class Splits:
         assets: What prediction needs beside the model, such as class names; plain JSON values.
         assignment: Table with columns `example`, `split` and perhaps `label`: which example went where.
         settings: Settings of `[data]` that were resolved on the way, such as a path made absolute.
-        monitor: Value in the logs that decides which epoch is best, where that depends on the data.
+        monitors: Those of the recipe's monitors that this data allows, the default first; None allows all.
     """
 
     train: Examples
@@ -135,7 +135,7 @@ class Splits:
     assets: dict
     assignment: pd.DataFrame
     settings: dict = dataclasses.field(default_factory=dict)
-    monitor: str | None = None
+    monitors: tuple | None = None
 
 
 SPLITS = ("train", "validation", "test")

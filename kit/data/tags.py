@@ -11,7 +11,7 @@ import re
 import numpy as np
 
 SCHEMES = ("BIO", "BIOES", "IOB1", "BILOU")
-_PREFIXED = re.compile(r"([BIESLU])-(.+)", re.DOTALL)
+_PREFIXED = re.compile(r"([BIESLU])(?:-(.+))?", re.DOTALL)
 _LETTERS = {"BIO": "BI", "IOB1": "BI", "BIOES": "BIES", "BILOU": "BILU"}
 _WRITTEN = {"BILOU": {"E": "L", "S": "U"}}
 _READ = {"L": "E", "U": "S"}
@@ -36,7 +36,7 @@ def split(tag):
     match = _PREFIXED.fullmatch(tag or "")
     if match is None:
         return "O", ""
-    return _READ.get(match[1], match[1]), match[2]
+    return _READ.get(match[1], match[1]), match[2] or ""
 
 
 def follows(scheme, before, after):
@@ -68,7 +68,7 @@ def detect(sentences):
     seen = {tag for tags in sentences for tag in tags}
     prefixed = {tag for tag in seen if _PREFIXED.fullmatch(tag)}
     letters = {tag[0] for tag in prefixed}
-    if not letters & {"B", "I"} or not prefixed | {"O"} >= seen:
+    if not prefixed or not prefixed | {"O"} >= seen:
         if letters & {"B", "I"} and "O" in seen:
             other = min(seen - prefixed - {"O"})
             sentence, word = next((i, tags.index(other)) for i, tags in enumerate(sentences) if other in tags)
@@ -125,11 +125,10 @@ def _expected(before, tag):
     return ""
 
 
-def spans(tags, scheme):
-    """Returns the entities that tags mark, as (start, end, type), end exclusive.
+def spans(tags):
+    """Returns the entities that tags mark, as (start, end, type), end exclusive; all schemes can be read alike.
 
-    What a scheme does not allow, as a network may well produce it, is read with good will: an entity begins where its
-    type does.
+    What none allows, as a network may well produce it, is read with good will: an entity begins where its type does.
     """
     found, start, kind = [], None, ""
     for position, tag in enumerate([*tags, "O"]):
@@ -156,13 +155,18 @@ def write(entities, length, scheme):
             prefixes[-1] = "S" if end - start == 1 else "E"
         if scheme == "IOB1" and not (start and split(tags[start - 1])[1] == kind):
             prefixes[0] = "I"
-        tags[start:end] = [f"{letters.get(prefix, prefix)}-{kind}" for prefix in prefixes]
+        tags[start:end] = [letters.get(prefix, prefix) + f"-{kind}" * bool(kind) for prefix in prefixes]
     return tags
 
 
 def convert(tags, scheme, target):
     """Returns tags of one scheme in another."""
-    return list(tags) if scheme == target else write(spans(tags, scheme), len(tags), target)
+    return list(tags) if scheme == target else write(spans(tags), len(tags), target)
+
+
+def all_tags(kinds, scheme):
+    """Returns every tag that a scheme has for entities of some types."""
+    return [letter + f"-{kind}" * bool(kind) for kind in kinds for letter in _LETTERS[scheme]]
 
 
 def allowed(names, scheme):

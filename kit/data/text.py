@@ -1,17 +1,18 @@
 """Words: found in a text, and turned into ids, feature by feature."""
 
+import functools
 import re
+import unicodedata
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
 from kit.errors import KitError, check
+from kit.files import as_path
 
 PADDING, UNKNOWN = 0, 1
 _RESERVED = 2
-# A number with its separators, a word with its apostrophes and hyphens, or a single other character.
-_TOKEN = re.compile(r"\d+(?:[.,:/]\d+)*|[^\W\d]\w*(?:['’\-]\w+)*|[^\w\s]")
 _REPEATED = re.compile(r"(.)\1{4,}")
 FEATURES = (
     "word",
@@ -20,6 +21,29 @@ FEATURES = (
     "shape",
     *(f"{side}{length}" for side in ("prefix", "suffix") for length in range(1, 6)),
 )
+
+
+@functools.cache
+def _token_pattern():
+    """Addresses, mentions, ordinals, numbers with separators, words with apostrophes and hyphens, and other signs.
+
+    Python's `\\w` knows no combining marks, without which many scripts fall to pieces.
+    """
+    marks = "".join(chr(code) for code in range(0x300, 0x20000) if unicodedata.category(chr(code))[0] == "M")
+    word = rf"[\w{marks}]"
+    return re.compile(
+        rf"https?://\S+|{word}+(?:[.+\-]{word}+)*@{word}+(?:\.{word}+)+|[@#]{word}+|\d+(?:st|nd|rd|th)\b|"
+        rf"\d+(?:[.,:/]\d+)*|[^\W\d]{word}*(?:['’\-]{word}+)*|[^\w\s]"
+    )
+
+
+def is_text(text):
+    """Tells whether a text can be written: a lone half of a surrogate pair, or a byte that was no UTF-8, cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def tokenize(text):
@@ -31,12 +55,12 @@ def tokenize(text):
     Returns:
         List of tokens, and list of (start, end) of each in the text, in characters.
     """
-    matches = list(_TOKEN.finditer(text))
+    matches = list(_token_pattern().finditer(text))
     return [match.group() for match in matches], [match.span() for match in matches]
 
 
 def case(word):
-    """Returns how a word is written: lower, upper, initial (a capital letter), title, mixed, number, digits or sign."""
+    """Returns how a word is written: lower, upper, initial (one letter), title, mixed, number, digits or sign."""
     if word.isdigit():
         return "number"
     if any(character.isdigit() for character in word):
@@ -107,7 +131,7 @@ class Features:
         for name in names:
             check(name in FEATURES, "features", name, f"some of {', '.join(FEATURES)}")
         check(min_count >= 1, "min_count", min_count, "at least 1")
-        check(max_characters >= 2, "max_characters", max_characters, "at least 2")
+        check(2 <= max_characters <= 1000, "max_characters", max_characters, "2 to 1000")
         types = Counter(words)
         counts = list(types.values())
         vocabularies = {}
@@ -158,16 +182,17 @@ class Features:
         }
 
 
-def read_sentences(inputs):
+def read_sentences(inputs, tokenized=False):
     """Finds the sentences in what a user gave.
 
     Args:
         inputs: A text, a file (`pathlib.Path`), or a list of these, with a sentence in each line; or a list of lists of
-            words.
+            words. Of files of tagged sentences (.conll, .conllu, .jsonl) the words are taken.
+        tokenized: The words of texts stand between spaces already.
 
     Returns:
-        Words of each sentence; and (start, end) of each word in its line, in characters, or None for words given as
-        such.
+        Words of each sentence; and (start, end) of each word in its line, in characters, or None where there are words
+        that were given as such.
 
     Raises:
         KitError: something else, or a file that cannot be read.
@@ -176,27 +201,38 @@ def read_sentences(inputs):
         inputs = [inputs]
     if not isinstance(inputs, list | tuple) or not all(isinstance(item, str | Path | list | tuple) for item in inputs):
         raise KitError("inputs: expected a text, a file, or a list of texts, files or lists of words")
-    if inputs and all(isinstance(item, list | tuple) for item in inputs):
-        for item in inputs:
-            for word in item:
-                if not isinstance(word, str) or not word:
-                    raise KitError(f"inputs: expected words, texts that are not empty, got {word!r}")
-        return [list(item) for item in inputs], None
-    texts = []
+    sentences, places = [], []
     for item in inputs:
-        if isinstance(item, Path):
-            texts += _text_of(item).splitlines()
-        elif isinstance(item, str):
-            texts += item.splitlines() or [""]
+        if isinstance(item, list | tuple):
+            for word in item:
+                if not isinstance(word, str) or not word.strip() or not is_text(word):
+                    raise KitError(f"inputs: expected words, texts that are not empty, got {word!r}")
+            found = [(list(item), None)]
+        elif isinstance(item, Path) and item.name.lower().removesuffix(".gz").endswith(_TAGGED):
+            from kit.data.sources import tagged_files
+
+            found = [(words, None) for words in tagged_files.read(as_path(item, "inputs")).words]
         else:
-            raise KitError("inputs: expected texts or lists of words, not both")
-    found = [tokenize(each) for each in texts]
-    return [words for words, _ in found], [places for _, places in found]
+            text = _text_of(item) if isinstance(item, Path) else item
+            if not is_text(text):
+                raise KitError(f"inputs: holds characters that are none: {text[:40]!a}; expected text")
+            found = [_split(line) if tokenized else tokenize(line) for line in re.split("\r\n|\n|\r", text)]
+        sentences += [words for words, _ in found]
+        places += [place for _, place in found]
+    return sentences, None if None in places else places
+
+
+_TAGGED = (".conll", ".conllu", ".jsonl")
+
+
+def _split(line):
+    matches = list(re.finditer(r"\S+", line))
+    return [match.group() for match in matches], [match.span() for match in matches]
 
 
 def _text_of(path):
     try:
-        return path.expanduser().read_text(encoding="utf-8")
+        return as_path(path, "inputs").read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise KitError(f"{path}: not UTF-8; expected a text file") from None
     except OSError as error:

@@ -29,10 +29,13 @@ def read(path, *, lowercase=True, max_words=100_000):
     try:
         with (gzip.open if path.name.endswith(".gz") else open)(path, "rb") as file:
             for number, line in enumerate(file, 1):
-                fields = line.decode("utf-8").rstrip().split(" ")
-                if number == 1 and len(fields) == 2 and all(field.isdecimal() for field in fields):
+                line = line.decode("utf-8").rstrip()
+                header = line.split(" ") if number == 1 else ()
+                if len(header) == 2 and all(field.isdecimal() for field in header):
+                    width = int(header[1])
                     continue
-                word, numbers = fields[0], fields[1:]
+                # From the end, since there are words with spaces.
+                word, *numbers = line.rsplit(" ", width) if width else line.split(" ")
                 width = width or len(numbers)
                 if len(numbers) != width or not width:
                     raise KitError(

@@ -1,5 +1,6 @@
 """Image classification: which of several classes does an image show?"""
 
+import dataclasses
 import logging
 from pathlib import Path
 from typing import Literal
@@ -15,8 +16,9 @@ from keras import layers
 from kit.blocks import heads
 from kit.blocks.regularization import penalize_kernels
 from kit.data import sources
-from kit.data.augmentation import flip_and_translation
-from kit.data.image import common_shape, read_images, resize
+from kit.data.augmentation import augmentation
+from kit.data.image import common_shape, read_images, resize, unreadable
+from kit.data.sources import EncodedImage
 from kit.data.sources.image_folder import images_in
 from kit.data.splits import SPLITS, Examples, Splits, assign
 from kit.errors import KitError, check, choose
@@ -24,6 +26,7 @@ from kit.models import vision
 from kit.recipes.base import Evaluation, Recipe
 from kit.reporting import plots
 from kit.training.losses import SparseCategoricalCrossentropy
+from kit.training.metrics import Accuracy
 
 log = logging.getLogger("kit")
 
@@ -79,7 +82,7 @@ def image_classifier(
     model.compile(
         optimizer=optimizer,
         loss=SparseCategoricalCrossentropy(label_smoothing),
-        metrics=["accuracy"],
+        metrics=[Accuracy()],
     )
     return model
 
@@ -94,8 +97,15 @@ def labelled_images(
     crop_to_aspect_ratio: bool = False,
     validation_fraction: float = 0.1,
     test_fraction: float = 0.2,
+    on_bad: Literal["error", "skip"] = "error",
     flip: bool = False,
     translation: float = 0.0,
+    zoom: float = 0.0,
+    rand_augment: int = 0,
+    rand_augment_magnitude: float = 0.5,
+    random_erasing: float = 0.0,
+    mixup: float = 0.0,
+    cutmix: float = 0.0,
     class_weights: Literal["none", "balanced"] = "none",
     in_memory: bool | Literal["auto"] = "auto",
 ):
@@ -104,15 +114,22 @@ def labelled_images(
     Args:
         seed: Seed of the division and of augmentation.
         saved: Assignment of an earlier run that is used again, or None.
-        source: `digits`, or a folder: images in a folder for each class, the same inside train/, validation/ and
-            test/, or idx files as MNIST is published.
+        source: `digits`, `tfds:NAME`, a CSV file (path, label), an .npz file, or a folder: images in a folder for each
+            class, the same inside train/, validation/ and test/, or idx files as MNIST is published.
         image_size: Side, or height and width, in pixels, that images are resized to; by default their own.
         color_mode: Channels of the images: "grayscale" (1), "rgb" (3), or "auto" if all are of one kind.
         crop_to_aspect_ratio: Cut margins instead of distorting images of another shape.
         validation_fraction: Share of the images not in the test split that becomes the validation split.
         test_fraction: Share of the images that becomes the test split, where the source has none.
+        on_bad: What happens to image files that cannot be read: "error" stops, "skip" lists them and goes on.
         flip: Mirror half of the training images left to right.
         translation: Largest shift of training images, as a share of the side.
+        zoom: Largest share of the side that is cut away from training images.
+        rand_augment: Number of RandAugment operations on each training batch.
+        rand_augment_magnitude: Their strength, from 0 to 1.
+        random_erasing: Share of the training images in which a rectangle is blanked out.
+        mixup: Parameter alpha of MixUp, which blends two training images and their labels; 0 is off.
+        cutmix: Parameter alpha of CutMix, which pastes a piece of another training image; 0 is off.
         class_weights: "balanced" makes rare classes count as much as frequent ones in the loss.
         in_memory: Keep decoded images in memory; "auto" does while they need less than 30 % of what is free.
 
@@ -123,7 +140,6 @@ def labelled_images(
         KitError: a file or folder that cannot be used; the message names it.
         SettingError: a value out of range; the message names the key.
     """
-    check(0 <= translation < 1, "translation", translation, "a share from 0 to below 1")
     if isinstance(image_size, int):
         image_size = (image_size, image_size)
     check(
@@ -134,6 +150,21 @@ def labelled_images(
     )
     module, place = sources.find(source, "images")
     images = module.read(place)
+    augment = augmentation(
+        seed,
+        len(images.class_names),
+        flip=flip,
+        translation=translation,
+        zoom=zoom,
+        rand_augment=rand_augment,
+        rand_augment_magnitude=rand_augment_magnitude,
+        random_erasing=random_erasing,
+        mixup=mixup,
+        cutmix=cutmix,
+    )
+    skipped = []
+    if on_bad == "skip" and images.paths is not None:
+        images, skipped = _without_unreadable(images)
     assignment = assign(
         images.names,
         images.split,
@@ -158,7 +189,7 @@ def labelled_images(
     whole = Examples((inputs, images.labels), load)
     parts = [whole.take(np.flatnonzero(assignment["split"] == name)) for name in SPLITS]
     train = parts[0]
-    train.augment = flip_and_translation(flip, translation, seed)
+    train.augment = augment
     if class_weights == "balanced":
         labels = train.columns[1]
         counts = np.bincount(labels, minlength=len(images.class_names))
@@ -171,10 +202,31 @@ def labelled_images(
             "class_names": images.class_names,
             "input_shape": shape,
             "crop_to_aspect_ratio": crop_to_aspect_ratio,
+            "skipped": skipped,
         },
         assignment=assignment,
         settings={"source": str(place)},
     )
+
+
+def _without_unreadable(images):
+    """Returns the images without the files that cannot be read, and a message on each of those."""
+    problems = unreadable(images.paths)
+    if not problems:
+        return images, []
+    messages = list(problems.values())
+    log.info("images: %d of %s skipped: %s", len(problems), f"{len(images.paths):,}", "; ".join(messages[:5]))
+    kept = [row for row in range(len(images.paths)) if row not in problems]
+    if not kept:
+        raise KitError(f"none of {len(images.paths):,} images can be read; the first: {messages[0]}")
+    images = dataclasses.replace(
+        images,
+        paths=[images.paths[row] for row in kept],
+        names=[images.names[row] for row in kept],
+        labels=images.labels[kept],
+        split=None if images.split is None else images.split[kept],
+    )
+    return images, messages
 
 
 def _files(paths, shape, crop_to_aspect_ratio, in_memory):
@@ -184,6 +236,8 @@ def _files(paths, shape, crop_to_aspect_ratio, in_memory):
         The inputs (pixels or paths), and a function that loads a batch of them or None.
     """
     height, width, channels = shape
+    if isinstance(paths[0], EncodedImage):
+        in_memory = True
     if in_memory == "auto":
         need = len(paths) * height * width * channels
         in_memory = need < _MEMORY_SHARE * psutil.virtual_memory().available

@@ -1,7 +1,6 @@
 """Sequence tagging: which tag has each word of a sentence? Parts of speech, named entities and the like."""
 
 import functools
-import logging
 import zlib
 from pathlib import Path
 from typing import Literal
@@ -27,9 +26,7 @@ from kit.models import text
 from kit.recipes.base import Evaluation, Recipe
 from kit.reporting import plots, scores
 from kit.training.losses import SparseCategoricalCrossentropy
-from kit.training.metrics import TokenAccuracy
-
-log = logging.getLogger("kit")
+from kit.training.metrics import Accuracy
 
 # The end of a variant's name tells its head.
 ENCODERS = text.VARIANTS | {f"{name}_crf": variant for name, variant in text.VARIANTS.items()}
@@ -82,6 +79,9 @@ def sequence_tagger(
         SettingError: an unknown encoder or a value out of range; the message names the argument.
     """
     check(num_tags >= 2, "num_tags", num_tags, "at least 2")
+    check(head in ("auto", "softmax", "crf"), "head", head, "'auto', 'softmax' or 'crf'")
+    check(character_encoder in ("cnn", "lstm"), "character_encoder", character_encoder, "'cnn' or 'lstm'")
+    check(character_units % 2 == 0, "character_units", character_units, "an even number")
     for key, value in (("word_dropout", word_dropout), ("dropout", dropout)):
         check(0 <= value < 1, key, value, "a number from 0 to below 1")
     check(word_dim >= 0, "word_dim", word_dim, "at least 0")
@@ -127,10 +127,11 @@ def sequence_tagger(
         x = crf.CRF(name="crf")(x, mask=mask)
     model = keras.Model(inputs if isinstance(vocabulary_size, dict) else inputs["word"], x, name="sequence_tagger")
     if head == "crf":
-        model.compile(optimizer=optimizer, loss=crf.CRFNegativeLogLikelihood())
+        loss, metrics = crf.CRFNegativeLogLikelihood(), []
     else:
-        loss = SparseCategoricalCrossentropy(label_smoothing, ignore_class=-1)
-        model.compile(optimizer=optimizer, loss=loss, metrics=[TokenAccuracy()])
+        loss, metrics = SparseCategoricalCrossentropy(label_smoothing, ignore_class=-1), [Accuracy(ignore_class=-1)]
+    # XLA would compile anew for every length of sentences.
+    model.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=False)
     return model
 
 
@@ -139,9 +140,9 @@ def tagged_sentences(
     saved,
     *,
     source: str = "phrases",
-    column: str | None = None,
-    locale: str = "en",
-    num_sentences: int = 4000,
+    column: int | str | None = None,
+    locale: str | None = None,
+    num_sentences: int | None = None,
     scheme: Literal["auto", "none", "BIO", "BIOES", "IOB1", "BILOU"] = "auto",
     target_scheme: Literal["BIO", "BIOES"] = "BIO",
     validation_fraction: float = 0.1,
@@ -152,7 +153,7 @@ def tagged_sentences(
     lowercase: bool = True,
     max_characters: int = 16,
     vectors: str | None = None,
-    max_vectors: int = 100_000,
+    max_vectors: int | None = None,
 ):
     """Reads tagged sentences and divides them into training, validation and test split.
 
@@ -163,8 +164,8 @@ def tagged_sentences(
             files with train, dev and test in their names.
         column: What the tags are: number of a column (from 1, or from the end), name of a CoNLL-U field such as upos or
             xpos, or key of a JSONL or TFDS entry; by default the last column, upos, `tags`.
-        locale: Language of generated sentences, such as en or de_CH.
-        num_sentences: Number of generated sentences.
+        locale: Language of generated sentences, such as de_CH; en by default.
+        num_sentences: Number of generated sentences; 4000 by default.
         scheme: How the tags mark entities; "auto" finds out, "none" takes every tag as it is.
         target_scheme: How the model is to mark entities.
         validation_fraction: Share of the sentences not in the test split that becomes the validation split.
@@ -175,7 +176,7 @@ def tagged_sentences(
         lowercase: Make words and affixes lower-case.
         max_characters: Characters of a word that are looked at; of longer ones the first and the last.
         vectors: Text file of pretrained word vectors (word2vec or GloVe).
-        max_vectors: Number of vectors that are read.
+        max_vectors: Number of vectors that are read; 100000 by default.
 
     Returns:
         `Splits` of `Sequences`, with facts `vocabulary_size` and `num_tags`.
@@ -184,12 +185,15 @@ def tagged_sentences(
         KitError: a file that cannot be used; the message names it and the line.
         SettingError: a value out of range; the message names the key.
     """
-    check(max_length >= 1, "max_length", max_length, "at least 1")
+    check(1 <= max_length <= 10_000, "max_length", max_length, "1 to 10000")
     module, place = sources.find(source, "sentences")
     if module is phrases:
-        found = module.read(place, column, locale=locale, num_sentences=num_sentences, seed=seed)
+        found = module.read(place, column, locale=locale or "en", num_sentences=num_sentences or 4000, seed=seed)
     else:
+        for key, value in (("locale", locale), ("num_sentences", num_sentences)):
+            check(value is None, key, value, "none where sentences are not generated")
         found = module.read(place, column)
+    check(vectors is not None or max_vectors is None, "max_vectors", max_vectors, "none without data.vectors")
     for row, words in enumerate(found.words):
         if len(words) > max_length:
             raise KitError(
@@ -204,8 +208,13 @@ def tagged_sentences(
         for each, words, written in zip(found.places, found.words, found.tags, strict=True)
     ]
     assignment = assign(names, found.split, validation_fraction, test_fraction, seed, saved)
+    if saved is None and found.split is None:
+        _move_unknown_tags(assignment, found.tags)
     rows = [np.flatnonzero(assignment["split"] == name) for name in SPLITS]
-    tag_names = sorted({tag for row in rows[0] for tag in named[row]}, key=lambda tag: (tag != "O", tag))
+    tag_names = {tag for row in rows[0] for tag in named[row]}
+    if scheme != "none":
+        tag_names |= set(tags.all_tags({tags.split(tag)[1] for tag in tag_names - {"O"}}, learned))
+    tag_names = sorted(tag_names, key=lambda tag: (tag != "O", tag))
     check(len(tag_names) >= 2, "source", str(place), "at least two different tags in the training sentences")
     numbers = {tag: number for number, tag in enumerate(tag_names)}
     for row in np.concatenate(rows[1:]):
@@ -218,7 +227,7 @@ def tagged_sentences(
     known_words, matrix = [], None
     if vectors is not None:
         check("word" in features, "features", list(features), "'word' among them where there are vectors")
-        known_words, matrix = _read_vectors(vectors, lowercase, max_vectors)
+        known_words, matrix = _read_vectors(vectors, lowercase, max_vectors or 100_000)
     encoder = Features.learn(
         (word for row in rows[0] for word in found.words[row]),
         features,
@@ -253,8 +262,19 @@ def tagged_sentences(
         },
         assignment=assignment,
         settings=settings,
-        monitor="val_f1" if scheme != "none" else "val_accuracy",
+        monitors=(*(("val_f1",) if scheme != "none" else ()), "val_accuracy", "val_loss"),
     )
+
+
+def _move_unknown_tags(assignment, written):
+    """Puts sentences with a tag that no drawn training sentence has into the training split."""
+    drawn = assignment["split"].to_numpy(dtype=object).copy()
+    known = {tag for row in np.flatnonzero(drawn == "train") for tag in written[row]}
+    for row in np.flatnonzero(drawn != "train"):
+        if not known.issuperset(written[row]):
+            drawn[row] = "train"
+            known.update(written[row])
+    assignment["split"] = drawn
 
 
 def _scheme(found, scheme):
@@ -280,9 +300,10 @@ def prepare(model, splits):
     """Puts pretrained vectors into the word embedding, and forbids what no scheme allows in the CRF."""
     if splits.facts["vectors"] is not None:
         rows, matrix = splits.facts["vectors"]
-        embeddings = model.get_layer("word_embedding").embeddings
-        width = matrix.shape[1]
-        check(embeddings.shape[1] == width, "model.word_dim", embeddings.shape[1], f"{width}, the width of the vectors")
+        layer = next((layer for layer in model.layers if layer.name == "word_embedding"), None)
+        width, dim = matrix.shape[1], layer.output_dim if layer else 0
+        check(dim == width, "model.word_dim", dim, f"{width}, the width of the vectors")
+        embeddings = layer.embeddings
         values = keras.ops.convert_to_numpy(embeddings).copy()
         values[rows] = matrix
         embeddings.assign(values)
@@ -369,7 +390,7 @@ def evaluate(
 
     Returns:
         `Evaluation` with entity-level F1, precision and recall (strict: both ends and the type), where tags mark
-        entities, and the accuracy and macro-F1 of tags.
+        entities; the accuracy of tags; and, where they mark none, the mean F1 of the tags that occur.
     """
     names = np.array(assets["tag_names"], dtype=object)
     scheme = assets["learned_scheme"]
@@ -455,24 +476,26 @@ def _attention_figures(model, examples):
     }
 
 
-def predict(model, inputs, assets, *, batch_size: PositiveInt = 128):
+def predict(model, inputs, assets, *, tokenized: bool = False, batch_size: PositiveInt = 128):
     """Tags texts.
 
     Args:
         model: The tagger.
-        inputs: A text, a file (`pathlib.Path`) with a text in each line, or a list of these; or a list of sentences
-            that are lists of words already. A text is one sentence.
+        inputs: A text, a file (`pathlib.Path`), or a list of these, with a sentence in each line; or a list of
+            sentences that are lists of words already. Of files of tagged sentences (.conll, .conllu, .jsonl) the words
+            are taken.
         assets: The assets of the data that the model was trained on.
+        tokenized: The words of texts stand between spaces already.
         batch_size: Sentences in a step.
 
     Returns:
         Table with a row a word: `sentence` (from 1), `token`, `tag`, `probability`, and for texts `start` and `end` of
-        the token in it, in characters.
+        the token in its line, in characters.
 
     Raises:
         KitError: no words, or a file that cannot be read.
     """
-    sentences, places = read_sentences(inputs)
+    sentences, places = read_sentences(inputs, tokenized)
     if not any(sentences):
         raise KitError("no words to tag; expected a text with at least one")
     features = Features(**assets["features"])

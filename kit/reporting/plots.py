@@ -73,8 +73,8 @@ def confusion_matrix(matrix, class_names):
             )
     step = math.ceil(count / 50)
     ticks, names = range(0, count, step), class_names[::step]
-    axis.set_xticks(ticks, names, rotation=90 if max(map(len, names)) > 3 else 0)
-    axis.set_yticks(ticks, names)
+    axis.set_xticks(ticks, names, rotation=90 if max(map(len, names)) > 3 else 0, parse_math=False)
+    axis.set_yticks(ticks, names, parse_math=False)
     axis.set_xlabel("predicted")
     axis.set_ylabel("true")
     _plain(axis)
@@ -113,8 +113,9 @@ def attention(weights, tokens):
 
     Args:
         weights: Attention weights, (heads, time, time): who looks, at whom.
-        tokens: Text of each position.
+        tokens: Text of each position; the first 40 are shown.
     """
+    weights, tokens = weights[:, :40, :40], tokens[:40]
     heads = len(weights)
     columns = min(heads, 4)
     rows = math.ceil(heads / columns)
@@ -126,8 +127,9 @@ def attention(weights, tokens):
         axis.axis("on")
         axis.imshow(shares, cmap="Blues", vmin=0)
         axis.set_title(f"head {head}", loc="left", fontsize=10)
-        axis.set_xticks(range(len(tokens)), tokens, rotation=90)
-        axis.set_yticks(range(len(tokens)), tokens if (head - 1) % columns == 0 else [])
+        axis.set_xticks(range(len(tokens)), tokens, rotation=90, parse_math=False)
+        labels = tokens if (head - 1) % columns == 0 else [""] * len(tokens)
+        axis.set_yticks(range(len(tokens)), labels, parse_math=False)
         _plain(axis)
         axis.tick_params(labelsize=8)
     return figure

@@ -94,6 +94,8 @@ class BestWeights(keras.callbacks.Callback):
         self.best_weights = []
 
     def on_epoch_end(self, epoch, logs=None):
+        if self.monitor not in logs:
+            raise KitError(f"train.monitor: {self.monitor!r} is not among {', '.join(sorted(logs))}")
         value = float(logs[self.monitor])
         if self.best is None or math.isnan(self.best) or self.sign * value > self.sign * self.best:
             self.best, self.best_epoch = value, epoch

@@ -6,9 +6,15 @@ from keras import ops
 from kit.errors import check
 
 
+def _smooth(shares, label_smoothing):
+    return (1 - label_smoothing) * ops.cast(shares, "float32") + label_smoothing / shares.shape[-1]
+
+
 @keras.saving.register_keras_serializable("kit")
 class SparseCategoricalCrossentropy(keras.losses.Loss):
     """Cross-entropy of integer labels and logits with label smoothing, which Keras' own does not offer.
+
+    Where images are mixed in training, their labels may be shares of the classes instead.
 
     Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2015, section 7. Computed as the
     mixture of the label's and the mean class's log-probability, without one-hot labels. The last axis is the classes;
@@ -21,7 +27,7 @@ class SparseCategoricalCrossentropy(keras.losses.Loss):
         name: Name of the loss.
 
     Shape:
-        y_true: (batch, ...)
+        y_true: (batch, ...), or shares (batch, ..., classes)
         y_pred: (batch, ..., classes), logits
 
     Raises:
@@ -52,8 +58,10 @@ class SparseCategoricalCrossentropy(keras.losses.Loss):
         return super().__call__(y_true, y_pred, sample_weight)
 
     def call(self, y_true, y_pred):
-        if len(y_true.shape) == len(y_pred.shape):  # Keras gives (batch,) as (batch, 1)
-            y_true = ops.squeeze(y_true, -1)
+        if len(y_true.shape) == len(y_pred.shape):
+            if y_true.shape[-1] == y_pred.shape[-1]:
+                return ops.categorical_crossentropy(_smooth(y_true, self.label_smoothing), y_pred, from_logits=True)
+            y_true = ops.squeeze(y_true, -1)  # Keras gives (batch,) as (batch, 1)
         y_true = ops.cast(y_true, "int32")
         real = None
         if self.ignore_class is not None:

@@ -5,30 +5,39 @@ from keras import ops
 
 
 @keras.saving.register_keras_serializable("kit")
-class TokenAccuracy(keras.metrics.Mean):
-    """Share of the positions whose best logit is that of the label; padded positions do not count.
+class Accuracy(keras.metrics.Mean):
+    """Share of the positions whose best logit is that of the label.
+
+    Keras' own take either integer labels or shares of classes, whatever the first batch has; this one takes both in
+    turn, and knows positions that do not count.
 
     Args:
-        ignore_class: Label that does not count.
+        ignore_class: Label that does not count, such as that of padding; or None.
         name: Name of the metric.
         dtype: As for every Keras metric.
 
     Shape:
-        y_true: (batch, ...) integers
+        y_true: (batch, ...) integers, or shares (batch, ..., classes), of which the largest counts
         y_pred: (batch, ..., classes)
     """
 
-    def __init__(self, ignore_class=-1, name="accuracy", dtype=None):
+    def __init__(self, ignore_class=None, name="accuracy", dtype=None):
         super().__init__(name=name, dtype=dtype)
         self.ignore_class = ignore_class
 
     def update_state(self, y_true, y_pred, sample_weight=None):
+        if len(y_true.shape) == len(y_pred.shape):
+            shares = y_true.shape[-1] == y_pred.shape[-1]
+            y_true = ops.argmax(y_true, axis=-1) if shares else ops.squeeze(y_true, -1)
         y_true = ops.cast(y_true, "int32")
         right = ops.cast(ops.argmax(y_pred, axis=-1), "int32") == y_true
-        weight = ops.cast(y_true != self.ignore_class, "float32")
+        weight = ops.ones_like(y_true, "float32")
+        if self.ignore_class is not None:
+            weight = ops.cast(y_true != self.ignore_class, "float32")
         if sample_weight is not None:
             sample_weight = ops.cast(sample_weight, "float32")
-            weight = weight * ops.reshape(sample_weight, (-1, *[1] * (len(weight.shape) - len(sample_weight.shape))))
+            missing = len(weight.shape) - len(sample_weight.shape)
+            weight = weight * ops.reshape(sample_weight, (*ops.shape(sample_weight), *[1] * missing))
         # Flat, since Keras would first take the mean of each example, whatever its length.
         super().update_state(ops.reshape(ops.cast(right, "float32"), (-1,)), ops.reshape(weight, (-1,)))
 

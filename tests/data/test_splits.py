@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kit.data.augmentation import flip_and_translation
+from kit.data.augmentation import augmentation
 from kit.data.splits import Examples, assign
 from kit.errors import KitError, SettingError
 
@@ -44,27 +44,71 @@ def test_batches_are_all_examples_in_order():
     np.testing.assert_array_equal(np.concatenate([batch[0] for batch in batches]), np.arange(10))
 
 
-def test_augmentation_repeats_from_any_step_also_in_parallel():
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"flip": True, "translation": 0.25},
+        {"flip": True, "zoom": 0.3},
+        {"rand_augment": 2},
+        {"translation": 0.2, "random_erasing": 1.0},
+        {"mixup": 0.5},
+        {"cutmix": 1.0},
+    ],
+    ids="-".join,
+)
+def test_augmentation_repeats_from_any_step_also_in_parallel(settings):
     images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1), dtype=np.uint8)
-    labels = np.arange(40)
+    labels = np.arange(40) % 3
 
     def batches(start):
-        augment = flip_and_translation(True, 0.25, seed=5)
+        augment = augmentation(5, 3, **settings)
         return stream(Examples((images, labels), augment=augment), start, 30)
 
     whole = batches(0)
     for start in (0, 11):
         for first, second in zip(whole[start:], batches(start), strict=True):
             np.testing.assert_array_equal(first[0], second[0])
+            np.testing.assert_array_equal(first[1], second[1])
     originals = {image.astype("float32").tobytes() for image in images}
     changed = [image.tobytes() not in originals for batch in whole for image in batch[0]]
-    assert np.mean(changed) > 0.8
+    assert np.mean(changed) > 0.7
     flips = [batch[0][:, :, ::-1].tobytes() for batch in whole]
     assert len(set(flips)) == len(flips)
 
 
 def test_no_augmentation_asked_for_is_none():
-    assert flip_and_translation(False, 0.0, seed=1) is None
+    assert augmentation(1, 3) is None
+
+
+@pytest.mark.parametrize("mix", ["mixup", "cutmix"])
+def test_mixed_images_have_mixed_labels(mix):
+    images = np.stack([np.full((8, 8, 1), 255 * (row % 2), "uint8") for row in range(40)])
+    augment = augmentation(0, 2, **{mix: 1.0})
+    for pixels, shares in stream(Examples((images, np.arange(40) % 2), augment=augment), 0, 5, batch_size=20):
+        assert shares.shape == (20, 2)
+        np.testing.assert_allclose(shares.sum(1), 1, atol=1e-5)
+        # White images are of class 1: as much white as there is of the class. Keras' CutMix pastes whole pixels.
+        np.testing.assert_allclose(pixels.mean((1, 2, 3)) / 255, shares[:, 1], atol=1e-4 if mix == "mixup" else 0.2)
+        assert ((shares > 0.05) & (shares < 0.95)).any()
+
+
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        ({"translation": 1.0}, "translation"),
+        ({"zoom": -0.1}, "zoom"),
+        ({"rand_augment": 12}, "rand_augment"),
+        ({"rand_augment_magnitude": 2.0}, "rand_augment_magnitude"),
+        ({"random_erasing": 1.5}, "random_erasing"),
+        ({"mixup": -1.0}, "mixup"),
+        ({"cutmix": 2.0}, "cutmix"),
+        ({"mixup": 0.2, "cutmix": 0.2}, "cutmix"),
+    ],
+)
+def test_augmentation_refuses(settings, key):
+    with pytest.raises(SettingError) as error:
+        augmentation(0, 3, **settings)
+    assert error.value.key == key
 
 
 def draw(labels, given=None, validation=0.2, test=0.2, seed=0, saved=None):

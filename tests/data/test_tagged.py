@@ -84,6 +84,41 @@ def test_folder_of_splits(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("names", "splits"),
+    [
+        (("latest_train.conll",), {"train"}),
+        (("devanagari_train.conll", "devanagari_test.conll"), {"train", "test"}),
+        (("xx-ud-train.conllu", "xx-ud-train.txt", "xx-ud-dev.conllu"), {"train", "validation"}),
+        (("training.conll", "valid.conll", "testing.conll"), {"train", "validation", "test"}),
+    ],
+)
+def test_names_of_splits(tmp_path, names, splits):
+    for name in names:
+        write(tmp_path / name, CONLLU if name.endswith("u") else CONLL)
+    assert set(tagged_files.read(tmp_path).split) == splits
+
+
+def test_one_file_is_not_two_splits(tmp_path):
+    write(tmp_path / "train-dev.conll", CONLL)
+    with pytest.raises(KitError, match="like the train and like the validation split"):
+        tagged_files.read(tmp_path)
+
+
+def test_entities_are_cut_out_of_longer_words(tmp_path):
+    row = {"text": "Maria's London-based firm", "entities": [[8, 14, "LOC"], [0, 5, "PER"]]}
+    found = tagged_files.read(write(tmp_path / "a.jsonl", json.dumps(row)))
+    assert dict(zip(found.words[0], found.tags[0], strict=True)).items() >= {
+        ("Maria", "B-PER"),
+        ("London", "B-LOC"),
+        ("firm", "O"),
+    }
+
+
+def test_a_number_with_a_no_break_space_is_one_word(tmp_path):
+    assert tagged_files.read(write(tmp_path / "a.conll", "1\u00a0000 O\n\n")).words == [["1\u00a0000"]]
+
+
+@pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("a.conll", "Maria B-PER\nflew O\n", r"a.conll:2: the last sentence is not closed; expected an empty line"),
@@ -102,8 +137,15 @@ def test_folder_of_splits(tmp_path):
         ("a.jsonl", "[]", r"a.jsonl:1: expected {'tokens'"),
         ("a.jsonl", '{"tokens": ["a"], "tags": []}', r"a.jsonl:1: 1 tokens, but 0 tags"),
         ("a.jsonl", '{"tokens": [1], "tags": ["O"]}', r"a.jsonl:1: expected texts"),
-        ("a.jsonl", '{"text": "Oslo", "entities": [[0, 2, "LOC"]]}', r"a.jsonl:1: the entity .* whole words"),
-        ("a.jsonl", '{"text": "Oslo", "entities": [[0]]}', r"a.jsonl:1: expected \[start, end, type\]"),
+        ("a.jsonl", '{"text": "a b", "entities": [[1, 2, "LOC"]]}', r"a.jsonl:1: the entity .* holds no word"),
+        ("a.jsonl", '{"text": "a b", "entities": [[0, 2, "A"], [1, 3, "B"]]}', r"a.jsonl:1: the entity .* overlaps"),
+        *(
+            ("a.jsonl", f'{{"text": "Oslo", "entities": [{entity}]}}', r"a.jsonl:1: expected \[start, end, type\]")
+            for entity in ("[0]", '[0.5, 4, "A"]', "[0, 4, null]", '[0, 4, ""]', '[0, 9, "A"]', '{"start": 0}', "7")
+        ),
+        ("a.jsonl", "[" * 100_000, r"a.jsonl:1: not valid JSON"),
+        ("a.jsonl", '{"tokens": ["\\ud83d"], "tags": ["O"]}', r"a.jsonl:1: holds characters that are none"),
+        ("a.conllu", CONLLU.replace("\tvamos\t", "\t \t"), r"a.conllu:3: an empty word"),
     ],
 )
 def test_names_file_and_line(tmp_path, name, content, message):
@@ -150,7 +192,7 @@ def test_phrases_ask_for_names_that_training_never_showed():
     found = phrases.read("phrases", num_sentences=2000)
     names = {}
     for part, words, row in zip(found.split, found.words, found.tags, strict=True):
-        for start, end, kind in tags.spans(row, "BIO"):
+        for start, end, kind in tags.spans(row):
             if kind in ("PLACE", "LANGUAGE"):
                 names.setdefault((part, kind), set()).add(" ".join(words[start:end]))
     for kind in ("PLACE", "LANGUAGE"):
@@ -164,7 +206,7 @@ def test_phrases_ask_for_names_that_training_never_showed():
         ({"locale": "tlh"}, "locale"),
         ({"locale": "ja"}, "locale"),
         ({"locale": "nowhere at all"}, "locale"),
-        ({"num_sentences": 3}, "num_sentences"),
+        ({"num_sentences": 199}, "num_sentences"),
         ({"column": "2"}, "column"),
     ],
 )

@@ -19,7 +19,7 @@ WRITTEN = {
 @pytest.mark.parametrize("scheme", tags.SCHEMES)
 def test_reads_writes_and_recognises(scheme):
     written = WRITTEN[scheme].split()
-    assert tags.spans(written, scheme) == ENTITIES
+    assert tags.spans(written) == ENTITIES
     assert tags.write(ENTITIES, 9, scheme) == written
     assert tags.detect([written, ["O"]]) == scheme
     tags.validate([written], scheme)
@@ -38,7 +38,18 @@ def test_every_random_set_of_entities_survives(scheme):
             position = end + int(random.integers(2))
         written = tags.write(entities, 10, scheme)
         tags.validate([written], scheme)
-        assert tags.spans(written, scheme) == entities
+        assert tags.spans(written) == entities
+
+
+def test_entities_without_a_type():
+    assert tags.detect([["B", "I", "O"]]) == "BIO"
+    assert tags.spans(["B", "I", "O", "B"]) == [(0, 2, ""), (3, 4, "")]
+    assert tags.convert(["B", "I", "O", "B"], "BIO", "BIOES") == ["B", "E", "O", "S"]
+    assert tags.detect([["S-X", "O"]]) == "BIOES"
+
+
+def test_all_tags():
+    assert tags.all_tags(["A", ""], "BIO") == ["B-A", "I-A", "B", "I"]
 
 
 def test_plain_tags_are_no_scheme():
@@ -64,7 +75,7 @@ def test_names_the_place_of_a_wrong_tag(sentences, place, message):
 
 
 def test_wrong_tags_of_a_network_are_read_with_good_will():
-    assert tags.spans(["O", "I-A", "I-B", "E-B", "O", "E-C"], "BIOES") == [(1, 2, "A"), (2, 4, "B"), (5, 6, "C")]
+    assert tags.spans(["O", "I-A", "I-B", "E-B", "O", "E-C"]) == [(1, 2, "A"), (2, 4, "B"), (5, 6, "C")]
 
 
 @pytest.mark.parametrize("scheme", ["BIO", "BIOES"])

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import kit
+from kit import run as runs
 from kit.cli import main
 from kit.data import tags
 from kit.errors import KitError, SettingError
@@ -103,6 +104,9 @@ def test_an_encoder_of_ones_own():
         ({"dropout": 1.0}, "dropout"),
         ({"word_dropout": -0.1}, "word_dropout"),
         ({"word_dim": 0}, "word_dim"),
+        ({"head": "CRF"}, "head"),
+        ({"character_encoder": "LSTM"}, "character_encoder"),
+        ({"character_units": 63}, "character_units"),
         ({"character_units": 1}, "character_units"),
         ({"label_smoothing": 0.1}, "label_smoothing"),
         ({"num_tags": 1}, "num_tags"),
@@ -115,7 +119,7 @@ def test_builder_refuses(arguments, key):
 
 
 def data(**settings):
-    return recipe.tagged_sentences(0, None, **{"num_sentences": 200, **settings})
+    return recipe.tagged_sentences(0, None, **({} if "source" in settings else {"num_sentences": 200}), **settings)
 
 
 def test_facts_and_assets():
@@ -125,7 +129,7 @@ def test_facts_and_assets():
     assert splits.facts["num_tags"] == len(names)
     assert names[0] == "O"
     assert {name[0] for name in names} == set("OBIES")
-    assert splits.monitor == "val_f1"
+    assert splits.monitors[0] == "val_f1"
     assert splits.train.labels.max() < len(names)
     again = recipe.tagged_sentences(0, splits.assignment, num_sentences=200)
     assert again.train.sentences == splits.train.sentences
@@ -155,6 +159,8 @@ def test_splits_are_drawn_where_there_are_none(tmp_path):
         ({"a": CONLL + "Oslo S-LOC\n\n"}, {}, r"a.conll:2: 'O' after 'B-PER' cannot be in BIOES"),
         ({"a": CONLL}, {"scheme": "BIOES"}, r"a.conll:2: 'O' after 'B-PER' cannot be in BIOES"),
         ({"train": CONLL * 9, "test": CONLL + "Oslo B-XYZ\n\n"}, {}, r"test.conll:6: the tag 'B-XYZ' is not in the"),
+        ({"a": CONLL * 9}, {"locale": "de"}, "locale: expected none where sentences are not generated"),
+        ({"a": CONLL * 9}, {"max_vectors": 5}, "max_vectors: expected none without data.vectors"),
         ({"a": "a O\n" * 5000 + "\n" + CONLL}, {}, r"a.conll:1: a sentence of 5,000 words, expected at most 1,000"),
         ({"a": "a O\n\n" * 9}, {}, "at least two different tags"),
         ({"a": CONLL}, {}, "1 examples to divide; expected at least 3"),
@@ -166,6 +172,41 @@ def test_bad_data_is_named(tmp_path, files, settings, message):
     source = str(tmp_path if "train" in files else tmp_path / "a.conll")
     with pytest.raises(KitError, match=message):
         data(source=source, **settings)
+
+
+def test_a_rare_tag_stays_in_training(tmp_path):
+    source = write(tmp_path / "a.conll", CONLL * 30 + "Acme B-ORG\n\n")
+    for seed in range(5):
+        splits = recipe.tagged_sentences(seed, None, source=source)
+        assert ["Acme"] in splits.train.sentences
+        assert "I-ORG" in splits.assets["tag_names"]  # known from its scheme, though nowhere seen
+
+
+def test_other_vectors_are_noticed(tmp_path):
+    path = tmp_path / "v.txt"
+    write(path, "the 1 2 3\nzanzibar 4 5 6\n")
+    settings = {**SMALL, "data": {"vectors": str(path), "num_sentences": 200}}
+    settings["model"] = {**TINY["model"], "word_dim": 3}
+    done = kit.train("sequence_tagging", folder=tmp_path / "run", verbose=False, **settings)
+    write(path, "the 1 2 3\natlantis 4 5 6\n")
+    with pytest.raises(KitError, match="the data changed since this run was started: its features differ"):
+        runs.evaluate(done.folder)
+
+
+def test_a_monitor_that_the_tags_do_not_allow(tmp_path):
+    source = write(tmp_path / "a.conll", "the DET\ncat NOUN\n\n" * 40)
+    with pytest.raises(SettingError, match=r"train.monitor: unknown name 'val_f1'"):
+        kit.train(
+            "sequence_tagging",
+            folder=tmp_path / "run",
+            data={"source": source},
+            train={"monitor": "val_f1", "batch_size": 8},
+        )
+
+
+def test_a_wrong_encoder_setting_is_named_by_its_table(tmp_path):
+    with pytest.raises(SettingError, match=r"backbone.units: expected at least 1"):
+        kit.train("sequence_tagging", folder=tmp_path / "run", **{**SMALL, "backbone": {"units": 0}})
 
 
 def test_vectors_are_in_the_embedding_and_know_words_that_training_lacks(tmp_path):
@@ -255,9 +296,14 @@ def test_predict_gives_words_back_in_order(run, tmp_path):
     path.write_text("Maria flew to Oslo.\n")
     assert list(run.predict(path)["tag"]) == list(first["tag"])
     assert len(run.predict(" ".join(["word"] * 5000))) == 5000
+    assert list(run.predict("don't stop-it", tokenized=True)["token"]) == ["don't", "stop-it"]
+    assert list(run.predict("so :-) it", tokenized=True)["token"]) == ["so", ":-)", "it"]
+    tagged = tmp_path / "test.conll"
+    tagged.write_text("Maria B-X\nflew O\n\n")
+    assert list(run.predict(tagged)["token"]) == ["Maria", "flew"]
 
 
-@pytest.mark.parametrize("inputs", ["", " \n ", [], [[]], [["a", ""]], 5, ["a", ["b"]]])
+@pytest.mark.parametrize("inputs", ["", " \n ", [], [[]], [["a", ""]], 5, "caf\udce9", [["\ud83d"]]])
 def test_predict_refuses(run, inputs):
     with pytest.raises(KitError):
         run.predict(inputs)

@@ -13,9 +13,25 @@ from kit.files import as_path
 
 # Modules of a kind, in the order in which they are asked whether they accept a path.
 _KINDS = {
-    "images": ("digits", "idx", "image_folder"),
+    "images": ("digits", "image_tfds", "image_csv", "idx", "image_npz", "image_folder"),
     "sentences": ("phrases", "tagged_tfds", "tagged_files"),
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedImage:
+    """An image file in memory.
+
+    Args:
+        data: Content of the file.
+        name: What stands for its path in a message.
+    """
+
+    data: bytes
+    name: str
+
+    def __str__(self):
+        return self.name
 
 
 @dataclasses.dataclass
@@ -24,7 +40,7 @@ class Images:
 
     Args:
         pixels: uint8 array (examples, height, width, channels), or None where the images stay on disk.
-        paths: Files of the images, or None where there are none.
+        paths: Files of the images, paths or `EncodedImage`, or None where there are none.
         labels: Class of each image, (examples,).
         class_names: Name of each class.
         names: Name of each example, unique and stable.

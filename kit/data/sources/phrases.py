@@ -162,7 +162,7 @@ def read(source, column=None, *, locale="en", num_sentences=4000, seed=0):
 
     if column is not None:
         raise SettingError("column", f"expected none, generated sentences have one tag a word, got {column!r}")
-    check(20 <= num_sentences <= 1_000_000, "num_sentences", num_sentences, "20 to 1000000")
+    check(200 <= num_sentences <= 1_000_000, "num_sentences", num_sentences, "200 to 1000000")
     try:
         cldr = Locale.parse(locale.replace("-", "_"))
     except (UnknownLocaleError, ValueError, TypeError):

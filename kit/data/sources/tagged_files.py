@@ -11,12 +11,19 @@ import zlib
 import numpy as np
 
 from kit.data.sources import Sentences
-from kit.data.text import tokenize
+from kit.data.text import is_text, tokenize
 from kit.errors import KitError, SettingError
 
 LAYOUT = "a file of tagged sentences (.conll, .conllu, .jsonl ...), or a folder with train, dev and test files"
-_SPLITS = {"train": ("train",), "validation": ("dev", "valid"), "test": ("test",)}
+# Words of a file's name that tell its split; `latest` is none.
+_SPLITS = {
+    "train": r"(?<![a-z])train(ing)?(?![a-z])",
+    "validation": r"(?<![a-z])(dev(el|elopment)?|val(id|idation)?)(?![a-z])",
+    "test": r"(?<![a-z])test(ing)?(?![a-z])",
+}
 _NO_DATA = (".md", ".html", ".xml", ".pdf", ".py", ".json")
+# Where a split comes in several forms, the first of these is taken.
+_PREFERRED = (".conllu", ".jsonl", ".conll", "")
 _CONLLU = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
 
 
@@ -57,17 +64,19 @@ def _files(folder):
     """Returns the file of each split in a folder."""
     found = {}
     names = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    for part, words in _SPLITS.items():
+    for part, pattern in _SPLITS.items():
         files = [
-            path
-            for path in names
-            if any(re.search(rf"{word}", path.name.lower()) for word in words)
-            and not path.name.lower().endswith(_NO_DATA)
+            path for path in names if re.search(pattern, path.name.lower()) and not path.name.lower().endswith(_NO_DATA)
         ]
+        ending = next((end for end in _PREFERRED for path in files if _plain_name(path).endswith(end)), "")
+        files = [path for path in files if _plain_name(path).endswith(ending)]
         if len(files) > 1:
             raise KitError(
                 f"{folder}: {files[0].name} and {files[1].name} both look like the {part} split; expected one file"
             )
+        for other, path in found.items():
+            if path in files:
+                raise KitError(f"{path}: looks like the {other} and like the {part} split; expected one of them")
         if files:
             found[part] = files[0]
     if "train" not in found:
@@ -75,9 +84,14 @@ def _files(folder):
     return found
 
 
+def _plain_name(path):
+    return path.name.lower().removesuffix(".gz")
+
+
 def _sentences(path, column):
     """Yields line, words, tags and lines of the words of each sentence of a file."""
-    name = path.name.lower().removesuffix(".gz")
+    name = _plain_name(path)
+    column = None if column is None else str(column)
     if name.endswith((".jsonl", ".ndjson")):
         return _json_lines(path, column or "tags")
     if name.endswith(".conllu"):
@@ -133,7 +147,7 @@ def _columns(path, column):
     for block in _blocks(path, lambda text: text.startswith("-DOCSTART-")):
         words, tags = [], []
         for number, text in block:
-            fields = text.split("\t") if "\t" in text else text.split()
+            fields = text.split("\t") if "\t" in text else re.split(" +", text.strip(" "))
             width = width or len(fields)
             if len(fields) != max(width, 2):
                 raise KitError(
@@ -167,6 +181,9 @@ def _conllu(path, column):
                     f"{path}:{number}: word number {fields[0]}, expected {len(words) + 1}: "
                     "is an empty line missing, or a word?"
                 )
+            if not fields[1].strip() or not fields[column].strip():
+                empty = "tag" if fields[1].strip() else "word"
+                raise KitError(f"{path}:{number}: an empty {empty}; expected a word and its tag")
             words.append(fields[1])
             tags.append(fields[column])
             lines.append(number)
@@ -181,11 +198,11 @@ def _json_lines(path, key):
             continue
         try:
             row = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise KitError(f"{path}:{number}: not valid JSON ({error})") from None
         if isinstance(row, dict) and isinstance(row.get("tokens"), list) and isinstance(row.get(key), list):
             words, tags = row["tokens"], row[key]
-            if not all(isinstance(item, str) and item for item in (*words, *tags)):
+            if not all(isinstance(item, str) and item.strip() for item in (*words, *tags)):
                 raise KitError(f"{path}:{number}: expected texts in 'tokens' and {key!r}, none of them empty")
             if len(words) != len(tags):
                 raise KitError(f"{path}:{number}: {len(words)} tokens, but {len(tags)} {key}; expected as many")
@@ -196,28 +213,40 @@ def _json_lines(path, key):
                 f"{path}:{number}: expected {{'tokens': [...], {key!r}: [...]}} or "
                 "{'text': '...', 'entities': [[start, end, type], ...]}"
             )
+        if not is_text("".join([*words, *tags])):
+            raise KitError(f"{path}:{number}: holds characters that are none (lone surrogates); expected text")
         if words:
             yield number, list(words), list(tags), [number] * len(words)
 
 
 def _from_spans(path, number, text, entities):
     """Returns words and BIO tags of a text with entities given in characters."""
-    words, places = tokenize(text)
-    tags = ["O"] * len(words)
+    found = []
     for entity in entities:
         try:
             if isinstance(entity, dict):
                 start, end, kind = entity["start"], entity["end"], entity["label"]
             else:
                 start, end, kind = entity
-            inside = [i for i, (first, last) in enumerate(places) if first < end and last > start]
-            exact = inside and places[inside[0]][0] == start and places[inside[-1]][1] == end
+            sound = type(start) is type(end) is int and isinstance(kind, str) and kind.strip()
         except (KeyError, TypeError, ValueError):
-            raise KitError(f"{path}:{number}: expected [start, end, type] in 'entities', got {entity!r}") from None
-        if not exact or any(tags[i] != "O" for i in inside):
+            sound = False
+        if not sound or not 0 <= start < end <= len(text):
             raise KitError(
-                f"{path}:{number}: the entity {entity!r} ({text[start:end]!r}) does not begin and end with words, or "
-                "overlaps another; expected whole words"
+                f"{path}:{number}: expected [start, end, type] within the text in 'entities', got {entity!r}"
             )
-        tags[inside[0] : inside[-1] + 1] = [f"B-{kind}"] + [f"I-{kind}"] * (len(inside) - 1)
-    return words, tags
+        found.append((start, end, kind))
+    words, tags, position = [], [], 0
+    for start, end, kind in sorted(found):
+        inside = tokenize(text[start:end])[0]
+        if start < position or not inside:
+            raise KitError(
+                f"{path}:{number}: the entity {[start, end, kind]!r} ({text[start:end]!r}) overlaps another or "
+                "holds no word; expected words of its own"
+            )
+        between = tokenize(text[position:start])[0]  # cut at the entity, so that it begins and ends with words
+        words += [*between, *inside]
+        tags += ["O"] * len(between) + [f"B-{kind}"] + [f"I-{kind}"] * (len(inside) - 1)
+        position = end
+    rest = tokenize(text[position:])[0]
+    return words + rest, tags + ["O"] * len(rest)

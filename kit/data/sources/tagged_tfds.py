@@ -3,9 +3,10 @@
 import numpy as np
 
 from kit.data.sources import Sentences
+from kit.data.sources.tfds_builder import PREFIX, opened, prepare
 from kit.errors import KitError, SettingError, closest
 
-PREFIX = "tfds:"
+__all__ = ["PREFIX", "read"]
 _SPLITS = {"train": "train", "validation": "validation", "dev": "validation", "test": "test"}
 _TOKENS = ("tokens", "words")
 
@@ -23,15 +24,7 @@ def read(source, column=None):
     """
     import tensorflow_datasets as tfds
 
-    name = source.removeprefix(PREFIX)
-    try:
-        builder = tfds.builder(name)
-    except tfds.core.registered.DatasetNotFoundError:
-        raise SettingError(
-            "source", f"tensorflow-datasets has no {name!r}{_hint(name, tfds.list_builders())}"
-        ) from None
-    except Exception as error:
-        raise SettingError("source", f"tensorflow-datasets cannot open {name!r} ({_short(error)})") from None
+    builder = opened(source)
     features = builder.info.features
     labelled = [key for key, value in features.items() if getattr(getattr(value, "feature", None), "names", None)]
     tokens = next((key for key in _TOKENS if key in features), None)
@@ -40,12 +33,7 @@ def read(source, column=None):
     column = column or next((key for key in ("ner", "tags", "ner_tags", "pos") if key in labelled), labelled[0])
     if column not in labelled:
         raise SettingError("column", f"{source} has no labels {column!r}{closest(column, labelled)}")
-    if not builder.data_path.exists():
-        _check_network(source)
-        try:
-            builder.download_and_prepare()
-        except Exception as error:
-            raise KitError(f"{source}: cannot be fetched ({_short(error)})") from None
+    prepare(builder, source)
     label_names = features[column].feature.names
     words, tags, places, split = [], [], [], []
     for part in builder.info.splits:
@@ -55,30 +43,11 @@ def read(source, column=None):
             sentence = [word.decode("utf-8") for word in example[tokens]]
             if sentence:
                 words.append(sentence)
+                if min(example[column]) < 0:
+                    raise KitError(f"{source}: sentence {row} of {part} has no labels; expected one for each word")
                 tags.append([label_names[label] for label in example[column]])
-                places.append(f"{name}:{part}:{row}")
+                places.append(f"{source}:{part}:{row}")
                 split.append(_SPLITS[part])
     if not words:
         raise KitError(f"{source}: no sentences")
     return Sentences(words, tags, places, np.array(split, dtype=object))
-
-
-def _check_network(source):
-    """tensorflow-datasets takes minutes to notice that there is no network."""
-    import socket
-
-    try:
-        socket.create_connection(("storage.googleapis.com", 443), timeout=5).close()
-    except OSError:
-        raise KitError(
-            f"{source}: not in tensorflow-datasets' folder, and there is no network to fetch it from"
-        ) from None
-
-
-def _short(error):
-    return " ".join(str(error).split())[:120] or type(error).__name__
-
-
-def _hint(name, names):
-    hint = closest(name, names)
-    return hint if "did you mean" in hint else ""

@@ -1,0 +1,163 @@
+"""NumPy archives of images and labels: pixels, or the bytes of image files end to end. Nothing is ever unpickled.
+
+For each split `train` (and perhaps `test`, `validation`): `x_train` and `y_train` as Keras publishes its data sets, or
+`train_images` and `train_labels`, or `train_jpeg`, `train_offsets` and `train_labels`; without a split, `images` and
+`labels`, or `x` and `y`. `class_names` names the classes.
+"""
+
+import itertools
+import zipfile
+import zlib
+
+import numpy as np
+
+from kit.data.sources import EncodedImage, Images
+from kit.data.splits import SPLITS
+from kit.errors import KitError
+
+LAYOUT = "an .npz file with x_train and y_train, images and labels, or train_jpeg, train_offsets and train_labels"
+# Names of pixels, offsets and labels.
+_NAMES = (
+    ("x_{}", None, "y_{}"),
+    ("{}_images", None, "{}_labels"),
+    ("{}_jpeg", "{}_offsets", "{}_labels"),
+)
+_UNSPLIT = (("x", None, "y"), ("images", None, "labels"))
+
+
+def accepts(path):
+    """Tells whether a path is an .npz file, or a folder with one and no other data."""
+    if path.is_dir():
+        files = list(path.glob("*.npz"))
+        return len(files) == 1
+    return path.suffix.lower() == ".npz"
+
+
+def read(source):
+    """Returns the images of an archive.
+
+    Raises:
+        KitError: the archive cannot be used; the message names it, the array and what was expected.
+    """
+    if source.is_dir():
+        source = next(source.glob("*.npz"))
+    arrays = _arrays(source)
+    parts = {}
+    for split in SPLITS:
+        for names in _NAMES:
+            names = [name and name.format(split) for name in names]
+            if names[0] in arrays:
+                parts[split] = names
+    if "train" not in parts:
+        parts.update((None, names) for names in _UNSPLIT if names[0] in arrays)
+    if not parts:
+        raise KitError(f"{source}: holds {', '.join(arrays) or 'nothing'}; expected {LAYOUT}")
+    class_names = [str(name) for name in arrays.get("class_names", ())]
+    images, labels, split = [], [], []
+    for part, (pixels, offsets, classes) in parts.items():
+        for name in (classes, offsets):
+            if name and name not in arrays:
+                raise KitError(f"{source}: {pixels} without {name}; expected {LAYOUT}")
+        found = _pixels(source, pixels, arrays[pixels]) if offsets is None else None
+        if offsets is not None:
+            found = _encoded(source, pixels, arrays[pixels], arrays[offsets])
+        images.append(found)
+        labels.append(_labels(source, classes, arrays[classes], len(found), len(class_names)))
+        split.append(np.full(len(found), part, dtype=object))
+    whole = np.concatenate(labels)
+    count = len(class_names) or int(whole.max()) + 1
+    missing = set(range(count)) - set(np.unique(labels[0]).tolist())
+    if count < 2 or missing:
+        wanted = f"class {min(missing)} too" if missing else "at least two classes"
+        raise KitError(f"{source}: expected {wanted} among the training images")
+    names = [f"{part or 'image'} {row}" for part, each in zip(parts, images, strict=True) for row in range(len(each))]
+    files = isinstance(images[0], list)
+    if not files and len({each.shape[1:] for each in images}) > 1:
+        raise KitError(f"{source}: images of different shapes; expected one height, width and number of channels")
+    return Images(
+        pixels=None if files else np.concatenate(images),
+        paths=[image for each in images for image in each] if files else None,
+        labels=whole,
+        class_names=class_names or [str(index) for index in range(count)],
+        names=names,
+        split=None if None in parts else np.concatenate(split),
+    )
+
+
+def _arrays(source):
+    try:
+        with np.load(source, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except ValueError as error:
+        if "allow_pickle" in str(error):
+            raise KitError(
+                f"{source}: holds Python objects, which can run code when they are read; expected plain arrays"
+            ) from None
+        raise KitError(f"{source}: not an .npz file ({' '.join(str(error).split())})") from None
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise KitError(f"{source}: damaged or no .npz file ({' '.join(str(error).split())})") from None
+
+
+def _pixels(source, name, array):
+    """Returns pixels as uint8 (examples, height, width, channels)."""
+    if array.ndim == 3:
+        array = array[..., None]
+    if array.ndim != 4 or array.shape[3] not in (1, 3) or not len(array):
+        raise KitError(
+            f"{source}: {name} has shape {array.shape}; expected (images, height, width) or "
+            "(images, height, width, 1 or 3)"
+        )
+    return as_pixels(array, f"{source}: {name}")
+
+
+def as_pixels(array, name):
+    """Returns numbers as uint8 pixels; floating-point ones from 0 to 1 are stretched to 0 to 255.
+
+    Raises:
+        KitError: values that are no pixels, such as NaN.
+    """
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype.kind not in "fiu":
+        raise KitError(f"{name} holds {array.dtype}; expected pixels from 0 to 255")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        image = int(np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(1))[0])
+        raise KitError(f"{name}: image {image} has pixels that are no numbers (NaN or infinite); expected 0 to 255")
+    low, high = array.min(), array.max()
+    if low < 0 or high > 255:
+        raise KitError(f"{name} holds values from {low} to {high}; expected pixels from 0 to 255")
+    if array.dtype.kind == "f" and high <= 1:
+        array = array * 255
+    return np.round(array).astype("uint8")
+
+
+def _labels(source, name, array, count, num_classes):
+    """Returns labels as int32 (examples,)."""
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    whole = array.dtype.kind in "iu" or (
+        array.dtype.kind == "f" and np.isfinite(array).all() and (array % 1 == 0).all()
+    )
+    if array.ndim != 1 or not whole:
+        raise KitError(f"{source}: {name} has shape {array.shape} of {array.dtype}; expected a whole number an image")
+    if len(array) != count:
+        raise KitError(f"{source}: {count} images but {len(array)} {name}; expected as many of each")
+    low, high = int(array.min()), int(array.max())
+    most = num_classes - 1 if num_classes else 65_535
+    if low < 0 or high > most:
+        raise KitError(f"{source}: {name} go from {low} to {high}; expected 0 to {most}")
+    return array.astype("int32")
+
+
+def _encoded(source, name, data, offsets):
+    """Returns image files that lie end to end in an array of bytes."""
+    ordered = offsets.ndim == 1 and offsets.dtype.kind in "iu" and len(offsets) > 1 and (np.diff(offsets) > 0).all()
+    if data.dtype != np.uint8 or data.ndim != 1 or not ordered or offsets[0] < 0 or offsets[-1] > len(data):
+        raise KitError(
+            f"{source}: {name} and its offsets do not fit; expected bytes, and the first byte of each image in order, "
+            "with the end"
+        )
+    return [
+        EncodedImage(data[start:stop].tobytes(), f"{source}: {name} {row}")
+        for row, (start, stop) in enumerate(itertools.pairwise(offsets))
+    ]

@@ -1,0 +1,64 @@
+"""Opening a data set of tensorflow-datasets, with one line for whatever goes wrong."""
+
+from kit.errors import KitError, SettingError, closest
+
+PREFIX = "tfds:"
+
+
+def opened(source):
+    """Returns the builder of `tfds:NAME`, or `tfds:NAME/CONFIG:VERSION`.
+
+    Raises:
+        SettingError: there is no such data set.
+    """
+    import tensorflow_datasets as tfds
+
+    name = source.removeprefix(PREFIX)
+    try:
+        return tfds.builder(name)
+    except tfds.core.registered.DatasetNotFoundError:
+        raise SettingError(
+            "source", f"tensorflow-datasets has no {name!r}{_hint(name, tfds.list_builders())}"
+        ) from None
+    except Exception as error:
+        raise SettingError("source", f"tensorflow-datasets cannot open {name!r} ({_short(error)})") from None
+
+
+def prepare(builder, source):
+    """Fetches a data set that is not there yet.
+
+    Raises:
+        KitError: it cannot be fetched.
+    """
+    if builder.data_path.exists():
+        return
+    _check_network(source)
+    try:
+        builder.download_and_prepare()
+    except Exception as error:
+        raise KitError(f"{source}: cannot be fetched ({_short(error)})") from None
+
+
+def has_network(timeout_seconds=5):
+    """Tells whether tensorflow-datasets' storage can be reached; it would take minutes to notice by itself."""
+    import socket
+
+    try:
+        socket.create_connection(("storage.googleapis.com", 443), timeout=timeout_seconds).close()
+    except OSError:
+        return False
+    return True
+
+
+def _check_network(source):
+    if not has_network():
+        raise KitError(f"{source}: not in tensorflow-datasets' folder, and there is no network to fetch it from")
+
+
+def _short(error):
+    return " ".join(str(error).split())[:120] or type(error).__name__
+
+
+def _hint(name, names):
+    hint = closest(name, names)
+    return hint if "did you mean" in hint else ""
