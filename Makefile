@@ -12,7 +12,7 @@ OPTIONS = $(if $(CONFIG),--config "$(CONFIG)") $(if $(FOLDER),--folder "$(FOLDER
 	$(if $(DATA),"--data.source=$(DATA)") $(foreach setting,$(SET),"--$(setting)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train evaluate predict report list show test test-all lint format bench wheel clean
+.PHONY: help setup train evaluate predict report doctor list show test test-all lint format bench wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ predict: $(READY) ## apply the finished run RUN to INPUT, or to TEXT="..."
 
 report: $(READY) ## write the page of the finished run RUN anew
 	@$(KIT) report "$(RUN)" $(if $(JSON),--json)
+
+doctor: $(READY) ## look whether this machine is ready
+	@$(KIT) doctor
 
 list: $(READY) ## list recipes, architectures and shipped settings
 	@$(KIT) list

@@ -72,6 +72,11 @@ def _parser():
     train.add_argument("--folder", metavar="DIR", help="run folder; an unfinished one is carried on")
     train.add_argument("--resume", choices=["last"], help="carry on the newest unfinished run of the recipe")
     train.add_argument("--seed", metavar="N", help="seed of all that is random")
+    train.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="build all, take a few steps, print sizes and an estimate of the time; write nothing",
+    )
     evaluate = verb(
         "evaluate",
         "score a finished run on one of its splits",
@@ -87,8 +92,14 @@ def _parser():
     predict.add_argument("run", metavar="RUN", help="run folder")
     predict.add_argument("inputs", metavar="INPUT", nargs="*", help="files or folders")
     predict.add_argument("--text", action="append", default=[], help="a text, for recipes that take text")
-    report = verb("report", "write the page of a finished run anew")
-    report.add_argument("run", metavar="RUN", help="run folder")
+    export = verb("export", "write the model of a finished run in another format, and check it")
+    export.add_argument("run", metavar="RUN", help="run folder")
+    export.add_argument("format", metavar="FORMAT", help="saved_model, litert, litert_int8 or onnx")
+    export.add_argument("--output", metavar="PATH", help="where to write; by default RUN/exports/")
+    verb("doctor", "look whether this machine is ready, and say what to do where it is not")
+    report = verb("report", "write the page of a finished run anew, or one that compares several")
+    report.add_argument("runs", metavar="RUN", nargs="+", help="run folder")
+    report.add_argument("--output", metavar="HTML", help="page of a comparison; comparison.html beside the runs")
     return parser
 
 
@@ -158,7 +169,7 @@ def _settings(words):
 def _refuse(words, verb):
     """Refuses words that no argument takes, naming the nearest flag."""
     for word in words:
-        flags = ("--json", "--config", "--folder", "--resume", "--seed", "--split", "--text")
+        flags = ("--json", "--config", "--folder", "--resume", "--seed", "--split", "--text", "--dry-run", "--output")
         hint = closest(word, flags) if word.startswith("--") else ""
         hint = hint if "did you mean" in hint else "; settings look like --train.epochs 5"
         raise KitError(f"{word}: `kit {verb}` has no such argument{hint}")
@@ -257,6 +268,11 @@ def _train(options, overrides):
         if not seed.isdecimal():
             raise SettingError("seed", f"expected a whole number of at least 0, got {seed!r}")
         seed = int(seed)
+    if options.dry_run:
+        if folder:
+            raise KitError("--dry-run: writes nothing; expected neither --folder nor --resume")
+        with terminal.log_shown():
+            return run.dry_run(recipe, overrides, config=options.config, seed=seed)
     with terminal.log_shown():
         done = run.train_with(recipe, overrides, config=options.config, folder=folder, seed=seed)
     _print_scores(done.metrics["test"], "test")
@@ -300,13 +316,54 @@ def _predict(options, overrides):
     return {"folder": options.run, "predictions": table.to_dict("records")}
 
 
+def _export(options, overrides):
+    import dataclasses
+
+    from kit.export import export
+
+    _none(overrides)
+    done = export(options.run, options.format, options.output)
+    lost = "" if done.accuracy_lost is None else f", {done.accuracy_lost:.2%} accuracy lost"
+    print(f"{done.format}  {done.path}")
+    print(f"checked on {done.examples:,} test examples: largest difference {done.difference:.2g}{lost}")
+    return {**dataclasses.asdict(done), "path": str(done.path)}
+
+
+def _doctor(options, overrides):
+    import dataclasses
+
+    from kit import doctor
+
+    _none(overrides)
+    marks = {"ok": "ok      ", "note": "note    ", "problem": "PROBLEM "}
+    found = []
+    for finding in doctor.findings():
+        found.append(finding)
+        if not options.json:
+            print(f"{marks[finding.state]} {finding.name}: {finding.found}", flush=True)
+            if finding.remedy:
+                print(f"          {finding.remedy}", flush=True)
+    problems = [finding.name for finding in found if finding.state == "problem"]
+    if problems:
+        raise KitError(f"doctor: mend first: {', '.join(problems)}")
+    return {"findings": [dataclasses.asdict(finding) for finding in found]}
+
+
 def _report(options, overrides):
     from kit import run
 
     _none(overrides)
-    path = run.report(options.run)
-    print(f"page  {path}")
-    return {"folder": options.run, "page": str(path)}
+    if len(options.runs) == 1:
+        if options.output:
+            raise KitError("--output: the page of one run stands in its folder; expected several runs")
+        path = run.report(options.runs[0])
+        print(f"page  {path}")
+        return {"folder": options.runs[0], "page": str(path)}
+    path, table = run.compare(options.runs, options.output)
+    if not options.json:
+        print(table.to_string(index=False))
+        print(f"page  {path}")
+    return {"page": str(path), "runs": table.to_dict("records")}
 
 
 _VERBS = {
@@ -315,5 +372,7 @@ _VERBS = {
     "train": _train,
     "evaluate": _evaluate,
     "predict": _predict,
+    "export": _export,
+    "doctor": _doctor,
     "report": _report,
 }

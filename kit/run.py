@@ -100,6 +100,62 @@ def train_with(recipe_name, overrides, *, config=None, folder=None, seed=None):
             raise
 
 
+def dry_run(recipe_name, overrides, *, config=None, seed=None):
+    """Does all that a run does before its first epoch, takes three training steps, and writes nothing.
+
+    Args:
+        recipe_name, overrides, config, seed: As for `train_with`.
+
+    Returns:
+        Dictionary: `params`, `examples` of each split, `steps_per_epoch`, `epochs`, `seconds_per_step`, and
+        `seconds_estimated` of all epochs without their validation.
+    """
+    import tempfile
+    import time
+
+    from kit.training import device
+    from kit.training.fit import Training
+
+    recipe = recipes.get(recipe_name)
+    run_settings = schema.resolve(recipe, config, overrides, seed)
+    with table("train"):
+        training = Training(**run_settings["train"])
+    device.split_cpu(training.devices)
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        device.session(training.devices, training.mixed_precision, training.deterministic),
+    ):
+        folder = Path(scratch) / "run"
+        prepared = {**run_settings, "train": training}
+        splits, model, _, _, _ = _prepare(recipe, folder, prepared)
+        network = recipe.network(model)
+        log.info("%s", _summary(recipe, prepared, splits, network, "none: this is a dry run"))
+        model.jit_compile = device.compilation(training.jit_compile) is True
+        batches = list(splits.train.stream(training.batch_size, run_settings["seed"], 0, 3))
+        model.train_on_batch(*batches[0])  # compiles
+        start = time.perf_counter()
+        for batch in batches[1:]:
+            model.train_on_batch(*batch)
+        seconds = (time.perf_counter() - start) / 2
+    steps = training.steps_per_epoch * training.epochs
+    log.info(
+        "a training step of %d examples takes about %.0f ms; %d epochs of %d steps about %s, without validation",
+        training.batch_size,
+        seconds * 1000,
+        training.epochs,
+        training.steps_per_epoch,
+        terminal.duration(steps * seconds),
+    )
+    return {
+        "params": network.count_params(),
+        "examples": {"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)},
+        "steps_per_epoch": training.steps_per_epoch,
+        "epochs": training.epochs,
+        "seconds_per_step": round(seconds, 4),
+        "seconds_estimated": round(steps * seconds, 1),
+    }
+
+
 def _prepare(recipe, folder, run_settings):
     """Builds what training needs: data, compiled model, callbacks of the schedule and `Training`."""
     import keras
@@ -338,6 +394,20 @@ def _run_folder(folder):
     return folder
 
 
+def data_of(run):
+    """Returns the `Splits` that a run was trained on, read again.
+
+    Raises:
+        KitError: the data cannot be used, or is another by now.
+    """
+    with table("data"):
+        flat = {f"data.{key}": value for key, value in run.settings["data"].items()}
+        data = config.resolve(config.settings_of(run.recipe.data, "data"), flat)["data"]
+        splits = run.recipe.data(run.settings["seed"], _saved_assignment(run.folder), **data)
+        _check_assets(run.folder, splits)
+    return splits
+
+
 def evaluate(folder, *, split="test", overrides=None):
     """Scores a finished run on one of its splits again.
 
@@ -357,11 +427,7 @@ def evaluate(folder, *, split="test", overrides=None):
     offered = config.settings_of(run.recipe.evaluate, "evaluate")
     given = {f"evaluate.{key}": value for key, value in run.settings["evaluate"].items()}
     chosen = config.resolve(offered, given | overrides).get("evaluate", {})
-    with table("data"):
-        flat = {f"data.{key}": value for key, value in run.settings["data"].items()}
-        data = config.resolve(config.settings_of(run.recipe.data, "data"), flat)["data"]
-        splits = run.recipe.data(run.settings["seed"], _saved_assignment(run.folder), **data)
-        _check_assets(run.folder, splits)
+    splits = data_of(run)
     parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     with table("evaluate"):
         return run.recipe.evaluate(run.model, choose(parts, split, "split"), splits.assets, **chosen)
@@ -389,3 +455,31 @@ def report(folder):
     from kit.reporting import page
 
     return page.write(_run_folder(folder))
+
+
+def compare(folders, path=None):
+    """Writes a page that sets several finished runs of one recipe side by side.
+
+    Args:
+        folders: Run folders.
+        path: File to write; by default `comparison.html` beside the first run.
+
+    Returns:
+        Path of the page, and a table with a row a run.
+
+    Raises:
+        KitError: a folder is no finished run, is given twice, or the runs are of several recipes.
+    """
+    from kit.reporting import comparison
+
+    folders = [_run_folder(folder) for folder in folders]
+    found = {config.read_toml(folder / "config.toml")["recipe"]: folder for folder in folders}
+    if len(found) > 1:
+        shown = " and ".join(f"{folder} of {recipe}" for recipe, folder in found.items())
+        raise KitError(f"{shown}: expected runs of one recipe")
+    names = [folder.resolve() for folder in folders]
+    for name in names:
+        if names.count(name) > 1:
+            raise KitError(f"{name}: given more than once; expected different runs")
+    path = as_path(path, "output") if path else folders[0].parent / "comparison.html"
+    return path, comparison.write(folders, path)

@@ -58,6 +58,13 @@ def number(value):
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
+def duration(seconds):
+    """Returns a duration as minutes and seconds, or hours, minutes and seconds."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
 def with_intervals(metrics):
     """Yields name, value and 95 % interval of each metric as text; the interval is `x_low` and `x_high`, or empty."""
     for name, value in metrics.items():

@@ -21,7 +21,9 @@ MAY_IMPORT = {
     "folder": GROUND,
     "schema": BELOW_RUN,
     "run": BELOW_RUN | {"kit.folder", "kit.schema"},
-    "cli": GROUND | {"kit", "kit.recipes", "kit.folder", "kit.schema", "kit.run"},
+    "doctor": BELOW_RUN | {"kit.run"},
+    "export": BELOW_RUN | {"kit.run"},
+    "cli": GROUND | {"kit", "kit.recipes", "kit.folder", "kit.schema", "kit.run", "kit.doctor", "kit.export"},
     "__main__": {"kit.cli"},
     "__init__": set(),
 }

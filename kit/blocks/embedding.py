@@ -140,7 +140,8 @@ def characters(ids, size, dim, units, encoder):
         # cuDNN refuses words without any character, which padding has.
         both = layers.Bidirectional(layers.LSTM(units // 2, use_cudnn=False, name="lstm"), name="characters_lstm")
         return PerWord(both, name="characters_encoder")(x, mask=real)
-    real = ops.expand_dims(ops.cast(real, x.dtype), -1)
-    x = x * real  # zeros beyond the word's end, as beyond its start
-    x = layers.Conv2D(units, (1, 3), padding="same", activation="relu", name="characters_cnn")(x)
-    return ops.max(x * real, axis=2)
+    real = ops.expand_dims(real, -1)
+    x = x * ops.cast(real, x.dtype)  # zeros beyond the word's end, as beyond its start
+    x = layers.Conv2D(units, (1, 3), padding="same", name="characters_cnn")(x)
+    # Where there is no character there is nothing to choose from; the activation may come after the maximum.
+    return ops.relu(ops.max(ops.where(real, x, -1e9), axis=2))

@@ -77,11 +77,11 @@ def write(folder, metrics=None):
         ]
     for path in sorted((folder / "tables").glob("*.csv")):
         with reading(path):
-            table = pd.read_csv(path, keep_default_na=False)
+            content = pd.read_csv(path, keep_default_na=False)
         parts += [
             f"<h2>{_title(path)}</h2>",
             '<div class="wide">',
-            _table(table),
+            table(content),
             "</div>",
         ]
     parts += [
@@ -96,14 +96,18 @@ def write(folder, metrics=None):
         _rows(environment),
         "</div>",
     ]
-    page = (
+    write_text(folder / "report.html", document(title, parts))
+    return folder / "report.html"
+
+
+def document(title, parts):
+    """Returns a whole HTML document with the style of the kit, which needs no network."""
+    return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>"
         f"<body>{chr(10).join(parts)}</body></html>\n"
     )
-    write_text(folder / "report.html", page)
-    return folder / "report.html"
 
 
 def _cards(metrics):
@@ -123,7 +127,7 @@ def _title(path):
     return html.escape(path.stem.partition("_")[2].replace("_", " ").capitalize())
 
 
-def _table(frame):
+def table(frame):
     """Returns a table as HTML; text stands on the left and may be broken, numbers on the right."""
     texts = [not pd.api.types.is_numeric_dtype(frame[name]) for name in frame]
 

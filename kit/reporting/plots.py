@@ -47,6 +47,32 @@ def learning_curves(history, metric, best_epoch):
     return figure
 
 
+def compared_curves(histories):
+    """Draws what was validated in several runs, one panel a value and one line a run.
+
+    Args:
+        histories: Name of each run to its history.
+
+    Returns:
+        A figure with a panel for every `val_` column.
+    """
+    names = list(dict.fromkeys(name for history in histories.values() for name in history if name.startswith("val_")))
+    names = names or ["loss"]
+    figure = Figure(figsize=(4.5 * len(names), 3.6), layout="constrained")
+    for axis, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        for index, (run, history) in enumerate(histories.items()):
+            if name in history:
+                marker = "o" if len(history) < 3 else None
+                axis.plot(history["epoch"], history[name], color=f"C{index % 10}", marker=marker, label=run)
+        axis.set_title(name.removeprefix("val_").replace("_", " "), loc="left", fontsize=11)
+        _plain(axis)
+        axis.set_xlabel("epoch")
+        axis.grid(axis="y", color=LIGHT, linewidth=0.6)
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    figure.axes[-1].legend(frameon=False, fontsize=8, bbox_to_anchor=(1.02, 1), loc="upper left")
+    return figure
+
+
 def confusion_matrix(matrix, class_names):
     """Draws how often each class was taken for each other one.
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from kit.errors import KitError
 from kit.files import write_text
-from kit.terminal import is_log_shown
+from kit.terminal import duration, is_log_shown
 from kit.training import checkpoint
 
 log = logging.getLogger("kit")
@@ -263,10 +263,4 @@ class Progress(keras.callbacks.Callback):
         steps_per_second = max(done - self.skipped, 1) / seconds
         left = (self.epochs - self.epoch) * self.steps - done
         speed = steps_per_second * self.batch_size
-        return f"{speed:,.0f} examples/s", f"{_duration(left / steps_per_second)} left"
-
-
-def _duration(seconds):
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+        return f"{speed:,.0f} examples/s", f"{duration(left / steps_per_second)} left"

@@ -21,7 +21,8 @@ def read(source):
 
     builder = opened(source)
     features = builder.info.features
-    image, label = (features[name] if name in features else None for name in ("image", "label"))
+    known = dict(features.items())
+    image, label = known.get("image"), known.get("label")
     if not isinstance(image, tfds.features.Image) or not isinstance(label, tfds.features.ClassLabel):
         raise SettingError("source", f"{source} holds no labelled images: {', '.join(features)}")
     prepare(builder, source)
@@ -37,11 +38,10 @@ def read(source):
             split.append(_SPLITS[part])
     if "train" not in split:
         raise KitError(f"{source}: no training images")
-    known = [label.int2str(index) for index in range(label.num_classes)]
     return Images(
         paths=files,
         labels=np.array(labels, "int32"),
-        class_names=known,
+        class_names=[label.int2str(index) for index in range(label.num_classes)],
         names=names,
         split=np.array(split, dtype=object),
     )
