@@ -8,17 +8,17 @@ READY = $(VENV)/.ready
 # make train RECIPE=image_classification DATA=photos SET="model.backbone=resnet18 train.epochs=5"
 RECIPE ?= image_classification
 OPTIONS = $(if $(CONFIG),--config "$(CONFIG)") $(if $(FOLDER),--folder "$(FOLDER)") $(if $(SEED),--seed "$(SEED)") \
-	$(if $(RESUME),--resume "$(RESUME)") $(if $(JSON),--json) \
+	$(if $(RESUME),--resume "$(RESUME)") $(if $(JSON),--json) $(if $(DRY),--dry-run) \
 	$(if $(DATA),"--data.source=$(DATA)") $(foreach setting,$(SET),"--$(setting)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train evaluate predict report doctor list show test test-all lint format bench wheel clean
+.PHONY: help setup train evaluate predict report export doctor list show test test-all lint format bench wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo '  make train RECIPE=image_classification DATA=photos SET="model.backbone=resnet18 train.epochs=5"'
-	@echo '  variables: RECIPE DATA CONFIG SET SEED FOLDER RESUME=last RUN INPUT TEXT JSON=1 PYTHON'
+	@echo '  variables: RECIPE DATA CONFIG SET SEED FOLDER RESUME=last DRY=1 RUN RUNS INPUT TEXT FORMAT JSON=1 PYTHON'
 
 setup: $(READY) ## make .venv with the versions of constraints.txt
 
@@ -39,8 +39,11 @@ evaluate: $(READY) ## score the finished run RUN again
 predict: $(READY) ## apply the finished run RUN to INPUT, or to TEXT="..."
 	@$(KIT) predict "$(RUN)" $(INPUT) $(if $(value TEXT),--text '$(subst ','\'',$(value TEXT))') $(if $(JSON),--json)
 
-report: $(READY) ## write the page of the finished run RUN anew
-	@$(KIT) report "$(RUN)" $(if $(JSON),--json)
+report: $(READY) ## write the page of the finished run RUN anew, or one that compares RUNS="... ..."
+	@$(KIT) report $(if $(RUNS),$(RUNS),"$(RUN)") $(if $(JSON),--json)
+
+export: $(READY) ## write the model of the finished run RUN as FORMAT=saved_model, litert, litert_int8 or onnx
+	@$(KIT) export "$(RUN)" "$(FORMAT)" $(if $(JSON),--json)
 
 doctor: $(READY) ## look whether this machine is ready
 	@$(KIT) doctor

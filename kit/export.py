@@ -63,13 +63,14 @@ def export(folder, format, path=None):
     batch = next(iter(splits.test.take(slice(0, _CHECKED_EXAMPLES)).batches(_CHECKED_EXAMPLES)))
     inputs, labels = _arrays(batch[0]), np.asarray(batch[1]) if len(batch) > 1 else None
     calibration = next(iter(splits.train.take(slice(0, _CALIBRATION_EXAMPLES)).batches(_CALIBRATION_EXAMPLES)))[0]
+    expected = np.asarray(run.model.predict_on_batch(inputs))
+    run.model(_first(inputs))  # some converters want a model that was called outside of `predict`, too
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as scratch:
         temporary = Path(scratch) / path.name
         with _named(format):
             write(run.model, temporary, calibration)
             outputs = start(temporary)(inputs)
-        expected = np.asarray(run.model.predict_on_batch(inputs))
         done = _compare(format, path, outputs, expected, labels)
         os.replace(temporary, path)
     return done
@@ -94,6 +95,10 @@ def _arrays(inputs):
     if isinstance(inputs, dict):
         return {name: np.asarray(value) for name, value in inputs.items()}
     return np.asarray(inputs)
+
+
+def _first(inputs):
+    return {name: value[:1] for name, value in inputs.items()} if isinstance(inputs, dict) else inputs[:1]
 
 
 def _compare(format, path, outputs, expected, labels):

@@ -341,6 +341,7 @@ def _finish(recipe, folder, run_settings, splits, network, trained, monitor):
     figures = {
         "1_learning_curves": lambda: plots.learning_curves(history, metric, trained.best_epoch),
         **results["test"].figures,
+        **(recipe.illustrate(splits, run_settings["seed"]) if recipe.illustrate else {}),
     }
     for name, draw in figures.items():
         with atomic(folder / "plots" / f"{name}.png") as temporary:

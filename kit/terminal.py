@@ -37,12 +37,14 @@ class _Printer(logging.Handler):
 @contextlib.contextmanager
 def log_shown(shown=True):
     """Prints the log of the kit inside, or leaves it alone."""
-    printer = _Printer()
+    printer, level = _Printer(), log.level
     if shown:
         log.addHandler(printer)
+        log.setLevel(logging.INFO)
     try:
         yield
     finally:
+        log.setLevel(level)
         log.removeHandler(printer)
 
 

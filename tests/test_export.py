@@ -77,7 +77,7 @@ def test_dry_run_writes_nothing(empty_folder, capsys):
     assert result["steps_per_epoch"] == 4
     assert result["params"] > 100
     assert result["examples"] == {"train": 1294, "validation": 144, "test": 359}
-    assert "a training step of 128 examples takes about" in out
+    assert "a training step of 64 examples takes about" in out
     assert list(empty_folder.iterdir()) == []
     assert main(["train", "image_classification", "--dry-run", "--folder", "x"]) == 2
     assert "writes nothing" in capsys.readouterr().err

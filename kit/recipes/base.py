@@ -45,6 +45,7 @@ class Recipe:
         validate: Function `(model, examples, assets) -> dict` run after each epoch on the validation split: values that
             `fit` cannot compute batch by batch; they are in the logs as `val_<name>`, and may be monitored. An empty
             dictionary says that there are none for this model; or None.
+        illustrate: Function `(splits, seed) -> dict` of figures of the training data, as in `Evaluation`; or None.
         show: Function `(predictions, is_terminal) -> str`: how `kit predict` prints what `predict` returned.
         takes_text: `predict` takes texts, and files of them; else it takes files.
     """
@@ -61,5 +62,6 @@ class Recipe:
     network: Callable = lambda model: model
     prepare: Callable | None = None
     validate: Callable | None = None
+    illustrate: Callable | None = None
     show: Callable = as_text
     takes_text: bool = False

@@ -24,7 +24,7 @@ from kit.data.splits import SPLITS, Examples, Splits, assign
 from kit.errors import KitError, check, choose
 from kit.models import vision
 from kit.recipes.base import Evaluation, Recipe
-from kit.reporting import plots
+from kit.reporting import plots, scores
 from kit.training.losses import SparseCategoricalCrossentropy
 from kit.training.metrics import Accuracy
 
@@ -283,7 +283,8 @@ def evaluate(
         batch_size: Images in a step.
 
     Returns:
-        `Evaluation` with accuracy, top-k accuracy (where there are more than k classes), macro-F1 and cross-entropy.
+        `Evaluation` with accuracy, top-k accuracy (where there are more than k classes), macro-F1, cross-entropy and
+        expected calibration error.
     """
     names = assets["class_names"]
     labels = examples.columns[1]  # (examples,)
@@ -302,6 +303,8 @@ def evaluate(
     metrics["macro_f1"] = f1[0].mean()
     right = probabilities[np.arange(len(labels)), labels]
     metrics["cross_entropy"] = -np.log(np.maximum(right, 1e-12)).mean()
+    error, bins = scores.calibration(probabilities.max(1), predicted == labels)
+    metrics["calibration_error"] = error
 
     lows, highs = np.quantile(drawn_f1, (0.025, 0.975), axis=0)
     diagonal = matrix.diagonal()
@@ -330,6 +333,7 @@ def evaluate(
     figures = {"2_confusion_matrix": lambda: plots.confusion_matrix(matrix, names)}
     if len(worst):
         figures["3_most_confident_mistakes"] = mistakes
+    figures["4_confidence_and_accuracy"] = lambda: plots.reliability(bins, error)
     return Evaluation(
         {name: float(value) for name, value in metrics.items()},
         {"1_per_class": per_class},
@@ -417,6 +421,25 @@ def predict(model, inputs, assets, *, batch_size: PositiveInt = 256):
     return pd.concat([table, pd.DataFrame(probabilities, columns=[f"p({name})" for name in class_names])], axis=1)
 
 
+def illustrate(splits, seed):
+    """Returns a figure of training images as random changes make them, if there are any."""
+    if splits.train.augment is None:
+        return {}
+    names = splits.assets["class_names"]
+
+    def draw():
+        images, labels, *_ = next(iter(splits.train.stream(min(24, len(splits.train)), seed, 0, 1)))
+        labels = np.asarray(labels)
+        shares = labels if labels.ndim == 2 else np.eye(len(names))[labels]
+        captions = []
+        for share in shares:
+            mixed = [k for k in np.argsort(-share)[:2] if share[k] > 0.005]
+            captions.append("\n".join(names[k] + (f" {share[k]:.0%}" if len(mixed) > 1 else "") for k in mixed))
+        return plots.image_grid(np.clip(np.asarray(images), 0, 255).astype("uint8"), captions)
+
+    return {"5_training_images": draw}
+
+
 RECIPE = Recipe(
     name="image_classification",
     purpose="Which of several classes does an image show?",
@@ -426,4 +449,5 @@ RECIPE = Recipe(
     predict=predict,
     monitors={"val_accuracy": "max", "val_loss": "min"},
     architectures=vision.VARIANTS,
+    illustrate=illustrate,
 )

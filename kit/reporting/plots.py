@@ -107,6 +107,27 @@ def confusion_matrix(matrix, class_names):
     return figure
 
 
+def reliability(table, error):
+    """Draws accuracy over confidence: on the diagonal, a prediction of 70 % is right in 70 % of the cases.
+
+    Args:
+        table: What `scores.calibration` returned: `confidence`, `accuracy` and `share` of each interval.
+        error: Expected calibration error.
+    """
+    figure = Figure(figsize=(4, 4), layout="constrained")
+    axis = figure.subplots()
+    axis.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":")
+    axis.plot(table["confidence"], table["accuracy"], color=BLUE, linewidth=1)
+    axis.scatter(table["confidence"], table["accuracy"], s=20 + 300 * table["share"], color=BLUE, alpha=0.6)
+    axis.set_title(f"expected calibration error {error:.3f}", loc="left", fontsize=11)
+    axis.set_xlabel("confidence")
+    axis.set_ylabel("accuracy")
+    axis.set_xlim(0, 1)
+    axis.set_ylim(0, 1)
+    _plain(axis)
+    return figure
+
+
 def image_grid(images, captions, columns=6):
     """Draws images with a caption over each.
 

@@ -32,6 +32,32 @@ def bootstrap(counts, score, samples, seed=0):
     return tuple(np.quantile(np.concatenate(scores), (0.025, 0.975), axis=0))
 
 
+def calibration(confidences, right, bins=15):
+    """Returns how far confidence and accuracy are apart: the expected calibration error.
+
+    Guo et al., "On Calibration of Modern Neural Networks", 2017.
+
+    Args:
+        confidences: Probability of each prediction, (examples,).
+        right: Whether it is right, (examples,).
+        bins: Number of intervals of equal width from 0 to 1.
+
+    Returns:
+        The error, and a table with `confidence`, `accuracy` and `share` of each interval that is not empty.
+    """
+    place = np.minimum((confidences * bins).astype(int), bins - 1)
+    counts = np.bincount(place, minlength=bins)
+    filled = counts > 0
+    table = pd.DataFrame(
+        {
+            "confidence": np.bincount(place, confidences, bins)[filled] / counts[filled],
+            "accuracy": np.bincount(place, right, bins)[filled] / counts[filled],
+            "share": counts[filled] / len(confidences),
+        }
+    )
+    return float((table["share"] * (table["confidence"] - table["accuracy"]).abs()).sum()), table
+
+
 def entity_counts(gold, predicted, scheme):
     """Counts entities sentence by sentence, strictly: an entity is right if both ends and its type are.
 

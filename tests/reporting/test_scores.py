@@ -1,0 +1,55 @@
+"""Scores with intervals, checked against scikit-learn and by hand."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score, precision_score, recall_score
+
+from kit.reporting import scores
+
+
+def random_tags(seed=0, sentences=60, classes=4):
+    random = np.random.default_rng(seed)
+    gold = [random.integers(0, classes, random.integers(1, 9)) for _ in range(sentences)]
+    found = [np.where(random.random(len(row)) < 0.3, random.integers(0, classes, len(row)), row) for row in gold]
+    return gold, found
+
+
+def test_per_class_is_that_of_scikit_learn():
+    gold, found = random_tags()
+    counts = scores.tag_counts(gold, found, 4)
+    table = scores.per_class("tag", list("abcd"), counts, samples=200)
+    y_true, y_pred = np.concatenate(gold), np.concatenate(found)
+    for name, function in (("precision", precision_score), ("recall", recall_score), ("f1", f1_score)):
+        np.testing.assert_allclose(table[name], function(y_true, y_pred, average=None))
+    assert (table["f1 95 % low"] < table["f1"]).all()
+    assert (table["f1"] < table["f1 95 % high"]).all()
+    assert table["true"].sum() == len(y_true)
+    assert scores.recall(counts.sum((0, 1))) == pytest.approx((y_true == y_pred).mean())
+
+
+def test_entities_are_right_only_as_a_whole():
+    gold = [["B-A", "I-A", "O", "B-B"], ["O"], ["B-A"]]
+    found = [["B-A", "O", "O", "B-B"], ["B-B"], ["B-A"]]
+    counts, kinds = scores.entity_counts(gold, found, "BIO")
+    assert kinds == ["A", "B"]
+    np.testing.assert_array_equal(counts.sum(0), [[1, 2, 2], [1, 2, 1]])  # right, predicted, true
+    assert scores.f1(counts.sum((0, 1))) == pytest.approx(2 * 2 / (4 + 3))
+
+
+def test_bootstrap_covers_the_mean():
+    random = np.random.default_rng(0)
+    inside = 0
+    for seed in range(60):
+        values = random.normal(3, 1, 80)
+        counts = np.stack([values, np.ones(80)], axis=1)
+        low, high = scores.bootstrap(counts, lambda sums: sums[..., 0] / sums[..., 1], 300, seed)
+        inside += low < 3 < high
+    assert 50 <= inside <= 60
+
+
+def test_calibration():
+    confidences = np.array([0.95, 0.95, 0.65, 0.65])
+    error, table = scores.calibration(confidences, np.array([1, 1, 1, 0]), bins=10)
+    assert error == pytest.approx(0.5 * 0.05 + 0.5 * 0.15)
+    np.testing.assert_allclose(table["accuracy"], [0.5, 1.0])
+    assert scores.calibration(np.array([1.0]), np.array([True]))[0] == 0
