@@ -19,8 +19,8 @@ RECIPE = "sequence_tagging"
 ENCODERS = ("rnn", "gru", "lstm", "peephole_lstm", "bilstm", "cnn_bilstm", "transformer")
 
 
-def words_of(folder):
-    """Returns how many words `kit train` saw in an epoch, from the run's assets and data."""
+def reopened(folder):
+    """Returns a run and its data."""
     import kit
     from kit.recipes.sequence_tagging import tagged_sentences
 
@@ -31,7 +31,7 @@ def words_of(folder):
 
 def words_per_second(folder):
     """Returns how many words a second are tagged: text in, tags out, both cores; the median of seven turns."""
-    run, splits = words_of(folder)
+    run, splits = reopened(folder)
     text = "\n".join(" ".join(words) for words in splits.test.sentences)
     count = len(run.predict(text))
     seconds = []
@@ -45,7 +45,7 @@ def words_per_second(folder):
 def row(name, command, score, options, scratch, seeds=SEEDS):
     """Trains with every seed and returns a row of the table."""
     runs = train_seeds(RECIPE, name, score, options, scratch, seeds)
-    _, splits = words_of(f"{scratch}/{name}-{seeds[0]}")
+    _, splits = reopened(f"{scratch}/{name}-{seeds[0]}")
     words = int(splits.train.lengths.sum())
     trained = [run["epochs"] * words / run["train_cpu_seconds"] for run in runs]
     tagged = words_per_second(f"{scratch}/{name}-{seeds[0]}")

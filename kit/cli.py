@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import kit
-from kit.errors import KitError, SettingError, closest
+from kit.errors import KitError, SettingError, guess
 
 _DESCRIPTION = "Train, use and understand Keras models, one recipe for each task."
 _EPILOG = """\
@@ -170,8 +170,8 @@ def _refuse(words, verb):
     """Refuses words that no argument takes, naming the nearest flag."""
     for word in words:
         flags = ("--json", "--config", "--folder", "--resume", "--seed", "--split", "--text", "--dry-run", "--output")
-        hint = closest(word, flags) if word.startswith("--") else ""
-        hint = hint if "did you mean" in hint else "; settings look like --train.epochs 5"
+        hint = guess(word, flags) if word.startswith("--") else ""
+        hint = hint or "; settings look like --train.epochs 5"
         raise KitError(f"{word}: `kit {verb}` has no such argument{hint}")
 
 

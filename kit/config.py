@@ -11,7 +11,7 @@ import typing
 from dataclasses import dataclass
 from pathlib import Path
 
-from kit.errors import KitError, SettingError, closest
+from kit.errors import KitError, SettingError, closest, guess
 
 
 class Text(str):
@@ -183,8 +183,7 @@ def _convert(setting, value):
         for option in typing.get_args(part)
     ]
     if options and isinstance(value, str):
-        match = closest(value, options)
-        hint = match if "did you mean" in match else ""
+        hint = guess(value, options)
     raise SettingError(setting.key, f"expected {expected}, got {shown!r}{hint}")
 
 

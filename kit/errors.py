@@ -37,6 +37,12 @@ def closest(name, names):
     return f"; choose from {', '.join(names)}" if names else ""
 
 
+def guess(name, names):
+    """Returns "; did you mean 'x'?" for the known name nearest to a misspelt one, or nothing where none is near."""
+    hint = closest(name, names)
+    return hint if "did you mean" in hint else ""
+
+
 def choose(table, name, key):
     """Looks a name up in a table of named things, or raises SettingError with the nearest name."""
     if not isinstance(name, str) or name not in table:

@@ -289,7 +289,7 @@ def evaluate(
     names = assets["class_names"]
     labels = examples.columns[1]  # (examples,)
     logits = model.predict(examples.batches(batch_size).map(lambda inputs, *_: inputs), verbose=0)
-    probabilities = _softmax(logits)  # (examples, classes)
+    probabilities = scores.softmax(logits)  # (examples, classes)
     predicted = probabilities.argmax(1)
     matrix = np.zeros((len(names), len(names)), int)  # (true, predicted)
     np.add.at(matrix, (labels, predicted), 1)
@@ -360,12 +360,6 @@ def _scores(matrices):
     return accuracy, 2 * diagonal / np.maximum(both, 1)
 
 
-def _softmax(logits):
-    logits = logits - logits.max(-1, keepdims=True)
-    powers = np.exp(logits)
-    return powers / powers.sum(-1, keepdims=True)
-
-
 def predict(model, inputs, assets, *, batch_size: PositiveInt = 256):
     """Classifies images.
 
@@ -408,7 +402,7 @@ def predict(model, inputs, assets, *, batch_size: PositiveInt = 256):
                 yield pixels[start : start + batch_size]
 
     logits = np.concatenate([model.predict_on_batch(batch) for batch in batches()])
-    probabilities = _softmax(logits)
+    probabilities = scores.softmax(logits)
     best = probabilities.argmax(1)
     class_names = np.array(assets["class_names"], dtype=object)
     table = pd.DataFrame(

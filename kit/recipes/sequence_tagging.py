@@ -326,7 +326,7 @@ def _decoded(model, sequences, batch_size, probabilities=True):
         if _has_crf(model):
             best, share = _from_potentials(outputs, probabilities)
         else:
-            best, share = outputs.argmax(-1), _softmax(outputs) if probabilities else None
+            best, share = outputs.argmax(-1), scores.softmax(outputs) if probabilities else None
         for place, row in enumerate(rows):
             length = sequences.lengths[row]
             labels[row] = best[place, :length]
@@ -345,11 +345,6 @@ def _from_potentials(potentials, probabilities):
     num_tags = potentials.shape[-1]
     best = _compiled(crf.viterbi, num_tags)(potentials).numpy()
     return best, _compiled(crf.marginals, num_tags)(potentials).numpy() if probabilities else None
-
-
-def _softmax(logits):
-    powers = np.exp(logits - logits.max(-1, keepdims=True))
-    return powers / powers.sum(-1, keepdims=True)
 
 
 def validate(model, examples, assets):

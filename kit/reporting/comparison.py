@@ -11,9 +11,6 @@ from kit.files import read_json, reading, write_text
 from kit.reporting import page, plots
 from kit.terminal import number
 
-# Not a matter of taste: they differ between any two runs.
-_NO_SETTINGS = ("recipe",)
-
 
 def write(folders, path):
     """Writes one HTML file about several finished runs of a recipe.
@@ -74,5 +71,5 @@ def write(folders, path):
 
 def differing(settings):
     """Returns the keys whose values are not the same in all of several flat dictionaries, in order."""
-    keys = list(dict.fromkeys(key for each in settings for key in each if key not in _NO_SETTINGS))
+    keys = list(dict.fromkeys(key for each in settings for key in each))
     return [key for key in keys if len({repr(each.get(key)) for each in settings}) > 1]

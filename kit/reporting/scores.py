@@ -7,6 +7,12 @@ import numpy as np
 import pandas as pd
 
 
+def softmax(logits):
+    """Returns probabilities over the last axis of an array of logits."""
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    return powers / powers.sum(-1, keepdims=True)
+
+
 def bootstrap(counts, score, samples, seed=0):
     """Returns the 95 % interval of a score over examples drawn with replacement.
 

@@ -8,7 +8,7 @@ import importlib
 
 import numpy as np
 
-from kit.errors import SettingError, closest
+from kit.errors import SettingError, guess
 from kit.files import as_path
 
 # Modules of a kind, in the order in which they are asked whether they accept a path.
@@ -101,7 +101,7 @@ def find(source, kind):
     if not source or not path.exists():
         raise SettingError(
             "source",
-            f"no file or folder {source!r}; expected a path, or a name: {', '.join(names)}{_hint(source, names)}",
+            f"no file or folder {source!r}; expected a path, or a name: {', '.join(names)}{guess(source, names)}",
         )
     readers = [module for module in modules if hasattr(module, "accepts")]
     for module in readers:
@@ -109,8 +109,3 @@ def find(source, kind):
             return module, path.resolve()
     layouts = ", or ".join(module.LAYOUT for module in reversed(readers))
     raise SettingError("source", f"nothing to read in {source!r}; expected {layouts}")
-
-
-def _hint(source, names):
-    hint = closest(source, names)
-    return hint if "did you mean" in hint else ""

@@ -1,6 +1,6 @@
 """Opening a data set of tensorflow-datasets, with one line for whatever goes wrong."""
 
-from kit.errors import KitError, SettingError, closest
+from kit.errors import KitError, SettingError, guess
 
 PREFIX = "tfds:"
 
@@ -18,7 +18,7 @@ def opened(source):
         return tfds.builder(name)
     except tfds.core.registered.DatasetNotFoundError:
         raise SettingError(
-            "source", f"tensorflow-datasets has no {name!r}{_hint(name, tfds.list_builders())}"
+            "source", f"tensorflow-datasets has no {name!r}{guess(name, tfds.list_builders())}"
         ) from None
     except Exception as error:
         raise SettingError("source", f"tensorflow-datasets cannot open {name!r} ({_short(error)})") from None
@@ -57,8 +57,3 @@ def _check_network(source):
 
 def _short(error):
     return " ".join(str(error).split())[:120] or type(error).__name__
-
-
-def _hint(name, names):
-    hint = closest(name, names)
-    return hint if "did you mean" in hint else ""
