@@ -8,7 +8,7 @@ READY = $(VENV)/.ready
 # make train RECIPE=image_classification DATA=photos SET="model.backbone=resnet18 train.epochs=5"
 RECIPE ?= image_classification
 OPTIONS = $(if $(CONFIG),--config "$(CONFIG)") $(if $(FOLDER),--folder "$(FOLDER)") $(if $(SEED),--seed "$(SEED)") \
-	$(if $(RESUME),--resume "$(RESUME)") $(if $(JSON),--json) $(if $(DRY),--dry-run) \
+	$(if $(RESUME),--resume "$(RESUME)") $(if $(JSON),--json) $(if $(DRY),--dry-run) $(if $(FIND_LR),--find-learning-rate) \
 	$(if $(DATA),"--data.source=$(DATA)") $(foreach setting,$(SET),"--$(setting)")
 
 .DEFAULT_GOAL := help
@@ -18,7 +18,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo '  make train RECIPE=image_classification DATA=photos SET="model.backbone=resnet18 train.epochs=5"'
-	@echo '  variables: RECIPE DATA CONFIG SET SEED FOLDER RESUME=last DRY=1 RUN RUNS INPUT TEXT FORMAT JSON=1 PYTHON'
+	@echo '  variables: RECIPE DATA CONFIG SET SEED FOLDER RESUME=last DRY=1 FIND_LR=1 RUN RUNS INPUT TEXT FORMAT JSON=1 PYTHON'
 
 setup: $(READY) ## make .venv with the versions of constraints.txt
 

@@ -10,14 +10,18 @@ TensorFlow loads on first use, so that `import kit` and `kit --help` are quick.
 import importlib
 
 __version__ = "0.1.0"
-__all__ = ["evaluate", "load", "predict", "recipes", "report", "train"]
+__all__ = ["evaluate", "find_learning_rate", "load", "predict", "recipes", "report", "train"]
 
-_VERBS = ("train", "load", "evaluate", "predict", "report")
+_VERBS = {
+    "train": "run",
+    "find_learning_rate": "rehearsal",
+    **dict.fromkeys(("load", "evaluate", "predict", "report"), "finished"),
+}
 
 
 def __getattr__(name):
     if name in _VERBS:
-        return getattr(importlib.import_module("kit.run"), name)
+        return getattr(importlib.import_module(f"kit.{_VERBS[name]}"), name)
     if name in ("recipes", "blocks", "models", "data", "training", "reporting"):
         return importlib.import_module(f"kit.{name}")
     raise AttributeError(f"module 'kit' has no attribute {name!r}")

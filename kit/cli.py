@@ -77,6 +77,12 @@ def _parser():
         action="store_true",
         help="build all, take a few steps, print sizes and an estimate of the time; write nothing",
     )
+    train.add_argument(
+        "--find-learning-rate",
+        action="store_true",
+        help="train for a moment at rising learning rates and print which suits; write nothing but --output",
+    )
+    train.add_argument("--output", metavar="PNG", help="where --find-learning-rate draws its curve")
     evaluate = verb(
         "evaluate",
         "score a finished run on one of its splits",
@@ -169,7 +175,10 @@ def _settings(words):
 def _refuse(words, verb):
     """Refuses words that no argument takes, naming the nearest flag."""
     for word in words:
-        flags = ("--json", "--config", "--folder", "--resume", "--seed", "--split", "--text", "--dry-run", "--output")
+        flags = (
+            *("--json", "--config", "--folder", "--resume", "--seed", "--split", "--text", "--output"),
+            *("--dry-run", "--find-learning-rate"),
+        )
         hint = guess(word, flags) if word.startswith("--") else ""
         hint = hint or "; settings look like --train.epochs 5"
         raise KitError(f"{word}: `kit {verb}` has no such argument{hint}")
@@ -249,7 +258,7 @@ def _shown(value):
 
 
 def _train(options, overrides):
-    from kit import config, run, terminal
+    from kit import config, rehearsal, run, terminal
     from kit import folder as places
 
     recipe = options.recipe
@@ -272,13 +281,38 @@ def _train(options, overrides):
         if folder:
             raise KitError("--dry-run: writes nothing; expected neither --folder nor --resume")
         with terminal.log_shown():
-            return run.dry_run(recipe, overrides, config=options.config, seed=seed)
+            return rehearsal.dry_run(recipe, overrides, config=options.config, seed=seed)
+    if options.output and not options.find_learning_rate:
+        raise KitError("--output: belongs to --find-learning-rate")
+    if options.find_learning_rate:
+        if folder:
+            raise KitError("--find-learning-rate: trains no run; expected neither --folder nor --resume")
+        return _find_learning_rate(recipe, overrides, options, seed)
     with terminal.log_shown():
         done = run.train_with(recipe, overrides, config=options.config, folder=folder, seed=seed)
     _print_scores(done.metrics["test"], "test")
     use = '--text "..."' if done.recipe.takes_text else "INPUT"
     print(f"page  {done.folder / 'report.html'}\nuse   kit predict {done.folder} {use}")
     return {"folder": str(done.folder), "metrics": done.metrics}
+
+
+def _find_learning_rate(recipe, overrides, options, seed):
+    from kit import rehearsal, terminal
+    from kit.files import as_path, atomic
+
+    path = as_path(options.output, "output") if options.output else None
+    if path and (path.suffix != ".png" or not path.parent.is_dir()):
+        raise KitError(f"--output: {str(path)!r}; expected a .png file in a folder that exists")
+    with terminal.log_shown():
+        found = rehearsal.range_test(recipe, overrides, config=options.config, seed=seed)
+    if not options.json:
+        print(f"    rate      loss\n{found.to_text()}")
+        print(f"use   --optimizer.learning_rate {found.learning_rate:.1e}   (above {found.highest:.1e} the loss rises)")
+    if path:
+        with atomic(path) as temporary:
+            found.draw().savefig(temporary, dpi=110)
+        print(f"curve {path}")
+    return {"learning_rate": found.learning_rate, "highest": found.highest, "curve": found.table.to_dict("list")}
 
 
 def _print_scores(metrics, split):
@@ -292,9 +326,9 @@ def _print_scores(metrics, split):
 
 
 def _evaluate(options, overrides):
-    from kit import run
+    from kit import finished
 
-    evaluation = run.evaluate(options.run, split=options.split, overrides=overrides)
+    evaluation = finished.evaluate(options.run, split=options.split, overrides=overrides)
     _print_scores(evaluation.metrics, options.split)
     for table in evaluation.tables.values():
         print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
@@ -302,15 +336,15 @@ def _evaluate(options, overrides):
 
 
 def _predict(options, overrides):
-    from kit import run
+    from kit import finished
 
-    loaded = run.load(options.run)
+    loaded = finished.load(options.run)
     if options.text and not loaded.recipe.takes_text:
         raise KitError(f"--text: {loaded.recipe.name} takes files, not text")
     if not options.inputs and not options.text:
         text = ' or --text "..."' if loaded.recipe.takes_text else ""
         raise KitError(f"predict: nothing to predict; expected files{text}")
-    table = run.predict(loaded, [*map(Path, options.inputs), *options.text], overrides)
+    table = finished.predict(loaded, [*map(Path, options.inputs), *options.text], overrides)
     if not options.json:
         print(loaded.recipe.show(table, sys.stdout.isatty()))
     return {"folder": options.run, "predictions": table.to_dict("records")}
@@ -350,16 +384,16 @@ def _doctor(options, overrides):
 
 
 def _report(options, overrides):
-    from kit import run
+    from kit import finished
 
     _none(overrides)
     if len(options.runs) == 1:
         if options.output:
             raise KitError("--output: the page of one run stands in its folder; expected several runs")
-        path = run.report(options.runs[0])
+        path = finished.report(options.runs[0])
         print(f"page  {path}")
         return {"folder": options.runs[0], "page": str(path)}
-    path, table = run.compare(options.runs, options.output)
+    path, table = finished.compare(options.runs, options.output)
     if not options.json:
         print(table.to_string(index=False))
         print(f"page  {path}")

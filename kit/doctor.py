@@ -139,7 +139,7 @@ def network():
 
 def training():
     """Trains, saves, loads and predicts on the embedded digits."""
-    from kit import run
+    from kit import finished, run
 
     start = time.perf_counter()
     try:
@@ -147,7 +147,7 @@ def training():
             folder = Path(scratch) / "run"
             settings = {f"{table}.{key}": value for table, keys in _TINY.items() for key, value in keys.items()}
             run.train_with("image_classification", settings, folder=folder)
-            loaded = run.load(folder)
+            loaded = finished.load(folder)
             shape = tuple(loaded.assets["input_shape"])
             import numpy as np
 

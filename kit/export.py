@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kit import run as runs
+from kit import finished
 from kit.errors import KitError, choose
 
 # Largest difference to the Keras model's outputs, as a share of their largest size (at least 1).
@@ -38,7 +38,7 @@ class Exported:
     accuracy_lost: float | None
 
 
-def export(folder, format, path=None):
+def export(folder, format, path=None, data=None):
     """Writes the model of a finished run in another format, and checks it.
 
     Args:
@@ -46,6 +46,7 @@ def export(folder, format, path=None):
         format: `saved_model` (TensorFlow), `litert` (LiteRT, once TensorFlow Lite), `litert_int8` (the same with whole
             numbers of 8 bits inside, calibrated on training examples), or `onnx`.
         path: Where to write; by default inside the run folder's `exports/`.
+        data: The data of the run again, where they were given in Python.
 
     Returns:
         `Exported`.
@@ -55,11 +56,11 @@ def export(folder, format, path=None):
         SettingError: an unknown format.
     """
     name, write, start = choose(_FORMATS, format, "format")
-    run = runs.load(folder)
+    run = finished.load(folder)
     path = Path(path) if path else run.folder / "exports" / name
     if path.exists():
         raise KitError(f"{path}: exists already; expected a new path")
-    splits = runs.data_of(run)
+    splits = finished.data_of(run, data)
     batch = next(iter(splits.test.take(slice(0, _CHECKED_EXAMPLES)).batches(_CHECKED_EXAMPLES)))
     inputs, labels = _arrays(batch[0]), np.asarray(batch[1]) if len(batch) > 1 else None
     calibration = next(iter(splits.train.take(slice(0, _CALIBRATION_EXAMPLES)).batches(_CALIBRATION_EXAMPLES)))[0]

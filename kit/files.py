@@ -1,6 +1,7 @@
 """Writing files so that a kill at any moment leaves the old file or the new one, never half of one."""
 
 import contextlib
+import errno
 import json
 import os
 import uuid
@@ -9,6 +10,8 @@ from pathlib import Path
 from kit.errors import KitError, SettingError
 
 _TEMPORARY = ".writing-"
+# What a full disk says, or one on which a user or a file has had its share.
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextlib.contextmanager
@@ -16,6 +19,9 @@ def atomic(path):
     """Yields a temporary path beside `path`; on success it is flushed to disk and takes the place of `path`.
 
     The temporary name ends like the real one, since some writers go by the ending.
+
+    Raises:
+        KitError: the disk is full.
     """
     path = Path(path)
     temporary = path.with_name(f"{_TEMPORARY}{uuid.uuid4().hex[:8]}-{path.name}")
@@ -25,6 +31,12 @@ def atomic(path):
             os.fsync(file.fileno())
         os.replace(temporary, path)
         _sync_folder(path.parent)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise KitError(
+            f"{path}: cannot be written ({os.strerror(error.errno)}); make room, and the same command goes on"
+        ) from None
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -1,47 +1,33 @@
 """The one path: settings, data, model, fit, evaluate, run folder. Every verb of the kit walks a part of it."""
 
 import dataclasses
-import json
 import logging
-from pathlib import Path
+import os
 
 from kit import config, recipes, schema, terminal
 from kit import folder as places
-from kit.errors import KitError, SettingError, choose, table
+from kit.errors import SettingError, choose, table
 from kit.files import as_path, atomic, read_json, reading, write_json, write_text
+from kit.finished import Run, check_assets, load, saved_assignment
 
 log = logging.getLogger("kit")
 
 
-@dataclasses.dataclass
-class Run:
-    """A finished run, as `train` and `load` return it.
+@dataclasses.dataclass(frozen=True)
+class Given:
+    """What was given in Python and has no place in a settings file.
 
     Args:
-        folder: Its folder.
-        recipe: Its `Recipe`.
-        settings: Its settings, table by table.
-        model: The network with the best epoch's weights.
-        history: `pandas.DataFrame` with a row an epoch.
-        metrics: Content of `metrics.json`.
-        assets: What prediction needs beside the model.
+        data: The data, or None.
+        model: A `keras.Model` of one's own, or None.
     """
 
-    folder: Path
-    recipe: object
-    settings: dict
-    model: object
-    history: object
-    metrics: dict
-    assets: dict
-
-    def predict(self, inputs, **settings):
-        """Applies the model; see the recipe's `predict` for inputs, settings and the returned table."""
-        return self.recipe.predict(self.model, inputs, self.assets, **settings)
+    data: object = None
+    model: object = None
 
 
 def train(
-    recipe,
+    recipe=None,
     *,
     config=None,
     folder=None,
@@ -56,14 +42,23 @@ def train(
 ):
     """Trains a recipe's model and evaluates it, or carries on an unfinished run.
 
+        kit.train("image_classification", data="photos")
+        kit.train("image_classification", data=(images, labels), train={"epochs": 5})
+        kit.train(model=my_model, data={"train": my_dataset, "test": (images, labels)})
+
     Args:
-        recipe: Name of the recipe.
+        recipe: Name of the recipe. It may be left out where `folder` or `config` tells it, or with a model of one's
+            own, which is then an image classifier.
         config: Settings to start from: path of a TOML file, or name of one that comes with the recipe.
         folder: Run folder; by default a new one below `runs/`. An unfinished one is carried on to the result that it
             would have had.
         seed: Seed of all that is random.
-        data, model, backbone, optimizer, train, evaluate: Settings of each table that stand above those of `config`;
-            `kit show RECIPE` lists them.
+        data: Settings of the table `[data]`, among them `source`; or the source itself: a path or name, or what the
+            recipe's data function takes in Python, such as `(images, labels)`.
+        model: Settings of the table `[model]`; or a `keras.Model` of one's own, which is trained in place, with the
+            recipe's loss and metrics and the settings' optimizer.
+        backbone, optimizer, train, evaluate: Settings of these tables; `kit show RECIPE` lists them. All settings stand
+            above those of `config`.
         verbose: Print what happens; `run.log` gets it in any case.
 
     Returns:
@@ -73,16 +68,55 @@ def train(
         KitError: settings, data or folder cannot be used; the message is one line that names what and why.
     """
     tables = dict(zip(schema.TABLES, (data, model, backbone, optimizer, train, evaluate), strict=True))
+    with terminal.log_shown(verbose):
+        recipe, overrides, given = from_python(recipe, tables, config, folder)
+        return train_with(recipe, overrides, config=config, folder=folder, seed=seed, given=given)
+
+
+def from_python(recipe_name, tables, config_file, folder):
+    """Sorts what Python's verbs were given.
+
+    Args:
+        recipe_name: Name of the recipe, or None.
+        tables: What each table was given: a dictionary of settings, None, or the data or model themselves.
+        config_file, folder: As for `train`.
+
+    Returns:
+        Name of the recipe, flat dictionary of settings, and `Given`.
+    """
+    tables, own_data, own_model = dict(tables), None, None
+    if tables["model"] is not None and not isinstance(tables["model"], dict):
+        own_model, tables["model"] = tables["model"], None
+    data = tables["data"]
+    if data is not None and (not isinstance(data, dict) or data.keys() & {"train", "validation", "test"}):
+        tables["data"] = {"source": data}
+    source = (tables["data"] or {}).get("source")
+    if source is not None and not isinstance(source, str | os.PathLike):
+        own_data, tables["data"] = source, tables["data"] | {"source": "given"}
     for name, content in tables.items():
         if content is not None and not isinstance(content, dict):
             raise SettingError(name, f"expected a dictionary of settings, got {content!r}")
     overrides = {f"{name}.{key}": value for name, content in tables.items() for key, value in (content or {}).items()}
-    with terminal.log_shown(verbose):
-        return train_with(recipe, overrides, config=config, folder=folder, seed=seed)
+    if recipe_name is None:
+        recipe_name = _stated_recipe(config_file, folder) or (own_model is not None and "image_classification")
+        if not recipe_name:
+            raise SettingError("recipe", f"none given; expected one of {', '.join(recipes.names())}")
+    recipe = recipes.get(recipe_name)
+    if own_model is not None:
+        overrides[f"model.{recipe.architecture_key}"] = "given"
+    return recipe_name, overrides, Given(own_data, own_model)
 
 
-def train_with(recipe_name, overrides, *, config=None, folder=None, seed=None):
-    """`train` with the settings as a flat dictionary of dotted keys."""
+def _stated_recipe(config_file, folder):
+    """Returns the name of the recipe that a run folder or a file of settings is for, or None."""
+    for path in (folder and as_path(folder, "folder") / "config.toml", config_file and as_path(config_file, "config")):
+        if path and path.is_file():
+            return config.read_toml(path).get("recipe")
+    return None
+
+
+def train_with(recipe_name, overrides, *, config=None, folder=None, seed=None, given=None):
+    """`train` with the settings as a flat dictionary of dotted keys, and `Given` or None."""
     recipe = recipes.get(recipe_name)
     folder = as_path(folder, "folder") if folder else places.new(recipe.name)
     places.check(folder)
@@ -93,80 +127,35 @@ def train_with(recipe_name, overrides, *, config=None, folder=None, seed=None):
         else:
             run_settings = schema.resolve(recipe, config, overrides, seed)
         try:
-            return _train(recipe, folder, run_settings)
+            return _train(recipe, folder, run_settings, given or Given())
         except KeyboardInterrupt:
             if (folder / "config.toml").exists():
                 log.info("stopped; the same command with --folder %s carries on from the last whole epoch", folder)
             raise
 
 
-def dry_run(recipe_name, overrides, *, config=None, seed=None):
-    """Does all that a run does before its first epoch, takes three training steps, and writes nothing.
+def prepare(recipe, folder, run_settings, given):
+    """Builds what training needs.
 
     Args:
-        recipe_name, overrides, config, seed: As for `train_with`.
+        recipe: The `Recipe`.
+        folder: The run folder; where it holds a run, its division of the data is used again.
+        run_settings: The settings, `train` being a `Training`, which is filled in.
+        given: `Given`.
 
     Returns:
-        Dictionary: `params`, `examples` of each split, `steps_per_epoch`, `epochs`, `seconds_per_step`, and
-        `seconds_estimated` of all epochs without their validation.
+        The `Splits`, the compiled model, callbacks of its schedule, the name of the monitored value and its direction.
     """
-    import tempfile
-    import time
-
-    from kit.training import device
-    from kit.training.fit import Training
-
-    recipe = recipes.get(recipe_name)
-    run_settings = schema.resolve(recipe, config, overrides, seed)
-    with table("train"):
-        training = Training(**run_settings["train"])
-    device.split_cpu(training.devices)
-    with (
-        tempfile.TemporaryDirectory() as scratch,
-        device.session(training.devices, training.mixed_precision, training.deterministic),
-    ):
-        folder = Path(scratch) / "run"
-        prepared = {**run_settings, "train": training}
-        splits, model, _, _, _ = _prepare(recipe, folder, prepared)
-        network = recipe.network(model)
-        log.info("%s", _summary(recipe, prepared, splits, network, "none: this is a dry run"))
-        model.jit_compile = device.compilation(training.jit_compile) is True
-        batches = list(splits.train.stream(training.batch_size, run_settings["seed"], 0, 3))
-        model.train_on_batch(*batches[0])  # compiles
-        start = time.perf_counter()
-        for batch in batches[1:]:
-            model.train_on_batch(*batch)
-        seconds = (time.perf_counter() - start) / 2
-    steps = training.steps_per_epoch * training.epochs
-    log.info(
-        "a training step of %d examples takes about %.0f ms; %d epochs of %d steps about %s, without validation",
-        training.batch_size,
-        seconds * 1000,
-        training.epochs,
-        training.steps_per_epoch,
-        terminal.duration(steps * seconds),
-    )
-    return {
-        "params": network.count_params(),
-        "examples": {"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)},
-        "steps_per_epoch": training.steps_per_epoch,
-        "epochs": training.epochs,
-        "seconds_per_step": round(seconds, 4),
-        "seconds_estimated": round(steps * seconds, 1),
-    }
-
-
-def _prepare(recipe, folder, run_settings):
-    """Builds what training needs: data, compiled model, callbacks of the schedule and `Training`."""
     import keras
 
-    from kit.training import device, optimizers
+    from kit.training import device, optimizers, transfer
 
     training = run_settings["train"]
     with table("data"):
-        saved = _saved_assignment(folder)
-        splits = recipe.data(run_settings["seed"], saved, **run_settings["data"])
-        _check_assets(folder, splits)
+        saved = saved_assignment(folder)
+        source = {} if given.data is None else {"source": given.data}
+        splits = recipe.data(run_settings["seed"], saved, **run_settings["data"] | source)
+        check_assets(folder, splits)
         run_settings["data"] |= splits.settings
     with table("train"):
         training.fill(splits.train)
@@ -178,17 +167,56 @@ def _prepare(recipe, folder, run_settings):
     device.check_combination(training.devices, training.steps_per_execution, training.jit_compile, accumulation)
     with table("optimizer"):
         optimizer, callbacks = optimizers.build(run_settings["optimizer"], training.epochs * training.steps_per_epoch)
+    if run_settings["model"][recipe.architecture_key] == "given":
+        model = _adopted(recipe, splits.facts, run_settings, optimizer, given)
+    else:
+        model = _built(recipe, splits.facts, run_settings, optimizer)
+    with table("train"):
+        transfer.check_layers(recipe.network(model), training.freeze)
+        if training.start_from and not (folder / "checkpoint" / "state.npz").exists():
+            _start_from(recipe.network(model), training)
+    return splits, model, callbacks, monitor, mode
+
+
+def _built(recipe, facts, run_settings, optimizer):
+    """Returns the recipe's model, compiled, with the architecture that the settings name."""
     key = recipe.architecture_key
     name = run_settings["model"][key]
     with table("backbone"):
-        architecture = _call(recipe.architectures[name][0], splits.facts, run_settings["backbone"] | {"name": name})
+        architecture = _call(recipe.architectures[name][0], facts, run_settings["backbone"] | {"name": name})
     with table("model"):
-        model = _call(
-            recipe.build,
-            splits.facts,
-            run_settings["model"] | {key: architecture, "optimizer": optimizer},
+        return _call(recipe.build, facts, run_settings["model"] | {key: architecture, "optimizer": optimizer})
+
+
+def _adopted(recipe, facts, run_settings, optimizer, given):
+    """Returns the model that was given in Python, compiled for the recipe."""
+    if given.model is None:
+        raise SettingError(
+            f"model.{recipe.architecture_key}",
+            "the model of this run was given in Python; give it again: kit.train(folder=..., model=...)",
         )
-    return splits, model, callbacks, monitor, mode
+    if run_settings["train"].devices > 1:
+        raise SettingError("train.devices", "expected 1 with a model of one's own, which was built for one device")
+    with table("model"):
+        return _call(recipe.adopt, facts | {"network": given.model}, run_settings["model"] | {"optimizer": optimizer})
+
+
+def _start_from(network, training):
+    """Gives a network the weights of an earlier one, wherever a layer of that name and shape is in it."""
+    import keras
+
+    from kit.training import transfer
+
+    path = as_path(training.start_from, "start_from")
+    if not path.exists():
+        raise SettingError("start_from", f"no run folder or .keras file {training.start_from!r}")
+    if path.is_dir():
+        earlier = load(path).model
+    else:
+        with reading(path):
+            earlier = keras.models.load_model(path, compile=False)
+    training.settings["start_from"] = str(path.resolve())
+    transfer.start_from(network, earlier, path)
 
 
 def _call(function, facts, keywords):
@@ -216,32 +244,7 @@ def _call(function, facts, keywords):
     return later
 
 
-def _check_assets(folder, splits):
-    """Raises KitError where what was learned from the data of a run is not what was learned when it began."""
-    path = folder / "assets" / "assets.json"
-    if not (folder / "config.toml").exists():
-        return
-    saved, now = read_json(path), json.loads(json.dumps(splits.assets))
-    for name in saved:
-        if saved[name] != now.get(name):
-            raise KitError(
-                f"the data changed since this run was started: its {name} differ from those in {path}; "
-                "expected the same files"
-            )
-
-
-def _saved_assignment(folder):
-    import pandas as pd
-
-    path = folder / "assets" / "splits.csv"
-    if not (folder / "config.toml").exists():
-        return None
-    with reading(path):
-        table = pd.read_csv(path, dtype={"example": str, "split": str, "label": int}, keep_default_na=False)
-        return table[["example", "split", *({"label"} & set(table.columns))]]
-
-
-def _train(recipe, folder, run_settings):
+def _train(recipe, folder, run_settings, given):
     """Trains in a held folder; see `train`."""
     from kit.training import device
     from kit.training.fit import Training, fit
@@ -251,9 +254,9 @@ def _train(recipe, folder, run_settings):
     device.split_cpu(training.devices)
     with device.session(training.devices, training.mixed_precision, training.deterministic):
         prepared = {**run_settings, "train": training}
-        splits, model, callbacks, monitor, mode = _prepare(recipe, folder, prepared)
+        splits, model, callbacks, monitor, mode = prepare(recipe, folder, prepared, given)
         network = recipe.network(model)
-        log.info("%s", _summary(recipe, prepared, splits, network, folder))
+        log.info("%s", summary(recipe, prepared, splits, network, folder))
         if (folder / "config.toml").exists():
             decided = read_json(folder / "environment.json")
             with reading(folder / "environment.json"):
@@ -279,7 +282,8 @@ def _train(recipe, folder, run_settings):
         return _finish(recipe, folder, prepared, splits, network, trained, monitor)
 
 
-def _summary(recipe, run_settings, splits, network, folder):
+def summary(recipe, run_settings, splits, network, folder):
+    """Returns in words what is about to be trained, on what."""
     counts = ", ".join(
         f"{len(part):,} {name}"
         for name, part in (
@@ -311,6 +315,10 @@ def _finish(recipe, folder, run_settings, splits, network, trained, monitor):
 
     from kit.reporting import page, plots
 
+    if recipe.calibrate is not None:
+        found = recipe.calibrate(network, splits.validation, splits.assets)
+        write_json(folder / "assets" / "calibration.json", found)
+        splits.assets |= found
     with table("evaluate"):
         results = {
             name: recipe.evaluate(network, part, splits.assets, **run_settings["evaluate"])
@@ -328,6 +336,7 @@ def _finish(recipe, folder, run_settings, splits, network, trained, monitor):
         "params": network.count_params(),
         "epochs": epochs,
         "best_epoch": trained.best_epoch,
+        **({"averaged_epochs": trained.averaged_epochs} if training.average_epochs else {}),
     }
     # Saved without its training set-up, it loads in plain Keras, unless it has a layer of the kit.
     with atomic(folder / "best.keras") as temporary:
@@ -350,137 +359,3 @@ def _finish(recipe, folder, run_settings, splits, network, trained, monitor):
     write_json(folder / "metrics.json", metrics)
     plain = run_settings | {"train": training.settings}
     return Run(folder, recipe, plain, network, history, metrics, splits.assets)
-
-
-def load(folder):
-    """Brings a finished run back; nothing but its folder is needed.
-
-    Args:
-        folder: The run folder.
-
-    Returns:
-        `Run`.
-
-    Raises:
-        KitError: there is no finished run in the folder.
-    """
-    import keras
-    import pandas as pd
-
-    folder = _run_folder(folder)
-    flat = config.read_toml(folder / "config.toml")
-    recipe = recipes.get(flat["recipe"])
-    tables = {name: {} for name in schema.TABLES}
-    for key, value in flat.items():
-        name, _, item = key.rpartition(".")
-        (tables.setdefault(name, {}) if name else tables)[item] = value
-    with reading(folder / "best.keras"):
-        model = keras.models.load_model(folder / "best.keras", compile=False)
-    with reading(folder / "history.csv"):
-        history = pd.read_csv(folder / "history.csv")
-    metrics = read_json(folder / "metrics.json")
-    return Run(folder, recipe, tables, model, history, metrics, read_json(folder / "assets" / "assets.json"))
-
-
-def _run_folder(folder):
-    """Returns the path of a finished run, or raises KitError."""
-    folder = as_path(folder, "folder")
-    if not (folder / "config.toml").exists():
-        raise KitError(f"{folder}: no run folder; expected one that `kit train` has left")
-    recipe = config.read_toml(folder / "config.toml").get("recipe")
-    if recipe not in recipes.names():
-        raise KitError(f"{folder / 'config.toml'}: damaged; it names no recipe")
-    if not places.finished(folder):
-        raise KitError(f"{folder}: this run is not finished; carry it on with `kit train {recipe} --folder {folder}`")
-    return folder
-
-
-def data_of(run):
-    """Returns the `Splits` that a run was trained on, read again.
-
-    Raises:
-        KitError: the data cannot be used, or is another by now.
-    """
-    with table("data"):
-        flat = {f"data.{key}": value for key, value in run.settings["data"].items()}
-        data = config.resolve(config.settings_of(run.recipe.data, "data"), flat)["data"]
-        splits = run.recipe.data(run.settings["seed"], _saved_assignment(run.folder), **data)
-        _check_assets(run.folder, splits)
-    return splits
-
-
-def evaluate(folder, *, split="test", overrides=None):
-    """Scores a finished run on one of its splits again.
-
-    Args:
-        folder: The run folder.
-        split: "train", "validation" or "test".
-        overrides: Flat dictionary of `evaluate.` settings.
-
-    Returns:
-        The recipe's `Evaluation`.
-
-    Raises:
-        KitError: the run or its data cannot be used.
-    """
-    run = load(folder)
-    overrides = overrides or {}
-    offered = config.settings_of(run.recipe.evaluate, "evaluate")
-    given = {f"evaluate.{key}": value for key, value in run.settings["evaluate"].items()}
-    chosen = config.resolve(offered, given | overrides).get("evaluate", {})
-    splits = data_of(run)
-    parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    with table("evaluate"):
-        return run.recipe.evaluate(run.model, choose(parts, split, "split"), splits.assets, **chosen)
-
-
-def predict(run, inputs, overrides=None):
-    """Applies a loaded run to inputs; returns the recipe's table.
-
-    Args:
-        run: What `load` returned.
-        inputs: See the recipe's `predict`.
-        overrides: Flat dictionary of `predict.` settings.
-
-    Raises:
-        KitError: the inputs cannot be used.
-    """
-    offered = config.settings_of(run.recipe.predict, "predict")
-    chosen = config.resolve(offered, overrides or {}).get("predict", {})
-    with table("predict"):
-        return run.predict(inputs, **chosen)
-
-
-def report(folder):
-    """Writes the page of a finished run anew; returns its path."""
-    from kit.reporting import page
-
-    return page.write(_run_folder(folder))
-
-
-def compare(folders, path=None):
-    """Writes a page that sets several finished runs of one recipe side by side.
-
-    Args:
-        folders: Run folders.
-        path: File to write; by default `comparison.html` beside the first run.
-
-    Returns:
-        Path of the page, and a table with a row a run.
-
-    Raises:
-        KitError: a folder is no finished run, is given twice, or the runs are of several recipes.
-    """
-    from kit.reporting import comparison
-
-    folders = [_run_folder(folder) for folder in folders]
-    found = {config.read_toml(folder / "config.toml")["recipe"]: folder for folder in folders}
-    if len(found) > 1:
-        shown = " and ".join(f"{folder} of {recipe}" for recipe, folder in found.items())
-        raise KitError(f"{shown}: expected runs of one recipe")
-    names = [folder.resolve() for folder in folders]
-    for name in names:
-        if names.count(name) > 1:
-            raise KitError(f"{name}: given more than once; expected different runs")
-    path = as_path(path, "output") if path else folders[0].parent / "comparison.html"
-    return path, comparison.write(folders, path)

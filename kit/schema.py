@@ -22,16 +22,22 @@ def settings_of(recipe, given):
     from kit.training import optimizers
     from kit.training.fit import Training
 
-    model = config.settings_of(recipe.build, "model", skip=("optimizer",))
     key = f"model.{recipe.architecture_key}"
-    default = next(setting.default for setting in model if setting.key == key)
-    build, variant = choose(recipe.architectures, given.get(key, default), key)
+    if given.get(key) == "given":
+        if recipe.adopt is None:
+            raise SettingError(key, f"{recipe.name} takes no model of one's own; expected a name")
+        model, backbone = config.settings_of(recipe.adopt, "model", skip=("optimizer",)), []
+    else:
+        model = config.settings_of(recipe.build, "model", skip=("optimizer",))
+        default = next(setting.default for setting in model if setting.key == key)
+        build, variant = choose(recipe.architectures, given.get(key, default), key)
+        backbone = config.settings_of(build, "backbone", skip=("name",), defaults=variant)
     chosen = {name: str(given[f"optimizer.{name}"]) for name in ("name", "schedule") if f"optimizer.{name}" in given}
     optimizer, course = optimizers.choice(**chosen)
     return [
         *config.settings_of(recipe.data, "data"),
         *model,
-        *config.settings_of(build, "backbone", skip=("name",), defaults=variant),
+        *backbone,
         *config.settings_of(optimizers.choice, "optimizer", defaults=chosen),
         *config.settings_of(
             optimizer,
@@ -80,8 +86,12 @@ def _given(recipe, config_file, overrides):
         raise SettingError("recipe", f"{path} is for {stated!r}, not {recipe.name!r}")
     changed = {key for key in overrides if overrides[key] != flat.get(key)}
     # A file's numbers for one architecture mean nothing for another, nor do arguments that another optimizer lacks.
-    if f"model.{recipe.architecture_key}" in changed:
+    architecture = f"model.{recipe.architecture_key}"
+    if architecture in changed:
         flat = {key: value for key, value in flat.items() if not key.startswith("backbone.")}
+    if overrides.get(architecture) == "given":
+        known = {setting.key for setting in settings_of(recipe, {architecture: "given"})}
+        flat = {key: value for key, value in flat.items() if key in known or not key.startswith("model.")}
     if changed & {"optimizer.name", "optimizer.schedule"}:
         known = {setting.key for setting in settings_of(recipe, flat | overrides)}
         flat = {key: value for key, value in flat.items() if key in known or not key.startswith("optimizer.")}

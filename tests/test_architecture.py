@@ -20,10 +20,14 @@ MAY_IMPORT = {
     "recipes": GROUND | {f"kit.{room}" for room in FIRST} | {"kit.models", "kit.recipes.base"},
     "folder": GROUND,
     "schema": BELOW_RUN,
-    "run": BELOW_RUN | {"kit.folder", "kit.schema"},
-    "doctor": BELOW_RUN | {"kit.run"},
-    "export": BELOW_RUN | {"kit.run"},
-    "cli": GROUND | {"kit", "kit.recipes", "kit.folder", "kit.schema", "kit.run", "kit.doctor", "kit.export"},
+    "finished": BELOW_RUN | {"kit.folder", "kit.schema"},
+    "run": BELOW_RUN | {"kit.folder", "kit.schema", "kit.finished"},
+    "rehearsal": BELOW_RUN | {"kit.schema", "kit.run"},
+    "doctor": BELOW_RUN | {"kit.run", "kit.finished"},
+    "export": BELOW_RUN | {"kit.finished"},
+    "cli": GROUND
+    | {"kit", "kit.recipes"}
+    | {f"kit.{room}" for room in ("folder", "schema", "run", "finished", "rehearsal", "doctor", "export")},
     "__main__": {"kit.cli"},
     "__init__": set(),
 }

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import kit
-from kit import config, recipes, run, schema
+from kit import config, finished, recipes, run, schema
 from kit.errors import KitError, SettingError
 from kit.training.callbacks import Progress
 from tests.conftest import TINY
@@ -179,10 +179,10 @@ def test_resume_notices_changed_data(tmp_path, photos, monkeypatch):
 
 
 def test_evaluate_again_gives_the_same(small_run):
-    again = run.evaluate(small_run.folder, overrides={"evaluate.bootstrap_samples": 50})
+    again = finished.evaluate(small_run.folder, overrides={"evaluate.bootstrap_samples": 50})
     assert again.metrics["accuracy"] == small_run.metrics["test"]["accuracy"]
     with pytest.raises(SettingError, match="split: unknown name 'tset'; did you mean 'test'"):
-        run.evaluate(small_run.folder, split="tset")
+        finished.evaluate(small_run.folder, split="tset")
 
 
 def test_report_is_written_anew(small_run):
@@ -218,7 +218,7 @@ def test_a_damaged_assignment_is_named(small_run, tmp_path):
     shutil.copytree(small_run.folder, folder)
     (folder / "assets" / "splits.csv").write_text("junk")
     with pytest.raises(KitError, match="splits.csv: missing or damaged"):
-        run.evaluate(folder)
+        finished.evaluate(folder)
 
 
 def test_what_a_kill_at_the_start_leaves_is_no_obstacle(tmp_path):

@@ -1,13 +1,22 @@
 """Image files to pixels: one way of reading for training, evaluation and prediction."""
 
+import dataclasses
 import io
+import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import psutil
+import tensorflow as tf
 
 from kit.data.sources import EncodedImage
 from kit.errors import KitError, SettingError
+
+log = logging.getLogger("kit")
+
+# Decoded images stay in memory up to this share of what is free; splitting holds them up to three times for a moment.
+_MEMORY_SHARE = 0.3
 
 GREY_MODES = {"1", "L", "LA"}
 COLOUR_MODES = {"P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"}
@@ -160,3 +169,63 @@ def _header(path):
             return size, image.mode in GREY_MODES
     except Exception:
         raise KitError(f"{path}: not an image; mend or remove it") from None
+
+
+def without_unreadable(images):
+    """Returns the images without the files that cannot be read, and a message on each of those."""
+    problems = unreadable(images.paths)
+    if not problems:
+        return images, []
+    messages = list(problems.values())
+    log.info("images: %d of %s skipped: %s", len(problems), f"{len(images.paths):,}", "; ".join(messages[:5]))
+    kept = [row for row in range(len(images.paths)) if row not in problems]
+    if not kept:
+        raise KitError(f"none of {len(images.paths):,} images can be read; the first: {messages[0]}")
+    images = dataclasses.replace(
+        images,
+        paths=[images.paths[row] for row in kept],
+        names=[images.names[row] for row in kept],
+        labels=images.labels[kept],
+        split=None if images.split is None else images.split[kept],
+    )
+    return images, messages
+
+
+def decoded(paths, shape, crop_to_aspect_ratio, in_memory):
+    """Decodes image files once: into memory if they fit, else only to name a damaged one now and not in mid-training.
+
+    Args:
+        paths: The files, paths or `EncodedImage`.
+        shape: (height, width, channels) that they are brought to.
+        crop_to_aspect_ratio: As for `read_image`.
+        in_memory: True, False, or "auto".
+
+    Returns:
+        The inputs (pixels or paths), and a function that loads a batch of them or None.
+    """
+    height, width, channels = shape
+    if isinstance(paths[0], EncodedImage):
+        in_memory = True
+    if in_memory == "auto":
+        need = len(paths) * height * width * channels
+        in_memory = need < _MEMORY_SHARE * psutil.virtual_memory().available
+
+    def decode(batch):
+        return np.stack(read_images(batch, (height, width), channels, crop_to_aspect_ratio))
+
+    blocks = [paths[start : start + 1024] for start in range(0, len(paths), 1024)]
+    if in_memory:
+        pixels = np.empty((len(paths), *shape), "uint8")
+        log.info("images: %s decoded into memory, %.1f MB", f"{len(paths):,}", pixels.nbytes / 1e6)
+        for index, block in enumerate(blocks):
+            pixels[index * 1024 : index * 1024 + len(block)] = decode(block)
+        return pixels, None
+    log.info("images: %s stay on disk and are decoded in every epoch", f"{len(paths):,}")
+    for block in blocks:
+        decode(block)
+
+    def load(batch):
+        pixels = tf.numpy_function(lambda names: decode([name.decode() for name in names]), [batch], tf.uint8)
+        return tf.ensure_shape(pixels, (None, *shape))
+
+    return np.array(paths), load

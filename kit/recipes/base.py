@@ -40,11 +40,15 @@ class Recipe:
             default.
         architectures: Variant to (builder, arguments): what `[backbone]` is bound to.
         architecture_key: Setting of `[model]` that names the variant.
+        adopt: Builder for a model of one's own, `(facts, network, *, settings, optimizer) -> compiled model`; its
+            settings are the `[model]` table then. None where a recipe takes none.
         network: Function from what `build` returns to the functional model that predicts and is saved.
         prepare: Function `(model, splits)` run once before training, such as layer-wise pre-training; or None.
         validate: Function `(model, examples, assets) -> dict` run after each epoch on the validation split: values that
             `fit` cannot compute batch by batch; they are in the logs as `val_<name>`, and may be monitored. An empty
             dictionary says that there are none for this model; or None.
+        calibrate: Function `(model, examples, assets) -> dict` run once after training on the validation split: more
+            assets for `evaluate` and `predict`, such as a temperature; or None.
         illustrate: Function `(splits, seed) -> dict` of figures of the training data, as in `Evaluation`; or None.
         show: Function `(predictions, is_terminal) -> str`: how `kit predict` prints what `predict` returned.
         takes_text: `predict` takes texts, and files of them; else it takes files.
@@ -59,9 +63,11 @@ class Recipe:
     monitors: dict
     architectures: dict
     architecture_key: str = "backbone"
+    adopt: Callable | None = None
     network: Callable = lambda model: model
     prepare: Callable | None = None
     validate: Callable | None = None
+    calibrate: Callable | None = None
     illustrate: Callable | None = None
     show: Callable = as_text
     takes_text: bool = False

@@ -1,15 +1,11 @@
 """Image classification: which of several classes does an image show?"""
 
-import dataclasses
-import logging
 from pathlib import Path
 from typing import Literal
 
 import keras
 import numpy as np
 import pandas as pd
-import psutil
-import tensorflow as tf
 from jsonargparse.typing import PositiveInt
 from keras import layers
 
@@ -17,21 +13,15 @@ from kit.blocks import heads
 from kit.blocks.regularization import penalize_kernels
 from kit.data import sources
 from kit.data.augmentation import augmentation
-from kit.data.image import common_shape, read_images, resize, unreadable
-from kit.data.sources import EncodedImage
+from kit.data.image import common_shape, decoded, read_images, resize, without_unreadable
 from kit.data.sources.image_folder import images_in
 from kit.data.splits import SPLITS, Examples, Splits, assign
-from kit.errors import KitError, check, choose
+from kit.errors import KitError, SettingError, check, choose
 from kit.models import vision
 from kit.recipes.base import Evaluation, Recipe
 from kit.reporting import plots, scores
 from kit.training.losses import SparseCategoricalCrossentropy
 from kit.training.metrics import Accuracy
-
-log = logging.getLogger("kit")
-
-# Decoded images stay in memory up to this share of what is free; splitting holds them up to three times for a moment.
-_MEMORY_SHARE = 0.3
 
 
 def image_classifier(
@@ -78,6 +68,61 @@ def image_classifier(
     x = backbone(x)
     x = heads.classification(x, num_classes, pooling=pooling, dropout=dropout)
     model = keras.Model(inputs, x, name="image_classifier")
+    return _compiled(model, label_smoothing, l1, l2, optimizer)
+
+
+def adopted_classifier(
+    input_shape,
+    num_classes,
+    network,
+    *,
+    backbone: Literal["given"] = "given",
+    label_smoothing: float = 0.0,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    optimizer="adamw",
+):
+    """Compiles a model of one's own as an image classifier; its own `compile` is set aside.
+
+    It is given pixels from 0 to 255 and has to return logits: its last layer has no softmax.
+
+    Args:
+        input_shape: Height, width and channels of an image, in pixels.
+        num_classes: Number of classes.
+        network: The `keras.Model`; its weights are the ones that training begins with.
+        backbone: Says that the model was given in Python.
+        label_smoothing: Share of the target that is spread evenly over all classes.
+        l1: Factor of the sum of absolute kernel values in the loss.
+        l2: Factor of the sum of squared kernel values in the loss.
+        optimizer: Keras optimizer or its name.
+
+    Shape:
+        in: (batch, height, width, channels)
+        out: (batch, num_classes), logits
+
+    Raises:
+        SettingError: no Keras model, or one whose shapes do not fit the data or that ends in a softmax.
+    """
+    check(isinstance(network, keras.Model), "backbone", network, "a keras.Model")
+    shape = tuple(input_shape)
+    try:
+        if not hasattr(network, "_inputs_struct") or isinstance(network, keras.Sequential):
+            inputs = keras.Input(shape, name="image")
+            network = keras.Model(inputs, network(inputs), name=network.name)
+        pixels = np.random.default_rng(0).integers(0, 256, (8, *shape))
+        outputs = keras.ops.convert_to_numpy(network(pixels.astype("float32"), training=False))
+    except Exception as error:  # whatever a layer says of a shape that it does not take
+        reason = " ".join(str(error).split())[:200]
+        raise SettingError("backbone", f"the given model does not take images of shape {shape}: {reason}") from None
+    check(
+        outputs.shape == (8, num_classes), "backbone", outputs.shape[1:], f"a model that returns {num_classes} logits"
+    )
+    if (outputs >= 0).all() and np.allclose(outputs.sum(1), 1, atol=1e-3):
+        raise SettingError("backbone", "the given model returns probabilities; expected logits: leave its softmax away")
+    return _compiled(network, label_smoothing, l1, l2, optimizer)
+
+
+def _compiled(model, label_smoothing, l1, l2, optimizer):
     penalize_kernels(model, l1, l2)
     model.compile(
         optimizer=optimizer,
@@ -115,7 +160,8 @@ def labelled_images(
         seed: Seed of the division and of augmentation.
         saved: Assignment of an earlier run that is used again, or None.
         source: `digits`, `tfds:NAME`, a CSV file (path, label), an .npz file, or a folder: images in a folder for each
-            class, the same inside train/, validation/ and test/, or idx files as MNIST is published.
+            class, the same inside train/, validation/ and test/, or idx files as MNIST is published. In Python also
+            (images, labels), a `tf.data.Dataset` of them, or a dictionary of these for train, validation and test.
         image_size: Side, or height and width, in pixels, that images are resized to; by default their own.
         color_mode: Channels of the images: "grayscale" (1), "rgb" (3), or "auto" if all are of one kind.
         crop_to_aspect_ratio: Cut margins instead of distorting images of another shape.
@@ -164,7 +210,7 @@ def labelled_images(
     )
     skipped = []
     if on_bad == "skip" and images.paths is not None:
-        images, skipped = _without_unreadable(images)
+        images, skipped = without_unreadable(images)
     assignment = assign(
         images.names,
         images.split,
@@ -178,7 +224,7 @@ def labelled_images(
     load = None
     if images.paths is not None:
         shape = common_shape(images.paths, image_size, color_mode)
-        inputs, load = _files(images.paths, shape, crop_to_aspect_ratio, in_memory)
+        inputs, load = decoded(images.paths, shape, crop_to_aspect_ratio, in_memory)
     else:
         inputs = images.pixels
         shape = (*(image_size or inputs.shape[1:3]), inputs.shape[3])
@@ -209,60 +255,6 @@ def labelled_images(
     )
 
 
-def _without_unreadable(images):
-    """Returns the images without the files that cannot be read, and a message on each of those."""
-    problems = unreadable(images.paths)
-    if not problems:
-        return images, []
-    messages = list(problems.values())
-    log.info("images: %d of %s skipped: %s", len(problems), f"{len(images.paths):,}", "; ".join(messages[:5]))
-    kept = [row for row in range(len(images.paths)) if row not in problems]
-    if not kept:
-        raise KitError(f"none of {len(images.paths):,} images can be read; the first: {messages[0]}")
-    images = dataclasses.replace(
-        images,
-        paths=[images.paths[row] for row in kept],
-        names=[images.names[row] for row in kept],
-        labels=images.labels[kept],
-        split=None if images.split is None else images.split[kept],
-    )
-    return images, messages
-
-
-def _files(paths, shape, crop_to_aspect_ratio, in_memory):
-    """Decodes image files once: into memory if they fit, else only to name a damaged one now and not in mid-training.
-
-    Returns:
-        The inputs (pixels or paths), and a function that loads a batch of them or None.
-    """
-    height, width, channels = shape
-    if isinstance(paths[0], EncodedImage):
-        in_memory = True
-    if in_memory == "auto":
-        need = len(paths) * height * width * channels
-        in_memory = need < _MEMORY_SHARE * psutil.virtual_memory().available
-
-    def decode(batch):
-        return np.stack(read_images(batch, (height, width), channels, crop_to_aspect_ratio))
-
-    blocks = [paths[start : start + 1024] for start in range(0, len(paths), 1024)]
-    if in_memory:
-        pixels = np.empty((len(paths), *shape), "uint8")
-        log.info("images: %s decoded into memory, %.1f MB", f"{len(paths):,}", pixels.nbytes / 1e6)
-        for index, block in enumerate(blocks):
-            pixels[index * 1024 : index * 1024 + len(block)] = decode(block)
-        return pixels, None
-    log.info("images: %s stay on disk and are decoded in every epoch", f"{len(paths):,}")
-    for block in blocks:
-        decode(block)
-
-    def load(batch):
-        pixels = tf.numpy_function(lambda names: decode([name.decode() for name in names]), [batch], tf.uint8)
-        return tf.ensure_shape(pixels, (None, *shape))
-
-    return np.array(paths), load
-
-
 def evaluate(
     model,
     examples,
@@ -270,6 +262,7 @@ def evaluate(
     *,
     top_k: PositiveInt = 5,
     bootstrap_samples: PositiveInt = 1000,
+    temperature_scaling: bool = True,
     batch_size: PositiveInt = 256,
 ):
     """Scores a classifier on a split.
@@ -280,21 +273,23 @@ def evaluate(
         assets: The assets of the data.
         top_k: A second accuracy counts an image as right if its class is among this many most probable ones.
         bootstrap_samples: Draws with replacement behind each 95 % interval.
+        temperature_scaling: Divide logits by the temperature that fits the validation split best.
         batch_size: Images in a step.
 
     Returns:
-        `Evaluation` with accuracy, top-k accuracy (where there are more than k classes), macro-F1, cross-entropy and
-        expected calibration error.
+        `Evaluation` with accuracy, top-k accuracy (where there are more than k classes), macro-F1, cross-entropy,
+        expected calibration error, and the temperature with the error that there is without it.
     """
     names = assets["class_names"]
     labels = examples.columns[1]  # (examples,)
-    logits = model.predict(examples.batches(batch_size).map(lambda inputs, *_: inputs), verbose=0)
-    probabilities = scores.softmax(logits)  # (examples, classes)
+    logits = _logits(model, examples, batch_size)
+    temperature = assets.get("temperature", 1.0) if temperature_scaling else 1.0
+    probabilities = scores.softmax(logits / temperature)  # (examples, classes)
     predicted = probabilities.argmax(1)
     matrix = np.zeros((len(names), len(names)), int)  # (true, predicted)
     np.add.at(matrix, (labels, predicted), 1)
-    accuracy, f1 = _scores(matrix[None])
-    drawn_accuracy, drawn_f1 = _bootstrap(matrix, bootstrap_samples)
+    accuracy, f1 = scores.accuracy_and_f1(matrix[None])
+    drawn_accuracy, drawn_f1 = scores.bootstrap_confusion(matrix, bootstrap_samples)
     low, high = np.quantile(drawn_accuracy, (0.025, 0.975))
     metrics = {"accuracy": accuracy[0], "accuracy_low": low, "accuracy_high": high}
     if top_k < len(names) and top_k > 1:
@@ -305,6 +300,10 @@ def evaluate(
     metrics["cross_entropy"] = -np.log(np.maximum(right, 1e-12)).mean()
     error, bins = scores.calibration(probabilities.max(1), predicted == labels)
     metrics["calibration_error"] = error
+    if temperature != 1.0:
+        unscaled = scores.softmax(logits)
+        metrics["calibration_error_unscaled"], _ = scores.calibration(unscaled.max(1), predicted == labels)
+        metrics["temperature"] = temperature
 
     lows, highs = np.quantile(drawn_f1, (0.025, 0.975), axis=0)
     diagonal = matrix.diagonal()
@@ -341,32 +340,29 @@ def evaluate(
     )
 
 
-def _bootstrap(matrix, samples):
-    """Returns the scores of confusion matrices drawn with replacement, as `_scores` does; few at a time, for memory."""
-    random, total = np.random.default_rng(0), matrix.sum()
-    size = max(1, 10_000_000 // matrix.size)
-    scores = []
-    for start in range(0, samples, size):
-        drawn = random.multinomial(total, matrix.ravel() / total, min(size, samples - start))
-        scores.append(_scores(drawn.reshape(-1, *matrix.shape)))
-    return [np.concatenate(column) for column in zip(*scores, strict=True)]
+def _logits(model, examples, batch_size):
+    return model.predict(examples.batches(batch_size).map(lambda inputs, *_: inputs), verbose=0)
 
 
-def _scores(matrices):
-    """Returns accuracy (samples,) and F1 (samples, classes) of confusion matrices (samples, true, predicted)."""
-    diagonal = np.diagonal(matrices, axis1=1, axis2=2)
-    both = matrices.sum(1) + matrices.sum(2)
-    accuracy = diagonal.sum(1) / np.maximum(matrices.sum((1, 2)), 1)
-    return accuracy, 2 * diagonal / np.maximum(both, 1)
+def calibrate(model, examples, assets):
+    """Returns the temperature by which logits are divided so that probabilities say how often they are right.
+
+    Args:
+        model: The classifier.
+        examples: `Examples` of the validation split.
+        assets: The assets of the data.
+    """
+    return {"temperature": scores.temperature(_logits(model, examples, 256), examples.columns[1])}
 
 
-def predict(model, inputs, assets, *, batch_size: PositiveInt = 256):
+def predict(model, inputs, assets, *, temperature_scaling: bool = True, batch_size: PositiveInt = 256):
     """Classifies images.
 
     Args:
         model: The classifier.
         inputs: Image files and folders of them, or an array (images, height, width, channels) of pixels 0 to 255.
         assets: The assets of the data that the model was trained on.
+        temperature_scaling: Divide logits by the temperature that fitted the validation split best.
         batch_size: Images in a step.
 
     Returns:
@@ -391,6 +387,8 @@ def predict(model, inputs, assets, *, batch_size: PositiveInt = 256):
                 yield np.stack(read_images(block, shape[:2], shape[2], assets["crop_to_aspect_ratio"]))
     else:
         pixels = np.asarray(inputs)
+        if shape[2] == 1 and pixels.shape in (shape[:2], (len(pixels), *shape[:2])):
+            pixels = pixels[..., None]  # grey images without an axis of channels
         if pixels.shape == shape:
             pixels = pixels[None]
         if pixels.shape[1:] != shape:
@@ -402,7 +400,7 @@ def predict(model, inputs, assets, *, batch_size: PositiveInt = 256):
                 yield pixels[start : start + batch_size]
 
     logits = np.concatenate([model.predict_on_batch(batch) for batch in batches()])
-    probabilities = scores.softmax(logits)
+    probabilities = scores.softmax(logits / (assets.get("temperature", 1.0) if temperature_scaling else 1.0))
     best = probabilities.argmax(1)
     class_names = np.array(assets["class_names"], dtype=object)
     table = pd.DataFrame(
@@ -443,5 +441,7 @@ RECIPE = Recipe(
     predict=predict,
     monitors={"val_accuracy": "max", "val_loss": "min"},
     architectures=vision.VARIANTS,
+    adopt=adopted_classifier,
+    calibrate=calibrate,
     illustrate=illustrate,
 )

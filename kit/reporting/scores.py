@@ -38,6 +38,25 @@ def bootstrap(counts, score, samples, seed=0):
     return tuple(np.quantile(np.concatenate(scores), (0.025, 0.975), axis=0))
 
 
+def accuracy_and_f1(matrices):
+    """Returns accuracy (samples,) and F1 (samples, classes) of confusion matrices (samples, true, predicted)."""
+    diagonal = np.diagonal(matrices, axis1=1, axis2=2)
+    both = matrices.sum(1) + matrices.sum(2)
+    accuracy = diagonal.sum(1) / np.maximum(matrices.sum((1, 2)), 1)
+    return accuracy, 2 * diagonal / np.maximum(both, 1)
+
+
+def bootstrap_confusion(matrix, samples):
+    """Returns the scores of confusion matrices drawn with replacement; few at a time, for memory."""
+    random, total = np.random.default_rng(0), matrix.sum()
+    size = max(1, 10_000_000 // matrix.size)
+    found = []
+    for start in range(0, samples, size):
+        drawn = random.multinomial(total, matrix.ravel() / total, min(size, samples - start))
+        found.append(accuracy_and_f1(drawn.reshape(-1, *matrix.shape)))
+    return [np.concatenate(column) for column in zip(*found, strict=True)]
+
+
 def calibration(confidences, right, bins=15):
     """Returns how far confidence and accuracy are apart: the expected calibration error.
 
@@ -62,6 +81,31 @@ def calibration(confidences, right, bins=15):
         }
     )
     return float((table["share"] * (table["confidence"] - table["accuracy"]).abs()).sum()), table
+
+
+def temperature(logits, labels, lowest=0.1, highest=10.0):
+    """Returns the temperature under which labels are most probable: probabilities are softmax(logits / temperature).
+
+    Guo et al., "On Calibration of Modern Neural Networks", 2017, section 4.2.
+
+    Args:
+        logits: (examples, classes).
+        labels: Class of each example, (examples,).
+        lowest: Least temperature that is looked at.
+        highest: Greatest temperature that is looked at.
+    """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import logsumexp
+
+    logits = np.asarray(logits, "float64")
+    chosen = logits[np.arange(len(labels)), labels]
+
+    def cross_entropy(logarithm):
+        scale = np.exp(-logarithm)
+        return float((logsumexp(logits * scale, axis=1) - chosen * scale).mean())
+
+    found = minimize_scalar(cross_entropy, bounds=(np.log(lowest), np.log(highest)), method="bounded")
+    return round(float(np.exp(found.x)), 4)
 
 
 def entity_counts(gold, predicted, scheme):

@@ -93,6 +93,12 @@ class BestWeights(keras.callbacks.Callback):
         self.best_epoch = 0
         self.best_weights = []
 
+    def arrays(self):
+        return {"best": self.best_weights}
+
+    def put_back(self, arrays):
+        self.best_weights = arrays.get("best", [])
+
     def on_epoch_end(self, epoch, logs=None):
         if self.monitor not in logs:
             raise KitError(f"train.monitor: {self.monitor!r} is not among {', '.join(sorted(logs))}")
@@ -111,7 +117,7 @@ class RunState(keras.callbacks.Callback):
     Args:
         path: File of the checkpoint.
         history_path: File of the history.
-        others: The callbacks whose counters belong to the state.
+        others: The callbacks whose counters belong to the state, and what their `arrays()` returns, where they have it.
         restored: What `checkpoint.load` returned, or None in a new run.
     """
 
@@ -133,8 +139,8 @@ class RunState(keras.callbacks.Callback):
         for callback, counters in zip(self.others, values["counters"], strict=True):
             for name, value in counters.items():
                 setattr(callback, name, value)
-            if isinstance(callback, BestWeights):
-                callback.best_weights = arrays.get("best", [])
+            if hasattr(callback, "put_back"):
+                callback.put_back(arrays)
         self.restored = None
 
     def on_epoch_end(self, epoch, logs=None):
@@ -145,8 +151,8 @@ class RunState(keras.callbacks.Callback):
         counters = []
         for callback in self.others:
             counters.append({name: _plain(vars(callback)[name]) for name in _COUNTERS if name in vars(callback)})
-            if isinstance(callback, BestWeights):
-                arrays["best"] = callback.best_weights
+            if hasattr(callback, "arrays"):
+                arrays |= callback.arrays()
         checkpoint.save(
             self.path,
             arrays,

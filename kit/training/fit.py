@@ -7,7 +7,7 @@ from typing import Literal
 import keras
 
 from kit.errors import SettingError, check
-from kit.training import checkpoint, device
+from kit.training import averaging, checkpoint, device, transfer
 from kit.training.callbacks import (
     BestWeights,
     NaNGuard,
@@ -38,6 +38,14 @@ class Training:
         mixed_precision: Keras dtype policy; "auto" is float32 on a CPU and mixed_bfloat16 on a GPU.
         deterministic: Make every operation deterministic, so that equal runs give equal bits.
         devices: Number of GPUs of this machine to train on (MirroredStrategy); without a GPU, of logical CPUs.
+        start_from: Run folder or `.keras` file whose weights the training begins with, wherever layers have the same
+            name and shapes.
+        freeze: Layers that keep their weights: names or patterns, such as `resnet18` (the whole backbone) or `stage1*`.
+        unfreeze_epochs: After so many epochs the topmost frozen stage is set free, after as many again the next; 0
+            keeps all frozen.
+        average_epochs: Average the weights of so many last epochs, and keep the mean if it is at least as good on the
+            validation split as the best epoch; 0 is off. With a constant learning rate this is stochastic weight
+            averaging.
         tensorboard: Write TensorBoard logs into the run folder.
 
     Raises:
@@ -55,6 +63,10 @@ class Training:
     mixed_precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
     deterministic: bool = False
     devices: int = 1
+    start_from: str | None = None
+    freeze: tuple[str, ...] = ()
+    unfreeze_epochs: int = 0
+    average_epochs: int = 0
     tensorboard: bool = False
 
     def __post_init__(self):
@@ -64,7 +76,14 @@ class Training:
             value = getattr(self, key)
             check(value >= 1, key, value, "at least 1")
             check(value < 2**31, key, value, "less than 2147483648")
-        for key in ("patience", "min_delta"):
+        check(
+            not self.unfreeze_epochs or self.freeze,
+            "unfreeze_epochs",
+            self.unfreeze_epochs,
+            "0 without train.freeze",
+        )
+        check(self.average_epochs != 1, "average_epochs", 1, "0, or at least 2")
+        for key in ("patience", "min_delta", "unfreeze_epochs", "average_epochs"):
             check(getattr(self, key) >= 0, key, getattr(self, key), "at least 0")
         for key in ("steps_per_epoch", "steps_per_execution"):
             value = getattr(self, key)
@@ -110,12 +129,21 @@ class Training:
 
 @dataclasses.dataclass
 class Trained:
-    """What `fit` leaves behind: the history, the best epoch (from 1), seconds and CPU-seconds of training."""
+    """What `fit` leaves behind.
+
+    Args:
+        history: A dictionary of values for each epoch.
+        best_epoch: The best epoch, from 1.
+        seconds: Seconds of training.
+        cpu_seconds: CPU-seconds of training.
+        averaged_epochs: Number of epochs whose mean the weights are; 0 where they are those of the best epoch.
+    """
 
     history: list
     best_epoch: int
     seconds: float
     cpu_seconds: float
+    averaged_epochs: int = 0
 
 
 def fit(model, network, splits, training, *, folder, monitor, mode, seed, callbacks=(), validate=None):
@@ -123,16 +151,17 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
 
     The order of the callbacks, each of which may rely on those before it:
 
-    0. `SynchronizedReplicas`, on several devices: all below see one set of weights.
-    1. `SwapEMAWeights`, with an optimizer that averages weights: validation and all below see the averages.
-    2. `Scores`: adds the recipe's own values to the logs.
-    3. `NaNGuard`: nothing below may count or save an epoch that is not a number.
-    4. The schedule's own, such as `ReduceLROnPlateau`.
-    5. `EarlyStopping`.
-    6. `BestWeights`.
-    7. `TensorBoard`.
-    8. `RunState`: saves what all above have counted.
-    9. `Progress`.
+    0. `Freeze`, with frozen layers: an epoch begins with the right ones.
+    1. `SynchronizedReplicas`, on several devices: all below see one set of weights.
+    2. `SwapEMAWeights`, with an optimizer that averages weights: validation and all below see the averages.
+    3. `Scores`: adds the recipe's own values to the logs.
+    4. `NaNGuard`: nothing below may count or save an epoch that is not a number.
+    5. The schedule's own, such as `ReduceLROnPlateau`.
+    6. `EarlyStopping`.
+    7. `BestWeights`, and `LastWeights` where they are averaged.
+    8. `TensorBoard`.
+    9. `RunState`: saves what all above have counted.
+    10. `Progress`.
 
     Args:
         model: Compiled model or training wrapper.
@@ -154,7 +183,10 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
     restored = checkpoint.load(path) if path.exists() else None
     done = restored[1]["epochs"] if restored else 0
     best = BestWeights(network, monitor, mode)
-    others = [SynchronizedReplicas()] if training.devices > 1 else []
+    freeze = transfer.Freeze(network, training.freeze, training.unfreeze_epochs) if training.freeze else None
+    others = [freeze] if freeze else []
+    if training.devices > 1:
+        others.append(SynchronizedReplicas())
     if any(getattr(each, "use_ema", False) for each in checkpoint.optimizers(model)):
         others.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
     if validate is not None:
@@ -166,13 +198,19 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
     if training.patience:
         others.append(keras.callbacks.EarlyStopping(monitor, training.min_delta, training.patience, mode=mode))
     others.append(best)
+    last = averaging.LastWeights(network, training.average_epochs)
+    if training.average_epochs:
+        others.append(last)
     if training.tensorboard:
         others.append(keras.callbacks.TensorBoard(folder / "tensorboard"))
     state = RunState(path, folder / "history.csv", others, restored)
     if restored and (restored[1]["stopped"] or done >= training.epochs):
-        values, best.best_weights = restored[1], restored[0]["best"]
+        values = restored[1]
+        best.put_back(restored[0])
+        last.put_back(restored[0])
         write_history(folder / "history.csv", values["history"])
         best.best_epoch = values["counters"][others.index(best)]["best_epoch"]
+        best.best = values["counters"][others.index(best)]["best"]
         seconds = values["seconds"]
     else:
         if restored:
@@ -198,6 +236,34 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
             )
         finally:
             progress.stop()
+            if freeze:
+                freeze.restore()
         seconds = state.elapsed()
     network.set_weights(best.best_weights)
-    return Trained(state.rows, best.best_epoch + 1, *seconds)
+    averaged = 0
+    if last.kept:
+        averaged = _averaged(model, network, splits, training, best, last, seed, validate)
+    return Trained(state.rows, best.best_epoch + 1, *seconds, averaged)
+
+
+def _averaged(model, network, splits, training, best, last, seed, validate):
+    """Gives a network the mean of its last weights, if they are at least as good as the best; returns their number."""
+    size, done = training.batch_size, training.epochs * training.steps_per_epoch
+    averaging.average(network, last.kept, splits.train.stream(size, seed, done, done + averaging.STATISTICS_BATCHES))
+    found = model.evaluate(splits.validation.batches(size), return_dict=True, verbose=0)
+    found |= validate() if validate is not None else {}
+    value = float(found[best.monitor.removeprefix("val_")])
+    is_better = best.sign * value >= best.sign * best.best
+    log.info(
+        "mean of the last %d epochs: %s %.4f, epoch %d: %.4f; the %s is kept",
+        len(last.kept),
+        best.monitor,
+        value,
+        best.best_epoch + 1,
+        best.best,
+        "mean" if is_better else "epoch",
+    )
+    if is_better:
+        return len(last.kept)
+    network.set_weights(best.best_weights)
+    return 0

@@ -62,6 +62,13 @@ def choice(name: str = "adamw", schedule: str = "constant"):
     return optimizer, course
 
 
+def without_schedule(settings):
+    """Returns the keys of `[optimizer]` with a constant learning rate in place of a schedule and its arguments."""
+    _, course = choice(settings["name"], settings["schedule"])
+    of_course = set(inspect.signature(course).parameters) - {"learning_rate"}
+    return {key: value for key, value in settings.items() if key not in of_course} | {"schedule": "constant"}
+
+
 def build(settings, total_steps):
     """Builds an optimizer whose learning rate follows a schedule.
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import kit
-from kit import run as runs
+from kit import finished
 from kit.cli import main
 from kit.data import tags
 from kit.errors import KitError, SettingError
@@ -190,7 +190,7 @@ def test_other_vectors_are_noticed(tmp_path):
     done = kit.train("sequence_tagging", folder=tmp_path / "run", verbose=False, **settings)
     write(path, "the 1 2 3\natlantis 4 5 6\n")
     with pytest.raises(KitError, match="the data changed since this run was started: its features differ"):
-        runs.evaluate(done.folder)
+        finished.evaluate(done.folder)
 
 
 def test_a_monitor_that_the_tags_do_not_allow(tmp_path):

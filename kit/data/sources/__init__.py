@@ -5,6 +5,7 @@ A source gives `Images` or `Sentences`; splitting and batching are the same for 
 
 import dataclasses
 import importlib
+import os
 
 import numpy as np
 
@@ -16,6 +17,20 @@ _KINDS = {
     "images": ("digits", "image_tfds", "image_csv", "idx", "image_npz", "image_folder"),
     "sentences": ("phrases", "tagged_tfds", "tagged_files"),
 }
+
+
+class Given:
+    """Data that were given in Python.
+
+    Args:
+        content: What was given.
+    """
+
+    def __init__(self, content):
+        self.content = content
+
+    def __str__(self):
+        return "given"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,12 +100,19 @@ def find(source, kind):
     """Returns the module that reads a source, and the source as that module wants it.
 
     Args:
-        source: Name, or path of a file or folder.
+        source: Name, or path of a file or folder; anything else is taken as data given in Python.
         kind: "images" or "sentences".
 
     Raises:
         SettingError: there is no such name or path, or nothing in it that a module reads.
     """
+    if not isinstance(source, str | os.PathLike):
+        return importlib.import_module(f"kit.data.sources.given_{kind}"), Given(source)
+    source = os.fspath(source)
+    if source == "given":
+        raise SettingError(
+            "source", "the data of this run were given in Python; give them again there, as data=..., with the folder"
+        )
     modules = [importlib.import_module(f"kit.data.sources.{name}") for name in _KINDS[kind]]
     names = [name for module in modules for name in getattr(module, "NAMES", ())]
     for module in modules:

@@ -58,11 +58,11 @@ def read(source):
         for name in (classes, offsets):
             if name and name not in arrays:
                 raise KitError(f"{source}: {pixels} without {name}; expected {LAYOUT}")
-        found = _pixels(source, pixels, arrays[pixels]) if offsets is None else None
+        found = pixels_of(source, pixels, arrays[pixels]) if offsets is None else None
         if offsets is not None:
             found = _encoded(source, pixels, arrays[pixels], arrays[offsets])
         images.append(found)
-        labels.append(_labels(source, classes, arrays[classes], len(found), len(class_names)))
+        labels.append(labels_of(source, classes, arrays[classes], len(found), len(class_names)))
         split.append(np.full(len(found), part, dtype=object))
     whole = np.concatenate(labels)
     count = len(class_names) or int(whole.max()) + 1
@@ -98,7 +98,7 @@ def _arrays(source):
         raise KitError(f"{source}: damaged or no .npz file ({' '.join(str(error).split())})") from None
 
 
-def _pixels(source, name, array):
+def pixels_of(source, name, array):
     """Returns pixels as uint8 (examples, height, width, channels)."""
     if array.ndim == 3:
         array = array[..., None]
@@ -131,7 +131,7 @@ def as_pixels(array, name):
     return np.round(array).astype("uint8")
 
 
-def _labels(source, name, array, count, num_classes):
+def labels_of(source, name, array, count, num_classes):
     """Returns labels as int32 (examples,)."""
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]

@@ -1,0 +1,60 @@
+"""Tagged sentences given in Python: a list of (words, tags), or a dictionary of such lists for each split."""
+
+import numpy as np
+
+from kit.data.sources import Sentences
+from kit.data.splits import SPLITS
+from kit.errors import KitError, SettingError, check, closest
+
+LAYOUT = "a list of (words, tags), or a dictionary of such lists for train, validation and test"
+
+
+def read(source, column=None):
+    """Returns the sentences of what was given.
+
+    Args:
+        source: `Given`. Each sentence is a list of words and a list of as many tags.
+        column: None; there is nothing to choose.
+
+    Raises:
+        KitError: a sentence that cannot be; the message names it.
+        SettingError: something else was given.
+    """
+    check(column is None, "column", column, "none where sentences are given in Python")
+    content = source.content
+    parts = content if isinstance(content, dict) else {None: content}
+    for name in parts:
+        if name is not None and name not in SPLITS:
+            raise SettingError("source", f"unknown split {name!r}{closest(name, SPLITS)}")
+    if not parts.keys() & {None, "train"}:
+        raise SettingError("source", f"no training sentences; expected {LAYOUT}")
+    words, tags, places, split = [], [], [], []
+    for name, part in parts.items():
+        if isinstance(part, str) or not hasattr(part, "__iter__"):
+            raise SettingError("source", f"got {type(part).__name__}; expected {LAYOUT}")
+        for row, sentence in enumerate(part):
+            place = f"{name or 'sentence'}:{row}"
+            found = _sentence(sentence, place)
+            words.append(found[0])
+            tags.append(found[1])
+            places.append(place)
+            split.append(name)
+    if not words:
+        raise KitError("data: no sentences")
+    return Sentences(words, tags, places, None if None in parts else np.array(split, dtype=object))
+
+
+def _sentence(sentence, place):
+    """Returns words and tags of a sentence, after checking them."""
+    is_pair = isinstance(sentence, tuple | list) and len(sentence) == 2
+    if not is_pair or any(isinstance(each, str) or not hasattr(each, "__iter__") for each in sentence):
+        raise KitError(f"data: {place}: {str(sentence)[:60]!r}; expected (words, tags), two lists")
+    words, tags = (list(each) for each in sentence)
+    for each in (*words, *tags):
+        if not isinstance(each, str) or not each:
+            raise KitError(f"data: {place}: {each!r}; expected words and tags as text that is not empty")
+    if not words or len(words) != len(tags):
+        raise KitError(
+            f"data: {place}: {len(words)} words and {len(tags)} tags; expected as many of each, at least one"
+        )
+    return words, tags

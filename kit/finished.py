@@ -1,0 +1,212 @@
+"""What can be done with a run: bring it back, score it again, apply it, and write its page."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+from kit import config, recipes, schema
+from kit import folder as places
+from kit.errors import KitError, choose, table
+from kit.files import as_path, read_json, reading
+
+
+@dataclasses.dataclass
+class Run:
+    """A finished run, as `train` and `load` return it.
+
+    Args:
+        folder: Its folder.
+        recipe: Its `Recipe`.
+        settings: Its settings, table by table.
+        model: The network with the best epoch's weights.
+        history: `pandas.DataFrame` with a row an epoch.
+        metrics: Content of `metrics.json`.
+        assets: What prediction needs beside the model.
+    """
+
+    folder: Path
+    recipe: object
+    settings: dict
+    model: object
+    history: object
+    metrics: dict
+    assets: dict
+
+    def predict(self, inputs, **settings):
+        """Applies the model; see the recipe's `predict` for inputs, settings and the returned table."""
+        return self.recipe.predict(self.model, inputs, self.assets, **settings)
+
+
+def load(folder):
+    """Brings a finished run back; nothing but its folder is needed.
+
+    Args:
+        folder: The run folder.
+
+    Returns:
+        `Run`.
+
+    Raises:
+        KitError: there is no finished run in the folder.
+    """
+    import keras
+    import pandas as pd
+
+    folder = _run_folder(folder)
+    flat = config.read_toml(folder / "config.toml")
+    recipe = recipes.get(flat["recipe"])
+    tables = {name: {} for name in schema.TABLES}
+    for key, value in flat.items():
+        name, _, item = key.rpartition(".")
+        (tables.setdefault(name, {}) if name else tables)[item] = value
+    with reading(folder / "best.keras"):
+        model = keras.models.load_model(folder / "best.keras", compile=False)
+    with reading(folder / "history.csv"):
+        history = pd.read_csv(folder / "history.csv")
+    metrics = read_json(folder / "metrics.json")
+    assets = read_json(folder / "assets" / "assets.json") | _calibration(folder)
+    return Run(folder, recipe, tables, model, history, metrics, assets)
+
+
+def _calibration(folder):
+    """Returns what was fitted to the validation split after training, if anything."""
+    path = folder / "assets" / "calibration.json"
+    return read_json(path) if path.exists() else {}
+
+
+def _run_folder(folder):
+    """Returns the path of a finished run, or raises KitError."""
+    folder = as_path(folder, "folder")
+    if not (folder / "config.toml").exists():
+        raise KitError(f"{folder}: no run folder; expected one that `kit train` has left")
+    recipe = config.read_toml(folder / "config.toml").get("recipe")
+    if recipe not in recipes.names():
+        raise KitError(f"{folder / 'config.toml'}: damaged; it names no recipe")
+    if not places.finished(folder):
+        raise KitError(f"{folder}: this run is not finished; carry it on with `kit train {recipe} --folder {folder}`")
+    return folder
+
+
+def data_of(run, data=None):
+    """Returns the `Splits` that a run was trained on, read again.
+
+    Args:
+        run: What `load` returned.
+        data: The data again, where they were given in Python.
+
+    Raises:
+        KitError: the data cannot be used, or is another by now.
+    """
+    with table("data"):
+        flat = {f"data.{key}": value for key, value in run.settings["data"].items()}
+        chosen = config.resolve(config.settings_of(run.recipe.data, "data"), flat)["data"]
+        if data is not None:
+            chosen["source"] = data
+        splits = run.recipe.data(run.settings["seed"], saved_assignment(run.folder), **chosen)
+        check_assets(run.folder, splits)
+    splits.assets |= _calibration(run.folder)
+    return splits
+
+
+def evaluate(folder, *, split="test", overrides=None, data=None):
+    """Scores a finished run on one of its splits again.
+
+    Args:
+        folder: The run folder.
+        split: "train", "validation" or "test".
+        overrides: Flat dictionary of `evaluate.` settings.
+        data: The data again, where they were given in Python.
+
+    Returns:
+        The recipe's `Evaluation`.
+
+    Raises:
+        KitError: the run or its data cannot be used.
+    """
+    run = load(folder)
+    overrides = overrides or {}
+    offered = config.settings_of(run.recipe.evaluate, "evaluate")
+    given = {f"evaluate.{key}": value for key, value in run.settings["evaluate"].items()}
+    chosen = config.resolve(offered, given | overrides).get("evaluate", {})
+    splits = data_of(run, data)
+    parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    with table("evaluate"):
+        return run.recipe.evaluate(run.model, choose(parts, split, "split"), splits.assets, **chosen)
+
+
+def predict(run, inputs, overrides=None):
+    """Applies a loaded run to inputs; returns the recipe's table.
+
+    Args:
+        run: What `load` returned.
+        inputs: See the recipe's `predict`.
+        overrides: Flat dictionary of `predict.` settings.
+
+    Raises:
+        KitError: the inputs cannot be used.
+    """
+    offered = config.settings_of(run.recipe.predict, "predict")
+    chosen = config.resolve(offered, overrides or {}).get("predict", {})
+    with table("predict"):
+        return run.predict(inputs, **chosen)
+
+
+def report(folder):
+    """Writes the page of a finished run anew; returns its path."""
+    from kit.reporting import page
+
+    return page.write(_run_folder(folder))
+
+
+def compare(folders, path=None):
+    """Writes a page that sets several finished runs of one recipe side by side.
+
+    Args:
+        folders: Run folders.
+        path: File to write; by default `comparison.html` beside the first run.
+
+    Returns:
+        Path of the page, and a table with a row a run.
+
+    Raises:
+        KitError: a folder is no finished run, is given twice, or the runs are of several recipes.
+    """
+    from kit.reporting import comparison
+
+    folders = [_run_folder(folder) for folder in folders]
+    found = {config.read_toml(folder / "config.toml")["recipe"]: folder for folder in folders}
+    if len(found) > 1:
+        shown = " and ".join(f"{folder} of {recipe}" for recipe, folder in found.items())
+        raise KitError(f"{shown}: expected runs of one recipe")
+    names = [folder.resolve() for folder in folders]
+    for name in names:
+        if names.count(name) > 1:
+            raise KitError(f"{name}: given more than once; expected different runs")
+    path = as_path(path, "output") if path else folders[0].parent / "comparison.html"
+    return path, comparison.write(folders, path)
+
+
+def saved_assignment(folder):
+    """Returns which example of an earlier or unfinished run went where, or None in a new folder."""
+    import pandas as pd
+
+    path = folder / "assets" / "splits.csv"
+    if not (folder / "config.toml").exists():
+        return None
+    with reading(path):
+        table = pd.read_csv(path, dtype={"example": str, "split": str, "label": int}, keep_default_na=False)
+        return table[["example", "split", *({"label"} & set(table.columns))]]
+
+
+def check_assets(folder, splits):
+    """Raises KitError where what was learned from the data of a run is not what was learned when it began."""
+    path = folder / "assets" / "assets.json"
+    if not (folder / "config.toml").exists():
+        return
+    saved, now = read_json(path), json.loads(json.dumps(splits.assets))
+    for name in saved:
+        if saved[name] != now.get(name):
+            raise KitError(
+                f"the data changed since this run was started: its {name} differ from those in {path}; "
+                "expected the same files"
+            )

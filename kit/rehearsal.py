@@ -1,0 +1,138 @@
+"""Before a training: does everything go together, how long will it take, which learning rate suits?"""
+
+import contextlib
+import dataclasses
+import logging
+import tempfile
+import time
+from pathlib import Path
+
+from kit import recipes, schema, terminal
+from kit.errors import check, table
+from kit.run import Given, from_python, prepare, summary
+
+log = logging.getLogger("kit")
+
+
+@dataclasses.dataclass
+class _Stage:
+    """What a rehearsal works with: a run before its first step."""
+
+    recipe: object
+    seed: int
+    training: object
+    splits: object
+    model: object
+    network: object
+
+    def batches(self, count):
+        return self.splits.train.stream(self.training.batch_size, self.seed, 0, count)
+
+
+@contextlib.contextmanager
+def _stage(recipe_name, overrides, config, seed, given, *, constant=False):
+    """Builds all that a run needs, in a folder that is thrown away.
+
+    Args:
+        recipe_name, overrides, config, seed, given: As for `kit.run.train_with`.
+        constant: Leave the learning rate's schedule away.
+    """
+    from kit.training import device, optimizers
+    from kit.training.fit import Training
+
+    recipe = recipes.get(recipe_name)
+    settings = schema.resolve(recipe, config, overrides, seed)
+    if constant:
+        settings["optimizer"] = optimizers.without_schedule(settings["optimizer"])
+    with table("train"):
+        training = Training(**settings["train"])
+    device.split_cpu(training.devices)
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        device.session(training.devices, training.mixed_precision, training.deterministic),
+    ):
+        prepared = {**settings, "train": training}
+        splits, model, _, _, _ = prepare(recipe, Path(scratch) / "run", prepared, given or Given())
+        network = recipe.network(model)
+        log.info("%s", summary(recipe, prepared, splits, network, "none: this is a rehearsal"))
+        model.jit_compile = device.compilation(training.jit_compile) is True
+        yield _Stage(recipe, settings["seed"], training, splits, model, network)
+
+
+def dry_run(recipe_name, overrides, *, config=None, seed=None, given=None):
+    """Does all that a run does before its first epoch, takes three training steps, and writes nothing.
+
+    Args:
+        recipe_name, overrides, config, seed, given: As for `kit.run.train_with`.
+
+    Returns:
+        Dictionary: `params`, `examples` of each split, `steps_per_epoch`, `epochs`, `seconds_per_step`, and
+        `seconds_estimated` of all epochs without their validation.
+    """
+    with _stage(recipe_name, overrides, config, seed, given) as stage:
+        batches = list(stage.batches(3))
+        stage.model.train_on_batch(*batches[0])  # compiles
+        start = time.perf_counter()
+        for batch in batches[1:]:
+            stage.model.train_on_batch(*batch)
+        seconds = (time.perf_counter() - start) / 2
+    training, splits = stage.training, stage.splits
+    steps = training.steps_per_epoch * training.epochs
+    log.info(
+        "a training step of %d examples takes about %.0f ms; %d epochs of %d steps about %s, without validation",
+        training.batch_size,
+        seconds * 1000,
+        training.epochs,
+        training.steps_per_epoch,
+        terminal.duration(steps * seconds),
+    )
+    return {
+        "params": stage.network.count_params(),
+        "examples": {"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)},
+        "steps_per_epoch": training.steps_per_epoch,
+        "epochs": training.epochs,
+        "seconds_per_step": round(seconds, 4),
+        "seconds_estimated": round(steps * seconds, 1),
+    }
+
+
+def find_learning_rate(
+    recipe=None,
+    *,
+    config=None,
+    seed=None,
+    data=None,
+    model=None,
+    backbone=None,
+    optimizer=None,
+    train=None,
+    steps=100,
+    verbose=True,
+):
+    """Trains for some steps at rising learning rates, to see which suit; the model is thrown away.
+
+    Args:
+        recipe, config, seed, data, model, backbone, optimizer, train: As for `kit.train`. A model of one's own is
+            changed by it: give a fresh one to `kit.train` afterwards.
+        steps: Training steps at most.
+        verbose: Print what happens.
+
+    Returns:
+        `kit.training.learning_rate.RangeTest`: its `learning_rate` is the one to try, its `draw()` the curve.
+
+    Raises:
+        KitError: settings or data cannot be used.
+    """
+    tables = {"data": data, "model": model, "backbone": backbone, "optimizer": optimizer, "train": train}
+    with terminal.log_shown(verbose):
+        recipe, overrides, given = from_python(recipe, tables, config, None)
+        return range_test(recipe, overrides, config=config, seed=seed, steps=steps, given=given)
+
+
+def range_test(recipe_name, overrides, *, config=None, seed=None, steps=100, given=None):
+    """`find_learning_rate` with the settings as a flat dictionary of dotted keys."""
+    from kit.training import learning_rate
+
+    check(steps >= 20, "steps", steps, "at least 20")
+    with _stage(recipe_name, overrides, config, seed, given, constant=True) as stage:
+        return learning_rate.range_test(stage.model, stage.batches(steps), steps)

@@ -1,0 +1,94 @@
+"""Which learning rate suits a model and its data, found by training for a moment at rising rates."""
+
+import dataclasses
+import math
+
+import keras
+import numpy as np
+import pandas as pd
+
+from kit.errors import KitError
+
+# Weight of the past in the running mean of the losses, and how far above its lowest it ends the test.
+_SMOOTHING = 0.9
+_DIVERGED = 4.0
+
+
+@dataclasses.dataclass(frozen=True)
+class RangeTest:
+    """What a range test found.
+
+    Args:
+        table: Table with `learning_rate` and the smoothed `loss`, step by step.
+        learning_rate: The rate to try: where the loss fell fastest, for the peak of a schedule or a constant rate.
+        highest: The rate at which the loss was lowest; above it training goes apart.
+    """
+
+    table: pd.DataFrame
+    learning_rate: float
+    highest: float
+
+    def draw(self):
+        """Returns a matplotlib figure of the loss over the learning rate."""
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(7, 4), layout="constrained")
+        axis = figure.subplots()
+        axis.plot(self.table["learning_rate"], self.table["loss"])
+        axis.axvline(self.learning_rate, color="C1", linestyle="--", label=f"suggested: {self.learning_rate:.1e}")
+        axis.set_xscale("log")
+        axis.set_xlabel("learning rate")
+        axis.set_ylabel("training loss, smoothed")
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.legend(frameon=False)
+        return figure
+
+    def to_text(self, rows=16, width=40):
+        """Returns the curve as lines of text."""
+        chosen = self.table.iloc[np.unique(np.linspace(0, len(self.table) - 1, rows).round().astype(int))]
+        low, high = self.table["loss"].min(), self.table["loss"].iloc[: len(self.table) // 2].max()
+        lines = []
+        for rate, loss in zip(chosen["learning_rate"], chosen["loss"], strict=True):
+            bar = "━" * max(1, round(width * min(1.0, (loss - low) / max(high - low, 1e-12))))
+            lines.append(f"{rate:8.1e}  {loss:8.4f}  {bar}")
+        return "\n".join(lines)
+
+
+def range_test(model, batches, steps, lowest=1e-6, highest=1.0):
+    """Trains a compiled model step by step, the learning rate rising from step to step by the same factor.
+
+    Smith, "Cyclical Learning Rates for Training Neural Networks", 2015, section 3.3.
+
+    Args:
+        model: Compiled model, whose optimizer has a plain learning rate; its weights change.
+        batches: Iterable of training batches.
+        steps: Number of steps from the lowest to the highest rate; the test ends sooner where the loss goes apart.
+        lowest: First learning rate.
+        highest: Last learning rate.
+
+    Returns:
+        `RangeTest`.
+
+    Raises:
+        KitError: the loss is not a number from the beginning.
+    """
+    rates, losses, mean = [], [], 0.0
+    for step, batch in enumerate(batches):
+        rate = lowest * (highest / lowest) ** (step / (steps - 1))
+        model.optimizer.learning_rate = rate
+        model.reset_metrics()
+        loss = float(keras.ops.convert_to_numpy(model.train_on_batch(*batch, return_dict=True)["loss"]))
+        mean = _SMOOTHING * mean + (1 - _SMOOTHING) * loss
+        smooth = mean / (1 - _SMOOTHING ** (step + 1))
+        if not math.isfinite(smooth) or (losses and smooth > _DIVERGED * min(losses)):
+            break
+        rates.append(rate)
+        losses.append(smooth)
+    if len(losses) < 10:
+        raise KitError(f"the loss went apart at a learning rate of {rate:.1e}; look at the data and the loss first")
+    table = pd.DataFrame({"learning_rate": rates, "loss": losses})
+    lowest_at = int(np.argmin(losses))
+    falling = np.gradient(np.array(losses[: lowest_at + 1])) if lowest_at else np.zeros(1)
+    steepest = rates[int(np.argmin(falling))]
+    # The running mean lags behind by about as many steps as it remembers.
+    return RangeTest(table, steepest, rates[lowest_at])

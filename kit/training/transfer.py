@@ -1,0 +1,149 @@
+"""Going on from another training: weights of an earlier network, layers that keep theirs, and their thawing."""
+
+import fnmatch
+import logging
+
+import keras
+
+from kit.errors import KitError, SettingError
+
+log = logging.getLogger("kit")
+
+
+def layers_by_path(network):
+    """Returns the layers of a network in order, models inside it included, by path: `resnet18/stage1_1_conv1`."""
+    found = {}
+
+    def walk(model, prefix):
+        for layer in model.layers:
+            found[f"{prefix}{layer.name}"] = layer
+            if isinstance(layer, keras.Model):
+                walk(layer, f"{prefix}{layer.name}/")
+
+    walk(network, "")
+    return found
+
+
+def start_from(network, earlier, name):
+    """Copies weights from an earlier network, layer by layer, wherever a layer of the same path and shapes is in it.
+
+    Args:
+        network: Network that gets weights.
+        earlier: Network that has them.
+        name: What the earlier one is called in messages.
+
+    Returns:
+        Paths of the layers that were left as they are.
+
+    Raises:
+        KitError: no layer fits.
+    """
+    sources = layers_by_path(earlier)
+    copied, left = 0, []
+    for path, layer in layers_by_path(network).items():
+        if isinstance(layer, keras.Model) or not layer.weights:
+            continue
+        weights = sources[path].get_weights() if path in sources else []
+        if [each.shape for each in weights] == [tuple(each.shape) for each in layer.weights]:
+            layer.set_weights(weights)
+            copied += 1
+        else:
+            left.append(path)
+    if not copied:
+        raise KitError(f"{name}: no layer has the name and the shapes of one here; expected the same architecture")
+    rest = f"; new are {', '.join(left[:5])}{' ...' if len(left) > 5 else ''}" if left else ""
+    log.info("weights of %d layers come from %s%s", copied, name, rest)
+    return left
+
+
+def check_layers(network, patterns):
+    """Raises SettingError for a pattern of `freeze` that fits no layer, or if nothing is left to train."""
+    paths = layers_by_path(network)
+    for pattern in patterns:
+        if not _matching(paths, pattern):
+            shown = ", ".join(list(paths)[:12])
+            raise SettingError(
+                "freeze", f"no layer fits {pattern!r}; the layers are {shown}{' ...' * (len(paths) > 12)}"
+            )
+    if patterns:
+        kept = {id(weight) for group in groups(network, patterns) for layer in group for weight in layer.weights}
+        if all(id(weight) in kept for weight in network.trainable_weights):
+            raise SettingError(
+                "freeze", f"{', '.join(patterns)} leaves nothing to train; expected a layer that is free"
+            )
+
+
+def _matching(paths, pattern):
+    """Returns the paths of layers that a pattern fits, by their path or their own name, and all inside those."""
+    found = [
+        path
+        for path in paths
+        if fnmatch.fnmatchcase(path, pattern) or fnmatch.fnmatchcase(path.split("/")[-1], pattern)
+    ]
+    return [path for path in paths if any(path == each or path.startswith(f"{each}/") for each in found)]
+
+
+def groups(network, patterns):
+    """Returns the layers with weights that the patterns fit, in groups that thaw together, the lowest first.
+
+    A group are the neighbours whose names begin alike up to the first underscore: `stem`, `stage1`, `stage2`.
+    """
+    paths = layers_by_path(network)
+    chosen = {path for pattern in patterns for path in _matching(paths, pattern)}
+    found, names = [], []
+    for path, layer in paths.items():
+        if path not in chosen or isinstance(layer, keras.Model) or not layer.weights:
+            continue
+        name = path.split("/")[-1].split("_")[0]
+        if not names or names[-1] != name:
+            names.append(name)
+            found.append([])
+        found[-1].append(layer)
+    return found
+
+
+class Freeze(keras.callbacks.Callback):
+    """Keeps layers as they are, and thaws them group by group from the top.
+
+    Batch normalisation in a frozen layer uses its moving statistics and leaves them alone. Howard and Ruder,
+    "Universal Language Model Fine-tuning for Text Classification", 2018, section 3.3 (gradual unfreezing).
+
+    Which layers are free is a function of the epoch alone, so that a resumed run needs no state of it.
+
+    Args:
+        network: Model that holds the layers.
+        patterns: Names, paths or patterns of layers.
+        unfreeze_epochs: Epochs after which the topmost group is thawed, and again the next one; 0 thaws none.
+    """
+
+    def __init__(self, network, patterns, unfreeze_epochs):
+        super().__init__()
+        self.groups = groups(network, patterns)
+        self.trainable = [[layer.trainable for layer in group] for group in self.groups]
+        self.unfreeze_epochs = unfreeze_epochs
+        self._frozen = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        thawed = epoch // self.unfreeze_epochs if self.unfreeze_epochs else 0
+        frozen = max(0, len(self.groups) - thawed)
+        if frozen == self._frozen:
+            return
+        for index, (group, trainable) in enumerate(zip(self.groups, self.trainable, strict=True)):
+            for layer, wish in zip(group, trainable, strict=True):
+                layer.trainable = wish and index >= frozen
+        self.model.make_train_function(force=True)  # the compiled one has the former layers' gradients in it
+        count = sum(weight.shape.num_elements() for weight in self.model.trainable_weights)
+        log.info(
+            "epoch %d: %d of %d layer groups are frozen; %s parameters train",
+            epoch + 1,
+            frozen,
+            len(self.groups),
+            f"{count:,}",
+        )
+        self._frozen = frozen
+
+    def restore(self):
+        """Makes every layer as trainable as it was before."""
+        for group, trainable in zip(self.groups, self.trainable, strict=True):
+            for layer, wish in zip(group, trainable, strict=True):
+                layer.trainable = wish

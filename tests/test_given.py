@@ -1,0 +1,234 @@
+"""Data and models that are given in Python."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+from sklearn.datasets import load_digits
+
+import kit
+from kit import finished, recipes, schema
+from kit.errors import KitError, SettingError
+from kit.export import export
+from kit.training.callbacks import Progress
+from tests.conftest import TINY
+
+_FEW = {"epochs": 2, "steps_per_epoch": 5, "batch_size": 32}
+_SCORES = {"bootstrap_samples": 20}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """Images (examples, height, width) and labels."""
+    data = load_digits()
+    return (data.images * 15.9).astype("uint8")[:400], data.target[:400]
+
+
+def own_model(units=10, activation=None):
+    return keras.Sequential(
+        [
+            layers.Rescaling(1 / 255),
+            layers.Flatten(),
+            layers.Dense(16, activation="relu", name="hidden"),
+            layers.Dense(units, activation=activation),
+        ]
+    )
+
+
+def test_arrays_and_datasets_mean_the_same(digits):
+    images, labels = digits
+    dataset = tf.data.Dataset.from_tensor_slices((images[..., None], labels))
+    given = {
+        "arrays": (images, labels),
+        "floats": (images.astype("float64") / 255, keras.utils.to_categorical(labels)),
+        "dataset": dataset,
+        "batches": dataset.batch(64),
+        "dictionaries": dataset.map(lambda image, label: {"image": image, "label": label}),
+        "text": (images, labels.astype(str)),
+    }
+    read = recipes.get("image_classification").data
+    found = {name: read(0, None, source=data) for name, data in given.items()}
+    first = found["arrays"]
+    assert first.facts == {"input_shape": (8, 8, 1), "num_classes": 10}
+    assert first.assets["class_names"] == [str(number) for number in range(10)]
+    assert first.settings == {"source": "given"}
+    for splits in found.values():
+        assert splits.assignment.equals(first.assignment)
+        for part, other in ((splits.train, first.train), (splits.test, first.test)):
+            for column, expected in zip(part.columns, other.columns, strict=True):
+                np.testing.assert_array_equal(column, expected)
+
+
+def test_a_run_on_arrays_keeps_no_path(digits, tmp_path):
+    images, labels = digits
+    settings = {**TINY, "train": _FEW, "evaluate": _SCORES, "verbose": False}
+    run = kit.train("image_classification", data=(images, labels), folder=tmp_path / "run", **settings)
+    assert run.settings["data"]["source"] == "given"
+    labels_found = run.predict(images[:5])["label"]
+    assert list(kit.load(run.folder).predict(images[:5, ..., None])["label"]) == list(labels_found)
+
+
+def test_splits_can_be_given(digits, tmp_path):
+    images, labels = digits
+    data = {
+        "train": (images[:200], labels[:200]),
+        "validation": tf.data.Dataset.from_tensor_slices((images[200:300], labels[200:300])),
+        "test": (images[300:], labels[300:]),
+        "class_names": [f"digit {number}" for number in range(10)],
+    }
+    settings = {**TINY, "train": _FEW, "evaluate": _SCORES, "verbose": False}
+    run = kit.train("image_classification", data=data, folder=tmp_path / "run", **settings)
+    assert run.assets["class_names"][3] == "digit 3"
+    splits = finished.data_of(run, data)
+    assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [200, 100, 100]
+    np.testing.assert_array_equal(splits.test.columns[1], labels[300:])
+    again = kit.evaluate(run.folder, data=data, overrides={"evaluate.bootstrap_samples": 20})
+    assert again.metrics == run.metrics["test"]
+    assert export(run.folder, "saved_model", data=data).difference < 1e-4
+    with pytest.raises(SettingError, match=r"data\.source: the data of this run were given in Python"):
+        kit.evaluate(run.folder)
+    with pytest.raises(KitError, match="the data changed since this run was started"):
+        kit.evaluate(run.folder, data=data | {"test": (255 - images[300:], labels[300:])})
+
+
+def test_a_path_is_enough(photos, tmp_path):
+    settings = TINY | {"train": {"epochs": 1, "batch_size": 4}}
+    run = kit.train("image_classification", data=photos, folder=tmp_path / "run", verbose=False, **settings)
+    assert run.settings["data"]["source"] == str(photos)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x, y: 7, r"data\.source: got int; expected \(images, labels\)"),
+        (lambda x, y: (x, y[:5]), "data: 400 images but 5 labels"),
+        (lambda x, y: (x.astype(float) * np.nan, y), "image 0 has pixels that are no numbers"),
+        (lambda x, y: (x.astype(int) * 9, y), "values from 0 to .* expected pixels from 0 to 255"),
+        (lambda x, y: (x[0], y), r"images has shape \(8, 8\)"),
+        (lambda x, y: ([np.zeros((2, 2)), np.zeros((3, 3))], [0, 1]), "images of different shapes"),
+        (lambda x, y: (x, y - 1), "labels go from -1 to 8; expected 0"),
+        (lambda x, y: (x, np.zeros_like(y)), "at least two classes"),
+        (lambda x, y: {"test": (x, y)}, r"data\.source: no training images"),
+        (lambda x, y: {"train": (x, y), "tset": (x, y)}, "unknown split 'tset'; did you mean 'test'"),
+        (lambda x, y: {"train": (x, y), "test": (x[:, :4], y)}, "images of different shapes in the splits"),
+        (lambda x, y: {"train": (x, y.astype(str)), "class_names": ["0", "1"]}, "'2' is not among the class_names"),
+        (lambda x, y: tf.data.Dataset.from_tensor_slices((x, y)).repeat(), "without an end"),
+        (lambda x, y: tf.data.Dataset.from_tensor_slices(x), r"expected elements \(image, label\)"),
+        (lambda x, y: tf.data.Dataset.from_tensor_slices((x, y)).take(0), "an empty tf.data.Dataset"),
+    ],
+)
+def test_data_that_cannot_be(digits, tmp_path, change, message):
+    with pytest.raises(KitError, match=message):
+        kit.train("image_classification", data=change(*digits), folder=tmp_path / "run", verbose=False, **TINY)
+    assert not (tmp_path / "run").exists()
+
+
+def test_own_model_is_trained_in_place_and_saved(digits, tmp_path):
+    model = own_model()
+    model.build((None, 8, 8, 1))
+    before = [weight.copy() for weight in model.get_weights()]
+    run = kit.train(
+        model=model,
+        data=digits,
+        folder=tmp_path / "run",
+        train={"epochs": 12, "batch_size": 32},
+        evaluate=_SCORES,
+        verbose=False,
+    )
+    assert run.recipe.name == "image_classification"
+    assert run.settings["model"]["backbone"] == "given"
+    assert any((first != second).any() for first, second in zip(before, model.get_weights(), strict=True))
+    assert run.metrics["test"]["accuracy"] > 0.4
+    again = kit.load(run.folder).predict(digits[0])
+    assert list(again["label"]) == list(run.predict(digits[0])["label"])
+
+
+def test_own_functional_model_keeps_its_structure(digits, tmp_path):
+    inputs = keras.Input((8, 8, 1))
+    model = keras.Model(inputs, layers.Dense(10)(layers.Flatten()(inputs)))
+    with pytest.raises(SettingError, match=r"model\.pooling: unknown setting"):
+        schema.resolve(
+            recipes.get("image_classification"), None, {"model.backbone": "given", "model.pooling": "max"}, 0
+        )
+    run = kit.train(
+        model=model,
+        data={"source": digits, "translation": 0.1},
+        folder=tmp_path / "run",
+        verbose=False,
+        train=_FEW,
+        evaluate=_SCORES,
+    )
+    assert run.model is model
+    assert run.settings["data"]["translation"] == 0.1
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (lambda: 3, r"recipe: none given|expected a keras\.Model, got 3"),
+        (lambda: own_model(9), r"model\.backbone: expected a model that returns 10 logits, got \(9,\)"),
+        (lambda: own_model(10, "softmax"), r"model\.backbone: the given model returns probabilities"),
+        (lambda: keras.Sequential([layers.Conv2D(3, 20)]), r"does not take images of shape \(8, 8, 1\)"),
+    ],
+)
+def test_own_models_that_cannot_be(digits, tmp_path, model, message):
+    with pytest.raises(SettingError, match=message):
+        kit.train(model=model(), data=digits, folder=tmp_path / "run", verbose=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_recipe_that_takes_no_model_says_so(tmp_path):
+    with pytest.raises(SettingError, match=r"model\.encoder: sequence_tagging takes no model of one's own"):
+        kit.train("sequence_tagging", model=own_model(), folder=tmp_path / "run", verbose=False)
+
+
+def test_an_interrupted_run_goes_on_when_all_is_given_again(digits, tmp_path, monkeypatch):
+    def train(folder, model, data=digits):
+        return kit.train(model=model, data=data, folder=tmp_path / folder, train=_FEW, evaluate=_SCORES, verbose=False)
+
+    first = own_model()
+    first.build((None, 8, 8, 1))
+    second = keras.models.clone_model(first)
+    second.set_weights(first.get_weights())
+    whole = train("whole", first)
+    begin = Progress.on_epoch_begin
+
+    def interrupted(self, epoch, logs=None):
+        if epoch:
+            raise KeyboardInterrupt
+        begin(self, epoch, logs)
+
+    monkeypatch.setattr(Progress, "on_epoch_begin", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train("resumed", second)
+    monkeypatch.undo()
+    with pytest.raises(SettingError, match="the data of this run were given in Python"):
+        kit.train(folder=tmp_path / "resumed", verbose=False)
+    with pytest.raises(SettingError, match="the model of this run was given in Python"):
+        kit.train(folder=tmp_path / "resumed", data=digits, verbose=False)
+    resumed = train("resumed", second)
+    for one, other in zip(whole.model.get_weights(), resumed.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert (whole.folder / "history.csv").read_bytes() == (resumed.folder / "history.csv").read_bytes()
+
+
+def test_sentences_can_be_given(tmp_path):
+    sentences = [
+        (["Maria", "flew", "to", place], ["B-PER", "O", "O", "B-LOC"]) for place in ("Oslo", "Rome", "Bonn")
+    ] * 8
+    settings = {"train": {"epochs": 1, "batch_size": 4}, "evaluate": {"bootstrap_samples": 20}, "verbose": False}
+    run = kit.train("sequence_tagging", data=sentences, folder=tmp_path / "run", **settings)
+    assert "B-PER" in run.assets["tag_names"]
+    assert kit.evaluate(run.folder, data=sentences).metrics == run.metrics["test"]
+    for data, message in (
+        ([("Maria", "O")], "expected .words, tags., two lists"),
+        ([(["Maria"], ["O", "O"])], "1 words and 2 tags"),
+        ([([""], ["O"])], "text that is not empty"),
+        (7, "got int; expected a list of"),
+        ({"test": sentences}, "no training sentences"),
+        ({"train": sentences, "tset": sentences}, "did you mean 'test'"),
+        ([], "no sentences"),
+    ):
+        with pytest.raises(KitError, match=message):
+            kit.train("sequence_tagging", data=data, folder=tmp_path / "no", **settings)

@@ -1,0 +1,118 @@
+"""Weights of an earlier run, frozen layers, and their thawing."""
+
+import numpy as np
+import pytest
+
+import kit
+from kit import recipes
+from kit.errors import KitError, SettingError
+from kit.models import vision
+from kit.training import transfer
+from tests.conftest import TINY
+
+_BACKBONE = TINY["backbone"]
+
+
+def classifier(**settings):
+    return recipes.image_classifier((8, 8, 1), 10, **settings)
+
+
+def train(folder, **training):
+    settings = {"epochs": 3, "steps_per_epoch": 4, "batch_size": 32} | training
+    return kit.train(
+        "image_classification",
+        folder=folder,
+        backbone=_BACKBONE,
+        train=settings,
+        evaluate={"bootstrap_samples": 20},
+        verbose=False,
+    )
+
+
+def weights_by_layer(model):
+    return {path: layer.get_weights() for path, layer in transfer.layers_by_path(model).items()}
+
+
+def same(first, second):
+    return all((one == other).all() for one, other in zip(first, second, strict=True))
+
+
+def test_frozen_layers_keep_the_weights_they_started_from(small_run, tmp_path):
+    earlier = weights_by_layer(small_run.model)
+    run = train(tmp_path / "run", start_from=str(small_run.folder), freeze=["resnet8"])
+    now = weights_by_layer(run.model)
+    assert same(now["resnet8"], earlier["resnet8"]), "batch normalisation statistics too"
+    assert not same(now["logits"], earlier["logits"])
+    assert run.settings["train"]["start_from"] == str(small_run.folder)
+    assert all(layer.trainable for layer in transfer.layers_by_path(run.model).values())
+
+
+def test_patterns_freeze_a_part(small_run, tmp_path):
+    earlier = weights_by_layer(small_run.model)
+    path = small_run.folder / "best.keras"
+    run = train(tmp_path / "run", start_from=str(path), freeze=["stem*", "stage1*"])
+    now = weights_by_layer(run.model)
+    for name in now:
+        if now[name] and "/" in name:
+            assert same(now[name], earlier[name]) == ("stem" in name or "stage1" in name), name
+
+
+def test_groups_thaw_from_the_top(small_run, tmp_path):
+    run = train(tmp_path / "run", start_from=str(small_run.folder), freeze=["resnet8"], unfreeze_epochs=1)
+    log = (run.folder / "run.log").read_text()
+    assert "epoch 1: 3 of 3 layer groups are frozen; 170 parameters train" in log
+    assert "epoch 2: 2 of 3 layer groups are frozen" in log
+    assert "epoch 3: 1 of 3 layer groups are frozen" in log
+    earlier, now = weights_by_layer(small_run.model), weights_by_layer(run.model)
+    assert same(now["resnet8/stem_conv"], earlier["resnet8/stem_conv"])
+    assert run.metrics["best_epoch"] < 3 or not same(now["resnet8/stage1_1_conv"], earlier["resnet8/stage1_1_conv"])
+    names = [[layer.name.split("_")[0] for layer in group] for group in transfer.groups(run.model, ["resnet8"])]
+    assert [set(group) for group in names] == [{"stem"}, {"stage1"}, {"stage2"}]
+
+
+def test_layers_of_other_shapes_stay_new(small_run):
+    backbone = vision.VARIANTS["resnet8"][0]((8, 8, 1), **_BACKBONE, name="resnet8")
+    model = recipes.image_classifier((8, 8, 1), 4, backbone=backbone)
+    before = weights_by_layer(model)
+    assert transfer.start_from(model, small_run.model, "earlier") == ["logits"]
+    now, earlier = weights_by_layer(model), weights_by_layer(small_run.model)
+    assert same(now["logits"], before["logits"])
+    assert same(now["resnet8"], earlier["resnet8"])
+    with pytest.raises(KitError, match="earlier: no layer has the name and the shapes"):
+        transfer.start_from(classifier(backbone="mlp"), classifier(backbone="resnet20"), "earlier")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"freeze": ["stage9"]}, r"train\.freeze: no layer fits 'stage9'; the layers are image, scale, resnet8"),
+        ({"freeze": ["*"]}, r"train\.freeze: \* leaves nothing to train"),
+        ({"start_from": "nowhere"}, r"train\.start_from: no run folder or \.keras file 'nowhere'"),
+        ({"unfreeze_epochs": 2}, r"train\.unfreeze_epochs: expected 0 without train\.freeze"),
+        ({"freeze": ["stem*"], "unfreeze_epochs": -1}, r"train\.unfreeze_epochs: expected at least 0"),
+        ({"average_epochs": 1}, r"train\.average_epochs: expected 0, or at least 2"),
+    ],
+)
+def test_settings_that_cannot_be(tmp_path, settings, message):
+    with pytest.raises(SettingError, match=message):
+        train(tmp_path / "run", **settings)
+    assert not (tmp_path / "run").exists()
+
+
+def test_only_free_variables_move_while_the_optimizer_knows_all(small_run):
+    model = classifier(backbone="mlp")
+    model.optimizer.build(model.trainable_variables)
+    freeze = transfer.Freeze(model, ("mlp",), 1)
+    freeze.set_model(model)
+    freeze.on_epoch_begin(0)
+    before = weights_by_layer(model)
+    images, labels = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1)), np.arange(16) % 10
+    model.fit(images, labels, verbose=0)
+    now = weights_by_layer(model)
+    assert same(now["mlp"], before["mlp"])
+    assert not same(now["logits"], before["logits"])
+    freeze.on_epoch_begin(1)
+    model.fit(images, labels, verbose=0)
+    last = weights_by_layer(model)
+    assert same(last["mlp/stage1"], before["mlp/stage1"])
+    assert not same(last["mlp/stage2"], before["mlp/stage2"])
