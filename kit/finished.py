@@ -1,6 +1,7 @@
 """What can be done with a run: bring it back, score it again, apply it, and write its page."""
 
 import dataclasses
+import inspect
 import json
 from pathlib import Path
 
@@ -33,8 +34,13 @@ class Run:
     assets: dict
 
     def predict(self, inputs, **settings):
-        """Applies the model; see the recipe's `predict` for inputs, settings and the returned table."""
-        return self.recipe.predict(self.model, inputs, self.assets, **settings)
+        """Applies the model; see the recipe's `predict` for inputs, settings and the returned table.
+
+        Settings that the evaluation has too are by default those that this run was evaluated with.
+        """
+        offered = inspect.signature(self.recipe.predict).parameters
+        shared = {key: value for key, value in self.settings["evaluate"].items() if key in offered}
+        return self.recipe.predict(self.model, inputs, self.assets, **shared | settings)
 
 
 def load(folder):
@@ -146,9 +152,10 @@ def predict(run, inputs, overrides=None):
         KitError: the inputs cannot be used.
     """
     offered = config.settings_of(run.recipe.predict, "predict")
-    chosen = config.resolve(offered, overrides or {}).get("predict", {})
+    given = overrides or {}
+    chosen = config.resolve(offered, given).get("predict", {})
     with table("predict"):
-        return run.predict(inputs, **chosen)
+        return run.predict(inputs, **{key: value for key, value in chosen.items() if f"predict.{key}" in given})
 
 
 def report(folder):

@@ -262,6 +262,7 @@ def evaluate(
     *,
     top_k: PositiveInt = 5,
     bootstrap_samples: PositiveInt = 1000,
+    flip: bool = False,
     temperature_scaling: bool = True,
     batch_size: PositiveInt = 256,
 ):
@@ -273,6 +274,7 @@ def evaluate(
         assets: The assets of the data.
         top_k: A second accuracy counts an image as right if its class is among this many most probable ones.
         bootstrap_samples: Draws with replacement behind each 95 % interval.
+        flip: Average the answers for each image and its mirror image.
         temperature_scaling: Divide logits by the temperature that fits the validation split best.
         batch_size: Images in a step.
 
@@ -282,7 +284,8 @@ def evaluate(
     """
     names = assets["class_names"]
     labels = examples.columns[1]  # (examples,)
-    logits = _logits(model, examples, batch_size)
+    batches = (inputs for inputs, *_ in examples.batches(batch_size))
+    logits = _logits(model, batches, flip)
     temperature = assets.get("temperature", 1.0) if temperature_scaling else 1.0
     probabilities = scores.softmax(logits / temperature)  # (examples, classes)
     predicted = probabilities.argmax(1)
@@ -340,8 +343,16 @@ def evaluate(
     )
 
 
-def _logits(model, examples, batch_size):
-    return model.predict(examples.batches(batch_size).map(lambda inputs, *_: inputs), verbose=0)
+def _logits(model, batches, flip=False):
+    """Returns the logits of all batches of pixels, or the means of those of images and their mirror images."""
+    logits = []
+    for pixels in batches:
+        pixels = np.asarray(pixels)
+        found = model.predict_on_batch(pixels)
+        if flip:
+            found = (found + model.predict_on_batch(pixels[:, :, ::-1])) / 2
+        logits.append(found)
+    return np.concatenate(logits)
 
 
 def calibrate(model, examples, assets):
@@ -352,16 +363,26 @@ def calibrate(model, examples, assets):
         examples: `Examples` of the validation split.
         assets: The assets of the data.
     """
-    return {"temperature": scores.temperature(_logits(model, examples, 256), examples.columns[1])}
+    batches = (inputs for inputs, *_ in examples.batches(256))
+    return {"temperature": scores.temperature(_logits(model, batches), examples.columns[1])}
 
 
-def predict(model, inputs, assets, *, temperature_scaling: bool = True, batch_size: PositiveInt = 256):
+def predict(
+    model,
+    inputs,
+    assets,
+    *,
+    flip: bool = False,
+    temperature_scaling: bool = True,
+    batch_size: PositiveInt = 256,
+):
     """Classifies images.
 
     Args:
         model: The classifier.
         inputs: Image files and folders of them, or an array (images, height, width, channels) of pixels 0 to 255.
         assets: The assets of the data that the model was trained on.
+        flip: Average the answers for each image and its mirror image.
         temperature_scaling: Divide logits by the temperature that fitted the validation split best.
         batch_size: Images in a step.
 
@@ -399,7 +420,7 @@ def predict(model, inputs, assets, *, temperature_scaling: bool = True, batch_si
             for start in range(0, len(pixels), batch_size):
                 yield pixels[start : start + batch_size]
 
-    logits = np.concatenate([model.predict_on_batch(batch) for batch in batches()])
+    logits = _logits(model, batches(), flip)
     probabilities = scores.softmax(logits / (assets.get("temperature", 1.0) if temperature_scaling else 1.0))
     best = probabilities.argmax(1)
     class_names = np.array(assets["class_names"], dtype=object)

@@ -1,15 +1,19 @@
 """The recipe: builder, data, evaluation, prediction."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pandas as pd
 import pytest
 
 import kit
+from kit import finished
 from kit.data.splits import Examples
 from kit.errors import KitError, SettingError
 from kit.models import vision
 from kit.recipes import image_classification as recipe
+from kit.reporting import scores
 from tests.conftest import draw
 
 SMALL = ["mlp", "lenet5", "resnet8", "resnet20"]
@@ -153,6 +157,28 @@ def test_prediction_of_files_folders_and_arrays(small_run, tmp_path):
     from_files = small_run.predict([tmp_path / "new" / f"{index}.png" for index in range(3)], batch_size=2)
     pd.testing.assert_frame_equal(from_folder, from_files, rtol=1e-4)
     assert len(small_run.predict(pixels[0])) == 1
+
+
+def test_prediction_scales_and_mirrors_as_the_evaluation_did(small_run):
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 1), dtype=np.uint8)
+    classes = [f"p({digit})" for digit in range(10)]
+    temperature = small_run.assets["temperature"]
+    assert small_run.metrics["test"]["temperature"] == temperature != 1
+    logits = small_run.model.predict(pixels, verbose=0)
+    mirrored = (logits + small_run.model.predict(pixels[:, :, ::-1], verbose=0)) / 2
+    for settings, expected in (
+        ({}, logits / temperature),
+        ({"temperature_scaling": False}, logits),
+        ({"flip": True}, mirrored / temperature),
+    ):
+        found = small_run.predict(pixels, **settings)[classes]
+        np.testing.assert_allclose(found, scores.softmax(expected), rtol=1e-3, atol=1e-6)
+    settings = {**small_run.settings, "evaluate": {**small_run.settings["evaluate"], "flip": True}}
+    evaluated_so = dataclasses.replace(small_run, settings=settings)
+    pd.testing.assert_frame_equal(evaluated_so.predict(pixels), small_run.predict(pixels, flip=True))
+    pd.testing.assert_frame_equal(finished.predict(evaluated_so, pixels), evaluated_so.predict(pixels))
+    unscaled = finished.predict(evaluated_so, pixels, {"predict.temperature_scaling": False})
+    np.testing.assert_allclose(unscaled[classes], scores.softmax(mirrored), rtol=1e-3, atol=1e-6)
 
 
 def test_prediction_refuses_what_it_cannot_read(small_run, tmp_path):

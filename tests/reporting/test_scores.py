@@ -53,3 +53,18 @@ def test_calibration():
     assert error == pytest.approx(0.5 * 0.05 + 0.5 * 0.15)
     np.testing.assert_allclose(table["accuracy"], [0.5, 1.0])
     assert scores.calibration(np.array([1.0]), np.array([True]))[0] == 0
+
+
+def test_temperature_finds_the_scale_that_was_put_in():
+    random = np.random.default_rng(0)
+    logits = random.normal(0, 2, (20_000, 5))
+    drawn = (random.random((20_000, 1)) > scores.softmax(logits).cumsum(1)).sum(1)  # labels as probable as they say
+    assert scores.temperature(logits, drawn) == pytest.approx(1, abs=0.04)
+    assert scores.temperature(3 * logits, drawn) == pytest.approx(3, rel=0.04)
+    assert scores.temperature(logits / 2, drawn) == pytest.approx(0.5, rel=0.04)
+    wrong, right = (
+        scores.calibration(probabilities.max(1), probabilities.argmax(1) == drawn)[0]
+        for probabilities in (scores.softmax(3 * logits), scores.softmax(logits))
+    )
+    assert right < 0.02 < wrong
+    assert scores.temperature(logits, logits.argmax(1)) == pytest.approx(0.1, abs=0.01), "never below the lowest"

@@ -41,7 +41,7 @@ def train(folder, **training):
         "image_classification",
         folder=folder,
         model={"backbone": "mlp"},
-        optimizer={"learning_rate": 0.01, "schedule": "constant"},
+        optimizer={"learning_rate": 0.03, "schedule": "constant"},
         train={"epochs": 6, "steps_per_epoch": 10} | training,
         evaluate={"bootstrap_samples": 20},
         verbose=False,
