@@ -40,17 +40,44 @@ def spread(values, scale=1.0, digits=2):
     return f"{statistics.mean(values):.{digits}f} ± {statistics.stdev(values):.{digits}f}"
 
 
+def rows(recipe, tables):
+    """Returns tables as text: measured rows take the place of those that begin alike in the recipe's README.
+
+    Args:
+        recipe: Name of the recipe.
+        tables: Measured rows of each table, by its columns.
+    """
+    before = _readme(recipe).read_text(encoding="utf-8").partition(_BEGIN)[2].partition(_END)[0]
+    texts = []
+    for columns, measured in tables.items():
+        heading = f"| {' | '.join(columns)} |"
+        _, found, rest = before.partition(heading)
+        kept = rest.partition("\n\n")[0].splitlines()[2:] if found else []
+        known = {row.split("|")[1]: row for row in [*kept, *measured]}
+        if known:
+            texts.append("\n".join([heading, "| --- " * len(columns) + "|", *known.values()]))
+    return "\n\n".join(texts)
+
+
+def day():
+    """Returns the day as text."""
+    return str(datetime.date.today())
+
+
 def machine():
-    """Returns the machine, the versions and the day as text."""
+    """Returns the machine and the command as text."""
     return (
-        f"{os.cpu_count()} CPU cores ({platform.machine()}), Python {platform.python_version()}, "
-        f"{datetime.date.today()}; `make bench DATA=...`."
+        f"{os.cpu_count()} CPU cores ({platform.machine()}), Python {platform.python_version()}; `make bench DATA=...`."
     )
+
+
+def _readme(recipe):
+    return Path(__file__).parents[1] / "recipes" / recipe / "README.md"
 
 
 def write(recipe, table):
     """Puts a table between the markers of a recipe's README."""
-    path = Path(__file__).parents[1] / "recipes" / recipe / "README.md"
+    path = _readme(recipe)
     before, _, rest = path.read_text(encoding="utf-8").partition(_BEGIN)
     _, _, after = rest.partition(_END)
     path.write_text(f"{before}{_BEGIN}{table}\n{_END}{after}", encoding="utf-8")

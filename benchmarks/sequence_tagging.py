@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from measure import SEEDS, machine, spread, train_seeds, write
+from measure import SEEDS, day, machine, spread, train_seeds, write
 
 RECIPE = "sequence_tagging"
 ENCODERS = ("rnn", "gru", "lstm", "peephole_lstm", "bilstm", "cnn_bilstm", "transformer")
@@ -132,7 +132,7 @@ def main():
             "",
             f"A training step with a CRF takes {crf_ratio():.2f} times as long as one with a softmax (17 tags).",
         ]
-    lines += ["", f"Mean ± standard deviation over seeds {', '.join(map(str, SEEDS))}; {machine()}"]
+    lines += ["", f"Mean ± standard deviation over seeds {', '.join(map(str, SEEDS))}; {day()}; {machine()}"]
     table = "\n".join(lines)
     print(table)
     if options.write and not options.only:

@@ -76,6 +76,7 @@ def augmentation(
     *,
     flip=False,
     translation=0.0,
+    rotation=0.0,
     zoom=0.0,
     rand_augment=0,
     rand_augment_magnitude=0.5,
@@ -90,6 +91,7 @@ def augmentation(
         num_classes: Number of classes.
         flip: Mirror half of the images left to right.
         translation: Largest shift in each direction, as a share of the side; what comes in is black.
+        rotation: Largest turn in each direction, in degrees; what comes in is black.
         zoom: Largest share of the side that is cut away.
         rand_augment: Number of RandAugment operations (Cubuk et al., 2019).
         rand_augment_magnitude: Their strength, from 0 to 1.
@@ -102,6 +104,7 @@ def augmentation(
     """
     for key, value in (("translation", translation), ("zoom", zoom)):
         check(0 <= value < 1, key, value, "a share from 0 to below 1")
+    check(0 <= rotation <= 180, "rotation", rotation, "0 to 180 degrees")
     for key, value in (("rand_augment_magnitude", rand_augment_magnitude), ("random_erasing", random_erasing)):
         check(0 <= value <= 1, key, value, "a number from 0 to 1")
     check(0 <= rand_augment <= 11, "rand_augment", rand_augment, "a number of operations from 0 to 11")
@@ -111,6 +114,8 @@ def augmentation(
     chain = []
     if flip:
         chain.append(layers.RandomFlip("horizontal"))
+    if rotation:
+        chain.append(layers.RandomRotation(rotation / 360, fill_mode="constant"))
     if zoom:
         chain.append(layers.RandomZoom((-zoom, 0.0), fill_mode="constant"))
     if translation:

@@ -145,6 +145,7 @@ def labelled_images(
     on_bad: Literal["error", "skip"] = "error",
     flip: bool = False,
     translation: float = 0.0,
+    rotation: float = 0.0,
     zoom: float = 0.0,
     rand_augment: int = 0,
     rand_augment_magnitude: float = 0.5,
@@ -170,6 +171,7 @@ def labelled_images(
         on_bad: What happens to image files that cannot be read: "error" stops, "skip" lists them and goes on.
         flip: Mirror half of the training images left to right.
         translation: Largest shift of training images, as a share of the side.
+        rotation: Largest turn of training images, in degrees.
         zoom: Largest share of the side that is cut away from training images.
         rand_augment: Number of RandAugment operations on each training batch.
         rand_augment_magnitude: Their strength, from 0 to 1.
@@ -201,6 +203,7 @@ def labelled_images(
         len(images.class_names),
         flip=flip,
         translation=translation,
+        rotation=rotation,
         zoom=zoom,
         rand_augment=rand_augment,
         rand_augment_magnitude=rand_augment_magnitude,

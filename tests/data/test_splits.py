@@ -49,6 +49,7 @@ def test_batches_are_all_examples_in_order():
     [
         {"flip": True, "translation": 0.25},
         {"flip": True, "zoom": 0.3},
+        {"rotation": 20.0},
         {"rand_augment": 2},
         {"translation": 0.2, "random_erasing": 1.0},
         {"mixup": 0.5},
@@ -97,6 +98,7 @@ def test_mixed_images_have_mixed_labels(mix):
     [
         ({"translation": 1.0}, "translation"),
         ({"zoom": -0.1}, "zoom"),
+        ({"rotation": 181}, "rotation"),
         ({"rand_augment": 12}, "rand_augment"),
         ({"rand_augment_magnitude": 2.0}, "rand_augment_magnitude"),
         ({"random_erasing": 1.5}, "random_erasing"),
