@@ -9,6 +9,7 @@ READY = $(VENV)/.ready
 RECIPE ?= image_classification
 OPTIONS = $(if $(CONFIG),--config "$(CONFIG)") $(if $(FOLDER),--folder "$(FOLDER)") $(if $(SEED),--seed "$(SEED)") \
 	$(if $(RESUME),--resume "$(RESUME)") $(if $(JSON),--json) $(if $(DRY),--dry-run) $(if $(FIND_LR),--find-learning-rate) \
+	$(if $(OUTPUT),--output "$(OUTPUT)") \
 	$(if $(DATA),"--data.source=$(DATA)") $(foreach setting,$(SET),"--$(setting)")
 
 .DEFAULT_GOAL := help
@@ -18,7 +19,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo '  make train RECIPE=image_classification DATA=photos SET="model.backbone=resnet18 train.epochs=5"'
-	@echo '  variables: RECIPE DATA CONFIG SET SEED FOLDER RESUME=last DRY=1 FIND_LR=1 RUN RUNS INPUT TEXT FORMAT JSON=1 PYTHON'
+	@echo '  variables: RECIPE DATA CONFIG SET SEED FOLDER RESUME=last DRY=1 FIND_LR=1 OUTPUT RUN RUNS INPUT TEXT FORMAT JSON=1 PYTHON'
 
 setup: $(READY) ## make .venv with the versions of constraints.txt
 
@@ -55,10 +56,10 @@ show: $(READY) ## show every setting of RECIPE
 	@$(KIT) show $(RECIPE) $(if $(CONFIG),--config "$(CONFIG)")
 
 test: $(READY) ## the tests that take minutes, without network
-	@$(VENV)/bin/python -m pytest
+	@$(VENV)/bin/python -m pytest -n auto --maxprocesses 4
 
 test-all: $(READY) ## all tests
-	@$(VENV)/bin/python -m pytest -m "slow or not slow"
+	@$(VENV)/bin/python -m pytest -n auto --maxprocesses 4 -m "slow or not slow"
 
 lint: $(READY) ## check style and format
 	@$(VENV)/bin/ruff check .

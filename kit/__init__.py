@@ -10,10 +10,11 @@ TensorFlow loads on first use, so that `import kit` and `kit --help` are quick.
 import importlib
 
 __version__ = "0.1.0"
-__all__ = ["evaluate", "find_learning_rate", "load", "predict", "recipes", "report", "train"]
+__all__ = ["dry_run", "evaluate", "find_learning_rate", "load", "predict", "recipes", "report", "train"]
 
 _VERBS = {
     "train": "run",
+    "dry_run": "rehearsal",
     "find_learning_rate": "rehearsal",
     **dict.fromkeys(("load", "evaluate", "predict", "report"), "finished"),
 }

@@ -258,15 +258,12 @@ def _shown(value):
 
 
 def _train(options, overrides):
-    from kit import config, rehearsal, run, terminal
     from kit import folder as places
+    from kit import rehearsal, run, terminal
 
-    recipe = options.recipe
+    recipe = options.recipe or run.stated_recipe(options.config, options.folder)
     if recipe is None:
-        stated = config.read_toml(options.config).get("recipe") if options.config else None
-        if stated is None:
-            raise KitError("train: no recipe given; `kit list` prints them")
-        recipe = stated
+        raise KitError("train: no recipe given; `kit list` prints them")
     folder = options.folder
     if options.resume:
         if folder:
@@ -277,17 +274,18 @@ def _train(options, overrides):
         if not seed.isdecimal():
             raise SettingError("seed", f"expected a whole number of at least 0, got {seed!r}")
         seed = int(seed)
-    if options.dry_run:
-        if folder:
-            raise KitError("--dry-run: writes nothing; expected neither --folder nor --resume")
-        with terminal.log_shown():
-            return rehearsal.dry_run(recipe, overrides, config=options.config, seed=seed)
     if options.output and not options.find_learning_rate:
         raise KitError("--output: belongs to --find-learning-rate")
+    for flag, is_given in (("--dry-run", options.dry_run), ("--find-learning-rate", options.find_learning_rate)):
+        if is_given and folder:
+            raise KitError(f"{flag}: trains no run; expected neither --folder nor --resume")
+    if options.dry_run and options.find_learning_rate:
+        raise KitError("--dry-run: choose one of --dry-run and --find-learning-rate")
     if options.find_learning_rate:
-        if folder:
-            raise KitError("--find-learning-rate: trains no run; expected neither --folder nor --resume")
         return _find_learning_rate(recipe, overrides, options, seed)
+    if options.dry_run:
+        with terminal.log_shown():
+            return rehearsal.rehearse(recipe, overrides, config=options.config, seed=seed)
     with terminal.log_shown():
         done = run.train_with(recipe, overrides, config=options.config, folder=folder, seed=seed)
     _print_scores(done.metrics["test"], "test")
@@ -307,7 +305,9 @@ def _find_learning_rate(recipe, overrides, options, seed):
         found = rehearsal.range_test(recipe, overrides, config=options.config, seed=seed)
     if not options.json:
         print(f"    rate      loss\n{found.to_text()}")
-        print(f"use   --optimizer.learning_rate {found.learning_rate:.1e}   (above {found.highest:.1e} the loss rises)")
+        print(
+            f"use   --optimizer.learning_rate {found.learning_rate:.1e}   (the loss was lowest at {found.highest:.1e})"
+        )
     if path:
         with atomic(path) as temporary:
             found.draw().savefig(temporary, dpi=110)

@@ -35,7 +35,7 @@ def atomic(path):
         if error.errno not in _FULL:
             raise
         raise KitError(
-            f"{path}: cannot be written ({os.strerror(error.errno)}); make room, and the same command goes on"
+            f"{path}: cannot be written ({os.strerror(error.errno)}); once there is room, the same command goes on"
         ) from None
     finally:
         temporary.unlink(missing_ok=True)

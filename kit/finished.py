@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import json
+import os
 from pathlib import Path
 
 from kit import config, recipes, schema
@@ -93,12 +94,29 @@ def _run_folder(folder):
     return folder
 
 
+def given_data(data):
+    """Sorts what stands for `[data]` in Python.
+
+    Args:
+        data: None, settings of the table, a source, or data themselves.
+
+    Returns:
+        Settings of the table or None, and the data that have no place in a settings file or None.
+    """
+    if data is not None and (not isinstance(data, dict) or data.keys() & {"train", "validation", "test"}):
+        data = {"source": data}
+    source = (data or {}).get("source")
+    if source is None or isinstance(source, str | os.PathLike):
+        return data, None
+    return data | {"source": "given"}, source
+
+
 def data_of(run, data=None):
     """Returns the `Splits` that a run was trained on, read again.
 
     Args:
         run: What `load` returned.
-        data: The data again, where they were given in Python.
+        data: The data again, as `kit.train` got them, where they were given in Python.
 
     Raises:
         KitError: the data cannot be used, or is another by now.
@@ -106,8 +124,11 @@ def data_of(run, data=None):
     with table("data"):
         flat = {f"data.{key}": value for key, value in run.settings["data"].items()}
         chosen = config.resolve(config.settings_of(run.recipe.data, "data"), flat)["data"]
+        settings, data = given_data(data)
         if data is not None:
             chosen["source"] = data
+        elif settings:
+            chosen["source"] = settings.get("source", chosen["source"])
         splits = run.recipe.data(run.settings["seed"], saved_assignment(run.folder), **chosen)
         check_assets(run.folder, splits)
     splits.assets |= _calibration(run.folder)

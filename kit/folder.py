@@ -14,7 +14,10 @@ from kit.files import remove_temporary
 log = logging.getLogger("kit")
 
 # What a run writes before its `config.toml`; without that it has not begun.
-_BEGINNING = ("run.log", "environment.json", "assets/splits.csv", "assets/assets.json", "assets")
+_BEGINNING = (
+    *("run.log", "environment.json", "assets/splits.csv", "assets/assets.json", "assets"),
+    *("checkpoint/initial.npz", "checkpoint"),
+)
 
 _PACKAGES = (
     "tensorflow",
@@ -62,7 +65,8 @@ def check(folder):
     if finished(folder):
         raise KitError(f"{folder}: this run is finished; expected a new or an unfinished run folder")
     known = {folder / name for name in _BEGINNING}
-    others = [path for path in (*folder.glob("*"), *folder.glob("assets/*")) if path not in known]
+    found = (*folder.glob("*"), *folder.glob("assets/*"), *folder.glob("checkpoint/*"))
+    others = [path for path in found if path not in known]
     others = [path.relative_to(folder) for path in others if not path.name.startswith(".")]
     if others and not (folder / "config.toml").exists():
         raise KitError(f"{folder}: holds other files ({others[0]}); expected a new or an unfinished run folder")
@@ -97,10 +101,17 @@ def held(folder):
                     path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
 
 
+class _LogFile(logging.FileHandler):
+    """A log that loses a line rather than printing a traceback where the disk is full."""
+
+    def handleError(self, record):
+        pass
+
+
 @contextlib.contextmanager
 def logged(folder):
     """Writes the log of the kit to `run.log` too."""
-    handler = logging.FileHandler(folder / "run.log", encoding="utf-8", delay=True)
+    handler = _LogFile(folder / "run.log", encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     log.addHandler(handler)
     level, propagate = log.level, log.propagate

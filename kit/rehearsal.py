@@ -37,8 +37,10 @@ def _stage(recipe_name, overrides, config, seed, given, *, constant=False):
         recipe_name, overrides, config, seed, given: As for `kit.run.train_with`.
         constant: Leave the learning rate's schedule away.
     """
-    from kit.training import device, optimizers
+    from kit.training import device, optimizers, transfer
     from kit.training.fit import Training
+
+    given = given or Given()
 
     recipe = recipes.get(recipe_name)
     settings = schema.resolve(recipe, config, overrides, seed)
@@ -51,24 +53,57 @@ def _stage(recipe_name, overrides, config, seed, given, *, constant=False):
         tempfile.TemporaryDirectory() as scratch,
         device.session(training.devices, training.mixed_precision, training.deterministic),
     ):
+        before = given.model.get_weights() if given.model is not None and given.model.built else None
         prepared = {**settings, "train": training}
-        splits, model, _, _, _ = prepare(recipe, Path(scratch) / "run", prepared, given or Given())
+        splits, model, _, _, _ = prepare(recipe, Path(scratch) / "run", prepared, given)
         network = recipe.network(model)
         log.info("%s", summary(recipe, prepared, splits, network, "none: this is a rehearsal"))
-        model.jit_compile = device.compilation(training.jit_compile) is True
-        yield _Stage(recipe, settings["seed"], training, splits, model, network)
+        compilation = device.compilation(training.jit_compile)
+        if compilation != "auto":
+            model.jit_compile = compilation
+        freeze = transfer.Freeze(network, training.freeze, 0)
+        freeze.apply(0)
+        try:
+            yield _Stage(recipe, settings["seed"], training, splits, model, network)
+        finally:
+            freeze.restore()
+            if before is not None:
+                given.model.set_weights(before)
 
 
-def dry_run(recipe_name, overrides, *, config=None, seed=None, given=None):
-    """Does all that a run does before its first epoch, takes three training steps, and writes nothing.
+def dry_run(
+    recipe=None,
+    *,
+    config=None,
+    seed=None,
+    data=None,
+    model=None,
+    backbone=None,
+    optimizer=None,
+    train=None,
+    verbose=True,
+):
+    """Reads the data, builds the model and takes three training steps, as a run would, and writes nothing.
 
     Args:
-        recipe_name, overrides, config, seed, given: As for `kit.run.train_with`.
+        recipe, config, seed, data, model, backbone, optimizer, train: As for `kit.train`.
+        verbose: Print what happens.
 
     Returns:
         Dictionary: `params`, `examples` of each split, `steps_per_epoch`, `epochs`, `seconds_per_step`, and
         `seconds_estimated` of all epochs without their validation.
+
+    Raises:
+        KitError: settings or data cannot be used.
     """
+    tables = {"data": data, "model": model, "backbone": backbone, "optimizer": optimizer, "train": train}
+    with terminal.log_shown(verbose):
+        recipe, overrides, given = from_python(recipe, tables, config, None)
+        return rehearse(recipe, overrides, config=config, seed=seed, given=given)
+
+
+def rehearse(recipe_name, overrides, *, config=None, seed=None, given=None):
+    """`dry_run` with the settings as a flat dictionary of dotted keys."""
     with _stage(recipe_name, overrides, config, seed, given) as stage:
         batches = list(stage.batches(3))
         stage.model.train_on_batch(*batches[0])  # compiles
@@ -109,11 +144,11 @@ def find_learning_rate(
     steps=100,
     verbose=True,
 ):
-    """Trains for some steps at rising learning rates, to see which suit; the model is thrown away.
+    """Trains for some steps at rising learning rates, to see which suit.
 
     Args:
-        recipe, config, seed, data, model, backbone, optimizer, train: As for `kit.train`. A model of one's own is
-            changed by it: give a fresh one to `kit.train` afterwards.
+        recipe, config, seed, data, model, backbone, optimizer, train: As for `kit.train`. A model of one's own has its
+            weights back afterwards.
         steps: Training steps at most.
         verbose: Print what happens.
 
@@ -133,6 +168,6 @@ def range_test(recipe_name, overrides, *, config=None, seed=None, steps=100, giv
     """`find_learning_rate` with the settings as a flat dictionary of dotted keys."""
     from kit.training import learning_rate
 
-    check(steps >= 20, "steps", steps, "at least 20")
+    check(isinstance(steps, int) and steps >= 20, "steps", steps, "a whole number of at least 20")
     with _stage(recipe_name, overrides, config, seed, given, constant=True) as stage:
         return learning_rate.range_test(stage.model, stage.batches(steps), steps)

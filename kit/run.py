@@ -1,6 +1,8 @@
 """The one path: settings, data, model, fit, evaluate, run folder. Every verb of the kit walks a part of it."""
 
 import dataclasses
+import inspect
+import json
 import logging
 import os
 
@@ -8,7 +10,7 @@ from kit import config, recipes, schema, terminal
 from kit import folder as places
 from kit.errors import SettingError, choose, table
 from kit.files import as_path, atomic, read_json, reading, write_json, write_text
-from kit.finished import Run, check_assets, load, saved_assignment
+from kit.finished import Run, check_assets, given_data, load, saved_assignment
 
 log = logging.getLogger("kit")
 
@@ -49,14 +51,15 @@ def train(
     Args:
         recipe: Name of the recipe. It may be left out where `folder` or `config` tells it, or with a model of one's
             own, which is then an image classifier.
-        config: Settings to start from: path of a TOML file, or name of one that comes with the recipe.
+        config: Settings to start from: path of a TOML file, or name of one that comes with the recipe; by default its
+            `default.toml`, whose numbers suit its embedded data. An empty file gives the defaults of the signatures.
         folder: Run folder; by default a new one below `runs/`. An unfinished one is carried on to the result that it
             would have had.
         seed: Seed of all that is random.
         data: Settings of the table `[data]`, among them `source`; or the source itself: a path or name, or what the
             recipe's data function takes in Python, such as `(images, labels)`.
-        model: Settings of the table `[model]`; or a `keras.Model` of one's own, which is trained in place, with the
-            recipe's loss and metrics and the settings' optimizer.
+        model: Settings of the table `[model]`; or a `keras.Model` of one's own, also as `{"backbone": my_model, ...}`
+            with other settings. It is trained in place, with the recipe's loss and metrics and the settings' optimizer.
         backbone, optimizer, train, evaluate: Settings of these tables; `kit show RECIPE` lists them. All settings stand
             above those of `config`.
         verbose: Print what happens; `run.log` gets it in any case.
@@ -84,21 +87,23 @@ def from_python(recipe_name, tables, config_file, folder):
     Returns:
         Name of the recipe, flat dictionary of settings, and `Given`.
     """
-    tables, own_data, own_model = dict(tables), None, None
-    if tables["model"] is not None and not isinstance(tables["model"], dict):
+    import keras
+
+    tables, own_model = dict(tables), None
+    if isinstance(tables["model"], keras.Model):
         own_model, tables["model"] = tables["model"], None
-    data = tables["data"]
-    if data is not None and (not isinstance(data, dict) or data.keys() & {"train", "validation", "test"}):
-        tables["data"] = {"source": data}
-    source = (tables["data"] or {}).get("source")
-    if source is not None and not isinstance(source, str | os.PathLike):
-        own_data, tables["data"] = source, tables["data"] | {"source": "given"}
+    for key, value in (tables["model"] or {}).items() if isinstance(tables["model"], dict) else ():
+        if isinstance(value, keras.Model):
+            own_model = value
+            tables["model"] = {name: each for name, each in tables["model"].items() if name != key}
+    tables["data"], own_data = given_data(tables["data"])
     for name, content in tables.items():
         if content is not None and not isinstance(content, dict):
-            raise SettingError(name, f"expected a dictionary of settings, got {content!r}")
+            more = " or a keras.Model" if name == "model" else ""
+            raise SettingError(name, f"expected a dictionary of settings{more}, got {content!r}")
     overrides = {f"{name}.{key}": value for name, content in tables.items() for key, value in (content or {}).items()}
     if recipe_name is None:
-        recipe_name = _stated_recipe(config_file, folder) or (own_model is not None and "image_classification")
+        recipe_name = stated_recipe(config_file, folder) or (own_model is not None and "image_classification")
         if not recipe_name:
             raise SettingError("recipe", f"none given; expected one of {', '.join(recipes.names())}")
     recipe = recipes.get(recipe_name)
@@ -107,7 +112,7 @@ def from_python(recipe_name, tables, config_file, folder):
     return recipe_name, overrides, Given(own_data, own_model)
 
 
-def _stated_recipe(config_file, folder):
+def stated_recipe(config_file, folder):
     """Returns the name of the recipe that a run folder or a file of settings is for, or None."""
     for path in (folder and as_path(folder, "folder") / "config.toml", config_file and as_path(config_file, "config")):
         if path and path.is_file():
@@ -173,8 +178,12 @@ def prepare(recipe, folder, run_settings, given):
         model = _built(recipe, splits.facts, run_settings, optimizer)
     with table("train"):
         transfer.check_layers(recipe.network(model), training.freeze)
-        if training.start_from and not (folder / "checkpoint" / "state.npz").exists():
-            _start_from(recipe.network(model), training)
+    if not (folder / "checkpoint" / "state.npz").exists():
+        if recipe.prepare is not None:
+            recipe.prepare(model, splits)
+        if training.start_from:
+            with table("train"):
+                _start_from(recipe, recipe.network(model), splits.assets, training)
     return splits, model, callbacks, monitor, mode
 
 
@@ -197,11 +206,54 @@ def _adopted(recipe, facts, run_settings, optimizer, given):
         )
     if run_settings["train"].devices > 1:
         raise SettingError("train.devices", "expected 1 with a model of one's own, which was built for one device")
+    policy = run_settings["train"].mixed_precision
+    if policy not in ("auto", given.model.dtype_policy.name):
+        raise SettingError(
+            "train.mixed_precision", f"expected 'auto': the given model has {given.model.dtype_policy.name!r}"
+        )
     with table("model"):
-        return _call(recipe.adopt, facts | {"network": given.model}, run_settings["model"] | {"optimizer": optimizer})
+        known = facts | {"network": given.model}
+        model = _call(recipe.adopt, known, run_settings["model"] | {"optimizer": optimizer})
+        _check_reloads(recipe.network(model))
+    return model
 
 
-def _start_from(network, training):
+def _check_reloads(network):
+    """Raises SettingError for a model that could not be loaded again after its training."""
+    import tempfile
+
+    import keras
+
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            path = os.path.join(scratch, "model.keras")
+            keras.Model(network._inputs_struct, network._outputs_struct, name=network.name).save(path)
+            keras.models.load_model(path, compile=False)
+    except Exception as error:  # layers of one's own raise anything
+        reason = " ".join(str(error).split())[:200]
+        raise SettingError(
+            "backbone",
+            "the given model cannot be saved and loaded again; register its classes with "
+            f"keras.saving.register_keras_serializable, and use no Lambda ({reason})",
+        ) from None
+
+
+def _keep_beginning(model, folder):
+    """Keeps the variables that a model of one's own begins with, or puts them back before the first checkpoint.
+
+    It is trained in place: after an interrupt it is no longer what it was.
+    """
+    from kit.training import checkpoint
+
+    path = folder / "checkpoint" / "initial.npz"
+    if not (folder / "config.toml").exists():
+        path.parent.mkdir(exist_ok=True)
+        checkpoint.save(path, {"variables": model.variables}, {})
+    elif not (folder / "checkpoint" / "state.npz").exists():
+        checkpoint.assign(model.variables, checkpoint.load(path)[0]["variables"])
+
+
+def _start_from(recipe, network, assets, training):
     """Gives a network the weights of an earlier one, wherever a layer of that name and shape is in it."""
     import keras
 
@@ -210,13 +262,21 @@ def _start_from(network, training):
     path = as_path(training.start_from, "start_from")
     if not path.exists():
         raise SettingError("start_from", f"no run folder or .keras file {training.start_from!r}")
+    new = ()
     if path.is_dir():
-        earlier = load(path).model
+        run = load(path)
+        earlier, here = run.model, json.loads(json.dumps(assets))
+        new = [
+            pattern
+            for asset, patterns in recipe.meanings.items()
+            if run.assets.get(asset) != here[asset]
+            for pattern in patterns
+        ]
     else:
         with reading(path):
             earlier = keras.models.load_model(path, compile=False)
     training.settings["start_from"] = str(path.resolve())
-    transfer.start_from(network, earlier, path)
+    transfer.start_from(network, earlier, path, new)
 
 
 def _call(function, facts, keywords):
@@ -226,7 +286,6 @@ def _call(function, facts, keywords):
     returned with all else filled in, for the builder to call.
     """
     import functools
-    import inspect
 
     wanted = [
         name
@@ -263,8 +322,8 @@ def _train(recipe, folder, run_settings, given):
                 training.decided = {key: decided[key] for key in ("jit_compile", "steps_per_execution")}
         else:
             training.measure(model, splits.train)
-        if recipe.prepare is not None and not (folder / "checkpoint" / "state.npz").exists():
-            recipe.prepare(model, splits)
+        if given.model is not None:
+            _keep_beginning(model, folder)
         if not (folder / "config.toml").exists():
             _begin(folder, prepared, splits)
         trained = fit(
@@ -316,7 +375,12 @@ def _finish(recipe, folder, run_settings, splits, network, trained, monitor):
     from kit.reporting import page, plots
 
     if recipe.calibrate is not None:
-        found = recipe.calibrate(network, splits.validation, splits.assets)
+        settings = {
+            key: value
+            for key, value in run_settings["evaluate"].items()
+            if key in inspect.signature(recipe.calibrate).parameters
+        }
+        found = recipe.calibrate(network, splits.validation, splits.assets, **settings)
         write_json(folder / "assets" / "calibration.json", found)
         splits.assets |= found
     with table("evaluate"):

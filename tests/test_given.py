@@ -11,7 +11,7 @@ import kit
 from kit import finished, recipes, schema
 from kit.errors import KitError, SettingError
 from kit.export import export
-from kit.training.callbacks import Progress
+from kit.training.callbacks import BestWeights, Progress
 from tests.conftest import TINY
 
 _FEW = {"epochs": 2, "steps_per_epoch": 5, "batch_size": 32}
@@ -43,21 +43,56 @@ def test_arrays_and_datasets_mean_the_same(digits):
         "arrays": (images, labels),
         "floats": (images.astype("float64") / 255, keras.utils.to_categorical(labels)),
         "dataset": dataset,
+        "shuffled": dataset.shuffle(400),
         "batches": dataset.batch(64),
         "dictionaries": dataset.map(lambda image, label: {"image": image, "label": label}),
         "text": (images, labels.astype(str)),
     }
     read = recipes.get("image_classification").data
     found = {name: read(0, None, source=data) for name, data in given.items()}
-    first = found["arrays"]
-    assert first.facts == {"input_shape": (8, 8, 1), "num_classes": 10}
-    assert first.assets["class_names"] == [str(number) for number in range(10)]
-    assert first.settings == {"source": "given"}
     for splits in found.values():
-        assert splits.assignment.equals(first.assignment)
-        for part, other in ((splits.train, first.train), (splits.test, first.test)):
-            for column, expected in zip(part.columns, other.columns, strict=True):
-                np.testing.assert_array_equal(column, expected)
+        assert splits.facts == {"input_shape": (8, 8, 1), "num_classes": 10}
+        assert splits.assets["class_names"] == [str(number) for number in range(10)]
+        assert splits.settings == {"source": "given"}
+    for alike in (["arrays", "floats", "text"], ["dataset", "shuffled", "batches", "dictionaries"]):
+        first = found[alike[0]]
+        for name in alike[1:]:
+            assert found[name].assignment.equals(first.assignment), name
+            for part, other in ((found[name].train, first.train), (found[name].test, first.test)):
+                for column, expected in zip(part.columns, other.columns, strict=True):
+                    np.testing.assert_array_equal(column, expected)
+    with pytest.raises(KitError, match="image 0 .* has another label"):
+        saved = found["arrays"].assignment
+        read(0, saved, source=(images, np.where(np.arange(400) == 0, 9, labels)))
+
+
+def test_one_image_with_a_one_hot_label_is_no_batch():
+    images = np.random.default_rng(0).integers(0, 256, (60, 28, 28, 1), dtype=np.uint8)
+    labels = keras.utils.to_categorical(np.arange(60) % 27, 28)[:, :28]
+    labels[:28] = np.eye(28)
+    dataset = tf.data.Dataset.from_tensor_slices((images, labels))
+    splits = recipes.get("image_classification").data(
+        0, None, source={"train": dataset, "validation": dataset, "test": dataset}
+    )
+    assert splits.facts == {"input_shape": (28, 28, 1), "num_classes": 28}
+    assert len(splits.train) == 60
+
+
+def test_scale_is_decided_for_all_splits_together(digits):
+    images, labels = digits
+    floats = images / 255
+    splits = recipes.get("image_classification").data(
+        0, None, source={"train": (floats, labels), "test": (floats * 1.0001, labels)}
+    )
+    np.testing.assert_array_equal(splits.test.columns[0][..., 0], images)
+    grey = recipes.get("image_classification").data(
+        0, None, source=(np.repeat(images[..., None], 3, -1), labels), color_mode="grayscale"
+    )
+    assert grey.facts["input_shape"] == (8, 8, 1)
+    np.testing.assert_array_equal(
+        grey.test.columns[0][0],
+        recipes.get("image_classification").data(0, None, source=(images, labels)).test.columns[0][0],
+    )
 
 
 def test_a_run_on_arrays_keeps_no_path(digits, tmp_path):
@@ -66,6 +101,7 @@ def test_a_run_on_arrays_keeps_no_path(digits, tmp_path):
     run = kit.train("image_classification", data=(images, labels), folder=tmp_path / "run", **settings)
     assert run.settings["data"]["source"] == "given"
     labels_found = run.predict(images[:5])["label"]
+    assert list(run.predict(images[:5] / 255)["label"]) == list(labels_found)
     assert list(kit.load(run.folder).predict(images[:5, ..., None])["label"]) == list(labels_found)
 
 
@@ -166,7 +202,8 @@ def test_own_functional_model_keeps_its_structure(digits, tmp_path):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (lambda: 3, r"recipe: none given|expected a keras\.Model, got 3"),
+        (lambda: 3, r"model: expected a dictionary of settings or a keras\.Model, got 3"),
+        (lambda: own_model(10, lambda x: x), r"model\.backbone: the given model cannot be saved and loaded again"),
         (lambda: own_model(9), r"model\.backbone: expected a model that returns 10 logits, got \(9,\)"),
         (lambda: own_model(10, "softmax"), r"model\.backbone: the given model returns probabilities"),
         (lambda: keras.Sequential([layers.Conv2D(3, 20)]), r"does not take images of shape \(8, 8, 1\)"),
@@ -176,6 +213,26 @@ def test_own_models_that_cannot_be(digits, tmp_path, model, message):
     with pytest.raises(SettingError, match=message):
         kit.train(model=model(), data=digits, folder=tmp_path / "run", verbose=False)
     assert not (tmp_path / "run").exists()
+
+
+def test_own_model_with_other_settings_of_the_table(digits, tmp_path):
+    settings = {"train": _FEW, "evaluate": _SCORES, "verbose": False}
+    model = {"backbone": own_model(), "label_smoothing": 0.0}
+    run = kit.train("image_classification", model=model, data=digits, folder=tmp_path / "run", **settings)
+    assert run.settings["model"] == {"backbone": "given", "label_smoothing": 0.0, "l1": 0.0, "l2": 0.0}
+    page = (run.folder / "report.html").read_text()
+    assert "kit.train(&#x27;image_classification&#x27;, config=" in page
+    assert "data=..., model=..." in page
+
+
+def test_looking_for_a_learning_rate_leaves_a_model_as_it_was(digits):
+    model = own_model()
+    model.build((None, 8, 8, 1))
+    before = model.get_weights()
+    kit.find_learning_rate(model=model, data=digits, verbose=False)
+    kit.dry_run(model=model, data=digits, verbose=False)
+    for one, other in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_recipe_that_takes_no_model_says_so(tmp_path):
@@ -190,15 +247,24 @@ def test_an_interrupted_run_goes_on_when_all_is_given_again(digits, tmp_path, mo
     first = own_model()
     first.build((None, 8, 8, 1))
     second = keras.models.clone_model(first)
-    second.set_weights(first.get_weights())
+    first_weights = first.get_weights()
+    second.set_weights(first_weights)
     whole = train("whole", first)
     begin = Progress.on_epoch_begin
+
+    def interrupted_at_first(self, epoch, logs=None):
+        raise KeyboardInterrupt
 
     def interrupted(self, epoch, logs=None):
         if epoch:
             raise KeyboardInterrupt
         begin(self, epoch, logs)
 
+    monkeypatch.setattr(BestWeights, "on_epoch_end", interrupted_at_first)
+    with pytest.raises(KeyboardInterrupt):
+        train("resumed", second)
+    monkeypatch.undo()
+    assert (second.get_weights()[0] != first_weights[0]).any(), "trained in place, before the first checkpoint"
     monkeypatch.setattr(Progress, "on_epoch_begin", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train("resumed", second)

@@ -11,7 +11,8 @@ import pytest
 
 import kit
 
-# All that has a state of its own: dropout, stochastic depth, augmentation, averaged weights, early stopping.
+# All that has a state of its own: dropout, stochastic depth, augmentation, averaged weights, early stopping, layers
+# that thaw, the mean of the last epochs.
 DEMANDING = [
     "--train.deterministic=true",
     "--train.epochs=12",
@@ -29,6 +30,9 @@ DEMANDING = [
     "--optimizer.schedule=reduce_on_plateau",
     "--optimizer.plateau_patience=1",
     "--optimizer.learning_rate=0.003",
+    "--train.freeze=[stem*,stage1*]",
+    "--train.unfreeze_epochs=3",
+    "--train.average_epochs=3",
 ]
 
 

@@ -37,6 +37,7 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_later(tmp_path):
     command += ["--backbone.widths", "16,32", "--backbone.depths", "1,1", "--evaluate.bootstrap_samples", "20"]
     done = on_a_small_disk(60_000, *command)
     assert done.returncode == 2
+    assert "Traceback" not in done.stderr
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith(f"kit: {tmp_path / 'run' / 'checkpoint' / 'state.npz'}: cannot be written (File too large)")
     assert not [path for path in (tmp_path / "run").rglob("*") if "writing" in path.name]

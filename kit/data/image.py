@@ -92,6 +92,11 @@ def resize(pixels, size, crop_to_aspect_ratio=False):
     return np.stack([np.asarray(_resized(image, size, crop_to_aspect_ratio)).reshape(shape) for image in images])
 
 
+def luminance(pixels):
+    """Returns grey images of coloured ones in memory, as `read_image` would make them (ITU-R 601)."""
+    return np.round(pixels @ np.array([0.299, 0.587, 0.114])).astype("uint8")[..., None]
+
+
 def read_images(paths, size=None, channels=None, crop_to_aspect_ratio=False):
     """Reads image files on all cores; see `read_image`.
 

@@ -170,6 +170,9 @@ def assign(names, given, validation_fraction, test_fraction, seed, saved, *, lab
                 f"the data changed since this run was started: it had {len(saved)} examples, now there are "
                 f"{len(names)} or their names differ; expected the same files"
             )
+        if labels is not None and "label" in saved and (saved["label"].to_numpy() != labels).any():
+            row = int(np.flatnonzero(saved["label"].to_numpy() != labels)[0])
+            raise KitError(f"the data changed since this run was started: {names[row]} has another label")
         return saved
     split = np.full(len(names), "train", dtype=object)
     if given is not None:

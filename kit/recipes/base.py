@@ -47,8 +47,11 @@ class Recipe:
         validate: Function `(model, examples, assets) -> dict` run after each epoch on the validation split: values that
             `fit` cannot compute batch by batch; they are in the logs as `val_<name>`, and may be monitored. An empty
             dictionary says that there are none for this model; or None.
-        calibrate: Function `(model, examples, assets) -> dict` run once after training on the validation split: more
-            assets for `evaluate` and `predict`, such as a temperature; or None.
+        meanings: Asset to patterns of the layers whose rows or columns it gives a meaning, such as the classes to the
+            last layer: they are not taken from an earlier run with other ones.
+        calibrate: Function `(model, examples, assets, *, settings) -> dict`, its settings among those of `evaluate`,
+            run once after training on the validation split: more assets for `evaluate` and `predict`, such as a
+            temperature; or None.
         illustrate: Function `(splits, seed) -> dict` of figures of the training data, as in `Evaluation`; or None.
         show: Function `(predictions, is_terminal) -> str`: how `kit predict` prints what `predict` returned.
         takes_text: `predict` takes texts, and files of them; else it takes files.
@@ -67,6 +70,7 @@ class Recipe:
     network: Callable = lambda model: model
     prepare: Callable | None = None
     validate: Callable | None = None
+    meanings: dict = dataclasses.field(default_factory=dict)
     calibrate: Callable | None = None
     illustrate: Callable | None = None
     show: Callable = as_text

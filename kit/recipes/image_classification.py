@@ -13,8 +13,9 @@ from kit.blocks import heads
 from kit.blocks.regularization import penalize_kernels
 from kit.data import sources
 from kit.data.augmentation import augmentation
-from kit.data.image import common_shape, decoded, read_images, resize, without_unreadable
+from kit.data.image import common_shape, decoded, luminance, read_images, resize, without_unreadable
 from kit.data.sources.image_folder import images_in
+from kit.data.sources.image_npz import as_pixels
 from kit.data.splits import SPLITS, Examples, Splits, assign
 from kit.errors import KitError, SettingError, check, choose
 from kit.models import vision
@@ -235,6 +236,8 @@ def labelled_images(
             inputs = resize(inputs, shape[:2], crop_to_aspect_ratio)
         if color_mode == "rgb" and shape[2] == 1:
             inputs, shape = np.repeat(inputs, 3, -1), (*shape[:2], 3)
+        elif color_mode == "grayscale" and shape[2] == 3:
+            inputs, shape = luminance(inputs), (*shape[:2], 1)
     whole = Examples((inputs, images.labels), load)
     parts = [whole.take(np.flatnonzero(assignment["split"] == name)) for name in SPLITS]
     train = parts[0]
@@ -358,16 +361,17 @@ def _logits(model, batches, flip=False):
     return np.concatenate(logits)
 
 
-def calibrate(model, examples, assets):
+def calibrate(model, examples, assets, *, flip=False, batch_size=256):
     """Returns the temperature by which logits are divided so that probabilities say how often they are right.
 
     Args:
         model: The classifier.
         examples: `Examples` of the validation split.
         assets: The assets of the data.
+        flip, batch_size: As for `evaluate`.
     """
-    batches = (inputs for inputs, *_ in examples.batches(256))
-    return {"temperature": scores.temperature(_logits(model, batches), examples.columns[1])}
+    batches = (inputs for inputs, *_ in examples.batches(batch_size))
+    return {"temperature": scores.temperature(_logits(model, batches, flip), examples.columns[1])}
 
 
 def predict(
@@ -383,7 +387,8 @@ def predict(
 
     Args:
         model: The classifier.
-        inputs: Image files and folders of them, or an array (images, height, width, channels) of pixels 0 to 255.
+        inputs: Image files and folders of them, or an array (images, height, width, channels) of pixels from 0 to 255
+            or, as fractions, from 0 to 1.
         assets: The assets of the data that the model was trained on.
         flip: Average the answers for each image and its mirror image.
         temperature_scaling: Divide logits by the temperature that fitted the validation split best.
@@ -411,12 +416,13 @@ def predict(
                 yield np.stack(read_images(block, shape[:2], shape[2], assets["crop_to_aspect_ratio"]))
     else:
         pixels = np.asarray(inputs)
-        if shape[2] == 1 and pixels.shape in (shape[:2], (len(pixels), *shape[:2])):
+        if shape[2] == 1 and pixels.shape[-2:] == shape[:2] and pixels.ndim <= 3:
             pixels = pixels[..., None]  # grey images without an axis of channels
         if pixels.shape == shape:
             pixels = pixels[None]
         if pixels.shape[1:] != shape:
             raise KitError(f"inputs: expected images of shape {shape}, got an array {pixels.shape}")
+        pixels = as_pixels(pixels, "inputs")
         names = range(len(pixels))
 
         def batches():
@@ -467,5 +473,6 @@ RECIPE = Recipe(
     architectures=vision.VARIANTS,
     adopt=adopted_classifier,
     calibrate=calibrate,
+    meanings={"class_names": ("logits",)},
     illustrate=illustrate,
 )

@@ -541,6 +541,7 @@ RECIPE = Recipe(
     data=tagged_sentences,
     evaluate=evaluate,
     predict=predict,
+    meanings={"tag_names": ("logits", "crf"), "features": ("*_embedding",)},
     monitors={"val_f1": "max", "val_accuracy": "max", "val_loss": "min"},
     architectures=ENCODERS,
     architecture_key="encoder",

@@ -54,10 +54,17 @@ def write(folder, metrics=None):
     recipe = settings["recipe"]
     title = f"{recipe.replace('_', ' ').capitalize()} — {folder.name}"
     command = f"kit train {recipe} --config {shlex.quote(str(folder / 'config.toml'))}"
+    given = [
+        name for name, key in (("data", "data.source"), ("model", "model.backbone")) if settings.get(key) == "given"
+    ]
+    if given:
+        again = ", ".join(f"{name}=..." for name in given)
+        command = f"kit.train({recipe!r}, config={str(folder / 'config.toml')!r}, {again})"
+    averaged = metrics.get("averaged_epochs", 0)
+    weights = f"the mean of the last {averaged} epochs" if averaged else "those of the best epoch by validation"
     parts = [
         f"<h1>{html.escape(title)}</h1>",
-        '<p class="soft">Scores on the test split, which nothing was chosen on. The weights are those of the best '
-        "epoch by validation.</p>",
+        f'<p class="soft">Scores on the test split, which nothing was chosen on. The weights are {weights}.</p>',
         '<div class="cards">',
         *(
             f'<div class="card"><b>{html.escape(value)}</b><span>{html.escape(name)}<br>{interval}</span></div>'

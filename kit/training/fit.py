@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import warnings
 from typing import Literal
 
 import keras
@@ -83,6 +84,15 @@ class Training:
             "0 without train.freeze",
         )
         check(self.average_epochs != 1, "average_epochs", 1, "0, or at least 2")
+        check(
+            self.average_epochs <= self.epochs, "average_epochs", self.average_epochs, f"at most {self.epochs} epochs"
+        )
+        check(
+            not self.unfreeze_epochs or self.unfreeze_epochs < self.epochs,
+            "unfreeze_epochs",
+            self.unfreeze_epochs,
+            f"less than the {self.epochs} epochs of the training",
+        )
         for key in ("patience", "min_delta", "unfreeze_epochs", "average_epochs"):
             check(getattr(self, key) >= 0, key, getattr(self, key), "at least 0")
         for key in ("steps_per_epoch", "steps_per_execution"):
@@ -151,7 +161,6 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
 
     The order of the callbacks, each of which may rely on those before it:
 
-    0. `Freeze`, with frozen layers: an epoch begins with the right ones.
     1. `SynchronizedReplicas`, on several devices: all below see one set of weights.
     2. `SwapEMAWeights`, with an optimizer that averages weights: validation and all below see the averages.
     3. `Scores`: adds the recipe's own values to the logs.
@@ -162,6 +171,7 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
     8. `TensorBoard`.
     9. `RunState`: saves what all above have counted.
     10. `Progress`.
+    11. `Freeze`, with frozen layers.
 
     Args:
         model: Compiled model or training wrapper.
@@ -184,9 +194,7 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
     done = restored[1]["epochs"] if restored else 0
     best = BestWeights(network, monitor, mode)
     freeze = transfer.Freeze(network, training.freeze, training.unfreeze_epochs) if training.freeze else None
-    others = [freeze] if freeze else []
-    if training.devices > 1:
-        others.append(SynchronizedReplicas())
+    others = [SynchronizedReplicas()] if training.devices > 1 else []
     if any(getattr(each, "use_ema", False) for each in checkpoint.optimizers(model)):
         others.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
     if validate is not None:
@@ -204,8 +212,15 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
     if training.tensorboard:
         others.append(keras.callbacks.TensorBoard(folder / "tensorboard"))
     state = RunState(path, folder / "history.csv", others, restored)
+    for optimizer in checkpoint.optimizers(model):
+        if not optimizer.built:
+            optimizer.build(model.trainable_variables)
+    model.steps_per_execution = training.decided["steps_per_execution"]
+    if training.decided["jit_compile"] != "auto":
+        model.jit_compile = training.decided["jit_compile"]
     if restored and (restored[1]["stopped"] or done >= training.epochs):
         values = restored[1]
+        checkpoint.assign(checkpoint.variables(model), restored[0]["variables"])
         best.put_back(restored[0])
         last.put_back(restored[0])
         write_history(folder / "history.csv", values["history"])
@@ -215,25 +230,21 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
     else:
         if restored:
             log.info("going on after epoch %d of %d", done, training.epochs)
-        for optimizer in checkpoint.optimizers(model):
-            if not optimizer.built:
-                optimizer.build(model.trainable_variables)
-        model.steps_per_execution = training.decided["steps_per_execution"]
-        if training.decided["jit_compile"] != "auto":
-            model.jit_compile = training.decided["jit_compile"]
         size, steps = training.batch_size, training.steps_per_epoch
         progress = Progress(training.epochs, steps, size, best)
         try:
-            model.fit(
-                splits.train.stream(size, seed, done * steps, training.epochs * steps),
-                steps_per_epoch=steps,
-                initial_epoch=done,
-                epochs=training.epochs,
-                validation_data=splits.validation.batches(size),
-                callbacks=[*others, state, progress],
-                shuffle=False,
-                verbose=0,
-            )
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "A layer's `trainable` state has changed")  # `Freeze` sees to it
+                model.fit(
+                    splits.train.stream(size, seed, done * steps, training.epochs * steps),
+                    steps_per_epoch=steps,
+                    initial_epoch=done,
+                    epochs=training.epochs,
+                    validation_data=splits.validation.batches(size),
+                    callbacks=[*others, state, progress, *([freeze] if freeze else [])],
+                    shuffle=False,
+                    verbose=0,
+                )
         finally:
             progress.stop()
             if freeze:
@@ -242,14 +253,19 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
     network.set_weights(best.best_weights)
     averaged = 0
     if last.kept:
-        averaged = _averaged(model, network, splits, training, best, last, seed, validate)
+        averaged = _averaged(model, network, splits, training, best, last, freeze, seed, validate)
     return Trained(state.rows, best.best_epoch + 1, *seconds, averaged)
 
 
-def _averaged(model, network, splits, training, best, last, seed, validate):
+def _averaged(model, network, splits, training, best, last, freeze, seed, validate):
     """Gives a network the mean of its last weights, if they are at least as good as the best; returns their number."""
     size, done = training.batch_size, training.epochs * training.steps_per_epoch
-    averaging.average(network, last.kept, splits.train.stream(size, seed, done, done + averaging.STATISTICS_BATCHES))
+    batches = splits.train.stream(size, seed, done, done + averaging.STATISTICS_BATCHES)
+    if freeze:
+        freeze.apply(training.epochs - 1)
+    averaging.average(network, last.kept, batches)
+    if freeze:
+        freeze.restore()
     found = model.evaluate(splits.validation.batches(size), return_dict=True, verbose=0)
     found |= validate() if validate is not None else {}
     value = float(found[best.monitor.removeprefix("val_")])

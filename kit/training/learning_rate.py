@@ -9,8 +9,8 @@ import pandas as pd
 
 from kit.errors import KitError
 
-# Weight of the past in the running mean of the losses, and how far above its lowest it ends the test.
-_SMOOTHING = 0.9
+# Losses are averaged over so many steps; the test ends when their running mean is so many times its lowest.
+_WINDOW = 9
 _DIVERGED = 4.0
 
 
@@ -21,7 +21,7 @@ class RangeTest:
     Args:
         table: Table with `learning_rate` and the smoothed `loss`, step by step.
         learning_rate: The rate to try: where the loss fell fastest, for the peak of a schedule or a constant rate.
-        highest: The rate at which the loss was lowest; above it training goes apart.
+        highest: The rate at which the loss was lowest.
     """
 
     table: pd.DataFrame
@@ -70,25 +70,34 @@ def range_test(model, batches, steps, lowest=1e-6, highest=1.0):
         `RangeTest`.
 
     Raises:
-        KitError: the loss is not a number from the beginning.
+        KitError: the loss is not a number from the beginning, or never falls.
     """
-    rates, losses, mean = [], [], 0.0
+    rates, losses = [], []
     for step, batch in enumerate(batches):
         rate = lowest * (highest / lowest) ** (step / (steps - 1))
         model.optimizer.learning_rate = rate
         model.reset_metrics()
         loss = float(keras.ops.convert_to_numpy(model.train_on_batch(*batch, return_dict=True)["loss"]))
-        mean = _SMOOTHING * mean + (1 - _SMOOTHING) * loss
-        smooth = mean / (1 - _SMOOTHING ** (step + 1))
-        if not math.isfinite(smooth) or (losses and smooth > _DIVERGED * min(losses)):
+        if not math.isfinite(loss):
             break
         rates.append(rate)
-        losses.append(smooth)
-    if len(losses) < 10:
-        raise KitError(f"the loss went apart at a learning rate of {rate:.1e}; look at the data and the loss first")
-    table = pd.DataFrame({"learning_rate": rates, "loss": losses})
-    lowest_at = int(np.argmin(losses))
-    falling = np.gradient(np.array(losses[: lowest_at + 1])) if lowest_at else np.zeros(1)
-    steepest = rates[int(np.argmin(falling))]
-    # The running mean lags behind by about as many steps as it remembers.
-    return RangeTest(table, steepest, rates[lowest_at])
+        losses.append(loss)
+        smooth = _smooth(losses)
+        if step > 2 * _WINDOW and smooth[-1] > _DIVERGED * smooth.min():
+            break
+    if len(losses) < 2 * _WINDOW:
+        raise KitError(
+            f"the loss is not a number at a learning rate of {rate:.1e}; look at the data and the loss first"
+        )
+    smooth = _smooth(losses)
+    lowest_at = int(smooth.argmin())
+    if lowest_at < _WINDOW:
+        raise KitError(f"the loss did not fall at any learning rate from {lowest:.0e} to {rates[-1]:.0e}")
+    steepest = int(np.gradient(smooth[: lowest_at + 1]).argmin())
+    return RangeTest(pd.DataFrame({"learning_rate": rates, "loss": smooth}), rates[steepest], rates[lowest_at])
+
+
+def _smooth(losses):
+    """Returns the mean of each loss and its neighbours on both sides; at the ends there are fewer."""
+    around = np.ones(_WINDOW)
+    return np.convolve(losses, around, "same") / np.convolve(np.ones(len(losses)), around, "same")

@@ -24,13 +24,14 @@ def layers_by_path(network):
     return found
 
 
-def start_from(network, earlier, name):
+def start_from(network, earlier, name, new=()):
     """Copies weights from an earlier network, layer by layer, wherever a layer of the same path and shapes is in it.
 
     Args:
         network: Network that gets weights.
         earlier: Network that has them.
         name: What the earlier one is called in messages.
+        new: Patterns of layers that are left as they are, since their rows or columns mean something else here.
 
     Returns:
         Paths of the layers that were left as they are.
@@ -40,11 +41,13 @@ def start_from(network, earlier, name):
     """
     sources = layers_by_path(earlier)
     copied, left = 0, []
-    for path, layer in layers_by_path(network).items():
+    paths = layers_by_path(network)
+    others = {path for pattern in new for path in _matching(paths, pattern)}
+    for path, layer in paths.items():
         if isinstance(layer, keras.Model) or not layer.weights:
             continue
         weights = sources[path].get_weights() if path in sources else []
-        if [each.shape for each in weights] == [tuple(each.shape) for each in layer.weights]:
+        if path not in others and [each.shape for each in weights] == [tuple(each.shape) for each in layer.weights]:
             layer.set_weights(weights)
             copied += 1
         else:
@@ -57,14 +60,13 @@ def start_from(network, earlier, name):
 
 
 def check_layers(network, patterns):
-    """Raises SettingError for a pattern of `freeze` that fits no layer, or if nothing is left to train."""
+    """Raises SettingError for a pattern of `freeze` that fits no layer with weights, or if nothing is left to train."""
     paths = layers_by_path(network)
     for pattern in patterns:
-        if not _matching(paths, pattern):
-            shown = ", ".join(list(paths)[:12])
-            raise SettingError(
-                "freeze", f"no layer fits {pattern!r}; the layers are {shown}{' ...' * (len(paths) > 12)}"
-            )
+        if not any(paths[path].weights for path in _matching(paths, pattern)):
+            names = [path for path, layer in paths.items() if layer.weights]
+            shown = f"{', '.join(names[:12])}{' ...' * (len(names) > 12)}"
+            raise SettingError("freeze", f"no layer with weights fits {pattern!r}; such are {shown}")
     if patterns:
         kept = {id(weight) for group in groups(network, patterns) for layer in group for weight in layer.weights}
         if all(id(weight) in kept for weight in network.trainable_weights):
@@ -108,7 +110,8 @@ class Freeze(keras.callbacks.Callback):
     Batch normalisation in a frozen layer uses its moving statistics and leaves them alone. Howard and Ruder,
     "Universal Language Model Fine-tuning for Text Classification", 2018, section 3.3 (gradual unfreezing).
 
-    Which layers are free is a function of the epoch alone, so that a resumed run needs no state of it.
+    Which layers are free is a function of the epoch alone, so that a resumed run needs no state of it. It stands behind
+    all callbacks that may stop the training.
 
     Args:
         network: Model that holds the layers.
@@ -123,14 +126,19 @@ class Freeze(keras.callbacks.Callback):
         self.unfreeze_epochs = unfreeze_epochs
         self._frozen = None
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def apply(self, epoch):
+        """Freezes what an epoch, counted from 0, trains without; returns the number of frozen groups."""
         thawed = epoch // self.unfreeze_epochs if self.unfreeze_epochs else 0
         frozen = max(0, len(self.groups) - thawed)
-        if frozen == self._frozen:
-            return
         for index, (group, trainable) in enumerate(zip(self.groups, self.trainable, strict=True)):
             for layer, wish in zip(group, trainable, strict=True):
                 layer.trainable = wish and index >= frozen
+        return frozen
+
+    def on_epoch_begin(self, epoch, logs=None):
+        frozen = self.apply(epoch)
+        if frozen == self._frozen:
+            return
         self.model.make_train_function(force=True)  # the compiled one has the former layers' gradients in it
         count = sum(weight.shape.num_elements() for weight in self.model.trainable_weights)
         log.info(
@@ -141,6 +149,11 @@ class Freeze(keras.callbacks.Callback):
             f"{count:,}",
         )
         self._frozen = frozen
+
+    def on_epoch_end(self, epoch, logs=None):
+        # At the end of `fit` Keras pairs the trainable weights with the optimizer's averages of all of them.
+        if self.model.stop_training or epoch == self.params["epochs"] - 1:
+            self.restore()
 
     def restore(self):
         """Makes every layer as trainable as it was before."""

@@ -19,7 +19,7 @@ _KINDS = {
 }
 
 
-class Given:
+class GivenData:
     """Data that were given in Python.
 
     Args:
@@ -107,7 +107,7 @@ def find(source, kind):
         SettingError: there is no such name or path, or nothing in it that a module reads.
     """
     if not isinstance(source, str | os.PathLike):
-        return importlib.import_module(f"kit.data.sources.given_{kind}"), Given(source)
+        return importlib.import_module(f"kit.data.sources.given_{kind}"), GivenData(source)
     source = os.fspath(source)
     if source == "given":
         raise SettingError(

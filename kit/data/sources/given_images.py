@@ -1,13 +1,16 @@
 """Labelled images given in Python: arrays, a `tf.data.Dataset`, or a dictionary of these for each split."""
 
+import logging
 import zlib
 
 import numpy as np
 
 from kit.data.sources import Images
-from kit.data.sources.image_npz import labels_of, pixels_of
+from kit.data.sources.image_npz import check_classes, labels_of, pixels_of
 from kit.data.splits import SPLITS
 from kit.errors import KitError, SettingError, closest
+
+log = logging.getLogger("kit")
 
 LAYOUT = "(images, labels), a tf.data.Dataset of them, or a dictionary of these for train, validation and test"
 
@@ -16,10 +19,10 @@ def read(source):
     """Returns the images of what was given; a `tf.data.Dataset` is read into memory, once.
 
     Args:
-        source: `Given`. Images are (examples, height, width) or (examples, height, width, 1 or 3), pixels from 0 to
+        source: `GivenData`. Images are (examples, height, width) or (examples, height, width, 1 or 3), pixels from 0 to
             255 or, as fractions, from 0 to 1; labels are class numbers, class names, or one-hot rows. A dictionary may
             hold `class_names`. Elements of a `tf.data.Dataset` are (image, label) or {"image": ..., "label": ...}, in
-            batches or not.
+            batches or not; it may shuffle, and its `class_names` are read (`image_dataset_from_directory` gives them).
 
     Raises:
         KitError: pixels or labels that cannot be.
@@ -33,28 +36,27 @@ def read(source):
             raise SettingError("source", f"unknown split {name!r}{closest(name, SPLITS)}")
     if not parts.keys() & {None, "train"}:
         raise SettingError("source", f"no training images; expected {LAYOUT}")
-    pixels, labels = {}, {}
-    for name, part in parts.items():
-        place = f"data: {name}" if name else "data"
-        images, classes = _pair(part, place)
-        pixels[name] = pixels_of(place, "images", images)
-        labels[name] = classes
-    numbered, class_names = _numbered(labels, class_names)
+    places = {name: f"data: {name}" if name else "data" for name in parts}
+    if class_names is None:
+        class_names = next((part.class_names for part in parts.values() if hasattr(part, "class_names")), None)
+    found = {name: _pair(part, places[name]) for name, part in parts.items()}
+    # Whether pixels are fractions is decided for all splits together.
+    numbers = [images for images, _ in found.values() if images.dtype.kind in "fiu" and images.size]
+    highest = max((images.max() for images in numbers), default=0)
+    pixels = {name: pixels_of(places[name], "images", images, highest) for name, (images, _) in found.items()}
+    if any(images.dtype.kind == "f" for images in numbers) and highest <= 1.001:
+        log.info("images: numbers from 0 to 1 were stretched to pixels from 0 to 255")
+    numbered, class_names = _numbered({name: labels for name, (_, labels) in found.items()}, class_names)
     count = len(class_names) if class_names else 0
     labels = {
-        name: labels_of(f"data: {name}" if name else "data", "labels", each, len(pixels[name]), count)
-        for name, each in numbered.items()
+        name: labels_of(places[name], "labels", each, len(pixels[name]), count) for name, each in numbered.items()
     }
-    first = next(iter(labels.values()))
     if len({each.shape[1:] for each in pixels.values()}) > 1:
         raise KitError(
             "data: images of different shapes in the splits; expected one height, width and number of channels"
         )
     count = count or int(max(each.max() for each in labels.values())) + 1
-    missing = set(range(count)) - set(np.unique(labels.get("train", first)).tolist())
-    if count < 2 or missing:
-        wanted = f"class {min(missing)} too" if missing else "at least two classes"
-        raise KitError(f"data: expected {wanted} among the training images")
+    check_classes("data", count, labels["train"] if "train" in labels else labels[None])
     names = [
         f"{name or 'image'} {row} {zlib.crc32(image.tobytes()):08x}"
         for name, each in pixels.items()
@@ -87,7 +89,7 @@ def _pair(part, place):
 
 
 def _from_dataset(dataset, place):
-    """Returns all images and labels of a `tf.data.Dataset`."""
+    """Returns all images and labels of a `tf.data.Dataset`, in an order that its own shuffling does not change."""
     spec = dataset.element_spec
     if isinstance(spec, dict) and {"image", "label"} <= spec.keys():
         dataset = dataset.map(lambda element: (element["image"], element["label"]))
@@ -97,27 +99,47 @@ def _from_dataset(dataset, place):
         raise KitError(
             f"{place}: a tf.data.Dataset without an end; expected one pass over the images, without repeat()"
         )
+    is_batched = _is_batched(*dataset.element_spec[:2])
     images, labels = [], []
     for image, label, *_ in dataset.as_numpy_iterator():
-        is_batch = np.ndim(label) > 0 and np.ndim(image) > 2 and len(image) == len(label)
-        images.extend(image if is_batch else [image])
-        labels.extend(label if is_batch else [label])
+        images.extend(image if is_batched else [image])
+        labels.extend(label if is_batched else [label])
     if not images:
         raise KitError(f"{place}: an empty tf.data.Dataset; expected images")
     if len({image.shape for image in images}) > 1:
         raise KitError(f"{place}: images of different shapes; expected one height, width and number of channels")
-    return np.stack(images), np.array(labels)
+    order = sorted(range(len(images)), key=lambda row: (zlib.crc32(images[row].tobytes()), labels[row].tolist()))
+    return np.stack([images[row] for row in order]), np.array([labels[row] for row in order])
+
+
+def _is_batched(image, label):
+    """Tells from the specifications of an element whether it is a batch of images or one."""
+    dims, ranks = image.shape.as_list(), label.shape.rank
+    if len(dims) != 3:
+        return len(dims) == 4
+    if ranks != 1:
+        return ranks == 2
+    # (batch, height, width) with a number each, or one image (height, width, 1 or 3) with a one-hot row
+    return dims[0] is None or dims[2] not in (1, 3)
 
 
 def _numbered(labels, class_names):
     """Returns class numbers for each split, and the names of the classes or None."""
-    class_names = None if class_names is None else [str(name) for name in class_names]
+    if class_names is not None:
+        if isinstance(class_names, str) or not hasattr(class_names, "__iter__"):
+            raise SettingError("source", f"class_names: expected a list of names, got {class_names!r}")
+        class_names = [str(name) for name in class_names]
+        if len(set(class_names)) < len(class_names):
+            raise SettingError("source", f"class_names: expected different names, got {', '.join(class_names)}")
+    widths = {each.shape[1] for each in labels.values() if each.ndim == 2}
     one_hot = {
         name: each.argmax(1)
         for name, each in labels.items()
         if each.ndim == 2 and each.shape[1] > 1 and ((each == 0) | (each == 1)).all() and (each.sum(1) == 1).all()
     }
     labels = labels | one_hot
+    if one_hot and class_names is None and len(widths) == 1:
+        class_names = [str(index) for index in range(*widths)]
     if not all(each.dtype.kind in "USO" for each in labels.values()):
         return labels, class_names
     texts = {

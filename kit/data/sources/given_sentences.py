@@ -13,7 +13,7 @@ def read(source, column=None):
     """Returns the sentences of what was given.
 
     Args:
-        source: `Given`. Each sentence is a list of words and a list of as many tags.
+        source: `GivenData`. Each sentence is a list of words and a list of as many tags.
         column: None; there is nothing to choose.
 
     Raises:

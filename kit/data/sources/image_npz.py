@@ -66,10 +66,7 @@ def read(source):
         split.append(np.full(len(found), part, dtype=object))
     whole = np.concatenate(labels)
     count = len(class_names) or int(whole.max()) + 1
-    missing = set(range(count)) - set(np.unique(labels[0]).tolist())
-    if count < 2 or missing:
-        wanted = f"class {min(missing)} too" if missing else "at least two classes"
-        raise KitError(f"{source}: expected {wanted} among the training images")
+    check_classes(source, count, labels[0])
     names = [f"{part or 'image'} {row}" for part, each in zip(parts, images, strict=True) for row in range(len(each))]
     files = isinstance(images[0], list)
     if not files and len({each.shape[1:] for each in images}) > 1:
@@ -98,8 +95,8 @@ def _arrays(source):
         raise KitError(f"{source}: damaged or no .npz file ({' '.join(str(error).split())})") from None
 
 
-def pixels_of(source, name, array):
-    """Returns pixels as uint8 (examples, height, width, channels)."""
+def pixels_of(source, name, array, highest=None):
+    """Returns pixels as uint8 (examples, height, width, channels); `highest` as for `as_pixels`."""
     if array.ndim == 3:
         array = array[..., None]
     if array.ndim != 4 or array.shape[3] not in (1, 3) or not len(array):
@@ -107,11 +104,16 @@ def pixels_of(source, name, array):
             f"{source}: {name} has shape {array.shape}; expected (images, height, width) or "
             "(images, height, width, 1 or 3)"
         )
-    return as_pixels(array, f"{source}: {name}")
+    return as_pixels(array, f"{source}: {name}", highest)
 
 
-def as_pixels(array, name):
+def as_pixels(array, name, highest=None):
     """Returns numbers as uint8 pixels; floating-point ones from 0 to 1 are stretched to 0 to 255.
+
+    Args:
+        array: The numbers.
+        name: What they are called in messages.
+        highest: The highest of all numbers that belong together; by default that of `array`.
 
     Raises:
         KitError: values that are no pixels, such as NaN.
@@ -123,11 +125,11 @@ def as_pixels(array, name):
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         image = int(np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(1))[0])
         raise KitError(f"{name}: image {image} has pixels that are no numbers (NaN or infinite); expected 0 to 255")
-    low, high = array.min(), array.max()
+    low, high = array.min(), array.max() if highest is None else highest
+    if array.dtype.kind == "f" and low >= -0.001 and high <= 1.001:
+        return np.round(np.clip(array, 0, 1) * 255).astype("uint8")
     if low < 0 or high > 255:
         raise KitError(f"{name} holds values from {low} to {high}; expected pixels from 0 to 255")
-    if array.dtype.kind == "f" and high <= 1:
-        array = array * 255
     return np.round(array).astype("uint8")
 
 
@@ -147,6 +149,14 @@ def labels_of(source, name, array, count, num_classes):
     if low < 0 or high > most:
         raise KitError(f"{source}: {name} go from {low} to {high}; expected 0 to {most}")
     return array.astype("int32")
+
+
+def check_classes(source, count, labels):
+    """Raises KitError unless there are two classes at least, each among the labels of the training images."""
+    missing = set(range(count)) - set(np.unique(labels).tolist())
+    if count < 2 or missing:
+        wanted = f"class {min(missing)} too" if missing else "at least two classes"
+        raise KitError(f"{source}: expected {wanted} among the training images")
 
 
 def _encoded(source, name, data, offsets):

@@ -1,0 +1,196 @@
+"""Greedy, beam and sampling on networks small enough for brute force."""
+
+import itertools
+
+import numpy as np
+import pytest
+from keras import ops
+
+from kit import decoding
+from kit.decoding import Tokens
+from kit.errors import SettingError
+
+TOKENS = Tokens(start=1, end=2)
+VOCABULARY = 5
+
+
+def table_model(seed=0, length=4):
+    """Returns (step, initial_state) of a network whose next token depends on the row, the place and all tokens so far.
+
+    What it has seen stands in its moving state, so that a wrong order of beams changes the result.
+    """
+    random = np.random.default_rng(seed)
+    rows = random.normal(0, 2, (20, length, VOCABULARY)).astype("float32")
+    memory = random.normal(0, 2, (VOCABULARY * 7, VOCABULARY)).astype("float32")
+
+    def initial_state(inputs):
+        table = ops.take(ops.convert_to_tensor(rows), inputs, axis=0)
+        return {"fixed": {"table": table}, "moving": (ops.zeros_like(inputs),)}
+
+    def step(tokens, position, state):
+        (seen,) = state["moving"]
+        seen = (seen * 3 + tokens) % (VOCABULARY * 7)
+        logits = ops.take(state["fixed"]["table"], position, axis=1) + ops.take(memory, seen, axis=0)
+        return logits, {"moving": (seen,)}
+
+    return step, initial_state
+
+
+def log_probabilities(model, row, tokens):
+    """Returns the log-probability of each token of one sequence, by calling the network without any decoding."""
+    step, initial_state = model
+    state = initial_state(np.array([row], "int32"))
+    last, found = TOKENS.start, []
+    for position, token in enumerate(tokens):
+        logits, following = step(np.array([last], "int32"), position, state)
+        state = {**state, **following}
+        found.append(float(ops.log_softmax(logits)[0, token]))
+        last = token
+    return found
+
+
+def all_sequences(length):
+    """Returns every sequence that ends within a length, and those that do not."""
+    others = [token for token in range(VOCABULARY) if token != TOKENS.end]
+    ended = [(*start, TOKENS.end) for count in range(length) for start in itertools.product(others, repeat=count)]
+    return ended, list(itertools.product(others, repeat=length))
+
+
+def trimmed(sequence):
+    """Returns a padded sequence up to its end."""
+    tokens = [int(token) for token in sequence]
+    return tuple(tokens[: tokens.index(TOKENS.end) + 1]) if TOKENS.end in tokens else tuple(tokens)
+
+
+def decode(model, method, batch=3, **settings):
+    sequences, scores = decoding.compiled(model, method, TOKENS, **settings)(np.arange(batch, dtype="int32"))
+    return np.asarray(sequences), np.asarray(scores)
+
+
+@pytest.mark.parametrize("length_penalty", [0.0, 0.6, 1.5])
+@pytest.mark.parametrize("seed", range(3))
+def test_beam_of_full_width_is_brute_force(seed, length_penalty):
+    model = table_model(seed)
+    sequences, scores = decode(
+        model, decoding.beam, max_length=4, beam_width=VOCABULARY**3, length_penalty=length_penalty, num_results=6
+    )
+    for row in range(3):
+        true = {
+            tokens: sum(log_probabilities(model, row, tokens)) / ((5 + len(tokens)) / 6) ** length_penalty
+            for tokens in all_sequences(4)[0]
+        }
+        best = sorted(true, key=true.get, reverse=True)[:6]
+        assert [trimmed(each) for each in sequences[row]] == best
+        np.testing.assert_allclose(scores[row], [true[tokens] for tokens in best], rtol=1e-4)
+
+
+def test_beam_of_one_without_penalty_is_greedy():
+    for seed in range(5):
+        model = table_model(seed)
+        one, _ = decode(model, decoding.beam, max_length=4, beam_width=1, length_penalty=0.0)
+        greedy, scores = decode(model, decoding.greedy, max_length=4)
+        for row in range(3):
+            tokens = trimmed(greedy[row])
+            assert scores[row] == pytest.approx(sum(log_probabilities(model, row, tokens)), rel=1e-4)
+            if TOKENS.end in tokens:
+                assert trimmed(one[row, 0]) == tokens
+
+
+def test_greedy_takes_the_best_token_and_pads_behind_the_end():
+    model = table_model(1)
+    sequences, _ = decode(model, decoding.greedy, max_length=4)
+    step, initial_state = model
+    for row in range(3):
+        tokens = trimmed(sequences[row])
+        assert (sequences[row, len(tokens) :] == TOKENS.pad).all()
+        state, last = initial_state(np.array([row], "int32")), TOKENS.start
+        for position, token in enumerate(tokens):
+            logits, following = step(np.array([last], "int32"), position, state)
+            state, last = {**state, **following}, token
+            assert int(ops.argmax(logits[0])) == token
+
+
+def test_a_wider_beam_is_never_worse():
+    model = table_model(7)
+    best = [decode(model, decoding.beam, 20, max_length=4, beam_width=width)[1][:, 0] for width in (1, 4, 125)]
+    assert best[0].mean() < best[2].mean()
+    assert (best[2] >= best[1] - 1e-5).all()
+    assert (best[2] >= best[0] - 1e-5).all()
+
+
+def test_rows_do_not_see_each_other():
+    model = table_model(3)
+    together, scores = decode(model, decoding.beam, max_length=4, beam_width=4, num_results=2)
+    function = decoding.compiled(model, decoding.beam, TOKENS, max_length=4, beam_width=4, num_results=2)
+    for row in range(3):
+        alone, score = function(np.array([row], "int32"))
+        np.testing.assert_array_equal(np.asarray(alone)[0], together[row])
+        np.testing.assert_allclose(np.asarray(score)[0], scores[row], rtol=1e-5)
+
+
+def never_ending(seed=0):
+    step, initial_state = table_model(seed)
+
+    def endless(tokens, position, state):
+        logits, following = step(tokens, position, state)
+        return logits - 1e9 * ops.cast(ops.arange(VOCABULARY) == TOKENS.end, "float32"), following
+
+    return endless, initial_state
+
+
+def test_what_comes_to_no_end_is_returned_as_it_is():
+    for method, settings in ((decoding.greedy, {}), (decoding.beam, {"beam_width": 125})):
+        sequences, scores = decode(never_ending(), method, max_length=4, **settings)
+        flat = sequences.reshape(3, -1, 4)[:, 0]
+        assert not (flat == TOKENS.end).any()
+        assert np.isfinite(scores).all()
+        assert (scores > -100).all()
+
+
+def test_sampling_follows_the_probabilities():
+    model = table_model(2)
+    step, initial_state = model
+    state = initial_state(np.zeros(1, "int32"))
+    logits, _ = step(np.array([TOKENS.start], "int32"), 0, state)
+    expected = np.asarray(ops.softmax(logits))[0]
+
+    def shares(**settings):
+        function = decoding.compiled(model, decoding.sample, TOKENS, max_length=1, seed=5, **settings)
+        sequences, scores = function(np.zeros(20_000, "int32"))
+        first = np.asarray(sequences)[:, 0]
+        np.testing.assert_allclose(np.asarray(scores), np.log(expected)[first], rtol=1e-3)
+        return np.bincount(first, minlength=VOCABULARY) / 20_000
+
+    np.testing.assert_allclose(shares(), expected, atol=0.015)
+    cooled = expected**2 / (expected**2).sum()
+    np.testing.assert_allclose(shares(temperature=0.5), cooled, atol=0.015)
+    two = np.where(expected >= np.sort(expected)[-2], expected, 0)
+    np.testing.assert_allclose(shares(top_k=2), two / two.sum(), atol=0.015)
+    order = np.argsort(-expected)
+    kept = order[: 1 + np.searchsorted(np.cumsum(expected[order]), 0.8)]
+    nucleus = np.where(np.isin(np.arange(VOCABULARY), kept), expected, 0)
+    np.testing.assert_allclose(shares(top_p=0.8), nucleus / nucleus.sum(), atol=0.015)
+
+
+def test_sampling_repeats_with_its_seed():
+    model = table_model(4)
+    runs = [decode(model, decoding.sample, max_length=4, seed=seed)[0] for seed in (1, 1, 2)]
+    np.testing.assert_array_equal(runs[0], runs[1])
+    many = [decode(model, decoding.sample, 20, max_length=4, seed=seed)[0] for seed in (1, 2)]
+    assert (many[0] != many[1]).any()
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "key"),
+    [
+        (decoding.beam, {"beam_width": 0}, "beam_width"),
+        (decoding.beam, {"beam_width": 2, "num_results": 3}, "num_results"),
+        (decoding.beam, {"beam_width": 2, "length_penalty": -1}, "length_penalty"),
+        (decoding.sample, {"seed": 0, "temperature": 0}, "temperature"),
+        (decoding.sample, {"seed": 0, "top_k": -1}, "top_k"),
+        (decoding.sample, {"seed": 0, "top_p": 0}, "top_p"),
+    ],
+)
+def test_settings_that_cannot_be(method, settings, key):
+    with pytest.raises(SettingError, match=f"{key}: expected"):
+        decode(table_model(), method, max_length=4, **settings)
