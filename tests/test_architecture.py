@@ -12,12 +12,13 @@ ROOT = Path(kit.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
 GROUND = {"kit.config", "kit.errors", "kit.files", "kit.terminal"}
 FIRST = {"blocks", "data", "training", "reporting"}
-BELOW_RUN = GROUND | {f"kit.{room}" for room in (*FIRST, "models", "recipes")}
+BELOW_RUN = GROUND | {f"kit.{room}" for room in (*FIRST, "decoding", "models", "recipes")}
 MAY_IMPORT = {
     **{name.removeprefix("kit."): GROUND for name in GROUND},
     **{room: GROUND | {f"kit.{room}"} for room in FIRST},
+    "decoding": GROUND,
     "models": GROUND | {"kit.blocks", "kit.models"},
-    "recipes": GROUND | {f"kit.{room}" for room in FIRST} | {"kit.models", "kit.recipes.base"},
+    "recipes": GROUND | {f"kit.{room}" for room in (*FIRST, "decoding")} | {"kit.models", "kit.recipes.base"},
     "folder": GROUND,
     "schema": BELOW_RUN,
     "finished": BELOW_RUN | {"kit.folder", "kit.schema"},

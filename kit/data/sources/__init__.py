@@ -16,6 +16,7 @@ from kit.files import as_path
 _KINDS = {
     "images": ("digits", "image_tfds", "image_csv", "idx", "image_npz", "image_folder"),
     "sentences": ("phrases", "tagged_tfds", "tagged_files"),
+    "pairs": ("phrase_pairs",),
 }
 
 
@@ -96,12 +97,29 @@ class Sentences:
         return f"{file}:{self.lines[sentence][word]}"
 
 
+@dataclasses.dataclass
+class Pairs:
+    """Sentences and their translations as a source delivers them.
+
+    Args:
+        sources: Text of each sentence.
+        targets: Text of its translation.
+        places: Where each pair stands, such as `train.tsv:12`, unique and stable.
+        split: Split that the source prescribes for each pair, or None.
+    """
+
+    sources: list
+    targets: list
+    places: list
+    split: np.ndarray | None = None
+
+
 def find(source, kind):
     """Returns the module that reads a source, and the source as that module wants it.
 
     Args:
         source: Name, or path of a file or folder; anything else is taken as data given in Python.
-        kind: "images" or "sentences".
+        kind: "images", "sentences" or "pairs".
 
     Raises:
         SettingError: there is no such name or path, or nothing in it that a module reads.
