@@ -61,6 +61,9 @@ def start(folder, *options, recipe="image_classification"):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.default_int_handler
+        ),  # a shell's & may have set it aside
     )
 
 

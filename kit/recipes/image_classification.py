@@ -290,8 +290,7 @@ def evaluate(
     """
     names = assets["class_names"]
     labels = examples.columns[1]  # (examples,)
-    batches = (inputs for inputs, *_ in examples.batches(batch_size))
-    logits = _logits(model, batches, flip)
+    logits = _logits(model, examples, batch_size, flip)
     temperature = assets.get("temperature", 1.0) if temperature_scaling else 1.0
     probabilities = scores.softmax(logits / temperature)  # (examples, classes)
     predicted = probabilities.argmax(1)
@@ -349,16 +348,13 @@ def evaluate(
     )
 
 
-def _logits(model, batches, flip=False):
-    """Returns the logits of all batches of pixels, or the means of those of images and their mirror images."""
-    logits = []
-    for pixels in batches:
-        pixels = np.asarray(pixels)
-        found = model.predict_on_batch(pixels)
-        if flip:
-            found = (found + model.predict_on_batch(pixels[:, :, ::-1])) / 2
-        logits.append(found)
-    return np.concatenate(logits)
+def _logits(model, examples, batch_size, flip):
+    """Returns the logits of all examples, or the means of those of images and their mirror images."""
+    pixels = examples.batches(batch_size).map(lambda inputs, *_: inputs)
+    logits = model.predict(pixels, verbose=0)
+    if flip:
+        logits = (logits + model.predict(pixels.map(lambda images: images[:, :, ::-1]), verbose=0)) / 2
+    return logits
 
 
 def calibrate(model, examples, assets, *, flip=False, batch_size=256):
@@ -370,8 +366,8 @@ def calibrate(model, examples, assets, *, flip=False, batch_size=256):
         assets: The assets of the data.
         flip, batch_size: As for `evaluate`.
     """
-    batches = (inputs for inputs, *_ in examples.batches(batch_size))
-    return {"temperature": scores.temperature(_logits(model, batches, flip), examples.columns[1])}
+    logits = _logits(model, examples, batch_size, flip)
+    return {"temperature": scores.temperature(logits, examples.columns[1])}
 
 
 def predict(
@@ -429,7 +425,12 @@ def predict(
             for start in range(0, len(pixels), batch_size):
                 yield pixels[start : start + batch_size]
 
-    logits = _logits(model, batches(), flip)
+    logits = []
+    for pixels in batches():
+        logits.append(model.predict_on_batch(pixels))
+        if flip:
+            logits[-1] = (logits[-1] + model.predict_on_batch(pixels[:, :, ::-1])) / 2
+    logits = np.concatenate(logits)
     probabilities = scores.softmax(logits / (assets.get("temperature", 1.0) if temperature_scaling else 1.0))
     best = probabilities.argmax(1)
     class_names = np.array(assets["class_names"], dtype=object)

@@ -1,10 +1,12 @@
 """Sentences and their translations: generated ones."""
 
+import gzip
+
 import pytest
 from babel import Locale
 
 from kit.data import sources
-from kit.data.sources import phrase_pairs
+from kit.data.sources import pair_files, phrase_pairs
 from kit.errors import KitError, SettingError
 
 
@@ -65,3 +67,85 @@ def test_too_few_different_phrases_are_said(monkeypatch):
     monkeypatch.setattr(phrase_pairs, "_PIECES", (phrase_pairs._weekday,))
     with pytest.raises(KitError, match=r"phrases: only \d+ different phrases in en and de; expected 2,000"):
         phrase_pairs.read("phrases", num_sentences=2000)
+
+
+def write(path, text, packed=False):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = text if isinstance(text, bytes) else text.encode()
+    path.write_bytes(gzip.compress(data) if packed else data)
+    return path
+
+
+@pytest.fixture
+def parallel(tmp_path):
+    """A folder of parallel files for three splits."""
+    folder = tmp_path / "corpus"
+    for name, count in (("train", 4), ("val", 2), ("test_2016", 1)):
+        for language in ("en", "de"):
+            text = "".join(f"{language} {name} {row}\n" for row in range(count))
+            write(folder / f"{name}.{language}.gz", text, packed=True)
+    return folder
+
+
+def test_parallel_files_of_a_folder(parallel):
+    module, place = sources.find(str(parallel), "pairs")
+    pairs = module.read(place)
+    assert pairs.sources[:2] == ["en train 0", "en train 1"]
+    assert pairs.targets[:2] == ["de train 0", "de train 1"]
+    assert list(pairs.split) == ["train"] * 4 + ["validation"] * 2 + ["test"]
+    assert pairs.places[0] == "train.en.gz:1"
+    turned = module.read(place, source_locale="de_AT", target_locale="en")
+    assert (turned.sources, turned.targets) == (pairs.targets, pairs.sources)
+
+
+def test_one_of_two_parallel_files_is_enough(parallel):
+    first = pair_files.read(parallel / "train.en.gz")
+    second = pair_files.read(parallel / "train.de.gz")
+    assert first.sources == second.sources == [f"en train {row}" for row in range(4)]
+    assert first.split is None
+
+
+def test_tables(tmp_path):
+    expected = (["A dog.", "Hi"], ["Ein Hund.", "Hallo"])
+    for name, text in (
+        ("a.tsv", "\ufeffA dog.\tEin Hund.\r\n\r\nHi\tHallo"),
+        ("b.jsonl", '{"en": "A dog.", "de": "Ein Hund."}\n{"de": "Hallo", "en": "Hi", "id": 3}\n'),
+        ("c.jsonl", '{"source": "A dog.", "target": "Ein Hund."}\n\n{"source": "Hi", "target": "Hallo"}\n'),
+        (
+            "d.jsonl",
+            '{"translation": {"en": "A dog.", "de": "Ein Hund."}}\n{"translation": {"en": "Hi", "de": "Hallo"}}',
+        ),
+    ):
+        pairs = pair_files.read(write(tmp_path / name, text))
+        assert (pairs.sources, pairs.targets) == expected
+    assert pairs.places == ["d.jsonl:1", "d.jsonl:2"]
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"train.en": "a\nb\nc\n", "train.de": "a\nb\n"}, r"train\.en has 3 lines, train\.de has 2"),
+        ({"train.en": "a\n\nc\n", "train.de": "a\nb\nc\n"}, r"train\.en:2: empty, but its translation is not"),
+        ({"train.en": "a\nb\n", "train.de": "a\n \n"}, r"train\.de:2: empty, but its source is not"),
+        ({"train.en": "a\nb\n"}, r"train\.en: there is no train\.de beside it"),
+        ({"train.en": b"a\n\xff\xfe\n", "train.de": "a\nb\n"}, r"train\.en:\d: not UTF-8"),
+        ({"train.fr": "a\n"}, "no file with 'train' in its name that ends in .en"),
+        ({"train.tsv": "a\tb\nc\n"}, r"train\.tsv:2: 1 columns, expected 2"),
+        ({"train.tsv": "\n\n"}, r"train\.tsv: no sentences"),
+        ({"train.tsv": "a\tb\n", "train.en": "a\n", "train.de": "a\n"}, "both look like the train split"),
+        ({"train.jsonl": "{\n"}, r"train\.jsonl:1: not valid JSON"),
+        ({"train.jsonl": '{"en": "a", "fr": "b"}'}, r"train\.jsonl:1: expected \{'en': '...', 'de': '...'\}"),
+        ({"train.jsonl": '{"en": "a", "de": 3}'}, r"train\.jsonl:1: expected"),
+        ({"train.jsonl": '{"en": "a", "de": "\\ud800"}'}, "lone surrogates"),
+    ],
+)
+def test_files_that_cannot_be(tmp_path, files, message):
+    for name, text in files.items():
+        write(tmp_path / "corpus" / name, text)
+    with pytest.raises(KitError, match=message):
+        pair_files.read(tmp_path / "corpus")
+
+
+def test_a_file_of_another_language_is_named(tmp_path):
+    with pytest.raises(KitError, match=r"corpus\.fr: ends neither in \.en nor in \.de"):
+        pair_files.read(write(tmp_path / "corpus.fr", "a\n"))

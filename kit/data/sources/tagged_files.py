@@ -3,25 +3,17 @@
 A source is one file, or a folder with one file for each split, named after it: `train`, `dev` or `valid`, and `test`.
 """
 
-import gzip
 import json
 import re
-import zlib
 
 import numpy as np
 
 from kit.data.sources import Sentences
+from kit.data.sources.text_files import SPLIT_NAMES, candidates, lines, plain_name
 from kit.data.text import is_text, tokenize
 from kit.errors import KitError, SettingError
 
 LAYOUT = "a file of tagged sentences (.conll, .conllu, .jsonl ...), or a folder with train, dev and test files"
-# Words of a file's name that tell its split; `latest` is none.
-_SPLITS = {
-    "train": r"(?<![a-z])train(ing)?(?![a-z])",
-    "validation": r"(?<![a-z])(dev(el|elopment)?|val(id|idation)?)(?![a-z])",
-    "test": r"(?<![a-z])test(ing)?(?![a-z])",
-}
-_NO_DATA = (".md", ".html", ".xml", ".pdf", ".py", ".json")
 # Where a split comes in several forms, the first of these is taken.
 _PREFERRED = (".conllu", ".jsonl", ".conll", "")
 _CONLLU = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
@@ -63,13 +55,10 @@ def read(source, column=None):
 def _files(folder):
     """Returns the file of each split in a folder."""
     found = {}
-    names = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    for part, pattern in _SPLITS.items():
-        files = [
-            path for path in names if re.search(pattern, path.name.lower()) and not path.name.lower().endswith(_NO_DATA)
-        ]
-        ending = next((end for end in _PREFERRED for path in files if _plain_name(path).endswith(end)), "")
-        files = [path for path in files if _plain_name(path).endswith(ending)]
+    for part in SPLIT_NAMES:
+        files = candidates(folder, part)
+        ending = next((end for end in _PREFERRED for path in files if plain_name(path).endswith(end)), "")
+        files = [path for path in files if plain_name(path).endswith(ending)]
         if len(files) > 1:
             raise KitError(
                 f"{folder}: {files[0].name} and {files[1].name} both look like the {part} split; expected one file"
@@ -84,13 +73,9 @@ def _files(folder):
     return found
 
 
-def _plain_name(path):
-    return path.name.lower().removesuffix(".gz")
-
-
 def _sentences(path, column):
     """Yields line, words, tags and lines of the words of each sentence of a file."""
-    name = _plain_name(path)
+    name = plain_name(path)
     column = None if column is None else str(column)
     if name.endswith((".jsonl", ".ndjson")):
         return _json_lines(path, column or "tags")
@@ -108,26 +93,10 @@ def _sentences(path, column):
     return _columns(path, number)
 
 
-def _lines(path):
-    """Yields number and text of each line of a file."""
-    number = 0
-    try:
-        with (gzip.open if path.name.endswith(".gz") else open)(path, "rb") as file:
-            for number, line in enumerate(file, 1):
-                text = line.decode("utf-8").rstrip("\r\n")
-                yield number, text.removeprefix("\ufeff") if number == 1 else text
-    except UnicodeDecodeError as error:
-        raise KitError(f"{path}:{number}: not UTF-8 ({error.reason}); expected UTF-8 text") from None
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise KitError(f"{path}: damaged ({error}); expected a gzip file") from None
-    except OSError as error:
-        raise KitError(f"{path}: cannot be read ({error.strerror})") from None
-
-
 def _blocks(path, is_comment):
     """Yields the lines between empty ones as lists of (number, text)."""
     block = []
-    for number, text in _lines(path):
+    for number, text in lines(path):
         if not text.strip():
             if block:
                 yield block
@@ -193,7 +162,7 @@ def _conllu(path, column):
 
 def _json_lines(path, key):
     """An object a line: {"tokens": [...], "tags": [...]} or {"text": "...", "entities": [[start, end, type], ...]}."""
-    for number, text in _lines(path):
+    for number, text in lines(path):
         if not text.strip():
             continue
         try:
