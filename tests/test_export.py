@@ -80,4 +80,4 @@ def test_dry_run_writes_nothing(empty_folder, capsys):
     assert "a training step of 64 examples takes about" in out
     assert list(empty_folder.iterdir()) == []
     assert main(["train", "image_classification", "--dry-run", "--folder", "x"]) == 2
-    assert "writes nothing" in capsys.readouterr().err
+    assert "trains no run" in capsys.readouterr().err

@@ -153,6 +153,7 @@ def test_killed_at_many_moments(unkilled, tmp_path):
     assert_same(unkilled, folder)
 
 
+@pytest.mark.slow
 def test_a_killed_tagger_ends_like_an_unkilled_one(tmp_path):
     folders = [tmp_path / "unkilled", tmp_path / "killed"]
     end(folders[0], recipe="sequence_tagging")

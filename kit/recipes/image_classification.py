@@ -426,10 +426,10 @@ def predict(
                 yield pixels[start : start + batch_size]
 
     logits = []
-    for pixels in batches():
-        logits.append(model.predict_on_batch(pixels))
+    for batch in batches():
+        logits.append(model.predict_on_batch(batch))
         if flip:
-            logits[-1] = (logits[-1] + model.predict_on_batch(pixels[:, :, ::-1])) / 2
+            logits[-1] = (logits[-1] + model.predict_on_batch(batch[:, :, ::-1])) / 2
     logits = np.concatenate(logits)
     probabilities = scores.softmax(logits / (assets.get("temperature", 1.0) if temperature_scaling else 1.0))
     best = probabilities.argmax(1)
