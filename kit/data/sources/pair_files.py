@@ -4,12 +4,10 @@ A source is one file, or a folder with the files of each split, named after it: 
 Parallel files end in their language: `train.en` and `train.de`; either of the two may be given for both.
 """
 
-import json
-
 import numpy as np
 
 from kit.data.sources import Pairs
-from kit.data.sources.text_files import SPLIT_NAMES, candidates, lines, plain_name
+from kit.data.sources.text_files import SPLIT_NAMES, candidates, json_rows, lines, plain_name
 from kit.data.text import is_text
 from kit.errors import KitError
 
@@ -125,13 +123,7 @@ def _tsv(path):
 
 def _json_lines(path, endings):
     """An object a line: {"source": ..., "target": ...}, or with languages as keys, or these in "translation"."""
-    for number, text in lines(path):
-        if not text.strip():
-            continue
-        try:
-            row = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise KitError(f"{path}:{number}: not valid JSON ({error})") from None
+    for number, row in json_rows(path):
         row = row.get("translation", row) if isinstance(row, dict) else {}
         keys = next(
             (keys for keys in (endings, ("source", "target")) if isinstance(row, dict) and row.keys() >= set(keys)),

@@ -3,13 +3,12 @@
 A source is one file, or a folder with one file for each split, named after it: `train`, `dev` or `valid`, and `test`.
 """
 
-import json
 import re
 
 import numpy as np
 
 from kit.data.sources import Sentences
-from kit.data.sources.text_files import SPLIT_NAMES, candidates, lines, plain_name
+from kit.data.sources.text_files import SPLIT_NAMES, candidates, json_rows, lines, plain_name
 from kit.data.text import is_text, tokenize
 from kit.errors import KitError, SettingError
 
@@ -162,13 +161,7 @@ def _conllu(path, column):
 
 def _json_lines(path, key):
     """An object a line: {"tokens": [...], "tags": [...]} or {"text": "...", "entities": [[start, end, type], ...]}."""
-    for number, text in lines(path):
-        if not text.strip():
-            continue
-        try:
-            row = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise KitError(f"{path}:{number}: not valid JSON ({error})") from None
+    for number, row in json_rows(path):
         if isinstance(row, dict) and isinstance(row.get("tokens"), list) and isinstance(row.get(key), list):
             words, tags = row["tokens"], row[key]
             if not all(isinstance(item, str) and item.strip() for item in (*words, *tags)):

@@ -1,6 +1,7 @@
 """What sources of text files share: lines of plain or gzipped UTF-8 files, and which file is which split."""
 
 import gzip
+import json
 import re
 import zlib
 
@@ -47,3 +48,17 @@ def lines(path):
         raise KitError(f"{path}: damaged ({error}); expected a gzip file") from None
     except OSError as error:
         raise KitError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def json_rows(path):
+    """Yields number and value of each line of a JSONL file that is not empty.
+
+    Raises:
+        KitError: a line that is no JSON; the message names file and line.
+    """
+    for number, text in lines(path):
+        if text.strip():
+            try:
+                yield number, json.loads(text)
+            except (ValueError, RecursionError) as error:
+                raise KitError(f"{path}:{number}: not valid JSON ({error})") from None
