@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 
 from kit import recipes, schema, terminal
+from kit.assembly import Given, prepare
 from kit.errors import check, table
-from kit.run import Given, from_python, prepare, summary
+from kit.run import from_python, summary
 
 log = logging.getLogger("kit")
 

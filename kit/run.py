@@ -1,31 +1,16 @@
 """The one path: settings, data, model, fit, evaluate, run folder. Every verb of the kit walks a part of it."""
 
-import dataclasses
 import inspect
-import json
 import logging
-import os
 
 from kit import config, recipes, schema, terminal
 from kit import folder as places
-from kit.errors import SettingError, choose, table
+from kit.assembly import Given, keep_beginning, prepare
+from kit.errors import SettingError, table
 from kit.files import as_path, atomic, read_json, reading, write_json, write_text
-from kit.finished import Run, check_assets, given_data, load, saved_assignment
+from kit.finished import Run, given_data
 
 log = logging.getLogger("kit")
-
-
-@dataclasses.dataclass(frozen=True)
-class Given:
-    """What was given in Python and has no place in a settings file.
-
-    Args:
-        data: The data, or None.
-        model: A `keras.Model` of one's own, or None.
-    """
-
-    data: object = None
-    model: object = None
 
 
 def train(
@@ -139,170 +124,6 @@ def train_with(recipe_name, overrides, *, config=None, folder=None, seed=None, g
             raise
 
 
-def prepare(recipe, folder, run_settings, given):
-    """Builds what training needs.
-
-    Args:
-        recipe: The `Recipe`.
-        folder: The run folder; where it holds a run, its division of the data is used again.
-        run_settings: The settings, `train` being a `Training`, which is filled in.
-        given: `Given`.
-
-    Returns:
-        The `Splits`, the compiled model, callbacks of its schedule, the name of the monitored value and its direction.
-    """
-    import keras
-
-    from kit.training import device, optimizers, transfer
-
-    training = run_settings["train"]
-    with table("data"):
-        saved = saved_assignment(folder)
-        source = {} if given.data is None else {"source": given.data}
-        splits = recipe.data(run_settings["seed"], saved, **run_settings["data"] | source)
-        check_assets(folder, splits)
-        run_settings["data"] |= splits.settings
-    with table("train"):
-        training.fill(splits.train)
-        monitors = {name: recipe.monitors[name] for name in splits.monitors or recipe.monitors}
-        monitor = training.monitor or next(iter(monitors))
-        mode = choose(monitors, monitor, "monitor")
-    keras.utils.set_random_seed(run_settings["seed"])
-    accumulation = run_settings["optimizer"].get("gradient_accumulation_steps")
-    device.check_combination(training.devices, training.steps_per_execution, training.jit_compile, accumulation)
-    with table("optimizer"):
-        optimizer, callbacks = optimizers.build(run_settings["optimizer"], training.epochs * training.steps_per_epoch)
-    if run_settings["model"][recipe.architecture_key] == "given":
-        model = _adopted(recipe, splits.facts, run_settings, optimizer, given)
-    else:
-        model = _built(recipe, splits.facts, run_settings, optimizer)
-    with table("train"):
-        transfer.check_layers(recipe.network(model), training.freeze)
-    if not (folder / "checkpoint" / "state.npz").exists():
-        if recipe.prepare is not None:
-            recipe.prepare(model, splits)
-        if training.start_from:
-            with table("train"):
-                _start_from(recipe, recipe.network(model), splits.assets, training)
-    return splits, model, callbacks, monitor, mode
-
-
-def _built(recipe, facts, run_settings, optimizer):
-    """Returns the recipe's model, compiled, with the architecture that the settings name."""
-    key = recipe.architecture_key
-    name = run_settings["model"][key]
-    with table("backbone"):
-        architecture = _call(recipe.architectures[name][0], facts, run_settings["backbone"] | {"name": name})
-    with table("model"):
-        return _call(recipe.build, facts, run_settings["model"] | {key: architecture, "optimizer": optimizer})
-
-
-def _adopted(recipe, facts, run_settings, optimizer, given):
-    """Returns the model that was given in Python, compiled for the recipe."""
-    if given.model is None:
-        raise SettingError(
-            f"model.{recipe.architecture_key}",
-            "the model of this run was given in Python; give it again: kit.train(folder=..., model=...)",
-        )
-    if run_settings["train"].devices > 1:
-        raise SettingError("train.devices", "expected 1 with a model of one's own, which was built for one device")
-    policy = run_settings["train"].mixed_precision
-    if policy not in ("auto", given.model.dtype_policy.name):
-        raise SettingError(
-            "train.mixed_precision", f"expected 'auto': the given model has {given.model.dtype_policy.name!r}"
-        )
-    with table("model"):
-        known = facts | {"network": given.model}
-        model = _call(recipe.adopt, known, run_settings["model"] | {"optimizer": optimizer})
-        _check_reloads(recipe.network(model))
-    return model
-
-
-def _check_reloads(network):
-    """Raises SettingError for a model that could not be loaded again after its training."""
-    import tempfile
-
-    import keras
-
-    try:
-        with tempfile.TemporaryDirectory() as scratch:
-            path = os.path.join(scratch, "model.keras")
-            keras.Model(network._inputs_struct, network._outputs_struct, name=network.name).save(path)
-            keras.models.load_model(path, compile=False)
-    except Exception as error:  # layers of one's own raise anything
-        reason = " ".join(str(error).split())[:200]
-        raise SettingError(
-            "backbone",
-            "the given model cannot be saved and loaded again; register its classes with "
-            f"keras.saving.register_keras_serializable, and use no Lambda ({reason})",
-        ) from None
-
-
-def _keep_beginning(model, folder):
-    """Keeps the variables that a model of one's own begins with, or puts them back before the first checkpoint.
-
-    It is trained in place: after an interrupt it is no longer what it was.
-    """
-    from kit.training import checkpoint
-
-    path = folder / "checkpoint" / "initial.npz"
-    if not (folder / "config.toml").exists():
-        path.parent.mkdir(exist_ok=True)
-        checkpoint.save(path, {"variables": model.variables}, {})
-    elif not (folder / "checkpoint" / "state.npz").exists():
-        checkpoint.assign(model.variables, checkpoint.load(path)[0]["variables"])
-
-
-def _start_from(recipe, network, assets, training):
-    """Gives a network the weights of an earlier one, wherever a layer of that name and shape is in it."""
-    import keras
-
-    from kit.training import transfer
-
-    path = as_path(training.start_from, "start_from")
-    if not path.exists():
-        raise SettingError("start_from", f"no run folder or .keras file {training.start_from!r}")
-    new = ()
-    if path.is_dir():
-        run = load(path)
-        earlier, here = run.model, json.loads(json.dumps(assets))
-        new = [
-            pattern
-            for asset, patterns in recipe.meanings.items()
-            if run.assets.get(asset) != here[asset]
-            for pattern in patterns
-        ]
-    else:
-        with reading(path):
-            earlier = keras.models.load_model(path, compile=False)
-    training.settings["start_from"] = str(path.resolve())
-    transfer.start_from(network, earlier, path, new)
-
-
-def _call(function, facts, keywords):
-    """Calls a builder with those facts that it asks for: its parameters without a default.
-
-    An architecture may ask for what only the recipe's builder knows, such as the width of its embeddings; then it is
-    returned with all else filled in, for the builder to call.
-    """
-    import functools
-
-    wanted = [
-        name
-        for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.default is parameter.empty
-    ]
-    known = functools.partial(function, **{name: facts[name] for name in wanted if name in facts}, **keywords)
-    if set(wanted) <= set(facts):
-        return known()
-
-    def later(*arguments):
-        with table("backbone"):
-            return known(*arguments)
-
-    return later
-
-
 def _train(recipe, folder, run_settings, given):
     """Trains in a held folder; see `train`."""
     from kit.training import device
@@ -323,7 +144,7 @@ def _train(recipe, folder, run_settings, given):
         else:
             training.measure(model, splits.train)
         if given.model is not None:
-            _keep_beginning(model, folder)
+            keep_beginning(model, folder)
         if not (folder / "config.toml").exists():
             _begin(folder, prepared, splits)
         trained = fit(

@@ -22,8 +22,9 @@ MAY_IMPORT = {
     "folder": GROUND,
     "schema": BELOW_RUN,
     "finished": BELOW_RUN | {"kit.folder", "kit.schema"},
-    "run": BELOW_RUN | {"kit.folder", "kit.schema", "kit.finished"},
-    "rehearsal": BELOW_RUN | {"kit.schema", "kit.run"},
+    "assembly": BELOW_RUN | {"kit.finished"},
+    "run": BELOW_RUN | {"kit.folder", "kit.schema", "kit.finished", "kit.assembly"},
+    "rehearsal": BELOW_RUN | {"kit.schema", "kit.assembly", "kit.run"},
     "doctor": BELOW_RUN | {"kit.run", "kit.finished"},
     "export": BELOW_RUN | {"kit.finished"},
     "cli": GROUND

@@ -13,6 +13,22 @@ from kit.training import learning_rate
 from kit.training.optimizers import without_schedule
 
 
+class FakeModel:
+    """Trains to a loss that depends on the learning rate alone."""
+
+    class optimizer:
+        learning_rate = 0.0
+
+    def __init__(self, loss):
+        self.loss = loss
+
+    def reset_metrics(self):
+        pass
+
+    def train_on_batch(self, batch, return_dict):
+        return {"loss": self.loss(self.optimizer.learning_rate)}
+
+
 def test_a_suggested_rate_trains(tmp_path):
     found = kit.find_learning_rate("image_classification", model={"backbone": "mlp"}, verbose=False)
     assert found.table["learning_rate"].iloc[0] == pytest.approx(1e-6)
@@ -36,20 +52,9 @@ def test_a_suggested_rate_trains(tmp_path):
 
 
 def test_rates_rise_evenly_and_a_loss_that_goes_apart_ends_it():
-    class Model:
-        """Its loss is best at a rate of 0.01 and goes apart at 0.1."""
+    model = FakeModel(lambda rate: 1 + (np.log10(rate) + 2) ** 2 if rate < 0.1 else np.inf)
 
-        class optimizer:
-            learning_rate = 0.0
-
-        def reset_metrics(self):
-            pass
-
-        def train_on_batch(self, batch, return_dict):
-            rate = self.optimizer.learning_rate
-            return {"loss": 1 + (np.log10(rate) + 2) ** 2 if rate < 0.1 else np.inf}  # falls fastest at the beginning
-
-    found = learning_rate.range_test(Model(), [(0,)] * 61, 61)
+    found = learning_rate.range_test(model, [(0,)] * 61, 61)
     assert found.table["learning_rate"].iloc[10] == pytest.approx(1e-5)
     assert found.table["learning_rate"].max() < 0.1
     assert found.highest == pytest.approx(0.01, rel=0.2)
@@ -81,33 +86,17 @@ def test_a_range_test_needs_steps_and_a_loss_that_is_a_number():
     with pytest.raises(SettingError, match="steps: expected a whole number of at least 20"):
         kit.find_learning_rate("image_classification", steps=3, verbose=False)
 
-    class Model:
-        class optimizer:
-            learning_rate = 0.0
-
-        def reset_metrics(self):
-            pass
-
-        def train_on_batch(self, batch, return_dict):
-            return {"loss": np.nan}
+    model = FakeModel(lambda rate: np.nan)
 
     with pytest.raises(KitError, match="the loss is not a number at a learning rate of"):
-        learning_rate.range_test(Model(), [(0,)] * 30, 30)
+        learning_rate.range_test(model, [(0,)] * 30, 30)
 
 
 def test_a_loss_that_never_falls_is_said():
-    class Model:
-        class optimizer:
-            learning_rate = 0.0
-
-        def reset_metrics(self):
-            pass
-
-        def train_on_batch(self, batch, return_dict):
-            return {"loss": 1 + self.optimizer.learning_rate}
+    model = FakeModel(lambda rate: 1 + rate)
 
     with pytest.raises(KitError, match="the loss did not fall at any learning rate from 1e-06 to"):
-        learning_rate.range_test(Model(), [(0,)] * 30, 30)
+        learning_rate.range_test(model, [(0,)] * 30, 30)
 
 
 def test_schedules_are_left_away():
