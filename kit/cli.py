@@ -3,13 +3,12 @@
 import argparse
 import json
 import os
-import re
 import signal
 import sys
 from pathlib import Path
 
 import kit
-from kit.errors import KitError, SettingError, guess
+from kit.errors import KitError, SettingError
 
 _DESCRIPTION = "Train, use and understand Keras models, one recipe for each task."
 _EPILOG = """\
@@ -93,7 +92,8 @@ def _parser():
     predict = verb(
         "predict",
         "apply a finished run to new inputs",
-        "Settings of the recipe's prediction are flags: --predict.batch_size 32.",
+        "Settings of the recipe's prediction are flags, with or without the table's name: --predict.n_best 3 or "
+        "--n-best 3. Without INPUT and --text, recipes that take text read standard input, a text a line.",
     )
     predict.add_argument("run", metavar="RUN", help="run folder")
     predict.add_argument("inputs", metavar="INPUT", nargs="*", help="files or folders")
@@ -122,9 +122,13 @@ def main(arguments=None):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        overrides, words = _settings(sys.argv[1:] if arguments is None else arguments)
+        from kit import flags
+
+        overrides, words = flags.settings(sys.argv[1:] if arguments is None else arguments)
+        if words and words[0] in _OWN_TABLE:
+            overrides |= flags.without_table(words, _OWN_TABLE[words[0]])
         options, rest = _parser().parse_known_args(words)
-        _refuse(rest, options.verb)
+        flags.refuse(rest, options.verb)
         if options.verb != "report":
             from kit.terminal import load_tensorflow
 
@@ -147,41 +151,6 @@ def main(arguments=None):
     if as_json:
         print(json.dumps(result, ensure_ascii=False), flush=True)
     return status
-
-
-def _settings(words):
-    """Takes `--table.key value` and `--table.key=value` out of the words of a command.
-
-    Returns:
-        A flat dictionary of text, and the other words.
-    """
-    from kit.config import Text
-
-    settings, others, words = {}, [], list(words)
-    while words:
-        word = words.pop(0)
-        if not re.match(r"--\w+(\.\w+)+(=|$)", word):
-            others.append(word)
-            continue
-        name, equals, value = word[2:].partition("=")
-        if not equals:
-            if not words:
-                raise SettingError(name, "expected a value after it")
-            value = words.pop(0)
-        settings[name] = Text(value)
-    return settings, others
-
-
-def _refuse(words, verb):
-    """Refuses words that no argument takes, naming the nearest flag."""
-    for word in words:
-        flags = (
-            *("--json", "--config", "--folder", "--resume", "--seed", "--split", "--text", "--output"),
-            *("--dry-run", "--find-learning-rate"),
-        )
-        hint = guess(word, flags) if word.startswith("--") else ""
-        hint = hint or "; settings look like --train.epochs 5"
-        raise KitError(f"{word}: `kit {verb}` has no such argument{hint}")
 
 
 def _none(overrides):
@@ -341,13 +310,23 @@ def _predict(options, overrides):
     loaded = finished.load(options.run)
     if options.text and not loaded.recipe.takes_text:
         raise KitError(f"--text: {loaded.recipe.name} takes files, not text")
-    if not options.inputs and not options.text:
-        text = ' or --text "..."' if loaded.recipe.takes_text else ""
+    inputs = [*map(Path, options.inputs), *options.text]
+    if not inputs and loaded.recipe.takes_text and not sys.stdin.isatty():
+        inputs = [_standard_input()]
+    if not inputs:
+        text = ', --text "..." or text on standard input' if loaded.recipe.takes_text else ""
         raise KitError(f"predict: nothing to predict; expected files{text}")
-    table = finished.predict(loaded, [*map(Path, options.inputs), *options.text], overrides)
+    table = finished.predict(loaded, inputs, overrides)
     if not options.json:
         print(loaded.recipe.show(table, sys.stdout.isatty()))
     return {"folder": options.run, "predictions": table.to_dict("records")}
+
+
+def _standard_input():
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig").removesuffix("\n")
+    except UnicodeDecodeError as error:
+        raise KitError(f"standard input: not UTF-8 ({error.reason}); expected text") from None
 
 
 def _export(options, overrides):
@@ -400,6 +379,8 @@ def _report(options, overrides):
     return {"page": str(path), "runs": table.to_dict("records")}
 
 
+# Verbs whose settings may be given without the name of their table, and the flags that they have beside them.
+_OWN_TABLE = {"predict": ("--json", "--text", "--help"), "evaluate": ("--json", "--split", "--help")}
 _VERBS = {
     "list": _list,
     "show": _show,

@@ -2,8 +2,9 @@
 
 A model offers `decoding_step(model) -> (step, initial_state)`:
 
-- `initial_state(inputs)` returns `{"fixed": ..., "moving": ...}`, two nests of tensors whose first axis is the batch:
-  what stays as it is while a sequence grows (the encoder's output), and what changes (caches of keys and values).
+- `initial_state(inputs, max_length)` returns `{"fixed": ..., "moving": ...}`, two nests of tensors whose first axis is
+  the batch: what stays as it is while a sequence grows (the encoder's output), and what changes (caches of keys and
+  values).
 - `step(tokens, position, state)` takes the newest token of each row (batch,) and its place in the sequence (a scalar);
   it returns logits (batch, vocabulary) and the next state, of which `moving` is read, of the same shapes.
 """
@@ -204,21 +205,24 @@ def beam(step, state, tokens, *, max_length, beam_width, length_penalty=0.6, num
     return ops.take_along_axis(all_sequences, rows[..., None], axis=1), best
 
 
-def compiled(decoding_step, method, tokens, **settings):
+def compiled(decoding_step, method, tokens, *, max_length, signature=None, **settings):
     """Returns a compiled function from a batch of inputs to what a method of decoding returns for it.
 
     Args:
         decoding_step: Pair (step, initial_state), see the module.
         method: `greedy`, `beam` or `sample`.
         tokens: `Tokens`.
+        max_length: As for the method, or a function that returns it for a batch of inputs, as a number or a tensor.
+        signature: `tf.TensorSpec` of the inputs, so that batches of every size share one compilation; or None.
         settings: Settings of the method.
     """
     import tensorflow as tf
 
     step, initial_state = decoding_step
 
-    @tf.function(reduce_retracing=True, autograph=False)
+    @tf.function(reduce_retracing=True, autograph=False, input_signature=None if signature is None else [signature])
     def decode(inputs):
-        return method(step, initial_state(inputs), tokens, **settings)
+        longest = max_length(inputs) if callable(max_length) else max_length
+        return method(step, initial_state(inputs, longest), tokens, max_length=longest, **settings)
 
     return decode

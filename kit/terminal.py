@@ -68,8 +68,13 @@ def duration(seconds):
 
 
 def with_intervals(metrics):
-    """Yields name, value and 95 % interval of each metric as text; the interval is `x_low` and `x_high`, or empty."""
+    """Yields name, value and 95 % interval of each metric as text; the interval is `x_low` and `x_high`, or empty.
+
+    What is no number, such as a signature, is left out.
+    """
     for name, value in metrics.items():
+        if isinstance(value, str):
+            continue
         low, high = (metrics.get(f"{name}_{end}") for end in ("low", "high"))
         if low is not None:
             yield name.replace("_", " "), number(value), f"95 %: {number(low)} to {number(high)}"

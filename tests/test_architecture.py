@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "models": GROUND | {"kit.blocks", "kit.models"},
     "recipes": GROUND | {f"kit.{room}" for room in (*FIRST, "decoding")} | {"kit.models", "kit.recipes.base"},
     "folder": GROUND,
+    "flags": GROUND,
     "schema": BELOW_RUN,
     "finished": BELOW_RUN | {"kit.folder", "kit.schema"},
     "assembly": BELOW_RUN | {"kit.finished"},
@@ -29,7 +30,7 @@ MAY_IMPORT = {
     "export": BELOW_RUN | {"kit.finished"},
     "cli": GROUND
     | {"kit", "kit.recipes"}
-    | {f"kit.{room}" for room in ("folder", "schema", "run", "finished", "rehearsal", "doctor", "export")},
+    | {f"kit.{room}" for room in ("flags", "folder", "schema", "run", "finished", "rehearsal", "doctor", "export")},
     "__main__": {"kit.cli"},
     "__init__": set(),
 }

@@ -23,7 +23,7 @@ def table_model(seed=0, length=4):
     rows = random.normal(0, 2, (20, length, VOCABULARY)).astype("float32")
     memory = random.normal(0, 2, (VOCABULARY * 7, VOCABULARY)).astype("float32")
 
-    def initial_state(inputs):
+    def initial_state(inputs, max_length):
         table = ops.take(ops.convert_to_tensor(rows), inputs, axis=0)
         return {"fixed": {"table": table}, "moving": (ops.zeros_like(inputs),)}
 
@@ -39,7 +39,7 @@ def table_model(seed=0, length=4):
 def log_probabilities(model, row, tokens):
     """Returns the log-probability of each token of one sequence, by calling the network without any decoding."""
     step, initial_state = model
-    state = initial_state(np.array([row], "int32"))
+    state = initial_state(np.array([row], "int32"), 4)
     last, found = TOKENS.start, []
     for position, token in enumerate(tokens):
         logits, following = step(np.array([last], "int32"), position, state)
@@ -103,7 +103,7 @@ def test_greedy_takes_the_best_token_and_pads_behind_the_end():
     for row in range(3):
         tokens = trimmed(sequences[row])
         assert (sequences[row, len(tokens) :] == TOKENS.pad).all()
-        state, last = initial_state(np.array([row], "int32")), TOKENS.start
+        state, last = initial_state(np.array([row], "int32"), 4), TOKENS.start
         for position, token in enumerate(tokens):
             logits, following = step(np.array([last], "int32"), position, state)
             state, last = {**state, **following}, token

@@ -10,6 +10,16 @@ _MOST_BATCHES_IN_A_BUCKET = 100
 _MOST_POSITIONS = 32_768
 
 
+def endless_rows(total, seed, start, stop):
+    """Returns the rows at places `start` to `stop` of an endless stream of passes over all rows, each in its order."""
+    passes, place = np.divmod(np.arange(start, stop), total)
+    rows = np.empty(stop - start, "int64")
+    for number in np.unique(passes):
+        order = np.random.default_rng((seed, 0, number)).permutation(total)
+        rows[passes == number] = order[place[passes == number]]
+    return rows
+
+
 class Sequences:
     """Tagged sentences in memory.
 
@@ -86,13 +96,8 @@ class Sequences:
 
     def _bucket(self, batch_size, batches, seed, bucket):
         """Returns the rows (batches, batch_size) of a bucket: a stretch of the endless stream of passes, sorted."""
-        size, total = batch_size * batches, len(self)
-        position = np.arange(bucket * size, (bucket + 1) * size)
-        passes, place = np.divmod(position, total)
-        rows = np.empty(size, "int64")
-        for number in np.unique(passes):
-            order = np.random.default_rng((seed, 0, number)).permutation(total)
-            rows[passes == number] = order[place[passes == number]]
+        size = batch_size * batches
+        rows = endless_rows(len(self), seed, bucket * size, (bucket + 1) * size)
         rows = rows[np.argsort(self.lengths[rows], kind="stable")].reshape(batches, batch_size)
         return np.random.default_rng((seed, 1, bucket)).permutation(rows)
 

@@ -182,6 +182,31 @@ class Features:
         }
 
 
+def read_lines(inputs):
+    """Returns the lines of what a user gave, and where each stands, such as `notes.txt:3`.
+
+    Args:
+        inputs: A text, a file (`pathlib.Path`), or a list of these.
+
+    Raises:
+        KitError: something else, or a file that cannot be read.
+    """
+    if isinstance(inputs, str | Path):
+        inputs = [inputs]
+    if not isinstance(inputs, list | tuple) or not all(isinstance(item, str | Path) for item in inputs):
+        raise KitError("inputs: expected a text, a file, or a list of texts and files")
+    found, places = [], []
+    for item in inputs:
+        text = _text_of(item) if isinstance(item, Path) else item
+        if not is_text(text):
+            raise KitError(f"inputs: holds characters that are none: {text[:40]!a}; expected text")
+        rows = re.split("\r\n|\n|\r", text)
+        rows = rows[:-1] if isinstance(item, Path) and not rows[-1] else rows
+        found += rows
+        places += [f"{item if isinstance(item, Path) else 'text'}:{number}" for number in range(1, len(rows) + 1)]
+    return found, places
+
+
 def read_sentences(inputs, tokenized=False):
     """Finds the sentences in what a user gave.
 

@@ -8,6 +8,7 @@ from kit.errors import choose
 _BUILDERS = {
     "image_classifier": "image_classification",
     "sequence_tagger": "sequence_tagging",
+    "translator": "translation",
 }
 
 

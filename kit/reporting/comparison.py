@@ -32,7 +32,9 @@ def write(folders, path):
     for folder, values in zip(folders, metrics, strict=True):
         with reading(folder / "metrics.json"):
             scores = {
-                name: number(value) for name, value in values["test"].items() if not name.endswith(("_low", "_high"))
+                name: number(value)
+                for name, value in values["test"].items()
+                if not name.endswith(("_low", "_high")) and not isinstance(value, str)
             }
             more = {name: number(values[name]) for name in ("params", "epochs", "best_epoch")}
             rows.append({"run": folder.name, **scores, **more, "train CPU-s": number(values["train_cpu_seconds"])})

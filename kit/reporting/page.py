@@ -71,6 +71,11 @@ def write(folder, metrics=None):
             for name, value, interval in cards
         ),
         "</div>",
+        *(
+            f'<p class="soft">{html.escape(name.replace("_", " "))}: <code>{html.escape(value)}</code></p>'
+            for name, value in metrics["test"].items()
+            if isinstance(value, str)
+        ),
     ]
     for path in sorted((folder / "plots").glob("*.png")):
         content = path.read_bytes()

@@ -155,28 +155,29 @@ def _plain(axis):
     axis.tick_params(labelsize=9, length=0)
 
 
-def attention(weights, tokens):
+def attention(weights, seen, looking=None):
     """Draws which word looks at which, one panel a head.
 
     Args:
-        weights: Attention weights, (heads, time, time): who looks, at whom.
-        tokens: Text of each position; the first 40 are shown.
+        weights: Attention weights, (heads, time, source): who looks, at whom.
+        seen: Text of each position that is looked at; the first 40 are shown.
+        looking: Text of each position that looks, where it is not the same.
     """
-    weights, tokens = weights[:, :40, :40], tokens[:40]
+    weights, seen, looking = weights[:, :40, :40], seen[:40], (looking or seen)[:40]
     heads = len(weights)
     columns = min(heads, 4)
     rows = math.ceil(heads / columns)
-    side = 0.22 * len(tokens) + 1.2
-    figure = Figure(figsize=(side * columns, side * rows), layout="constrained")
+    width, height = 0.22 * len(seen) + 1.2, 0.22 * len(looking) + 1.2
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
     for axis in (axes := figure.subplots(rows, columns, squeeze=False).ravel()):
         axis.axis("off")
     for head, (axis, shares) in enumerate(zip(axes, weights, strict=False), 1):
         axis.axis("on")
         axis.imshow(shares, cmap="Blues", vmin=0)
         axis.set_title(f"head {head}", loc="left", fontsize=10)
-        axis.set_xticks(range(len(tokens)), tokens, rotation=90, parse_math=False)
-        labels = tokens if (head - 1) % columns == 0 else [""] * len(tokens)
-        axis.set_yticks(range(len(tokens)), labels, parse_math=False)
+        axis.set_xticks(range(len(seen)), seen, rotation=90, parse_math=False)
+        labels = looking if (head - 1) % columns == 0 else [""] * len(looking)
+        axis.set_yticks(range(len(looking)), labels, parse_math=False)
         _plain(axis)
         axis.tick_params(labelsize=8)
     return figure

@@ -8,7 +8,7 @@ from typing import Literal
 import keras
 
 from kit.errors import SettingError, check
-from kit.training import averaging, checkpoint, device, transfer
+from kit.training import averaging, checkpoint, device, sampling, transfer
 from kit.training.callbacks import (
     BestWeights,
     NaNGuard,
@@ -47,6 +47,9 @@ class Training:
         average_epochs: Average the weights of so many last epochs, and keep the mean if it is at least as good on the
             validation split as the best epoch; 0 is off. With a constant learning rate this is stochastic weight
             averaging.
+        sampling_rate: Share of the target's tokens that a model which writes sequences takes from its own predictions
+            in the last epoch (scheduled sampling); 0 is teacher forcing alone.
+        sampling_schedule: How that share grows, from 0 in the first epoch.
         tensorboard: Write TensorBoard logs into the run folder.
 
     Raises:
@@ -68,6 +71,8 @@ class Training:
     freeze: tuple[str, ...] = ()
     unfreeze_epochs: int = 0
     average_epochs: int = 0
+    sampling_rate: float = 0.0
+    sampling_schedule: Literal["linear", "exponential", "inverse_sigmoid"] = "linear"
     tensorboard: bool = False
 
     def __post_init__(self):
@@ -93,6 +98,9 @@ class Training:
             self.unfreeze_epochs,
             f"less than the {self.epochs} epochs of the training",
         )
+        check(0 <= self.sampling_rate <= 1, "sampling_rate", self.sampling_rate, "a share from 0 to 1")
+        kinds = tuple(sampling.SCHEDULES)
+        check(self.sampling_schedule in kinds, "sampling_schedule", self.sampling_schedule, " or ".join(kinds))
         for key in ("patience", "min_delta", "unfreeze_epochs", "average_epochs"):
             check(getattr(self, key) >= 0, key, getattr(self, key), "at least 0")
         for key in ("steps_per_epoch", "steps_per_execution"):
@@ -171,7 +179,7 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
     8. `TensorBoard`.
     9. `RunState`: saves what all above have counted.
     10. `Progress`.
-    11. `Freeze`, with frozen layers.
+    11. `Freeze`, with frozen layers, and `ScheduledSampling`.
 
     Args:
         model: Compiled model or training wrapper.
@@ -212,6 +220,12 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
     if training.tensorboard:
         others.append(keras.callbacks.TensorBoard(folder / "tensorboard"))
     state = RunState(path, folder / "history.csv", others, restored)
+    last_of_all = [freeze] if freeze else []
+    if training.sampling_rate:
+        sampling.switch_on(model, training.sampling_rate)
+        last_of_all.append(
+            sampling.ScheduledSampling(training.sampling_rate, training.sampling_schedule, training.epochs)
+        )
     for optimizer in checkpoint.optimizers(model):
         if not optimizer.built:
             optimizer.build(model.trainable_variables)
@@ -241,7 +255,7 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
                     initial_epoch=done,
                     epochs=training.epochs,
                     validation_data=splits.validation.batches(size),
-                    callbacks=[*others, state, progress, *([freeze] if freeze else [])],
+                    callbacks=[*others, state, progress, *last_of_all],
                     shuffle=False,
                     verbose=0,
                 )

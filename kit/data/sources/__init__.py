@@ -16,7 +16,7 @@ from kit.files import as_path
 _KINDS = {
     "images": ("digits", "image_tfds", "image_csv", "idx", "image_npz", "image_folder"),
     "sentences": ("phrases", "tagged_tfds", "tagged_files"),
-    "pairs": ("phrase_pairs", "pair_files"),
+    "pairs": ("phrase_pairs", "pair_tfds", "pair_files"),
 }
 
 

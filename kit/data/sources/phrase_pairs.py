@@ -19,7 +19,8 @@ _UNITS = (
     *("mass-pound", "volume-liter", "volume-milliliter", "temperature-celsius", "duration-hour", "duration-minute"),
     *("duration-day", "duration-week", "speed-kilometer-per-hour", "area-square-meter", "digital-gigabyte"),
 )
-_DATES = ("full", "long", "medium", "short", "MMMMEEEEd", "yMMMM", "MMMMd", "yMMMd")
+# No "medium": English writes it as it writes "yMMMd", others do not, and nothing would tell which is meant.
+_DATES = ("full", "long", "short", "MMMMEEEEd", "yMMMM", "MMMMd", "yMMMd")
 _INTERVALS = ("yMMMd", "yMMMM", "MMMd", "yMMMEd")
 # Seconds of a unit, and the most of it that is not said in a larger one.
 _AGO = ((1, 45), (60, 45), (3600, 18), (86_400, 5), (604_800, 3), (2_629_800, 9), (31_557_600, 40))
@@ -97,6 +98,9 @@ def _common_names(locales):
     ):
         both = [getattr(locale, kind) for locale in locales]
         codes[kind] = sorted(code for code in both[0] if known(code) and code in both[1])
+    # Nauru is a place and a language, which other languages tell apart.
+    places = {locales[0].territories[code] for code in codes["territories"]}
+    codes["languages"] = [code for code in codes["languages"] if locales[0].languages[code] not in places]
     codes["currencies"] = [code for code in _CURRENCIES if all(code in locale.currencies for locale in locales)]
     return codes
 
@@ -133,7 +137,7 @@ def _date(locales, names, random):
     from babel import dates
 
     day, form = _day(random), _pick(_DATES, random)
-    if form in ("full", "long", "medium", "short"):
+    if form in ("full", "long", "short"):
         return _both(locales, lambda locale: dates.format_date(day, form, locale=locale))
     return _both(locales, lambda locale: dates.format_skeleton(form, day, locale=locale))
 
@@ -185,7 +189,11 @@ def _quantity(locales, names, random):
     value = round(float(10 ** random.uniform(0, 3)), int(random.integers(2)))
     value = int(value) if value == int(value) else value
     unit, length = _pick(_UNITS, random), _pick(("long", "long", "short"), random)
-    return _both(locales, lambda locale: units.format_unit(value, unit, length=length, locale=locale))
+    long = _both(locales, lambda locale: units.format_unit(value, unit, length="long", locale=locale))
+    if length == "long":
+        return long
+    short = _both(locales, lambda locale: units.format_unit(value, unit, length="short", locale=locale))
+    return long if short[0] == long[0] else short  # what looks the same has one translation
 
 
 def _number(locales, names, random):
