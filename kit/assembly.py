@@ -37,7 +37,7 @@ def prepare(recipe, folder, run_settings, given):
     """
     import keras
 
-    from kit.training import device, optimizers, transfer
+    from kit.training import device, optimizers, sampling, transfer
 
     training = run_settings["train"]
     with table("data"):
@@ -62,6 +62,8 @@ def prepare(recipe, folder, run_settings, given):
         model = _built(recipe, splits.facts, run_settings, optimizer)
     with table("train"):
         transfer.check_layers(recipe.network(model), training.freeze)
+        if training.sampling_rate:
+            sampling.switch_on(model, training.sampling_rate)
     if not (folder / "checkpoint" / "state.npz").exists():
         if recipe.prepare is not None:
             recipe.prepare(model, splits)

@@ -324,9 +324,10 @@ def _predict(options, overrides):
 
 def _standard_input():
     try:
-        return sys.stdin.buffer.read().decode("utf-8-sig").removesuffix("\n")
+        text = sys.stdin.buffer.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise KitError(f"standard input: not UTF-8 ({error.reason}); expected text") from None
+    return text.removesuffix("\n").removesuffix("\r")
 
 
 def _export(options, overrides):

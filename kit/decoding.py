@@ -26,11 +26,22 @@ class Tokens:
         start: Token before the first of a sequence.
         end: Token after the last of a sequence.
         pad: Token that fills up behind the end.
+        forbidden: Tokens that are never written, such as that of unknown words.
     """
 
     start: int
     end: int
     pad: int = 0
+    forbidden: tuple = ()
+
+    def allowed(self, logits):
+        """Returns logits (batch, vocabulary) as float32, those of forbidden tokens impossible."""
+        logits = ops.cast(logits, "float32")
+        if not self.forbidden:
+            return logits
+        numbers = ops.arange(logits.shape[-1])
+        hidden = sum(ops.cast(numbers == token, "float32") for token in self.forbidden)
+        return logits + hidden * _IMPOSSIBLE
 
 
 def greedy(step, state, tokens, *, max_length):
@@ -59,7 +70,7 @@ def sample(step, state, tokens, *, max_length, seed, temperature=1.0, top_k=0, t
 
     Args:
         step, state, tokens, max_length: As for `greedy`.
-        seed: Whole number; the same one gives the same sequences.
+        seed: Whole number, or a tensor of one; the same one gives the same sequences.
         temperature: Logits are divided by it; below 1 likely tokens become likelier.
         top_k: Only so many most probable tokens are drawn from; 0 is all.
         top_p: Only the most probable tokens that have this much probability together are drawn from; 1 is all.
@@ -106,7 +117,7 @@ def _one_by_one(step, state, tokens, max_length, choose):
 
     def grow(position, last, sequences, scores, ended, moving):
         logits, following = step(last, position, {"fixed": state["fixed"], "moving": moving})
-        logits = ops.cast(logits, "float32")
+        logits = tokens.allowed(logits)
         chosen = ops.where(ended, tokens.pad, choose(logits, position))  # (batch,)
         taken = ops.take_along_axis(ops.log_softmax(logits, axis=-1), chosen[:, None], axis=-1)[:, 0]
         scores = scores + ops.where(ended, 0.0, taken)
@@ -133,8 +144,8 @@ def beam(step, state, tokens, *, max_length, beam_width, length_penalty=0.6, num
         num_results: Number of sequences returned for each row, the best first.
 
     Returns:
-        Sequences (batch, num_results, max_length) and their scores (batch, num_results). Where fewer were found, the
-        rest are empty and have a very low score.
+        Sequences (batch, num_results, max_length) and their scores (batch, num_results); those that came to no end
+        within `max_length` stand behind those that did. Where there are fewer, the rest have a score below -1e8.
 
     Raises:
         SettingError: a value is out of range.
@@ -169,7 +180,7 @@ def beam(step, state, tokens, *, max_length, beam_width, length_penalty=0.6, num
     def grow(position, last, sequences, scores, done, done_scores, moving):
         logits, following = step(ops.reshape(last, (-1,)), position, {"fixed": fixed, "moving": moving})
         vocabulary = logits.shape[-1]
-        steps = ops.log_softmax(ops.cast(logits, "float32"), axis=-1)
+        steps = ops.log_softmax(tokens.allowed(logits), axis=-1)
         totals = scores[..., None] + ops.reshape(steps, (batch, width, vocabulary))  # (batch, width, vocabulary)
         # Twice as many as needed: even if half of them end, the beam is full.
         number = min(2 * width, width * vocabulary)
@@ -197,16 +208,19 @@ def beam(step, state, tokens, *, max_length, beam_width, length_penalty=0.6, num
     start = (ops.zeros((), dtype="int32"), last, sequences, scores, done, done_scores, moving)
     _, _, sequences, scores, done, done_scores, _ = ops.while_loop(is_open, grow, start)
     # What came to no end within max_length counts too, below all that did.
-    has_ended = done_scores > _IMPOSSIBLE / 2
-    open_scores = ops.where(ops.any(has_ended, axis=1, keepdims=True), _IMPOSSIBLE, scores / penalty(max_length))
+    open_scores = scores / penalty(max_length)
+    ranks = ops.concatenate([done_scores, open_scores + _IMPOSSIBLE / 1000], axis=1)
     all_scores = ops.concatenate([done_scores, open_scores], axis=1)
     all_sequences = ops.concatenate([done, sequences], axis=1)
-    best, rows = ops.top_k(all_scores, num_results)
+    _, rows = ops.top_k(ranks, num_results)
+    best = ops.take_along_axis(all_scores, rows, axis=1)
     return ops.take_along_axis(all_sequences, rows[..., None], axis=1), best
 
 
 def compiled(decoding_step, method, tokens, *, max_length, signature=None, **settings):
     """Returns a compiled function from a batch of inputs to what a method of decoding returns for it.
+
+    Of `sample` the function may be given the seed, as a second argument.
 
     Args:
         decoding_step: Pair (step, initial_state), see the module.
@@ -220,9 +234,14 @@ def compiled(decoding_step, method, tokens, *, max_length, signature=None, **set
 
     step, initial_state = decoding_step
 
-    @tf.function(reduce_retracing=True, autograph=False, input_signature=None if signature is None else [signature])
-    def decode(inputs):
+    if signature is not None:
+        seed = [tf.TensorSpec((), tf.int32)] if method is sample and "seed" not in settings else []
+        signature = [signature, *seed]
+
+    @tf.function(reduce_retracing=True, autograph=False, input_signature=signature)
+    def decode(inputs, *seed):
+        more = {"seed": seed[0]} if seed else {}
         longest = max_length(inputs) if callable(max_length) else max_length
-        return method(step, initial_state(inputs, longest), tokens, max_length=longest, **settings)
+        return method(step, initial_state(inputs, longest), tokens, max_length=longest, **settings, **more)
 
     return decode

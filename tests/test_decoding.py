@@ -150,7 +150,7 @@ def test_what_comes_to_no_end_is_returned_as_it_is():
 def test_sampling_follows_the_probabilities():
     model = table_model(2)
     step, initial_state = model
-    state = initial_state(np.zeros(1, "int32"))
+    state = initial_state(np.zeros(1, "int32"), 4)
     logits, _ = step(np.array([TOKENS.start], "int32"), 0, state)
     expected = np.asarray(ops.softmax(logits))[0]
 

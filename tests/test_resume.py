@@ -53,9 +53,28 @@ TAGGING = [
 ]
 
 
+# Batches equal in tokens, dropout, scheduled sampling, the mean of the last epochs.
+TRANSLATING = [
+    "--train.deterministic=true",
+    "--train.epochs=8",
+    "--train.steps_per_epoch=7",
+    "--train.patience=5",
+    "--train.batch_size=16",
+    "--train.sampling_rate=0.5",
+    "--train.average_epochs=3",
+    "--data.num_sentences=300",
+    "--data.vocabulary_size=300",
+    "--model.embedding_dim=16",
+    "--backbone.dim=16",
+    "--backbone.feedforward_dim=16",
+    "--evaluate.bootstrap_samples=20",
+]
+SETTINGS = {"image_classification": DEMANDING, "sequence_tagging": TAGGING, "translation": TRANSLATING}
+
+
 def start(folder, *options, recipe="image_classification"):
     words = ["-m", "kit", "train", recipe, "--folder", str(folder)]
-    settings = DEMANDING if recipe == "image_classification" else TAGGING
+    settings = SETTINGS[recipe]
     return subprocess.Popen(
         [sys.executable, *words, *settings, *options],
         stdout=subprocess.PIPE,
@@ -154,12 +173,13 @@ def test_killed_at_many_moments(unkilled, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_killed_tagger_ends_like_an_unkilled_one(tmp_path):
+@pytest.mark.parametrize("recipe", ["sequence_tagging", "translation"])
+def test_another_killed_recipe_ends_like_an_unkilled_one(recipe, tmp_path):
     folders = [tmp_path / "unkilled", tmp_path / "killed"]
-    end(folders[0], recipe="sequence_tagging")
-    assert kill_after(start(folders[1], recipe="sequence_tagging"), folders[1], 3, 0.0)
+    end(folders[0], recipe=recipe)
+    assert kill_after(start(folders[1], recipe=recipe), folders[1], 3, 0.0)
     assert 3 <= epochs(folders[1]) < 8
-    end(folders[1], recipe="sequence_tagging")
+    end(folders[1], recipe=recipe)
     assert_same(*folders)
 
 

@@ -6,12 +6,11 @@ from keras import layers, ops
 from kit.blocks.position import rotated
 from kit.errors import check
 
-_FAR = -1e9
 
-
-def hidden_where_false(mask):
+def hidden_where_false(mask, dtype="float32"):
     """Returns 0 where a mask is true and a very low number elsewhere, to be added to scores."""
-    return (1.0 - ops.cast(mask, "float32")) * _FAR
+    lowest = -3e4 if dtype == "float16" else -1e9  # even several of them are no infinity, of which softmax makes NaN
+    return ops.cast((1.0 - ops.cast(mask, "float32")) * lowest, dtype)
 
 
 @keras.saving.register_keras_serializable("kit")
@@ -69,17 +68,17 @@ class Attention(layers.Layer):
         self.use_rotary = use_rotary
         self.dropout = dropout
         self._pairs = pairs
-        self._dropout = layers.Dropout(dropout, name="dropout")
+        self._dropout = layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
 
     def build(self, query_shape, memory_shape=None):
         dim, memory_dim = query_shape[-1], (memory_shape or query_shape)[-1]
         check(dim % self.num_heads == 0, "num_heads", self.num_heads, f"a divisor of the width ({dim})")
         self._head_dim = dim // self.num_heads
         check(not self.use_rotary or self._head_dim % 2 == 0, "num_heads", self.num_heads, "heads of an even width")
-        self._query = layers.Dense(dim, name="query")
-        self._key = layers.Dense(self._pairs * self._head_dim, name="key")
-        self._value = layers.Dense(self._pairs * self._head_dim, name="value")
-        self._output = layers.Dense(dim, name="output")
+        self._query = layers.Dense(dim, dtype=self.dtype_policy, name="query")
+        self._key = layers.Dense(self._pairs * self._head_dim, dtype=self.dtype_policy, name="key")
+        self._value = layers.Dense(self._pairs * self._head_dim, dtype=self.dtype_policy, name="value")
+        self._output = layers.Dense(dim, dtype=self.dtype_policy, name="output")
         self._query.build((None, None, dim))
         self._key.build((None, None, memory_dim))
         self._value.build((None, None, memory_dim))
@@ -88,10 +87,12 @@ class Attention(layers.Layer):
 
     def call(self, query, memory=None, mask=None, training=False):
         keys, values = self.keys_values(query if memory is None else memory)
-        bias = None if mask is None else hidden_where_false(mask)[:, None, None]  # (batch, 1, 1, source)
+        bias = (
+            None if mask is None else hidden_where_false(mask, self.compute_dtype)[:, None, None]
+        )  # (batch, 1, 1, source)
         if self.is_causal or self.window:
             away = ops.arange(ops.shape(query)[1])[:, None] - ops.arange(ops.shape(keys)[2])  # (time, source)
-            near = hidden_where_false(self._is_near(away))[None, None]
+            near = hidden_where_false(self._is_near(away), self.compute_dtype)[None, None]
             bias = near if bias is None else bias + near
         return self._attend(query, keys, values, bias, 0, training)
 
@@ -116,7 +117,7 @@ class Attention(layers.Layer):
             keys, values: What `keys_values` returned.
             mask: (batch, source)
         """
-        return self._attend(query, keys, values, hidden_where_false(mask)[:, None, None], 0, False)
+        return self._attend(query, keys, values, hidden_where_false(mask, self.compute_dtype)[:, None, None], 0, False)
 
     def grow(self, query, position, keys, values):
         """Puts the newest position of a growing sequence into the cache and lets it look back.
@@ -133,7 +134,8 @@ class Attention(layers.Layer):
         keys = ops.slice_update(keys, (0, 0, position, 0), key)
         values = ops.slice_update(values, (0, 0, position, 0), value)
         near = self._is_near(position - ops.arange(ops.shape(keys)[2]))
-        y, weights = self._attend(query, keys, values, hidden_where_false(near)[None, None, None], position, False)
+        bias = hidden_where_false(near, self.compute_dtype)[None, None, None]
+        y, weights = self._attend(query, keys, values, bias, position, False)
         return y, weights, keys, values
 
     def empty_cache(self, batch, max_length):
@@ -164,7 +166,7 @@ class Attention(layers.Layer):
         if groups > 1:
             scores = ops.reshape(scores, (-1, self.num_heads, time, ops.shape(keys)[2]))
         if bias is not None:
-            scores = scores + ops.cast(bias, scores.dtype)
+            scores = scores + bias
         weights = ops.softmax(scores, axis=-1)  # (batch, heads, time, source)
         kept = self._dropout(weights, training=training)
         if groups > 1:

@@ -77,17 +77,18 @@ class LearnedPosition(layers.Layer):
         return {**super().get_config(), "max_length": self.max_length}
 
 
-def position(kind, max_length, name):
+def position(kind, max_length, name, dtype=None):
     """Returns the layer that adds positions to a sequence, or None where none are added there.
 
     Args:
         kind: "sinusoidal", "learned", "rotary" (attention itself turns by the position) or "none".
         max_length: Most positions, of "learned".
         name: Name of the layer.
+        dtype: Its dtype policy; None is the global one.
     """
     if kind == "learned":
-        return LearnedPosition(max_length, name=name)
-    return SinusoidalPosition(name=name) if kind == "sinusoidal" else None
+        return LearnedPosition(max_length, dtype=dtype, name=name)
+    return SinusoidalPosition(dtype=dtype, name=name) if kind == "sinusoidal" else None
 
 
 def rotated(x, start=0, wavelength=10000.0):

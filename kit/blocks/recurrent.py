@@ -54,8 +54,9 @@ class PeepholeLSTMCell(layers.Layer):
         return {**super().get_config(), "units": self.units}
 
 
-def _peephole_lstm(units, return_sequences, name):
-    return layers.RNN(PeepholeLSTMCell(units), return_sequences=return_sequences, name=name)
+def _peephole_lstm(units, return_sequences, name, return_state=False, dtype=None):
+    cell = PeepholeLSTMCell(units, dtype=dtype)
+    return layers.RNN(cell, return_sequences=return_sequences, return_state=return_state, dtype=dtype, name=name)
 
 
 CELLS = {

@@ -24,9 +24,9 @@ class _AdditiveCell(layers.Layer):
         self.state_size = [*sizes, None, None, None]  # memory, its keys, its mask
 
     def build(self, input_shape, memory_dim):
-        self.query = layers.Dense(self.units, name="query")
-        self.key = layers.Dense(self.units, use_bias=False, name="key")
-        self.score = layers.Dense(1, use_bias=False, name="score")
+        self.query = layers.Dense(self.units, dtype=self.dtype_policy, name="query")
+        self.key = layers.Dense(self.units, use_bias=False, dtype=self.dtype_policy, name="key")
+        self.score = layers.Dense(1, use_bias=False, dtype=self.dtype_policy, name="score")
         self.query.build((None, self.units))
         self.key.build((None, None, memory_dim))
         self.score.build((None, None, self.units))
@@ -84,15 +84,16 @@ class RecurrentDecoder(layers.Layer):
         self.dropout = dropout
         self.max_length = None
         self.supports_masking = True
-        self._dropout = layers.Dropout(dropout, name="dropout")
+        self._dropout = layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
         self._layers_in_time = [
-            CELLS[cell](units, return_sequences=True, name=f"layer{index + 1}") for index in range(depth)
+            CELLS[cell](units, return_sequences=True, dtype=self.dtype_policy, name=f"layer{index + 1}")
+            for index in range(depth)
         ]
         first = self._layers_in_time[0].cell
         self._num_states = len(first.state_size) if isinstance(first.state_size, list | tuple) else 1
         if attention == "additive":
-            looking = layers.RNN(_AdditiveCell(first, units, name="attention"), return_sequences=True, name="layer1")
-            self._layers_in_time[0] = looking
+            looking = _AdditiveCell(first, units, dtype=self.dtype_policy, name="attention")
+            self._layers_in_time[0] = layers.RNN(looking, return_sequences=True, dtype=self.dtype_policy, name="layer1")
 
     def build(self, target_shape, memory_shape, summary_shape):
         memory_dim, width = memory_shape[-1], target_shape[-1]
@@ -105,16 +106,16 @@ class RecurrentDecoder(layers.Layer):
             width = self.units
         self._bridges = []
         for index in range(self.depth * self._num_states):
-            bridge = layers.Dense(self.units, activation="tanh", name=f"bridge{index + 1}")
+            bridge = layers.Dense(self.units, activation="tanh", dtype=self.dtype_policy, name=f"bridge{index + 1}")
             bridge.build(summary_shape)
             self._bridges.append(bridge)
         if self.attention == "additive":
-            self._readout = layers.Dense(self.units, activation="tanh", name="readout")
+            self._readout = layers.Dense(self.units, activation="tanh", dtype=self.dtype_policy, name="readout")
             self._readout.build((None, None, self.units + memory_dim + target_shape[-1]))
         elif self.attention == "multiplicative":
-            self._key = layers.Dense(self.units, use_bias=False, name="key")
+            self._key = layers.Dense(self.units, use_bias=False, dtype=self.dtype_policy, name="key")
             self._key.build(memory_shape)
-            self._readout = layers.Dense(self.units, activation="tanh", name="readout")
+            self._readout = layers.Dense(self.units, activation="tanh", dtype=self.dtype_policy, name="readout")
             self._readout.build((None, None, self.units + memory_dim))
         self.built = True
 
@@ -138,7 +139,7 @@ class RecurrentDecoder(layers.Layer):
         """Returns what growing begins with; see `kit.decoding`."""
         started = [bridge(summary) for bridge in self._bridges]
         size = self._num_states
-        fixed = {"memory": memory, "bias": ops.cast(hidden_where_false(mask), memory.dtype)}
+        fixed = {"memory": memory, "bias": hidden_where_false(mask, self.compute_dtype)}
         if self.attention == "additive":
             fixed["keys"] = self._layers_in_time[0].cell.key(memory)
         elif self.attention == "multiplicative":

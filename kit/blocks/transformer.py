@@ -80,16 +80,20 @@ class _DecoderBlock(layers.Layer):
             window=window,
             use_rotary=use_rotary,
             dropout=dropout,
+            dtype=self.dtype_policy,
             name="self_attention",
         )
-        self.cross = Attention(num_heads, num_key_value_heads=pairs, dropout=dropout, name="cross_attention")
-        self.norms = [layers.LayerNormalization(name=f"norm{index}") for index in range(3)]
-        self.dropouts = [layers.Dropout(dropout, name=f"dropout{index}") for index in range(3)]
+        same = {"dtype": self.dtype_policy}  # also where a model is loaded under another policy
+        self.cross = Attention(num_heads, num_key_value_heads=pairs, dropout=dropout, name="cross_attention", **same)
+        self.norms = [layers.LayerNormalization(name=f"norm{index}", **same) for index in range(3)]
+        self.dropouts = [layers.Dropout(dropout, name=f"dropout{index}", **same) for index in range(3)]
 
     def build(self, x_shape, memory_shape):
         dim = x_shape[-1]
-        self.wide = layers.Dense(self.feedforward_dim, activation=self.activation, name="feedforward_in")
-        self.narrow = layers.Dense(dim, name="feedforward_out")
+        self.wide = layers.Dense(
+            self.feedforward_dim, activation=self.activation, dtype=self.dtype_policy, name="feedforward_in"
+        )
+        self.narrow = layers.Dense(dim, dtype=self.dtype_policy, name="feedforward_out")
         self.own.build(x_shape)
         self.cross.build(x_shape, memory_shape)
         self.wide.build(x_shape)
@@ -184,8 +188,8 @@ class TransformerDecoder(layers.Layer):
         check(depth >= 1, "depth", depth, "at least 1")
         self.supports_masking = True
         self.max_length = max_length if positions == "learned" else None
-        self._position = position(positions, max_length, "position")
-        self._dropout = layers.Dropout(dropout, name="dropout")
+        self._position = position(positions, max_length, "position", self.dtype_policy)
+        self._dropout = layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
         self._blocks = [
             _DecoderBlock(
                 num_heads,
@@ -196,11 +200,12 @@ class TransformerDecoder(layers.Layer):
                 num_key_value_heads,
                 window,
                 positions == "rotary",
+                dtype=self.dtype_policy,
                 name=f"block{index + 1}",
             )
             for index in range(depth)
         ]
-        self._norm = layers.LayerNormalization(name="norm") if norm == "pre" else None
+        self._norm = layers.LayerNormalization(dtype=self.dtype_policy, name="norm") if norm == "pre" else None
 
     def build(self, target_shape, memory_shape):
         for layer in (self._position, self._norm):

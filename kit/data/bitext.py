@@ -9,7 +9,7 @@ from kit.data.tokens import END, PADDING, START
 # Sentences for so many batches, at most one pass, are sorted by length together.
 _MOST_BATCHES_IN_A_BUCKET = 100
 # Tokens and padding of one batch of `batches`; bounds the memory.
-_MOST_POSITIONS = 32_768
+_MOST_POSITIONS = 8_192
 
 
 class Bitext:
@@ -112,13 +112,18 @@ class Bitext:
         chunks = list(self.chunks(batch_size))
         return self._batches(lambda: iter(chunks), len(chunks))
 
-    def chunks(self, batch_size):
-        """Yields the rows of each batch of `batches`; batches of long sentences have fewer."""
+    def chunks(self, batch_size, most_positions=_MOST_POSITIONS):
+        """Yields the rows of each batch of `batches`; batches of long sentences have fewer.
+
+        Args:
+            batch_size: Pairs in a batch.
+            most_positions: Tokens and padding of a side of a batch that has more than one pair.
+        """
         lengths = self.lengths
         order = np.argsort(lengths, kind="stable")
         while len(order):
             count = min(batch_size, len(order))
-            while count > 1 and count * lengths[order[count - 1]] > _MOST_POSITIONS:
+            while count > 1 and count * lengths[order[count - 1]] > most_positions:
                 count = (count + 1) // 2
             yield order[:count]
             order = order[count:]

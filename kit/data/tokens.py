@@ -23,6 +23,7 @@ class Tokenizer:
         from tokenizers import Tokenizer as Known
 
         self._known = Known.from_str(content)
+        self._known.encode_special_tokens = True  # what looks like one in a text is text
 
     @classmethod
     def learn(cls, texts, *, kind="bpe", vocabulary_size=4000, min_count=2, lowercase=False):
@@ -41,7 +42,7 @@ class Tokenizer:
         """
         from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-        check(kind in ("bpe", "word"), "tokens", kind, "'bpe' or 'word'")
+        check(kind in ("bpe", "word"), "token_kind", kind, "'bpe' or 'word'")
         check(min_count >= 1, "min_count", min_count, "at least 1")
         check(vocabulary_size > len(SPECIAL), "vocabulary_size", vocabulary_size, f"more than {len(SPECIAL)}")
         texts = list(texts)
@@ -49,6 +50,7 @@ class Tokenizer:
             models.BPE(unk_token=SPECIAL[UNKNOWN]) if kind == "bpe" else models.WordLevel(unk_token=SPECIAL[UNKNOWN])
         )
         known = Tokenizer(model)
+        known.encode_special_tokens = True
         spaces = [normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
         known.normalizer = normalizers.Sequence(
             [normalizers.NFC(), *spaces, *([normalizers.Lowercase()] if lowercase else [])]
@@ -96,6 +98,10 @@ class Tokenizer:
         shown = [[int(each) for each in row if each not in (PADDING, START, END)] for row in rows]
         texts = self._known.decode_batch(shown, skip_special_tokens=False)
         return [re.sub(r" ?<unk>", " ⁇", text).strip() for text in texts]
+
+    def is_space(self, token):
+        """Tells whether a token is nothing but the space in front of a word."""
+        return self._known.id_to_token(int(token)) == _SPACE
 
     def pieces(self, ids):
         """Returns the text of each of a sequence of ids, for a picture; "_" stands for the space in front."""

@@ -13,6 +13,7 @@ from jsonargparse.typing import PositiveInt
 from keras import layers, ops
 
 from kit.blocks import crf
+from kit.blocks.attention import Attention
 from kit.blocks.embedding import token_embedding
 from kit.data import sources, tags
 from kit.data.sequences import Sequences
@@ -455,7 +456,7 @@ def _confusion(gold, predicted, names, scheme):
 def _attention_figures(model, examples):
     """Returns a heat map of each attention layer, on one sentence of moderate length."""
     encoder = next((layer for layer in model.layers if isinstance(layer, keras.Model)), None)
-    attention = [layer for layer in encoder.layers if isinstance(layer, layers.MultiHeadAttention)] if encoder else []
+    attention = [layer for layer in encoder.layers if isinstance(layer, Attention)] if encoder else []
     if not attention:
         return {}
     row = int(np.argmin(np.abs(examples.lengths - 12)))

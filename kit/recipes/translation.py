@@ -31,6 +31,7 @@ from kit.training.sampling import TeacherForcing
 log = logging.getLogger("kit")
 
 ARCHITECTURES = seq2seq.VARIANTS
+_LEFT_OUT = "left out"
 
 
 def translator(
@@ -180,7 +181,7 @@ def translated_sentences(
             and corpus.de; or a folder of such files with train, dev and test in their names.
         source_locale: Language of the sentences, such as en; of files it is their ending, or the key in JSONL.
         target_locale: Language of the translations, such as de or pt_BR.
-        num_sentences: Number of generated pairs; 8000 by default.
+        num_sentences: Number of generated pairs; 12000 by default.
         token_kind: "bpe" cuts words into frequent pieces, "word" keeps them whole.
         vocabulary_size: Number of tokens; of each side where they are separate.
         joint_vocabulary: Both sides share tokens and their embedding.
@@ -203,7 +204,9 @@ def translated_sentences(
     module, place = sources.find(source, "pairs")
     languages = {"source_locale": source_locale, "target_locale": target_locale}
     if module is phrase_pairs:
-        found = module.read(place, **languages, num_sentences=num_sentences or 8000, seed=seed)
+        found = module.read(
+            place, **languages, num_sentences=12_000 if num_sentences is None else num_sentences, seed=seed
+        )
     else:
         check(num_sentences is None, "num_sentences", num_sentences, "none where sentences are not generated")
         found = module.read(place, **languages)
@@ -213,6 +216,7 @@ def translated_sentences(
     ]
     assignment = assign(names, found.split, validation_fraction, test_fraction, seed, saved)
     split = assignment["split"].to_numpy(dtype=object).copy()
+    split[split == _LEFT_OUT] = "train"  # those of an earlier run are found, and counted, once more
     report = {}
     train = _without_duplicates(np.flatnonzero(split == "train"), pairs, report)
     check(len(train) > 0, "source", str(place), "training sentences")
@@ -227,7 +231,7 @@ def translated_sentences(
     check(len(train) > 0, "max_length", max_length, "a length that leaves training sentences")
     is_training = np.zeros(len(pairs), bool)
     is_training[train] = True
-    split[(split == "train") & ~is_training] = "left out"
+    split[(split == "train") & ~is_training] = _LEFT_OUT
     assignment = assignment.assign(split=split)
     parts = []
     for name in SPLITS:
@@ -246,7 +250,8 @@ def translated_sentences(
         *parts,
         facts={
             "vocabulary_size": size if joint_vocabulary else {"source": size, "target": len(tokenizers[1])},
-            "max_length": max_length + 2,
+            # Start or end come to it; validation and test keep sentences longer than training has.
+            "max_length": max(max_length, *(int(part.lengths.max(initial=0)) for part in parts)) + 2,
         },
         assets={
             "tokenizers": [each.to_json() for each in (tokenizers[:1] if joint_vocabulary else tokenizers)],
@@ -287,7 +292,14 @@ def _tokenizers(assets):
 
 
 _COMPILED = weakref.WeakKeyDictionary()
-_TOKENS = decoding.Tokens(start=tokens.START, end=tokens.END, pad=tokens.PADDING)
+_TOKENS = decoding.Tokens(
+    start=tokens.START,
+    end=tokens.END,
+    pad=tokens.PADDING,
+    forbidden=(tokens.PADDING, tokens.UNKNOWN, tokens.START),
+)
+# Tokens and padding of the sentences that are translated together, those of each beam counted; bounds the memory.
+_MOST_POSITIONS = 32_768
 
 
 def _decoder(model, method, **settings):
@@ -313,13 +325,23 @@ def _decoder(model, method, **settings):
     return made[key]
 
 
-def _written(model, examples, batch_size, method, **settings):
-    """Returns ids of the translations, (results, time) of each sentence, and their scores, (results,) of each."""
+def _written(model, examples, batch_size, method, seeds=None, **settings):
+    """Returns ids of the translations, (results, time) of each sentence, and their scores, (results,) of each.
+
+    Args:
+        model: The translator.
+        examples: `Bitext`.
+        batch_size: Sentences that are translated together.
+        method: A method of `kit.decoding`.
+        seeds: Generator of a seed for each batch, for sampling; or None.
+        settings: Settings of the method.
+    """
     decode = _decoder(model, method, **settings)
     ids, scores = [None] * len(examples), [None] * len(examples)
-    for rows in examples.chunks(batch_size):
-        source = examples.arrays(rows)[0]["source"]
-        found, values = (np.asarray(each) for each in decode(ops.convert_to_tensor(source)))
+    for rows in examples.chunks(batch_size, _MOST_POSITIONS // settings.get("beam_width", 1)):
+        source = ops.convert_to_tensor(examples.arrays(rows)[0]["source"])
+        seed = () if seeds is None else (ops.convert_to_tensor(seeds.integers(2**31), "int32"),)
+        found, values = (np.asarray(each) for each in decode(source, *seed))
         for row, each, value in zip(rows, found, values, strict=True):
             ids[row], scores[row] = np.atleast_2d(each), np.atleast_1d(value)
     return ids, scores
@@ -423,9 +445,9 @@ def _attention_figures(model, example, ids, assets):
     source = example.arrays([0])[0]["source"][0]
     ids = _cut(ids)
     weights = _alignment(model, source, ids)
-    names = [f"{index}" for index in range(1, len(weights) + 1)] if len(weights) > 1 else [""] * len(weights)
+    names = [f"_of_layer_{index}" for index in range(1, len(weights) + 1)] if len(weights) > 1 else [""] * len(weights)
     return {
-        f"2_attention_{name}".rstrip("_"): lambda each=each: plots.attention(
+        f"2_attention{name}": lambda each=each: plots.attention(
             each, source_tokenizer.pieces(source), target_tokenizer.pieces(ids)
         )
         for name, each in zip(names, weights, strict=True)
@@ -485,16 +507,20 @@ def predict(
     if not any(line.strip() for line in lines):
         raise KitError("no text to translate; expected a sentence")
     check(method in ("beam", "greedy", "sample"), "method", method, "'beam', 'greedy' or 'sample'")
+    check(0 <= seed < 2**31, "seed", seed, "a whole number from 0 to 2147483647")
     check(method != "greedy" or n_best == 1, "n_best", n_best, "1 with greedy decoding")
     check(method != "beam" or n_best <= beam_width, "n_best", n_best, f"at most {beam_width}, the beam's width")
     path = None
     if attention is not None:
         path = as_path(attention, "attention")
         check(path.suffix == ".png" and path.parent.is_dir(), "attention", attention, "a .png file in a known folder")
+        decoder = _architecture(model).get_layer("decoder")
+        is_without = getattr(decoder, "attention", None) == "none"
+        check(not is_without, "attention", attention, "none: this architecture has no attention")
     source_tokenizer, target_tokenizer = _tokenizers(assets)
     rows = [row for row, line in enumerate(lines) if line.strip()]
     ids = source_tokenizer.encode([lines[row] for row in rows])
-    _check_inputs(model, ids, [places[row] for row in rows])
+    _check_inputs(model, source_tokenizer, ids, [places[row] for row in rows])
     examples = Bitext(ids, None, [lines[row] for row in rows])
     if method == "beam":
         _check_beam(beam_width, model)
@@ -503,18 +529,19 @@ def predict(
     elif method == "greedy":
         found, scores = _written(model, examples, batch_size, decoding.greedy)
     else:
+        random = np.random.default_rng(seed)
         draws = [
             _written(
                 model,
                 examples,
                 batch_size,
                 decoding.sample,
-                seed=seed + number,
+                seeds=random,
                 temperature=float(temperature),
                 top_k=top_k,
                 top_p=float(top_p),
             )
-            for number in range(n_best)
+            for _ in range(n_best)
         ]
         found = [[each for ids, _ in draws for each in ids[row]] for row in range(len(examples))]
         scores = [np.concatenate([values[row] for _, values in draws]) for row in range(len(examples))]
@@ -523,7 +550,6 @@ def predict(
         scores = [each[places] for each, places in zip(scores, order, strict=True)]
     if path is not None:
         figures = _attention_figures(model, examples.take([0]), found[0][0], assets)
-        check(figures, "attention", attention, "none: this architecture has no attention")
         with atomic(path) as temporary:
             list(figures.values())[-1]().savefig(temporary, dpi=110)
     table, done = [], dict(zip(rows, range(len(rows)), strict=True))
@@ -531,23 +557,31 @@ def predict(
         texts, values = [""], [0.0]
         if row in done:
             texts, values = target_tokenizer.decode(found[done[row]]), scores[done[row]]
-        for rank, (text, value) in enumerate(zip(texts, values, strict=True), 1):
-            table.append(
-                {"sentence": row + 1, "source": line, "rank": rank, "translation": text, "score": float(value)}
-            )
+        # Several ways of cutting a text are one translation; a beam may have found fewer than were asked for.
+        different = {}
+        for text, value in zip(texts, values, strict=True):
+            if value > -1e8 or not different:
+                different.setdefault(text, float(value))
+        for rank, (text, value) in enumerate(different.items(), 1):
+            table.append({"sentence": row + 1, "source": line, "rank": rank, "translation": text, "score": value})
     return pd.DataFrame(table)
 
 
-def _check_inputs(model, ids, places):
-    """Raises KitError for a sentence that the model cannot read."""
+def _check_inputs(model, tokenizer, ids, places):
+    """Raises KitError for a sentence that the model cannot read, and where none has a character that it knows."""
     positions = _architecture(model).get_layer("decoder").max_length
+    strange = []
     for each, place in zip(ids, places, strict=True):
         if positions is not None and len(each) + 1 > positions:
             raise KitError(
                 f"{place}: {len(each)} tokens; expected at most {positions - 1}, which the model has positions for"
             )
-        if each and all(token == tokens.UNKNOWN for token in each[1:] or each):
-            raise KitError(f"{place}: no character of it was in the training sentences; expected the source language")
+        if all(token == tokens.UNKNOWN or tokenizer.is_space(token) for token in each):
+            strange.append(place)
+    if len(strange) == len(places):
+        raise KitError(f"{strange[0]}: no character of it was in the training sentences; expected the source language")
+    if strange:
+        log.warning("%s: no character of it was in the training sentences (%d such lines)", strange[0], len(strange))
 
 
 def show(predictions, is_terminal):

@@ -222,7 +222,6 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
     state = RunState(path, folder / "history.csv", others, restored)
     last_of_all = [freeze] if freeze else []
     if training.sampling_rate:
-        sampling.switch_on(model, training.sampling_rate)
         last_of_all.append(
             sampling.ScheduledSampling(training.sampling_rate, training.sampling_schedule, training.epochs)
         )

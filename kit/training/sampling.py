@@ -13,7 +13,7 @@ _STEEPNESS = 8.0
 SCHEDULES = {
     "linear": lambda done: done,
     "exponential": lambda done: (1 - math.exp(-_STEEPNESS * done)) / (1 - math.exp(-_STEEPNESS)),
-    "inverse_sigmoid": lambda done: 1 / (1 + math.exp(-_STEEPNESS * (done - 0.5))),
+    "inverse_sigmoid": lambda done: 0.5 + 0.5 * math.tanh(_STEEPNESS * (done - 0.5) / 2) / math.tanh(_STEEPNESS / 4),
 }
 
 
@@ -58,10 +58,7 @@ class ScheduledSampling(keras.callbacks.Callback):
     Args:
         rate: Share in the last epoch, above 0 and up to 1.
         schedule: A name of `SCHEDULES`.
-        epochs: Epochs of the whole training.
-
-    Raises:
-        SettingError: a value is out of range, or the model is none that writes sequences.
+        epochs: Epochs of the whole training; where there is only one it has the whole rate.
     """
 
     def __init__(self, rate, schedule, epochs):
@@ -71,10 +68,14 @@ class ScheduledSampling(keras.callbacks.Callback):
         self.epochs = epochs
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.model.share.rate.assign(self.rate * self.schedule(epoch / max(self.epochs - 1, 1)))
+        self.model.share.rate.assign(self.rate * self.schedule(epoch / (self.epochs - 1) if self.epochs > 1 else 1.0))
 
 
 def switch_on(model, rate):
-    """Makes a model train with sampling; must come before its training function is compiled."""
+    """Makes a model train with sampling; must come before its training function is compiled.
+
+    Raises:
+        SettingError: it is none that writes sequences.
+    """
     check(isinstance(model, TeacherForcing), "sampling_rate", rate, "0 for a model that writes no sequences")
     model.sampling = True

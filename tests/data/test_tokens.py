@@ -43,6 +43,14 @@ def test_spaces_and_case_and_composition():
     assert tokenizer.encode([""]) == [[]]
 
 
+def test_what_looks_like_a_special_token_is_text():
+    texts = [*TEXTS, "<s>durch</s> <pad> <unk>"]
+    tokenizer = Tokenizer.learn(texts, vocabulary_size=70)
+    (ids,) = tokenizer.encode(["<s>durch</s> <pad>"])
+    assert min(ids) > END
+    assert tokenizer.decode([ids]) == ["<s>durch</s> <pad>"]
+
+
 def test_unknown_characters_and_words():
     words = Tokenizer.learn(TEXTS, kind="word", vocabulary_size=100, min_count=1)
     ids = words.encode(["Die Giraffe sitzt."])
@@ -56,7 +64,7 @@ def test_unknown_characters_and_words():
         ({"vocabulary_size": 5000}, r"^vocabulary_size: expected at most \d+, what the training sentences support"),
         ({"vocabulary_size": 20}, r"^vocabulary_size: expected at least \d+, for every character"),
         ({"vocabulary_size": 4}, "^vocabulary_size: expected more than 4"),
-        ({"kind": "unigram"}, "^tokens: "),
+        ({"kind": "unigram"}, "^token_kind: "),
         ({"min_count": 0}, "^min_count: "),
     ],
 )

@@ -40,7 +40,7 @@ def grown(model, source, mask, target):
         y, state, weights = decoder.step(x, position, state)
         found.append(np.asarray(y))
         for each in weights:
-            np.testing.assert_allclose(ops.sum(each, axis=-1), 1, atol=1e-5)
+            np.testing.assert_allclose(ops.sum(ops.cast(each, "float32"), axis=-1), 1, atol=0.02)
             assert np.asarray(each)[2, :, 1:].max() < 1e-6  # the last sentence has one word
     return np.stack(found, axis=1), len(weights)
 
@@ -88,6 +88,49 @@ def test_narrow_embeddings_are_projected():
     source, target = inputs()
     whole = model.predict([source, MASK, target], verbose=0)
     np.testing.assert_allclose(grown(model, source, MASK, target)[0], whole, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("variant", "more"),
+    [
+        *(("transformer", {"positions": kind}) for kind in ("sinusoidal", "learned", "rotary", "none")),
+        *((variant, {}) for variant in ("gru", "bilstm_bahdanau", "bigru_luong")),
+    ],
+)
+def test_a_model_of_few_bits_is_the_same_when_loaded_under_another_policy(variant, more, tmp_path):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = build(variant, **more)
+        model.save(tmp_path / "model.keras")
+    finally:
+        keras.config.set_dtype_policy(before)
+    again = keras.models.load_model(tmp_path / "model.keras")
+    source, target = inputs()
+    source, target, mask = ops.cast(source, "bfloat16"), ops.cast(target, "bfloat16"), ops.convert_to_tensor(MASK)
+    whole = model([source, mask, target])
+    np.testing.assert_array_equal(again([source, mask, target]), whole)
+    step_by_step, _ = grown(again, source, mask, target)
+    np.testing.assert_allclose(step_by_step.astype("float32"), ops.cast(whole, "float32"), atol=0.1)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm", "peephole_lstm"])
+def test_every_cell(cell):
+    model = build("bigru_bahdanau", cell=cell)
+    source, target = inputs()
+    whole = model.predict([source, MASK, target], verbose=0)
+    np.testing.assert_allclose(grown(model, source, MASK, target)[0], whole, atol=1e-5)
+
+
+def test_half_precision_with_a_window_is_a_number():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = build("transformer", window=2)
+    finally:
+        keras.config.set_dtype_policy(before)
+    source, target = (ops.cast(each, "float16") for each in inputs())
+    assert np.isfinite(np.asarray(model([source, ops.convert_to_tensor(MASK), target]))).all()
 
 
 @pytest.mark.parametrize("depth", [1, 2])

@@ -51,7 +51,7 @@ def run(tmp_path_factory):
         "data": {"source": pairs(), "token_kind": "word", "vocabulary_size": 100},
         "model": {"embedding_dim": 32, "label_smoothing": 0.0, "dropout": 0.0},
         "backbone": {"dim": 32, "depth": 1, "feedforward_dim": 64, "num_heads": 4, "dropout": 0.0},
-        "train": {"epochs": 10, "batch_size": 16},
+        "train": {"epochs": 16, "batch_size": 16},
     }
     return kit.train("translation", folder=folder, verbose=False, **settings)
 
@@ -74,7 +74,8 @@ def test_plain_fit_learns_one_batch(architecture):
         20, 10, architecture=architecture, embedding_dim=32, dropout=0.0, label_smoothing=0.0, optimizer=adam
     )
     inputs, labels = batch()
-    model.fit(inputs, labels, epochs=120, verbose=0, batch_size=8)
+    many = {name: np.tile(ids, (120, 1)) for name, ids in inputs.items()}
+    model.fit(many, np.tile(labels, (120, 1)), batch_size=8, shuffle=False, verbose=0)
     predicted = model.predict(inputs, verbose=0).argmax(-1)
     assert (predicted == labels)[labels > 0].mean() > 0.95
 
@@ -162,7 +163,11 @@ def test_pairs_left_out_are_counted_and_none_of_the_test_is():
         ("", ""),
     ]
     content = {"train": rows[:-1], "validation": [("b c", "c b")], "test": [("a b c d", "a b c d"), ("x " * 50, "b")]}
-    splits = data(source=content, token_kind="word", vocabulary_size=20, min_count=1, max_length=20, max_ratio=2.0)
+    settings = {"token_kind": "word", "vocabulary_size": 20, "min_count": 1, "max_length": 20, "max_ratio": 2.0}
+    splits = data(source=content, **settings)
+    again = recipe.translated_sentences(0, splits.assignment, source=content, **settings)
+    assert again.assets == splits.assets
+    assert (again.assignment == splits.assignment).all(axis=None)
     assert len(splits.train) == 2
     assert [len(splits.validation), len(splits.test)] == [1, 2]
     assert splits.assets["pairs"] == {
@@ -190,7 +195,7 @@ def test_pairs_left_out_are_counted_and_none_of_the_test_is():
         ({"source": {"test": [("a", "b")]}}, "no training sentences"),
         ({"source": {"train": "text"}}, "got str"),
         ({"source": []}, "no pairs of sentences"),
-        ({"source": {"train": [("a " * 300, "b")] * 5, "test": [("a", "b")]}, "vocabulary_size": 5}, "^max_length: "),
+        ({"source": {"train": [("a " * 300, "b")] * 5, "test": [("a", "b")]}, "vocabulary_size": 7}, "^max_length: "),
     ],
 )
 def test_bad_data_is_named(settings, message):
@@ -245,7 +250,9 @@ def test_it_learns_and_the_run_folder_explains_itself(run):
     table = pd.read_csv(run.folder / "tables" / "1_translations_from_best_to_worst.csv")
     assert table["chrF"].is_monotonic_decreasing
     assert (run.folder / "plots" / "2_attention.png").exists()
-    assert "sentences of the test split" in (run.folder / "report.html").read_text()
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    assert "sentences of the test split" in page
+    assert "bleu signature: <code>nrefs:1" in page
     loaded = keras.models.load_model(run.folder / "best.keras", compile=False)
     assert loaded.count_params() == run.metrics["params"]
 
@@ -284,6 +291,7 @@ def test_predict(run, tmp_path):
         ("one", {"beam_width": 2, "n_best": 3}, "^n_best: expected at most 2"),
         ("one", {"method": "greedy", "n_best": 2}, "^n_best: expected 1 with greedy"),
         ("one", {"method": "beams"}, "^method: "),
+        ("one", {"seed": 2**31}, "^seed: "),
         ("one", {"method": "sample", "temperature": 0.0}, "^temperature: "),
         ("one", {"length_penalty": -1.0}, "^length_penalty: "),
         ("one", {"attention": "nowhere/out.png"}, "^attention: "),
@@ -298,8 +306,10 @@ def test_predict_refuses(run, inputs, settings, message):
 def test_a_sentence_longer_than_the_position_table_is_refused(tmp_path):
     settings = {**TINY, "data": {"source": pairs(80), "token_kind": "word", "vocabulary_size": 100, "max_length": 12}}
     settings["backbone"] = {**TINY["backbone"], "positions": "learned"}
+    settings["data"]["source"] = {"train": pairs(80), "validation": pairs(9, seed=1), "test": [("one", "eins " * 11)]}
     done = kit.train("translation", folder=tmp_path / "run", verbose=False, **settings)
     assert len(done.predict("one " * 13)) == 1
+    assert len(done.predict(["one", "Это другой язык"])) == 2  # a line among others is no reason to stop
     with pytest.raises(KitError, match="text:2: 14 tokens; expected at most 13, which the model has positions for"):
         done.predict(["one\n" + "one " * 14])
 
@@ -326,7 +336,7 @@ def test_command_line(run, capsys, monkeypatch, tmp_path):
     assert lines[0].split("\t")[::2] == ["1.1", "eins zwei"]
     assert len(lines) == 2
     assert (tmp_path / "a.png").exists()
-    for content, expected in ((b"one\nfive\n", "eins\nfünf\n"), (b"\xef\xbb\xbftwo", "zwei\n")):
+    for content, expected in ((b"one\r\nfive\r\n", "eins\nfünf\n"), (b"\xef\xbb\xbftwo", "zwei\n")):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
         assert main(["predict", folder]) == 0
         assert capsys.readouterr().out == expected

@@ -9,7 +9,7 @@ import numpy as np
 from kit.data.sources import Pairs
 from kit.data.sources.text_files import SPLIT_NAMES, candidates, json_rows, lines, plain_name
 from kit.data.text import is_text
-from kit.errors import KitError
+from kit.errors import KitError, check
 
 LAYOUT = (
     "a .tsv or .jsonl file of pairs, or one of two parallel files (corpus.en and corpus.de), or a folder of such files "
@@ -74,6 +74,7 @@ def _one(path, endings):
     name = plain_name(path)
     if name.endswith(_TABLES):
         return (path,)
+    check(endings[0] != endings[1], "target_locale", endings[1], f"another language than {endings[0]}")
     packed = path.name.lower().endswith(".gz")
     stem = path.name.removesuffix(".gz") if packed else path.name
     base, dot, ending = stem.rpartition(".")
@@ -126,7 +127,11 @@ def _json_lines(path, endings):
     for number, row in json_rows(path):
         row = row.get("translation", row) if isinstance(row, dict) else {}
         keys = next(
-            (keys for keys in (endings, ("source", "target")) if isinstance(row, dict) and row.keys() >= set(keys)),
+            (
+                keys
+                for keys in ((endings,) if endings[0] != endings[1] else ()) + (("source", "target"),)
+                if isinstance(row, dict) and row.keys() >= set(keys)
+            ),
             None,
         )
         if keys is None or not all(isinstance(row[key], str) for key in keys):
