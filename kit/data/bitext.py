@@ -3,11 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
-from kit.data.sequences import endless_rows
+from kit.data.sequences import bucketed, endless_rows
 from kit.data.tokens import END, PADDING, START
 
-# Sentences for so many batches, at most one pass, are sorted by length together.
-_MOST_BATCHES_IN_A_BUCKET = 100
 # Tokens and padding of one batch of `batches`; bounds the memory.
 _MOST_POSITIONS = 8_192
 
@@ -82,18 +80,9 @@ class Bitext:
             A `tf.data.Dataset` of (inputs, labels).
         """
 
-        def rows():
-            bucket, batches = None, None
-            size = max(1, min(_MOST_BATCHES_IN_A_BUCKET, len(self) // batch_size))
-            for step in range(start, stop):
-                if step // size != bucket:
-                    bucket = step // size
-                    batches = self._bucket(batch_size, size, seed, bucket)
-                yield batches[step % size]
+        return self._batches(lambda: bucketed(self, batch_size, seed, start, stop), stop - start)
 
-        return self._batches(rows, stop - start)
-
-    def _bucket(self, batch_size, batches, seed, bucket):
+    def bucket(self, batch_size, batches, seed, bucket):
         """Returns the rows of each batch of a bucket: a stretch of the endless stream of passes, sorted."""
         size = batch_size * batches
         rows = endless_rows(len(self), seed, bucket * size, (bucket + 1) * size)

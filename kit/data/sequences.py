@@ -20,6 +20,25 @@ def endless_rows(total, seed, start, stop):
     return rows
 
 
+def bucketed(examples, batch_size, seed, start, stop):
+    """Yields the rows of batches number `start` to `stop` of an endless stream, bucket by bucket.
+
+    Args:
+        examples: What has `bucket(batch_size, batches, seed, number)`, the rows of each batch of a bucket.
+        batch_size: Examples in a batch.
+        seed: Seed of the order.
+        start: First batch.
+        stop: Batch before which the stream ends.
+    """
+    number, batches = None, None
+    size = max(1, min(_MOST_BATCHES_IN_A_BUCKET, len(examples) // batch_size))
+    for step in range(start, stop):
+        if step // size != number:
+            number = step // size
+            batches = examples.bucket(batch_size, size, seed, number)
+        yield batches[step % size]
+
+
 class Sequences:
     """Tagged sentences in memory.
 
@@ -83,18 +102,9 @@ class Sequences:
             A `tf.data.Dataset` of (features, labels).
         """
 
-        def rows():
-            bucket, batches = None, None
-            size = max(1, min(_MOST_BATCHES_IN_A_BUCKET, len(self) // batch_size))
-            for step in range(start, stop):
-                if step // size != bucket:
-                    bucket = step // size
-                    batches = self._bucket(batch_size, size, seed, bucket)
-                yield batches[step % size]
+        return self._batches(lambda: bucketed(self, batch_size, seed, start, stop), batch_size, stop - start)
 
-        return self._batches(rows, batch_size, stop - start)
-
-    def _bucket(self, batch_size, batches, seed, bucket):
+    def bucket(self, batch_size, batches, seed, bucket):
         """Returns the rows (batches, batch_size) of a bucket: a stretch of the endless stream of passes, sorted."""
         size = batch_size * batches
         rows = endless_rows(len(self), seed, bucket * size, (bucket + 1) * size)

@@ -2,7 +2,6 @@
 
 import io
 import json
-import types
 
 import keras
 import numpy as np
@@ -239,7 +238,7 @@ def test_given_pairs_are_as_given():
     module, place = sources.find([("a", "b"), ["c", " d "]], "pairs")
     assert module is given_pairs
     assert module.read(place).targets == ["b", "d"]
-    assert given_pairs.read(types.SimpleNamespace(content={"train": [("a", "b")]})).split.tolist() == ["train"]
+    assert given_pairs.read(sources.GivenData({"train": [("a", "b")]})).split.tolist() == ["train"]
 
 
 def test_it_learns_and_the_run_folder_explains_itself(run):

@@ -9,7 +9,7 @@ import os
 
 import numpy as np
 
-from kit.errors import SettingError, guess
+from kit.errors import SettingError, closest, guess
 from kit.files import as_path
 
 # Modules of a kind, in the order in which they are asked whether they accept a path.
@@ -32,6 +32,27 @@ class GivenData:
 
     def __str__(self):
         return "given"
+
+    def parts(self, layout):
+        """Returns each split's list of sentences; under None what is no dictionary of splits.
+
+        Args:
+            layout: What is expected, for a message.
+
+        Raises:
+            SettingError: an unknown split, none for training, or something that is no list.
+        """
+        from kit.data.splits import SPLITS
+
+        parts = self.content if isinstance(self.content, dict) else {None: self.content}
+        for name, part in parts.items():
+            if name is not None and name not in SPLITS:
+                raise SettingError("source", f"unknown split {name!r}{closest(name, SPLITS)}")
+            if isinstance(part, str) or not hasattr(part, "__iter__"):
+                raise SettingError("source", f"got {type(part).__name__}; expected {layout}")
+        if not parts.keys() & {None, "train"}:
+            raise SettingError("source", f"no training sentences; expected {layout}")
+        return parts
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,9 +3,8 @@
 import numpy as np
 
 from kit.data.sources import Pairs
-from kit.data.splits import SPLITS
 from kit.data.text import is_text
-from kit.errors import KitError, SettingError, closest
+from kit.errors import KitError
 
 LAYOUT = "a list of (sentence, translation), or a dictionary of such lists for train, validation and test"
 
@@ -21,17 +20,9 @@ def read(source, *, source_locale=None, target_locale=None):
         KitError: a pair that cannot be; the message names it.
         SettingError: something else was given.
     """
-    content = source.content
-    parts = content if isinstance(content, dict) else {None: content}
-    for name in parts:
-        if name is not None and name not in SPLITS:
-            raise SettingError("source", f"unknown split {name!r}{closest(name, SPLITS)}")
-    if not parts.keys() & {None, "train"}:
-        raise SettingError("source", f"no training sentences; expected {LAYOUT}")
+    parts = source.parts(LAYOUT)
     sources, targets, places, split = [], [], [], []
     for name, part in parts.items():
-        if isinstance(part, str) or not hasattr(part, "__iter__"):
-            raise SettingError("source", f"got {type(part).__name__}; expected {LAYOUT}")
         for row, pair in enumerate(part):
             place = f"{name or 'pair'}:{row}"
             is_pair = isinstance(pair, tuple | list) and len(pair) == 2

@@ -3,8 +3,7 @@
 import numpy as np
 
 from kit.data.sources import Sentences
-from kit.data.splits import SPLITS
-from kit.errors import KitError, SettingError, check, closest
+from kit.errors import KitError, check
 
 LAYOUT = "a list of (words, tags), or a dictionary of such lists for train, validation and test"
 
@@ -21,17 +20,9 @@ def read(source, column=None):
         SettingError: something else was given.
     """
     check(column is None, "column", column, "none where sentences are given in Python")
-    content = source.content
-    parts = content if isinstance(content, dict) else {None: content}
-    for name in parts:
-        if name is not None and name not in SPLITS:
-            raise SettingError("source", f"unknown split {name!r}{closest(name, SPLITS)}")
-    if not parts.keys() & {None, "train"}:
-        raise SettingError("source", f"no training sentences; expected {LAYOUT}")
+    parts = source.parts(LAYOUT)
     words, tags, places, split = [], [], [], []
     for name, part in parts.items():
-        if isinstance(part, str) or not hasattr(part, "__iter__"):
-            raise SettingError("source", f"got {type(part).__name__}; expected {LAYOUT}")
         for row, sentence in enumerate(part):
             place = f"{name or 'sentence'}:{row}"
             found = _sentence(sentence, place)
