@@ -147,6 +147,19 @@ def test_what_comes_to_no_end_is_returned_as_it_is():
         assert (scores > -100).all()
 
 
+@pytest.mark.parametrize("columns", [1000, 1009, 1250])
+def test_largest_sums_are_those_of_all(columns):
+    random = np.random.default_rng(0)
+    values = random.normal(size=(4, 5, columns)).astype("float32")
+    offsets = random.normal(size=(4, 5)).astype("float32")
+    offsets[1] = [0, -1e9, -1e9, -1e9, -1e9]
+    found, places = decoding._largest_sums(ops.convert_to_tensor(values), ops.convert_to_tensor(offsets), 10)
+    flat = (values + offsets[..., None]).reshape(4, -1)
+    expected = np.argsort(-flat, axis=1)[:, :10]
+    np.testing.assert_array_equal(places, expected)
+    np.testing.assert_allclose(found, np.take_along_axis(flat, expected, axis=1))
+
+
 def test_sampling_follows_the_probabilities():
     model = table_model(2)
     step, initial_state = model

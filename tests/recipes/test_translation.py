@@ -79,6 +79,13 @@ def test_plain_fit_learns_one_batch(architecture):
     assert (predicted == labels)[labels > 0].mean() > 0.95
 
 
+def test_parameters_are_those_of_the_papers():
+    base = kit.recipes.translator(37_000, 512, architecture="transformer_base", embedding_dim=512)
+    assert base.count_params() == 44_138_496 + 37_000 * 512  # 63 million; the paper says 65
+    tiny = kit.recipes.translator(10_000, 128, architecture="transformer_tiny")
+    assert tiny.count_params() == 2_605_568
+
+
 def test_loss_does_not_count_padding():
     model = kit.recipes.translator(20, 10, embedding_dim=16, dropout=0.0)
     inputs, labels = batch()
