@@ -251,7 +251,7 @@ def translated_sentences(
         facts={
             "vocabulary_size": size if joint_vocabulary else {"source": size, "target": len(tokenizers[1])},
             # Start or end come to it; validation and test keep sentences longer than training has.
-            "max_length": max(max_length, *(int(part.lengths.max(initial=0)) for part in parts)) + 2,
+            "max_length": max(max_length + 2, *(int(part.lengths.max(initial=0)) for part in parts)),
         },
         assets={
             "tokenizers": [each.to_json() for each in (tokenizers[:1] if joint_vocabulary else tokenizers)],
