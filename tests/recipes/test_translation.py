@@ -111,7 +111,6 @@ def test_loss_does_not_count_padding():
         ({"source": 30, "target": 20}, {"tie_embeddings": False}, {"source_embedding", "target_embedding", "logits"}),
         (20, {"architecture": "gru_luong"}, {"embedding", "head_projection"}),
     ],
-    ids=str,
 )
 def test_step_by_step_is_all_at_once(size, arguments, layers_of_weights):
     model = kit.recipes.translator(size, 10, embedding_dim=16, **arguments)
