@@ -302,7 +302,7 @@ _TOKENS = decoding.Tokens(
 _MOST_POSITIONS = 32_768
 
 
-def _decoder(model, method, **settings):
+def _decoder(model, method, settings):
     """Returns a compiled function from source ids to translations, made once for each model and settings."""
     settings = {name: int(value) if isinstance(value, int) else value for name, value in settings.items()}
     made = _COMPILED.setdefault(model, {})
@@ -325,7 +325,7 @@ def _decoder(model, method, **settings):
     return made[key]
 
 
-def _written(model, examples, batch_size, method, seeds=None, **settings):
+def _written(model, examples, batch_size, method, settings=None, seeds=None):
     """Returns ids of the translations, (results, time) of each sentence, and their scores, (results,) of each.
 
     Args:
@@ -333,10 +333,11 @@ def _written(model, examples, batch_size, method, seeds=None, **settings):
         examples: `Bitext`.
         batch_size: Sentences that are translated together.
         method: A method of `kit.decoding`.
+        settings: Settings of the method, or None.
         seeds: Generator of a seed for each batch, for sampling; or None.
-        settings: Settings of the method.
     """
-    decode = _decoder(model, method, **settings)
+    settings = settings or {}
+    decode = _decoder(model, method, settings)
     ids, scores = [None] * len(examples), [None] * len(examples)
     for rows in examples.chunks(batch_size, _MOST_POSITIONS // settings.get("beam_width", 1)):
         source = ops.convert_to_tensor(examples.arrays(rows)[0]["source"])
@@ -381,9 +382,8 @@ def evaluate(
         translations that are exactly their reference.
     """
     _check_beam(beam_width, model)
-    ids, _ = _written(
-        model, examples, batch_size, decoding.beam, beam_width=beam_width, length_penalty=float(length_penalty)
-    )
+    settings = {"beam_width": beam_width, "length_penalty": float(length_penalty)}
+    ids, _ = _written(model, examples, batch_size, decoding.beam, settings)
     target = _tokenizers(assets)[1]
     found = target.decode([each[0] for each in ids])
     metrics = translations.corpus_scores(found, examples.target_texts, bootstrap_samples)
@@ -525,24 +525,13 @@ def predict(
     if method == "beam":
         _check_beam(beam_width, model)
         settings = {"beam_width": beam_width, "length_penalty": float(length_penalty), "num_results": n_best}
-        found, scores = _written(model, examples, batch_size, decoding.beam, **settings)
+        found, scores = _written(model, examples, batch_size, decoding.beam, settings)
     elif method == "greedy":
         found, scores = _written(model, examples, batch_size, decoding.greedy)
     else:
         random = np.random.default_rng(seed)
-        draws = [
-            _written(
-                model,
-                examples,
-                batch_size,
-                decoding.sample,
-                seeds=random,
-                temperature=float(temperature),
-                top_k=top_k,
-                top_p=float(top_p),
-            )
-            for _ in range(n_best)
-        ]
+        settings = {"temperature": float(temperature), "top_k": top_k, "top_p": float(top_p)}
+        draws = [_written(model, examples, batch_size, decoding.sample, settings, seeds=random) for _ in range(n_best)]
         found = [[each for ids, _ in draws for each in ids[row]] for row in range(len(examples))]
         scores = [np.concatenate([values[row] for _, values in draws]) for row in range(len(examples))]
         order = [np.argsort(-each, kind="stable") for each in scores]

@@ -126,7 +126,7 @@ def test_an_epoch_is_about_a_pass(count, batch_size):
     rows = []
     size = max(1, min(100, count // batch_size))
     for step in range(steps):
-        batch = data._bucket(batch_size, size, 0, step // size)[step % size]
+        batch = data.bucket(batch_size, size, 0, step // size)[step % size]
         assert len(set(batch)) == batch_size or step // size > 0
         rows += list(batch)
     assert len(set(rows)) >= 0.9 * min(count, len(rows))

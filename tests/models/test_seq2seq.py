@@ -51,7 +51,8 @@ def grown(model, source, mask, target):
 
 
 @pytest.mark.parametrize("variant", seq2seq.VARIANTS)
-def test_step_by_step_is_all_at_once_also_after_reloading(variant, tmp_path):
+def test_variant(variant, tmp_path):
+    """Step by step is all at once, also after reloading; the future is hidden; padding changes nothing."""
     model = build(variant)
     source, target = inputs()
     whole = called(model, source, MASK, target)
@@ -63,13 +64,6 @@ def test_step_by_step_is_all_at_once_also_after_reloading(variant, tmp_path):
     again = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(called(again, source, MASK, target), whole, atol=1e-6)
     np.testing.assert_allclose(grown(again, source, MASK, target)[0], whole, atol=1e-5)
-
-
-@pytest.mark.parametrize("variant", seq2seq.VARIANTS)
-def test_the_future_is_hidden_and_padding_changes_nothing(variant):
-    model = build(variant)
-    source, target = inputs()
-    whole = called(model, source, MASK, target)
     changed = target.copy()
     changed[:, 3:] *= -2
     np.testing.assert_allclose(called(model, source, MASK, changed)[:, :3], whole[:, :3], atol=1e-5)

@@ -11,6 +11,7 @@ import pytest
 from kit.blocks.recurrent import PeepholeLSTMCell
 from kit.errors import SettingError
 from kit.models import text
+from kit.models.text import seq2seq
 
 DIM = 8
 LENGTHS = np.array([6, 3, 1])
@@ -154,7 +155,14 @@ def test_refuses_what_cannot_be(variant, arguments, key):
 
 
 def test_every_module_is_registered():
-    source = ast.parse(inspect.getsource(text))
-    imported = {alias.name for node in ast.walk(source) if isinstance(node, ast.ImportFrom) for alias in node.names}
-    files = {path.stem for path in Path(text.__file__).parent.glob("*.py")} - {"__init__"}
+    imported = set()
+    for registry in (text, seq2seq):
+        source = ast.parse(inspect.getsource(registry))
+        imported |= {
+            alias.name
+            for node in ast.walk(source)
+            if isinstance(node, ast.ImportFrom) and node.module == "kit.models.text"
+            for alias in node.names
+        }
+    files = {path.stem for path in Path(text.__file__).parent.glob("*.py")} - {"__init__", "seq2seq"}
     assert imported == files

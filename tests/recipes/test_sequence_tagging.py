@@ -1,6 +1,7 @@
 """The recipe: builder, data, evaluation, prediction."""
 
 import json
+import types
 
 import keras
 import numpy as np
@@ -335,7 +336,8 @@ def test_plain_tags_with_attention(tmp_path):
     assert list(again.predict("the cat sat")["tag"]) == list(done.predict("the cat sat")["tag"])
 
 
-def test_command_line(run, capsys, tmp_path):
+def test_command_line(run, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.stdin", types.SimpleNamespace(isatty=lambda: True))
     assert main(["predict", str(run.folder), "--text", "Maria flew to Oslo."]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("\t")[0] for line in lines[:5]] == ["Maria", "flew", "to", "Oslo", "."]
@@ -346,7 +348,7 @@ def test_command_line(run, capsys, tmp_path):
     assert main(["predict", str(run.folder), path]) == 0
     assert len(capsys.readouterr().out.split()) == 4
     assert main(["predict", str(run.folder)]) == 2
-    assert "nothing to predict; expected files or --text" in capsys.readouterr().err
+    assert "nothing to predict; expected files, --text" in capsys.readouterr().err
     assert main(["predict", str(run.folder), "--text", " "]) == 2
     assert "no words to tag" in capsys.readouterr().err
     assert main(["predict", str(run.folder), "absent.txt"]) == 2

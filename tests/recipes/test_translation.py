@@ -73,7 +73,14 @@ def batch(seed=0):
     return {"source": source.astype("int32"), "target": target.astype("int32")}, labels.astype("int32")
 
 
-@pytest.mark.parametrize("architecture", ["transformer", "gru", "bilstm_bahdanau", "bigru_luong"])
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        "transformer",
+        "bigru_luong",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("gru", "bilstm_bahdanau")),
+    ],
+)
 def test_plain_fit_learns_one_batch(architecture):
     keras.utils.set_random_seed(0)
     adam = keras.optimizers.Adam(0.004)
@@ -221,7 +228,7 @@ def test_bad_data_is_named(settings, message):
 def test_tfds(tmp_path, monkeypatch):
     import tensorflow_datasets as tfds
 
-    class Tiny(tfds.core.GeneratorBasedBuilder):
+    class TinyPairs(tfds.core.GeneratorBasedBuilder):
         VERSION = tfds.core.Version("1.0.0")
 
         def _info(self):
@@ -234,10 +241,10 @@ def test_tfds(tmp_path, monkeypatch):
             for row in range(count):
                 yield row, {"pt": f"número {row}", "en": f"number {row}"}
 
-    builder = Tiny(data_dir=tmp_path / "tfds")
+    builder = TinyPairs(data_dir=tmp_path / "tfds")
     builder.download_and_prepare()
     monkeypatch.setattr(tfds, "builder", lambda name: builder)
-    module, place = sources.find("tfds:tiny/pt_to_en", "pairs")
+    module, place = sources.find("tfds:tiny_pairs/pt_to_en", "pairs")
     assert module is pair_tfds
     found = module.read(place, source_locale="pt_BR", target_locale="en")
     assert sorted(zip(found.sources, found.targets, strict=True))[0] == ("número 0", "number 0")
