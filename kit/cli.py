@@ -311,7 +311,7 @@ def _predict(options, overrides):
     if options.text and not loaded.recipe.takes_text:
         raise KitError(f"--text: {loaded.recipe.name} takes files, not text")
     inputs = [*map(Path, options.inputs), *options.text]
-    if not inputs and loaded.recipe.takes_text and not sys.stdin.isatty():
+    if not inputs and loaded.recipe.takes_text and sys.stdin and not sys.stdin.isatty():
         inputs = [_standard_input()]
     if not inputs:
         text = ', --text "..." or text on standard input' if loaded.recipe.takes_text else ""

@@ -156,8 +156,8 @@ class Attention(layers.Layer):
 
     def _attend(self, query, keys, values, bias, position, training):
         time, groups = ops.shape(query)[1], self.num_heads // self._pairs
-        # Scaled before the product: TensorFlow would fuse product, scale and mask into an operation that is a hundred
-        # times slower on a CPU.
+        # Scaled before the product: TensorFlow would fuse product, scale and mask into an operation that is far slower
+        # than the three on a CPU.
         queries = self._in_heads(self._query(query) * self._head_dim**-0.5)  # (batch, heads, time, head_dim)
         if self.use_rotary:
             queries = rotated(queries, position)

@@ -1,6 +1,7 @@
 """Translation: from a sentence to another one that means the same; sequence to sequence."""
 
 import functools
+import inspect
 import logging
 import weakref
 import zlib
@@ -83,7 +84,7 @@ def translator(
         target = layers.Dropout(dropout, name="target_dropout")(target)
     if isinstance(architecture, str):
         build, arguments = choose(ARCHITECTURES, architecture, "architecture")
-        known = {"max_length": max_length} if "max_length" in build.__code__.co_varnames else {}
+        known = {"max_length": max_length} if "max_length" in inspect.signature(build).parameters else {}
         architecture = build(embedding_dim, **known, **arguments, name=architecture)
     elif not isinstance(architecture, keras.Model):
         architecture = architecture(embedding_dim)
@@ -243,7 +244,7 @@ def translated_sentences(
         report[f"sentences of the {name} split that are also in training"] = sum(
             text in known for text in part.source_texts
         )
-    report["unknown tokens in the test sentences"] = int(parts[2].count(tokens.UNKNOWN))
+    report["unknown tokens in the test sentences"] = parts[2].count(tokens.UNKNOWN)
     log.info("%s", "; ".join(f"{name}: {count:,}" for name, count in report.items() if count) or "no pair left out")
     size = len(tokenizers[0])
     return Splits(
@@ -255,7 +256,6 @@ def translated_sentences(
         },
         assets={
             "tokenizers": [each.to_json() for each in (tokenizers[:1] if joint_vocabulary else tokenizers)],
-            "max_length": max_length,
             "pairs": report,
         },
         assignment=assignment,
