@@ -172,7 +172,8 @@ def _convert(setting, value):
         # jsonargparse reads numbers out of strings; in a file a string is a string.
         text_as_other = isinstance(value, str) and not isinstance(value, Text) and not isinstance(result, str)
         if not text_as_other and (result is not None or optional):
-            return result
+            # A restricted number is of a class of its own, which Keras takes for the name of a dtype.
+            return int(result) if isinstance(result, int) and not isinstance(result, bool) else result
     shown = str(value) if isinstance(value, Text) else value
     expected = describe(setting.type)
     hint = ""

@@ -153,3 +153,25 @@ class _Side:
         time = np.arange(lengths.max())[None]  # (1, time)
         position = self._starts[rows][:, None] + np.minimum(time, lengths - 1)  # (batch, time)
         return np.where(time < lengths, self.ids[position], np.int32(PADDING))
+
+
+def without_duplicates(rows, pairs, report):
+    """Returns training rows without pairs that occur a second time."""
+    seen, kept = set(), []
+    for row in rows:
+        if pairs[row] not in seen:
+            seen.add(pairs[row])
+            kept.append(row)
+    report["training pairs left out that occur twice"] = len(rows) - len(kept)
+    return np.array(kept, "int64")
+
+
+def without_uneven(rows, ids, max_length, max_ratio, report):
+    """Returns training rows without pairs that are too long, empty or too uneven."""
+    lengths = np.array([[len(side[row]) for side in ids] for row in rows]).reshape(-1, 2)
+    longer, shorter = lengths.max(1), lengths.min(1)
+    is_short = (longer <= max_length) & (shorter > 0)
+    is_even = longer <= np.maximum(shorter, 1) * (max_ratio or np.inf)
+    report["training pairs left out as too long"] = int((~is_short).sum())
+    report["training pairs left out as too uneven"] = int((is_short & ~is_even).sum())
+    return rows[is_short & is_even]

@@ -16,7 +16,7 @@ from keras import layers, ops
 
 from kit import decoding
 from kit.data import sources, tokens
-from kit.data.bitext import Bitext
+from kit.data.bitext import Bitext, without_duplicates, without_uneven
 from kit.data.sources import phrase_pairs
 from kit.data.splits import SPLITS, Splits, assign
 from kit.data.text import read_lines
@@ -219,7 +219,7 @@ def translated_sentences(
     split = assignment["split"].to_numpy(dtype=object).copy()
     split[split == _LEFT_OUT] = "train"  # those of an earlier run are found, and counted, once more
     report = {}
-    train = _without_duplicates(np.flatnonzero(split == "train"), pairs, report)
+    train = without_duplicates(np.flatnonzero(split == "train"), pairs, report)
     check(len(train) > 0, "source", str(place), "training sentences")
     sides = [[pair[side] for pair in pairs] for side in (0, 1)]
     learn = functools.partial(
@@ -228,7 +228,7 @@ def translated_sentences(
     texts = [[side[row] for row in train] for side in sides]
     tokenizers = [learn(texts[0] + texts[1])] * 2 if joint_vocabulary else [learn(each) for each in texts]
     ids = [tokenizer.encode(side) for tokenizer, side in zip(tokenizers, sides, strict=True)]
-    train = _without_uneven(train, ids, max_length, max_ratio, report)
+    train = without_uneven(train, ids, max_length, max_ratio, report)
     check(len(train) > 0, "max_length", max_length, "a length that leaves training sentences")
     is_training = np.zeros(len(pairs), bool)
     is_training[train] = True
@@ -263,28 +263,6 @@ def translated_sentences(
     )
 
 
-def _without_duplicates(rows, pairs, report):
-    """Returns training rows without pairs that occur a second time."""
-    seen, kept = set(), []
-    for row in rows:
-        if pairs[row] not in seen:
-            seen.add(pairs[row])
-            kept.append(row)
-    report["training pairs left out that occur twice"] = len(rows) - len(kept)
-    return np.array(kept, "int64")
-
-
-def _without_uneven(rows, ids, max_length, max_ratio, report):
-    """Returns training rows without pairs that are too long, empty or too uneven."""
-    lengths = np.array([[len(side[row]) for side in ids] for row in rows]).reshape(-1, 2)
-    longer, shorter = lengths.max(1), lengths.min(1)
-    is_short = (longer <= max_length) & (shorter > 0)
-    is_even = longer <= np.maximum(shorter, 1) * (max_ratio or np.inf)
-    report["training pairs left out as too long"] = int((~is_short).sum())
-    report["training pairs left out as too uneven"] = int((is_short & ~is_even).sum())
-    return rows[is_short & is_even]
-
-
 def _tokenizers(assets):
     """Returns the tokenizers of source and target."""
     both = [Tokenizer(content) for content in assets["tokenizers"]]
@@ -304,7 +282,6 @@ _MOST_POSITIONS = 32_768
 
 def _decoder(model, method, settings):
     """Returns a compiled function from source ids to translations, made once for each model and settings."""
-    settings = {name: int(value) if isinstance(value, int) else value for name, value in settings.items()}
     made = _COMPILED.setdefault(model, {})
     key = (method.__name__, tuple(sorted(settings.items())))
     if key not in made:
