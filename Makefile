@@ -13,13 +13,13 @@ OPTIONS = $(if $(CONFIG),--config "$(CONFIG)") $(if $(FOLDER),--folder "$(FOLDER
 	$(if $(DATA),"--data.source=$(DATA)") $(foreach setting,$(SET),"--$(setting)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train evaluate predict report export doctor list show test test-all lint format bench wheel clean
+.PHONY: help setup train tune evaluate predict report export doctor list show test test-all lint format bench wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo '  make train RECIPE=image_classification DATA=photos SET="model.backbone=resnet18 train.epochs=5"'
-	@echo '  variables: RECIPE DATA CONFIG SET SEED FOLDER RESUME=last DRY=1 FIND_LR=1 OUTPUT RUN RUNS INPUT TEXT FORMAT JSON=1 PYTHON'
+	@echo '  variables: RECIPE DATA CONFIG SET SEED FOLDER TRIALS RESUME=last DRY=1 FIND_LR=1 OUTPUT RUN RUNS INPUT TEXT FORMAT JSON=1 PYTHON'
 
 setup: $(READY) ## make .venv with the versions of constraints.txt
 
@@ -33,6 +33,10 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 
 train: $(READY) ## train RECIPE, or carry a run on with FOLDER= or RESUME=last
 	@$(KIT) train $(RECIPE) $(OPTIONS)
+
+# make tune RECIPE=translation TRIALS=20 SET="tune.algorithm=hyperband train.epochs=5"
+tune: $(READY) ## search the settings of RECIPE in TRIALS trials, or carry a study on with FOLDER=
+	@$(KIT) tune $(RECIPE) $(if $(TRIALS),--tune.trials "$(TRIALS)") $(OPTIONS)
 
 evaluate: $(READY) ## score the finished run RUN again
 	@$(KIT) evaluate "$(RUN)" $(if $(JSON),--json) $(foreach setting,$(SET),"--$(setting)")
@@ -70,7 +74,7 @@ format: $(READY) ## put the code into its format
 	@$(VENV)/bin/ruff format .
 
 bench: $(READY) ## measure the numbers of the recipes' READMEs; DATA= a folder with the data sets
-	@for script in image_classification sequence_tagging translation; do \
+	@for script in image_classification sequence_tagging translation tuning; do \
 		$(VENV)/bin/python benchmarks/$$script.py $(if $(DATA),--write --data "$(DATA)") || exit 1; done
 
 wheel: $(READY) ## build the wheel into dist/

@@ -10,10 +10,11 @@ TensorFlow loads on first use, so that `import kit` and `kit --help` are quick.
 import importlib
 
 __version__ = "0.1.0"
-__all__ = ["dry_run", "evaluate", "find_learning_rate", "load", "predict", "recipes", "report", "train"]
+__all__ = ["dry_run", "evaluate", "find_learning_rate", "load", "predict", "recipes", "report", "train", "tune"]
 
 _VERBS = {
     "train": "run",
+    "tune": "tuning.study",
     "dry_run": "rehearsal",
     "find_learning_rate": "rehearsal",
     **dict.fromkeys(("load", "evaluate", "predict", "report"), "finished"),
@@ -23,6 +24,6 @@ _VERBS = {
 def __getattr__(name):
     if name in _VERBS:
         return getattr(importlib.import_module(f"kit.{_VERBS[name]}"), name)
-    if name in ("recipes", "blocks", "models", "data", "training", "reporting"):
+    if name in ("recipes", "blocks", "models", "data", "training", "reporting", "tuning"):
         return importlib.import_module(f"kit.{name}")
     raise AttributeError(f"module 'kit' has no attribute {name!r}")

@@ -46,6 +46,8 @@ def prepare(recipe, folder, run_settings, given):
         splits = recipe.data(run_settings["seed"], saved, **run_settings["data"] | source)
         check_assets(folder, splits)
         run_settings["data"] |= splits.settings
+    if training.use_validation:
+        splits.train = splits.train.join(splits.validation)
     with table("train"):
         training.fill(splits.train)
         monitors = {name: recipe.monitors[name] for name in splits.monitors or recipe.monitors}

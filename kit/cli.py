@@ -1,6 +1,7 @@
 """The command line: `kit VERB ...`. TensorFlow loads only once a verb needs it."""
 
 import argparse
+import dataclasses
 import json
 import os
 import signal
@@ -82,6 +83,16 @@ def _parser():
         help="train for a moment at rising learning rates and print which suits; write nothing but --output",
     )
     train.add_argument("--output", metavar="PNG", help="where --find-learning-rate draws its curve")
+    tune = verb(
+        "tune",
+        "search a recipe's settings, or carry an unfinished study on",
+        "Every setting is a flag, those of the search too: --tune.trials 50 --tune.algorithm hyperband; "
+        "--tune.space.optimizer.learning_rate '{min = 1e-4, max = 1e-2, sampling = \"log\"}' searches one more.",
+    )
+    tune.add_argument("recipe", metavar="RECIPE", nargs="?", help="may be left out with --folder of a study")
+    tune.add_argument("--config", metavar="TOML", help="settings to start from, with [tune] and [tune.space] in it")
+    tune.add_argument("--folder", metavar="DIR", help="folder of the study; an unfinished one is carried on")
+    tune.add_argument("--seed", metavar="N", help="seed of the proposals and of every trial")
     evaluate = verb(
         "evaluate",
         "score a finished run on one of its splits",
@@ -189,10 +200,11 @@ def _show(options, overrides):
     from rich.table import Table
 
     from kit import config, recipes, schema
+    from kit.tuning.study import Search
 
     recipe = recipes.get(options.recipe)
     settings = schema.resolve(recipe, options.config, overrides, None)
-    given = config.flatten(settings)
+    given = config.flatten(settings | {"tune": dataclasses.asdict(Search())})
     entries = [
         {
             "key": setting.key,
@@ -200,7 +212,7 @@ def _show(options, overrides):
             "expects": config.describe(setting.type),
             "meaning": setting.meaning,
         }
-        for setting in schema.settings_of(recipe, given)
+        for setting in [*schema.settings_of(recipe, given), *config.settings_of(Search, "tune")]
     ]
     if not options.json:
         print(f"{recipe.name}: {recipe.purpose}\n")
@@ -214,7 +226,9 @@ def _show(options, overrides):
             meaning = entry["meaning"] or ""
             table.add_row(f"  {entry['key']}", _shown(entry["value"]), meaning.replace("[", "\\["))
         Console(highlight=False).print(table)
-        print("\nThe values are those of default.toml, or of --config; give others as --KEY VALUE to `kit train`.")
+        print(
+            "\nThe values are those of default.toml, or of --config; give others as --KEY VALUE to `kit train` or `kit tune`."
+        )
     return {"recipe": recipe.name, "seed": settings["seed"], "settings": entries}
 
 
@@ -238,11 +252,7 @@ def _train(options, overrides):
         if folder:
             raise KitError("--resume: choose one of --resume and --folder")
         folder = places.last_unfinished(recipe)
-    seed = options.seed
-    if seed is not None:
-        if not seed.isdecimal():
-            raise SettingError("seed", f"expected a whole number of at least 0, got {seed!r}")
-        seed = int(seed)
+    seed = _seed(options.seed)
     if options.output and not options.find_learning_rate:
         raise KitError("--output: belongs to --find-learning-rate")
     for flag, is_given in (("--dry-run", options.dry_run), ("--find-learning-rate", options.find_learning_rate)):
@@ -261,6 +271,37 @@ def _train(options, overrides):
     use = '--text "..."' if done.recipe.takes_text else "INPUT"
     print(f"page  {done.folder / 'report.html'}\nuse   kit predict {done.folder} {use}")
     return {"folder": str(done.folder), "metrics": done.metrics}
+
+
+def _seed(text):
+    """Returns the seed of a command line as a number."""
+    if text is not None and not text.isdecimal():
+        raise SettingError("seed", f"expected a whole number of at least 0, got {text!r}")
+    return None if text is None else int(text)
+
+
+def _tune(options, overrides):
+    from kit import terminal
+    from kit.tuning import study
+
+    recipe = options.recipe or study.stated_recipe(options.config, options.folder)
+    if recipe is None:
+        raise KitError("tune: no recipe given; `kit list` prints them")
+    with terminal.log_shown():
+        done = study.tune_with(
+            recipe, overrides, config=options.config, folder=options.folder, seed=_seed(options.seed)
+        )
+    if done.retrained:
+        _print_scores(done.retrained, "test")
+    return {
+        "folder": str(done.folder),
+        "monitor": done.monitor,
+        "score": done.score,
+        "best": done.best,
+        "trials": len(done.trials),
+        "saved_epochs": done.saved_epochs,
+        "retrained": done.retrained,
+    }
 
 
 def _find_learning_rate(recipe, overrides, options, seed):
@@ -331,8 +372,6 @@ def _standard_input():
 
 
 def _export(options, overrides):
-    import dataclasses
-
     from kit.export import export
 
     _none(overrides)
@@ -344,8 +383,6 @@ def _export(options, overrides):
 
 
 def _doctor(options, overrides):
-    import dataclasses
-
     from kit import doctor
 
     _none(overrides)
@@ -386,6 +423,7 @@ _VERBS = {
     "list": _list,
     "show": _show,
     "train": _train,
+    "tune": _tune,
     "evaluate": _evaluate,
     "predict": _predict,
     "export": _export,

@@ -73,10 +73,14 @@ def check(folder):
 
 
 @contextlib.contextmanager
-def held(folder):
+def held(folder, begun="config.toml"):
     """Holds a run folder against other processes; the system lets go of it however this one ends.
 
     Where no run has begun in the end, what was made for it is taken away, and nothing else.
+
+    Args:
+        folder: The folder.
+        begun: File whose presence says that the run has begun.
     """
     from filelock import FileLock, Timeout
 
@@ -95,7 +99,7 @@ def held(folder):
         yield
     finally:
         lock.release()
-        if not (folder / "config.toml").exists():
+        if not (folder / begun).exists():
             with contextlib.suppress(OSError):
                 for path in made:
                     path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)

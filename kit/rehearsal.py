@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kit import recipes, schema, terminal
 from kit.assembly import Given, prepare
-from kit.errors import check, table
+from kit.errors import SettingError, check, table
 from kit.run import from_python, summary
 
 log = logging.getLogger("kit")
@@ -25,6 +25,8 @@ class _Stage:
     splits: object
     model: object
     network: object
+    monitor: str
+    mode: str
 
     def batches(self, count):
         return self.splits.train.stream(self.training.batch_size, self.seed, 0, count)
@@ -56,7 +58,7 @@ def _stage(recipe_name, overrides, config, seed, given, *, constant=False):
     ):
         before = given.model.get_weights() if given.model is not None and given.model.built else None
         prepared = {**settings, "train": training}
-        splits, model, _, _, _ = prepare(recipe, Path(scratch) / "run", prepared, given)
+        splits, model, _, monitor, mode = prepare(recipe, Path(scratch) / "run", prepared, given)
         network = recipe.network(model)
         log.info("%s", summary(recipe, prepared, splits, network, "none: this is a rehearsal"))
         compilation = device.compilation(training.jit_compile)
@@ -65,7 +67,7 @@ def _stage(recipe_name, overrides, config, seed, given, *, constant=False):
         freeze = transfer.Freeze(network, training.freeze, 0)
         freeze.apply(0)
         try:
-            yield _Stage(recipe, settings["seed"], training, splits, model, network)
+            yield _Stage(recipe, settings["seed"], training, splits, model, network, monitor, mode)
         finally:
             freeze.restore()
             if before is not None:
@@ -130,6 +132,30 @@ def rehearse(recipe_name, overrides, *, config=None, seed=None, given=None):
         "seconds_per_step": round(seconds, 4),
         "seconds_estimated": round(steps * seconds, 1),
     }
+
+
+def monitored(recipe_name, overrides, *, config=None, seed=None):
+    """Takes a training step and scores a few validation examples, to see that the monitored value is there.
+
+    Args:
+        recipe_name, overrides, config, seed: As for `kit.run.train_with`.
+
+    Returns:
+        Dictionary: `monitor`, its `mode` ("max" or "min"), and the `epochs` of a training.
+
+    Raises:
+        KitError: settings or data cannot be used, or the monitored value is missing.
+    """
+    with _stage(recipe_name, overrides, config, seed, None) as stage:
+        stage.model.train_on_batch(*next(iter(stage.batches(1))))
+        few = stage.splits.validation.take(slice(0, min(8, len(stage.splits.validation))))
+        found = stage.model.evaluate(few.batches(8), return_dict=True, verbose=0)
+        if stage.recipe.validate:
+            found |= stage.recipe.validate(stage.network, few, stage.splits.assets)
+        names = [f"val_{name}" for name in found]
+        if stage.monitor not in names:
+            raise SettingError("train.monitor", f"{stage.monitor!r} is not among {', '.join(sorted(names))}")
+    return {"monitor": stage.monitor, "mode": stage.mode, "epochs": stage.training.epochs}
 
 
 def find_learning_rate(

@@ -1,5 +1,6 @@
 """The one path: settings, data, model, fit, evaluate, run folder. Every verb of the kit walks a part of it."""
 
+import contextlib
 import inspect
 import logging
 
@@ -112,10 +113,7 @@ def train_with(recipe_name, overrides, *, config=None, folder=None, seed=None, g
     places.check(folder)
     with places.held(folder), places.logged(folder):
         places.check(folder)  # another process may have finished it meanwhile
-        if (folder / "config.toml").exists():
-            run_settings = schema.resume(recipe, folder, config, overrides, seed)
-        else:
-            run_settings = schema.resolve(recipe, config, overrides, seed)
+        run_settings = _settings(recipe, folder, config, overrides, seed)
         try:
             return _train(recipe, folder, run_settings, given or Given())
         except KeyboardInterrupt:
@@ -124,8 +122,46 @@ def train_with(recipe_name, overrides, *, config=None, folder=None, seed=None, g
             raise
 
 
+def train_trial(recipe_name, overrides, *, config, folder, seed, watch):
+    """Trains as `train_with` does, as long as `watch` lets it, and looks at neither the test split nor a page.
+
+    The folder is that of a run whose training has not ended: it may be carried on, here or by `train`.
+
+    Args:
+        recipe_name, overrides, config, folder, seed: As for `train_with`.
+        watch: Function `(epoch, value) -> bool`: gets each epoch, from 1, and its monitored value; returns whether to
+            stop there. Of a run that is carried on it gets the earlier epochs too.
+
+    Returns:
+        `Trained`, the name of the monitored value, and its direction.
+    """
+    recipe = recipes.get(recipe_name)
+    places.check(folder)
+    with places.held(folder), places.logged(folder):
+        run_settings = _settings(recipe, folder, config, overrides, seed)
+        with _fitted(recipe, folder, run_settings, Given(), watch) as (_, _, _, trained, monitor, mode):
+            return trained, monitor, mode
+
+
+def _settings(recipe, folder, config_file, overrides, seed):
+    """Returns the settings of a new run, or of the one in the folder."""
+    if (folder / "config.toml").exists():
+        return schema.resume(recipe, folder, config_file, overrides, seed)
+    return schema.resolve(recipe, config_file, overrides, seed)
+
+
 def _train(recipe, folder, run_settings, given):
-    """Trains in a held folder; see `train`."""
+    """Trains in a held folder and evaluates; see `train`."""
+    with _fitted(recipe, folder, run_settings, given) as (prepared, splits, network, trained, monitor, _):
+        return _finish(recipe, folder, prepared, splits, network, trained, monitor)
+
+
+@contextlib.contextmanager
+def _fitted(recipe, folder, run_settings, given, watch=None):
+    """Trains in a held folder, and yields settings, splits, network, `Trained`, monitored value and direction.
+
+    Inside, devices and precision are those of the training.
+    """
     from kit.training import device
     from kit.training.fit import Training, fit
 
@@ -158,8 +194,9 @@ def _train(recipe, folder, run_settings, given):
             seed=run_settings["seed"],
             callbacks=callbacks,
             validate=recipe.validate and (lambda: recipe.validate(network, splits.validation, splits.assets)),
+            watch=watch,
         )
-        return _finish(recipe, folder, prepared, splits, network, trained, monitor)
+        yield prepared, splits, network, trained, monitor, mode
 
 
 def summary(recipe, run_settings, splits, network, folder):
@@ -195,7 +232,10 @@ def _finish(recipe, folder, run_settings, splits, network, trained, monitor):
 
     from kit.reporting import page, plots
 
-    if recipe.calibrate is not None:
+    held_out = [("test", splits.test), ("validation", splits.validation)]
+    if run_settings["train"].use_validation:
+        held_out.pop()
+    elif recipe.calibrate is not None:
         settings = {
             key: value
             for key, value in run_settings["evaluate"].items()
@@ -206,8 +246,7 @@ def _finish(recipe, folder, run_settings, splits, network, trained, monitor):
         splits.assets |= found
     with table("evaluate"):
         results = {
-            name: recipe.evaluate(network, part, splits.assets, **run_settings["evaluate"])
-            for name, part in (("test", splits.test), ("validation", splits.validation))
+            name: recipe.evaluate(network, part, splits.assets, **run_settings["evaluate"]) for name, part in held_out
         }
     history = pd.DataFrame(trained.history)
     training = run_settings["train"]

@@ -77,10 +77,10 @@ def find_config(name, recipe_name):
     raise SettingError("config", f"no TOML file {name!r}{closest(name, names)}")
 
 
-def _given(recipe, config_file, overrides):
+def given(recipe, config_file, overrides):
     """Returns the flat dictionary of what was asked for: the TOML file's settings below the overrides."""
     path = find_config(config_file or "default", recipe.name)
-    flat = config.read_toml(path)
+    flat = {key: value for key, value in config.read_toml(path).items() if not key.startswith("tune.")}
     stated = flat.pop("recipe", recipe.name)
     if stated != recipe.name:
         raise SettingError("recipe", f"{path} is for {stated!r}, not {recipe.name!r}")
@@ -104,11 +104,11 @@ def resolve(recipe, config_file, overrides, seed):
     Raises:
         SettingError: an unknown key, or a value that cannot be; the message names the key.
     """
-    given = _given(recipe, config_file, overrides)
-    file_seed = given.pop("seed", 0)
+    asked = given(recipe, config_file, overrides)
+    file_seed = asked.pop("seed", 0)
     seed = file_seed if seed is None else seed
     _check_seed(seed)
-    tables = config.resolve(settings_of(recipe, given), given)
+    tables = config.resolve(settings_of(recipe, asked), asked)
     return {"recipe": recipe.name, "seed": seed, **{name: tables.get(name, {}) for name in TABLES}}
 
 
@@ -127,8 +127,9 @@ def resume(recipe, folder, config_file, overrides, seed):
     flat = config.read_toml(path)
     if flat.get("recipe") != recipe.name:
         raise SettingError("recipe", f"the run in {folder} is for {flat.get('recipe')!r}")
-    asked = _given(recipe, config_file, overrides) if config_file else dict(overrides)
-    seed = asked.pop("seed", None) if seed is None else seed
+    asked = given(recipe, config_file, overrides) if config_file else dict(overrides)
+    stated_seed = asked.pop("seed", None)
+    seed = stated_seed if seed is None else seed
     saved_seed = flat.pop("seed", 0)
     _check_seed(saved_seed)
     if seed not in (None, saved_seed):

@@ -10,14 +10,21 @@ log = logging.getLogger("kit")
 
 
 def load_tensorflow():
-    """Imports TensorFlow without the lines that its libraries write to standard error before any log level counts."""
+    """Imports TensorFlow and looks for devices, without the noise of both."""
+    with native_noise_hidden():
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+
+
+@contextlib.contextmanager
+def native_noise_hidden():
+    """Hides the lines that native libraries write to standard error before any log level counts, unless all fails."""
     kept = os.dup(2)  # native libraries write there, whatever sys.stderr is
     with tempfile.TemporaryFile() as hidden:
         os.dup2(hidden.fileno(), 2)
         try:
-            import tensorflow as tf
-
-            tf.config.list_physical_devices()
+            yield
         except BaseException:
             hidden.seek(0)
             os.write(kept, hidden.read())

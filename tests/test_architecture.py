@@ -26,11 +26,15 @@ MAY_IMPORT = {
     "assembly": BELOW_RUN | {"kit.finished"},
     "run": BELOW_RUN | {"kit.folder", "kit.schema", "kit.finished", "kit.assembly"},
     "rehearsal": BELOW_RUN | {"kit.schema", "kit.assembly", "kit.run"},
+    "tuning": BELOW_RUN | {"kit.folder", "kit.schema", "kit.run", "kit.rehearsal", "kit.tuning"},
     "doctor": BELOW_RUN | {"kit.run", "kit.finished"},
     "export": BELOW_RUN | {"kit.finished"},
     "cli": GROUND
     | {"kit", "kit.recipes"}
-    | {f"kit.{room}" for room in ("flags", "folder", "schema", "run", "finished", "rehearsal", "doctor", "export")},
+    | {
+        f"kit.{room}"
+        for room in ("flags", "folder", "schema", "run", "finished", "rehearsal", "doctor", "export", "tuning")
+    },
     "__main__": {"kit.cli"},
     "__init__": set(),
 }

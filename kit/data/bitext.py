@@ -59,6 +59,16 @@ class Bitext:
             part.target_texts = [self.target_texts[row] for row in np.arange(len(self))[rows]]
         return part
 
+    def join(self, others):
+        """Returns these pairs and then those of another split."""
+        both = object.__new__(Bitext)
+        first = len(self._sides["source"].lengths)
+        both._sides = {name: side.join(others._sides[name]) for name, side in self._sides.items()}
+        both._rows = np.concatenate([self._rows, others._rows + first])
+        both.source_texts = [*self.source_texts, *others.source_texts]
+        both.target_texts = None if self.target_texts is None else [*self.target_texts, *others.target_texts]
+        return both
+
     def steps_per_epoch(self, batch_size):
         """Returns the number of batches that come nearest to one pass over the pairs."""
         return max(1, round(len(self) / batch_size))
@@ -146,6 +156,14 @@ class _Side:
         self.ids = np.concatenate(rows) if rows else np.zeros(0, "int32")
         self.lengths = np.array([len(row) for row in rows], "int64")
         self._starts = np.concatenate([[0], np.cumsum(self.lengths)[:-1]]).astype("int64")
+
+    def join(self, others):
+        """Returns these rows and then those of another side."""
+        both = _Side([])
+        both.ids = np.concatenate([self.ids, others.ids])
+        both.lengths = np.concatenate([self.lengths, others.lengths])
+        both._starts = np.concatenate([self._starts, others._starts + len(self.ids)])
+        return both
 
     def array(self, rows):
         """Returns rows as one array, padded."""

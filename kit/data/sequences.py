@@ -39,6 +39,14 @@ def bucketed(examples, batch_size, seed, start, stop):
         yield batches[step % size]
 
 
+def _stacked(first, second):
+    """Returns one table below the other; the narrower one is padded with 0, such as the characters of short words."""
+    if first.ndim > 1:
+        width = max(first.shape[1], second.shape[1])
+        first, second = (np.pad(table, [(0, 0), (0, width - table.shape[1])]) for table in (first, second))
+    return np.concatenate([first, second])
+
+
 class Sequences:
     """Tagged sentences in memory.
 
@@ -77,6 +85,18 @@ class Sequences:
         part.sentences = [self.sentences[row] for row in chosen]
         part.lengths, part.starts = self.lengths[chosen], self.starts[chosen]
         return part
+
+    def join(self, others):
+        """Returns these sentences and then those of another split."""
+        both = object.__new__(Sequences)
+        types = len(next(iter(self.tables.values()))) - 1  # row 0 is padding
+        both.sentences = [*self.sentences, *others.sentences]
+        both.tables = {name: _stacked(table, others.tables[name][1:]) for name, table in self.tables.items()}
+        both.words = np.concatenate([self.words, others.words + types])
+        both.labels = None if self.labels is None else np.concatenate([self.labels, others.labels])
+        both.lengths = np.concatenate([self.lengths, others.lengths])
+        both.starts = np.concatenate([self.starts, others.starts + len(self.words)])
+        return both
 
     def label_rows(self):
         """Returns the labels of each sentence."""

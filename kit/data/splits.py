@@ -112,6 +112,11 @@ class Examples:
         """Returns the examples in the given rows."""
         return dataclasses.replace(self, columns=tuple(column[rows] for column in self.columns))
 
+    def join(self, others):
+        """Returns these examples and then those of another split."""
+        pairs = zip(self.columns, others.columns, strict=True)
+        return dataclasses.replace(self, columns=tuple(np.concatenate(pair) for pair in pairs))
+
 
 @dataclasses.dataclass
 class Splits:

@@ -61,7 +61,9 @@ def write(folder, metrics=None):
         again = ", ".join(f"{name}=..." for name in given)
         command = f"kit.train({recipe!r}, config={str(folder / 'config.toml')!r}, {again})"
     averaged = metrics.get("averaged_epochs", 0)
-    weights = f"the mean of the last {averaged} epochs" if averaged else "those of the best epoch by validation"
+    last = "those of the last epoch, trained on the validation split too"
+    chosen = last if settings.get("train.use_validation") else "those of the best epoch by validation"
+    weights = f"the mean of the last {averaged} epochs" if averaged else chosen
     parts = [
         f"<h1>{html.escape(title)}</h1>",
         f'<p class="soft">Scores on the test split, which nothing was chosen on. The weights are {weights}.</p>',

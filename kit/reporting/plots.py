@@ -40,7 +40,7 @@ def learning_curves(history, metric, best_epoch):
     axes[-1].plot(history["epoch"], history["learning_rate"], color=GREY, marker=marker)
     axes[-1].set_title("learning rate at the epoch's end", loc="left", fontsize=11)
     for axis in axes:
-        _plain(axis)
+        plain(axis)
         axis.set_xlabel("epoch")
         axis.grid(axis="y", color=LIGHT, linewidth=0.6)
         axis.xaxis.get_major_locator().set_params(integer=True)
@@ -65,7 +65,7 @@ def compared_curves(histories):
                 marker = "o" if len(history) < 3 else None
                 axis.plot(history["epoch"], history[name], color=f"C{index % 10}", marker=marker, label=run)
         axis.set_title(name.removeprefix("val_").replace("_", " "), loc="left", fontsize=11)
-        _plain(axis)
+        plain(axis)
         axis.set_xlabel("epoch")
         axis.grid(axis="y", color=LIGHT, linewidth=0.6)
         axis.xaxis.get_major_locator().set_params(integer=True)
@@ -103,7 +103,7 @@ def confusion_matrix(matrix, class_names):
     axis.set_yticks(ticks, names, parse_math=False)
     axis.set_xlabel("predicted")
     axis.set_ylabel("true")
-    _plain(axis)
+    plain(axis)
     return figure
 
 
@@ -124,7 +124,7 @@ def reliability(table, error):
     axis.set_ylabel("accuracy")
     axis.set_xlim(0, 1)
     axis.set_ylim(0, 1)
-    _plain(axis)
+    plain(axis)
     return figure
 
 
@@ -149,7 +149,8 @@ def image_grid(images, captions, columns=6):
     return figure
 
 
-def _plain(axis):
+def plain(axis):
+    """Takes away what distracts from a plot: two spines and the ticks' marks."""
     for side in ("top", "right"):
         axis.spines[side].set_visible(False)
     axis.tick_params(labelsize=9, length=0)
@@ -178,6 +179,6 @@ def attention(weights, seen, looking=None):
         axis.set_xticks(range(len(seen)), seen, rotation=90, parse_math=False)
         labels = looking if (head - 1) % columns == 0 else [""] * len(looking)
         axis.set_yticks(range(len(looking)), labels, parse_math=False)
-        _plain(axis)
+        plain(axis)
         axis.tick_params(labelsize=8)
     return figure

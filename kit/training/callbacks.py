@@ -82,10 +82,12 @@ class BestWeights(keras.callbacks.Callback):
         network: Model whose weights are kept: the trained one, or the one inside a training wrapper.
         monitor: Name in the logs.
         mode: "max" or "min".
+        keep_last: Keep the weights of the last epoch, whatever its value.
     """
 
-    def __init__(self, network, monitor, mode):
+    def __init__(self, network, monitor, mode, keep_last=False):
         super().__init__()
+        self.keep_last = keep_last
         self.network = network
         self.monitor = monitor
         self.sign = 1 if mode == "max" else -1
@@ -103,7 +105,8 @@ class BestWeights(keras.callbacks.Callback):
         if self.monitor not in logs:
             raise KitError(f"train.monitor: {self.monitor!r} is not among {', '.join(sorted(logs))}")
         value = float(logs[self.monitor])
-        if self.best is None or math.isnan(self.best) or self.sign * value > self.sign * self.best:
+        is_first = self.best is None or math.isnan(self.best)
+        if self.keep_last or is_first or self.sign * value > self.sign * self.best:
             self.best, self.best_epoch = value, epoch
             self.best_weights = self.network.get_weights()
 
@@ -173,6 +176,24 @@ class RunState(keras.callbacks.Callback):
             self.seconds[0] + time.perf_counter() - wall,
             self.seconds[1] + time.process_time() - cpu,
         ]
+
+
+class Watched(keras.callbacks.Callback):
+    """Tells someone each epoch's monitored value, and stops where he says so.
+
+    Args:
+        watch: Function `(epoch, value) -> bool`, epochs from 1.
+        monitor: Name in the logs.
+    """
+
+    def __init__(self, watch, monitor):
+        super().__init__()
+        self.watch = watch
+        self.monitor = monitor
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.watch(epoch + 1, float(logs[self.monitor])):
+            self.model.stop_training = True
 
 
 def write_history(path, rows):

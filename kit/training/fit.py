@@ -16,6 +16,7 @@ from kit.training.callbacks import (
     RunState,
     Scores,
     SynchronizedReplicas,
+    Watched,
     write_history,
 )
 
@@ -50,6 +51,8 @@ class Training:
         sampling_rate: Share of the target's tokens that a model which writes sequences takes from its own predictions
             in the last epoch (scheduled sampling); 0 is teacher forcing alone.
         sampling_schedule: How that share grows, from 0 in the first epoch.
+        use_validation: Train on the validation split too, with settings that are decided: nothing stops early, the
+            weights are those of the last epoch.
         tensorboard: Write TensorBoard logs into the run folder.
 
     Raises:
@@ -73,6 +76,7 @@ class Training:
     average_epochs: int = 0
     sampling_rate: float = 0.0
     sampling_schedule: Literal["linear", "exponential", "inverse_sigmoid"] = "linear"
+    use_validation: bool = False
     tensorboard: bool = False
 
     def __post_init__(self):
@@ -103,6 +107,10 @@ class Training:
         check(self.sampling_schedule in kinds, "sampling_schedule", self.sampling_schedule, " or ".join(kinds))
         for key in ("patience", "min_delta", "unfreeze_epochs", "average_epochs"):
             check(getattr(self, key) >= 0, key, getattr(self, key), "at least 0")
+        for key in ("patience", "average_epochs") if self.use_validation else ():
+            check(
+                not getattr(self, key), key, getattr(self, key), "0 with train.use_validation: nothing is left to judge"
+            )
         for key in ("steps_per_epoch", "steps_per_execution"):
             value = getattr(self, key)
             check(value in (None, "auto") or 1 <= value < 2**31, key, value, "at least 1")
@@ -164,7 +172,7 @@ class Trained:
     averaged_epochs: int = 0
 
 
-def fit(model, network, splits, training, *, folder, monitor, mode, seed, callbacks=(), validate=None):
+def fit(model, network, splits, training, *, folder, monitor, mode, seed, callbacks=(), validate=None, watch=None):
     """Trains a compiled model, or goes on where its checkpoint ends; at the end it has the best epoch's weights.
 
     The order of the callbacks, each of which may rely on those before it:
@@ -178,8 +186,9 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
     7. `BestWeights`, and `LastWeights` where they are averaged.
     8. `TensorBoard`.
     9. `RunState`: saves what all above have counted.
-    10. `Progress`.
-    11. `Freeze`, with frozen layers, and `ScheduledSampling`.
+    10. `Watched`, where someone looks on: what it stops can be carried on, since the state is saved before.
+    11. `Progress`.
+    12. `Freeze`, with frozen layers, and `ScheduledSampling`.
 
     Args:
         model: Compiled model or training wrapper.
@@ -192,6 +201,8 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
         seed: Seed of the data stream.
         callbacks: Callbacks that the optimizer's schedule needs.
         validate: Function that returns values of the validation split by name, run after each epoch; or None.
+        watch: Function `(epoch, value) -> bool` that gets each epoch, from 1, and its monitored value, and returns
+            whether to stop there; or None.
 
     Returns:
         `Trained`.
@@ -200,7 +211,7 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
     path.parent.mkdir(exist_ok=True)
     restored = checkpoint.load(path) if path.exists() else None
     done = restored[1]["epochs"] if restored else 0
-    best = BestWeights(network, monitor, mode)
+    best = BestWeights(network, monitor, mode, keep_last=training.use_validation)
     freeze = transfer.Freeze(network, training.freeze, training.unfreeze_epochs) if training.freeze else None
     others = [SynchronizedReplicas()] if training.devices > 1 else []
     if any(getattr(each, "use_ema", False) for each in checkpoint.optimizers(model)):
@@ -220,6 +231,8 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
     if training.tensorboard:
         others.append(keras.callbacks.TensorBoard(folder / "tensorboard"))
     state = RunState(path, folder / "history.csv", others, restored)
+    watched = [Watched(watch, monitor)] if watch else []
+    is_enough = bool(watch and restored and [watch(row["epoch"], row[monitor]) for row in restored[1]["history"]][-1])
     last_of_all = [freeze] if freeze else []
     if training.sampling_rate:
         last_of_all.append(
@@ -231,7 +244,7 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
     model.steps_per_execution = training.decided["steps_per_execution"]
     if training.decided["jit_compile"] != "auto":
         model.jit_compile = training.decided["jit_compile"]
-    if restored and (restored[1]["stopped"] or done >= training.epochs):
+    if restored and (restored[1]["stopped"] or done >= training.epochs or is_enough):
         values = restored[1]
         checkpoint.assign(checkpoint.variables(model), restored[0]["variables"])
         best.put_back(restored[0])
@@ -254,7 +267,7 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
                     initial_epoch=done,
                     epochs=training.epochs,
                     validation_data=splits.validation.batches(size),
-                    callbacks=[*others, state, progress, *last_of_all],
+                    callbacks=[*others, state, *watched, progress, *last_of_all],
                     shuffle=False,
                     verbose=0,
                 )

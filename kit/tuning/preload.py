@@ -1,0 +1,25 @@
+"""Imported by the server that workers are forked from: all that a trial needs, so that it starts in a moment.
+
+It must not use TensorFlow: what is forked off a process that did may wait for ever.
+"""
+
+import importlib
+import pkgutil
+
+from kit import recipes, terminal
+
+with terminal.native_noise_hidden():
+    import tensorflow  # noqa: F401
+
+for name in (
+    "kit.run",
+    "kit.rehearsal",
+    "kit.training.fit",
+    "kit.training.optimizers",
+    "pandas",
+    "sklearn",
+    "resource",
+):
+    importlib.import_module(name)
+for recipe in pkgutil.iter_modules(recipes.__path__):
+    importlib.import_module(f"kit.recipes.{recipe.name}")

@@ -1,0 +1,176 @@
+"""A trial in a process of its own: settings in, score out, as JSON through one connection.
+
+Processes are forked from a server (`multiprocessing`'s "forkserver") that has imported TensorFlow and never used it:
+they start in a moment, give their memory back, and take no other trial with them when they die. Nothing of the caller
+is imported or pickled for them.
+"""
+
+import contextlib
+import json
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import traceback
+import types
+
+from kit.errors import KitError
+
+# What the server has imported when a trial begins.
+_PRELOAD = ["kit.tuning.preload"]
+
+
+class Worker:
+    """One process that carries out one order.
+
+    Args:
+        order: Dictionary of plain values: `kind`, one of "trial", "rehearsal" and "retraining", and its arguments, the
+            parameters of the function of that name in this module.
+        threads: Threads that TensorFlow may compute with.
+    """
+
+    def __init__(self, order, threads):
+        context = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
+        if hasattr(os, "fork"):
+            context.set_forkserver_preload(_PRELOAD)
+        self.order = order
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=work, args=(theirs, threads), daemon=True)
+        with _no_main_module():
+            self.process.start()
+        theirs.close()
+        self.send(order | {"cwd": os.getcwd()})
+
+    def send(self, message):
+        with contextlib.suppress(OSError):  # it has died; who waits for it will see
+            self.connection.send_bytes(json.dumps(message).encode())
+
+    def receive(self):
+        """Returns the next message, or None where the process has died."""
+        try:
+            return json.loads(self.connection.recv_bytes())
+        except (EOFError, OSError):
+            return None
+
+    def stop(self):
+        """Ends the process at once; a trial goes on from its last epoch another time."""
+        self.process.kill()
+        self.close()
+
+    def close(self):
+        self.process.join()
+        self.connection.close()
+
+    def death(self):
+        """Returns in words how the process ended."""
+        code = self.process.exitcode
+        if code is not None and code < 0:
+            name = signal.Signals(-code).name
+            return f"its process was killed by {name}" + (", perhaps for want of memory" if name == "SIGKILL" else "")
+        return f"its process ended with status {code}"
+
+
+@contextlib.contextmanager
+def _no_main_module():
+    """Hides the caller's program, which `multiprocessing` would otherwise run again in the new process."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+def work(connection, threads):
+    """Carries out the order that comes through a connection; the life of a worker's process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the parent decides
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    order = json.loads(connection.recv_bytes())
+    kind = order.pop("kind")
+    os.chdir(order.pop("cwd"))  # the server stands where it was started
+    log = logging.getLogger("kit")
+    log.setLevel(logging.INFO)
+    log.propagate = False
+
+    def send(message):
+        connection.send_bytes(json.dumps(message).encode())
+
+    def ask(message):
+        send(message)
+        return json.loads(connection.recv_bytes())
+
+    try:
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+        for gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)
+        result = _KINDS[kind](ask, **order)
+    except KitError as error:
+        result = {"failed": str(error), "key": getattr(error, "key", None)}
+    except BaseException as error:  # whatever it is, it fails this trial alone, and its reason stands in the table
+        sys.stderr.write(traceback.format_exc())
+        reason = " ".join(str(error).split())[:300]
+        result = {"failed": f"{type(error).__name__}: {reason}", "key": None}
+    send({"done": result})
+    connection.close()
+    os._exit(0)  # no clean-up of TensorFlow's, which may take long
+
+
+def _die_with_parent():
+    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+    os._exit(1)
+
+
+def trial(ask, recipe, overrides, config, folder, seed, last_epoch):
+    """Trains until the end, or `last_epoch`, or the parent's word; returns the score and the costs."""
+    import resource
+    import time
+
+    from kit import run
+    from kit.files import as_path
+
+    started = time.perf_counter()
+
+    def watch(epoch, value):
+        return ask({"epoch": epoch, "value": value})["stop"] or epoch == last_epoch
+
+    trained, monitor, mode = run.train_trial(
+        recipe, overrides, config=config, folder=as_path(folder, "folder"), seed=seed, watch=watch
+    )
+    curve = [row[monitor] for row in trained.history]
+    best = (max if mode == "max" else min)(curve)
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "score": best,
+        "best_epoch": curve.index(best) + 1,
+        "epochs": len(curve),
+        "seconds": time.perf_counter() - started,
+        "cpu_seconds": usage.ru_utime + usage.ru_stime,
+        "memory": usage.ru_maxrss,
+    }
+
+
+def rehearsal(ask, recipe, config, seed, variants):
+    """Builds the model and takes a few steps under every variant of the settings, and looks at the monitored value."""
+    from kit import rehearsal
+
+    for overrides in variants:
+        ask({"variant": overrides})
+        found = rehearsal.monitored(recipe, overrides, config=config, seed=seed)
+    return found
+
+
+def retraining(ask, recipe, overrides, config, folder, seed):
+    """Trains a run to its end and scores it on the test split."""
+    from kit import run
+
+    done = run.train_with(recipe, overrides, config=config, folder=folder, seed=seed)
+    return {"metrics": done.metrics["test"]}
+
+
+_KINDS = {"trial": trial, "rehearsal": rehearsal, "retraining": retraining}
