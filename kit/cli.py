@@ -226,9 +226,7 @@ def _show(options, overrides):
             meaning = entry["meaning"] or ""
             table.add_row(f"  {entry['key']}", _shown(entry["value"]), meaning.replace("[", "\\["))
         Console(highlight=False).print(table)
-        print(
-            "\nThe values are those of default.toml, or of --config; give others as --KEY VALUE to `kit train` or `kit tune`."
-        )
+        print("\nThe values are those of default.toml or of --config; others are given as --KEY VALUE.")
     return {"recipe": recipe.name, "seed": settings["seed"], "settings": entries}
 
 
