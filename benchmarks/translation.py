@@ -173,8 +173,8 @@ def speed_rows(source):
         found.append(
             (
                 f"sentences of {length} tokens translated per CPU-second, beam 5, batch {_BATCH}",
-                f"{rate:.1f}; {whole:.1f} times as many as with the whole model at every step, {ratio:.1f} times as many as "
-                "with the decoder alone, without a cache",
+                f"{rate:.1f}; {whole:.1f} times as many as with the whole model at every step, {ratio:.1f} times as "
+                "many as with the decoder alone, without a cache",
             )
         )
     return [f"| {name} | {value} | {day()} |" for name, value in found]

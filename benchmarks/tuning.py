@@ -136,14 +136,12 @@ def fifth_of(source, scratch):
     from kit.data.sources import idx
 
     images = idx.read(Path(source))
-    given = np.array(images.given)
-    train = np.random.default_rng(0).permutation(np.flatnonzero(given != "test"))[:12_000]
-    test = np.flatnonzero(given == "test")
+    train = np.random.default_rng(0).permutation(np.flatnonzero(images.split != "test"))[:12_000]
+    test = np.flatnonzero(images.split == "test")
     path = Path(scratch) / "fifth.npz"
-    pixels = np.stack([np.asarray(images.images[row]) for row in [*train, *test]])
-    labels = np.asarray(images.labels)[[*train, *test]]
-    count = len(train)
-    np.savez(path, x_train=pixels[:count], y_train=labels[:count], x_test=pixels[count:], y_test=labels[count:])
+    parts = {"train": train, "test": test}
+    arrays = {f"x_{name}": images.pixels[rows] for name, rows in parts.items()}
+    np.savez(path, **arrays, **{f"y_{name}": images.labels[rows] for name, rows in parts.items()})
     return path
 
 
