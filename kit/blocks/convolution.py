@@ -6,39 +6,62 @@ Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by R
 from keras import layers, ops
 
 
-def convolution(x, filters, kernel_size=3, *, stride=1, name):
-    """A 2-D convolution without bias that halves even sizes the way the papers do.
-
-    With a stride, `padding="same"` of TensorFlow pads on the right and bottom only; the reference networks pad
-    `kernel_size // 2` on every side. This function always does the latter, so that copied weights give equal outputs.
+def convolution(
+    x, filters, kernel_size=3, *, stride=1, dilation=1, groups=1, padding="symmetric", use_bias=False, name
+):
+    """A 2-D convolution that halves even sizes the way its paper does.
 
     Args:
         x: Feature map.
         filters: Number of output channels.
         kernel_size: Side of the square kernel, in pixels.
         stride: Step of the kernel, in pixels.
+        dilation: Distance between two of the kernel's positions, in pixels (Yu and Koltun, "Multi-Scale Context
+            Aggregation by Dilated Convolutions", 2016).
+        groups: Parts that the channels fall into, each convolved on its own (Krizhevsky et al., 2012).
+        padding: "symmetric" puts as many zeros on every side, as most reference networks do; "same" is TensorFlow's,
+            which with a stride puts them on the right and bottom alone.
+        use_bias: Add a bias; batch normalisation behind it would take it away again.
         name: Name of the layer.
 
     Shape:
         in: (batch, height, width, channels)
         out: (batch, ceil(height / stride), ceil(width / stride), filters)
     """
-    padding = "same"
-    if stride > 1 and kernel_size > 1:
-        x = layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
-        padding = "valid"
+    x, padding = _padded(x, kernel_size, stride, padding, name)
     return layers.Conv2D(
         filters,
         kernel_size,
         strides=stride,
         padding=padding,
-        use_bias=False,
+        dilation_rate=dilation,
+        groups=groups,
+        use_bias=use_bias,
         kernel_initializer="he_normal",
         name=name,
     )(x)
 
 
-def convolution_norm(x, filters, kernel_size=3, *, stride=1, activation="relu", zero_init=False, name):
+def _padded(x, kernel_size, stride, padding, name):
+    """Returns a feature map with zeros around it where Keras' own padding would differ, and what is left to Keras."""
+    if padding == "symmetric" and stride > 1 and kernel_size > 1:
+        return layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x), "valid"
+    return x, "same"
+
+
+def convolution_norm(
+    x,
+    filters,
+    kernel_size=3,
+    *,
+    stride=1,
+    dilation=1,
+    groups=1,
+    padding="symmetric",
+    activation="relu",
+    zero_init=False,
+    name,
+):
     """Convolution, batch normalisation and, unless it is None, an activation.
 
     Args:
@@ -46,6 +69,7 @@ def convolution_norm(x, filters, kernel_size=3, *, stride=1, activation="relu", 
         filters: Number of output channels.
         kernel_size: Side of the square kernel, in pixels.
         stride: Step of the kernel, in pixels.
+        dilation, groups, padding: As for `convolution`.
         activation: Name of a Keras activation, or None.
         zero_init: Start the normalisation's scale at zero, so that a residual branch begins as the identity
             (Goyal et al., "Accurate, Large Minibatch SGD", 2017).
@@ -55,12 +79,58 @@ def convolution_norm(x, filters, kernel_size=3, *, stride=1, activation="relu", 
         in: (batch, height, width, channels)
         out: (batch, ceil(height / stride), ceil(width / stride), filters)
     """
-    x = convolution(x, filters, kernel_size, stride=stride, name=f"{name}_conv")
+    x = convolution(
+        x, filters, kernel_size, stride=stride, dilation=dilation, groups=groups, padding=padding, name=f"{name}_conv"
+    )
+    return norm(x, activation, zero_init=zero_init, name=name)
+
+
+def norm(x, activation="relu", *, zero_init=False, name):
+    """Batch normalisation and, unless it is None, an activation; arguments as for `convolution_norm`."""
     gamma = "zeros" if zero_init else "ones"
     x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=gamma, name=f"{name}_norm")(x)
-    if activation is not None:
-        x = layers.Activation(activation, name=f"{name}_{activation}")(x)
-    return x
+    return x if activation is None else layers.Activation(activation, name=f"{name}_{activation}")(x)
+
+
+def depthwise_norm(x, kernel_sizes=(3,), *, stride=1, dilation=1, padding="same", activation="relu", name):
+    """A convolution of each channel on its own, batch normalisation and, unless it is None, an activation.
+
+    With several kernel sizes the channels fall into as many groups of equal size, each with its own: Tan and Le,
+    "MixConv: Mixed Depthwise Convolutional Kernels", 2019. What is left over goes to the first group.
+
+    Args:
+        x: Feature map.
+        kernel_sizes: Side of the kernel of each group, in pixels.
+        stride: Step of the kernels, in pixels.
+        dilation, padding: As for `convolution`.
+        activation: Name of a Keras activation, or None.
+        name: Prefix of the layers' names.
+
+    Shape:
+        in: (batch, height, width, channels)
+        out: (batch, ceil(height / stride), ceil(width / stride), channels)
+    """
+    channels, count = x.shape[-1], len(kernel_sizes)
+    first = channels - (count - 1) * (channels // count)
+    cuts = [first + index * (channels // count) for index in range(count - 1)]
+    parts = ops.split(x, cuts, axis=-1) if cuts else [x]
+    convolved = []
+    for index, (part, kernel_size) in enumerate(zip(parts, kernel_sizes, strict=True), 1):
+        layer = f"{name}_conv{index if count > 1 else ''}"
+        part, keras_padding = _padded(part, kernel_size, stride, padding, layer)
+        convolved.append(
+            layers.DepthwiseConv2D(
+                kernel_size,
+                strides=stride,
+                dilation_rate=dilation,
+                padding=keras_padding,
+                use_bias=False,
+                depthwise_initializer="he_normal",
+                name=layer,
+            )(part)
+        )
+    x = layers.Concatenate(name=f"{name}_join")(convolved) if count > 1 else convolved[0]
+    return norm(x, activation, name=name)
 
 
 def sequence_convolution(x, mask, filters, kernel_size=3, *, dilation=1, activation="relu", name):

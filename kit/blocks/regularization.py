@@ -1,4 +1,4 @@
-"""What keeps a network from learning its training data by heart: stochastic depth and weight penalties."""
+"""What keeps a network from learning its data by heart or losing its way: stochastic depth, layer scale, penalties."""
 
 import keras
 from keras import layers, ops, regularizers
@@ -46,6 +46,56 @@ class StochasticDepth(layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("kit")
+class LayerScale(layers.Layer):
+    """Multiplies each channel by a learned factor that begins small, so that deep networks begin as identities.
+
+    Touvron, Cord, Sablayrolles, Synnaeve and Jegou, "Going Deeper with Image Transformers", 2021.
+
+    Args:
+        start: Value that the factors begin at.
+
+    Shape:
+        in, out: (batch, ..., channels)
+    """
+
+    def __init__(self, start, **kwargs):
+        super().__init__(**kwargs)
+        self.start = start
+        self.supports_masking = True
+
+    def build(self, input_shape):
+        start = keras.initializers.Constant(self.start)
+        self.factor = self.add_weight((input_shape[-1],), initializer=start, name="factor")
+        self.built = True
+
+    def call(self, inputs):
+        return inputs * ops.cast(self.factor, inputs.dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "start": self.start}
+
+
+def branch(x, layer_scale=0.0, drop_rate=0.0, *, name):
+    """What a residual branch passes through before it is added.
+
+    Args:
+        x: Output of the branch.
+        layer_scale: Value that its learned factors begin at; 0 is none.
+        drop_rate: Probability of dropping it, per example; 0 is never.
+        name: Prefix of the layers' names.
+
+    Shape:
+        in, out: (batch, ..., channels)
+    """
+    if layer_scale:
+        x = LayerScale(layer_scale, name=f"{name}_scale")(x)
+    return StochasticDepth(drop_rate, name=f"{name}_drop")(x) if drop_rate else x
 
 
 def penalize_kernels(model, l1=0.0, l2=0.0):

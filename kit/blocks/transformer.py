@@ -5,6 +5,7 @@ from keras import layers, ops
 
 from kit.blocks.attention import Attention
 from kit.blocks.position import position
+from kit.blocks.regularization import branch
 from kit.errors import check
 
 
@@ -20,6 +21,9 @@ def encoder_block(
     num_key_value_heads=None,
     window=None,
     use_rotary=False,
+    drop_rate=0.0,
+    layer_scale=0.0,
+    epsilon=1e-3,
     name,
 ):
     """Self-attention, then two dense layers, each around a residual connection and with its own normalisation.
@@ -29,13 +33,16 @@ def encoder_block(
 
     Args:
         x: Sequence.
-        mask: True at real positions; the others are not attended to.
+        mask: True at real positions; the others are not attended to. None where all are real.
         num_heads: Number of attention heads; divides the width of x.
         feedforward_dim: Width between the two dense layers.
         dropout: Share of the attention weights, and of what each half adds, that is dropped while training.
         activation: Name of a Keras activation.
         norm: "pre" or "post": normalisation in front of each half, or behind its residual connection.
         num_key_value_heads, window, use_rotary: As for `Attention`.
+        drop_rate: Probability of dropping what each half adds (stochastic depth).
+        layer_scale: What each half adds is multiplied by learned factors, one a channel, that begin at this; 0 is off.
+        epsilon: Small number in the normalisations.
         name: Name of the block. The second output of the layer `<name>_attention` is the attention weights.
 
     Shape:
@@ -58,8 +65,9 @@ def encoder_block(
         (f"{name}_feedforward", f"{name}_add", lambda y: narrow(wide(y))),
     )
     for half, sum_name, work in halves:
-        normalised = layers.LayerNormalization(name=f"{half}_norm")
+        normalised = layers.LayerNormalization(epsilon=epsilon, name=f"{half}_norm")
         y = layers.Dropout(dropout, name=f"{half}_dropout")(work(normalised(x) if norm == "pre" else x))
+        y = branch(y, layer_scale, drop_rate, name=half)
         x = layers.Add(name=sum_name)([x, y])
         x = x if norm == "pre" else normalised(x)
     return x

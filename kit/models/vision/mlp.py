@@ -1,5 +1,6 @@
-"""Multilayer perceptron on pixels.
+"""Perceptron and multilayer perceptron on pixels.
 
+Rosenblatt, "The Perceptron: A Probabilistic Model for Information Storage and Organization in the Brain", 1958;
 Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors", 1986.
 """
 
@@ -11,6 +12,7 @@ from keras import layers
 from kit.errors import check
 
 VARIANTS = {
+    "perceptron": {"units": ()},
     "mlp": {"units": (256, 128)},
     "mlp_wide": {"units": (1024, 1024)},
 }
@@ -28,19 +30,19 @@ def mlp(
 
     Args:
         input_shape: Height, width and channels of an image.
-        units: Width of each hidden layer.
+        units: Width of each hidden layer; without any, the pixels go to the head.
         activation: Name of a Keras activation.
         dropout: Share of each hidden layer's outputs dropped while training.
         name: Name of the model.
 
     Shape:
         in: (batch, height, width, channels)
-        out: (batch, units[-1])
+        out: (batch, units[-1]), or (batch, height * width * channels)
 
     Raises:
         SettingError: a width is below 1, or `dropout` is out of range.
     """
-    check(len(units) and min(units) >= 1, "units", units, "widths of at least 1")
+    check(not units or min(units) >= 1, "units", units, "widths of at least 1")
     check(0 <= dropout < 1, "dropout", dropout, "a number from 0 to below 1")
     inputs = keras.Input(input_shape, name="image")
     x = layers.Flatten(name="flatten")(inputs)  # (batch, height * width * channels)

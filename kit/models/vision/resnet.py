@@ -1,9 +1,10 @@
 """Residual networks, for large images and for small ones.
 
 He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", 2015: table 1 (ImageNet) and
-section 4.2 (CIFAR).
+section 4.2 (CIFAR). With squeeze-and-excitation: Hu, Shen and Sun, "Squeeze-and-Excitation Networks", 2018.
 """
 
+import functools
 from typing import Literal
 
 import keras
@@ -21,13 +22,18 @@ VARIANTS = {
     "resnet18": {**_IMAGENET, "depths": (2, 2, 2, 2)},
     "resnet34": {**_IMAGENET, "depths": (3, 4, 6, 3)},
     "resnet50": {**_IMAGENET, "depths": (3, 4, 6, 3), "block": "bottleneck"},
+    "resnet101": {**_IMAGENET, "depths": (3, 4, 23, 3), "block": "bottleneck"},
+    "resnet152": {**_IMAGENET, "depths": (3, 8, 36, 3), "block": "bottleneck"},
+    "se_resnet50": {**_IMAGENET, "depths": (3, 4, 6, 3), "block": "bottleneck", "squeeze": 16},
     # Section 4.2: 6n + 2 layers for 32x32 images.
     "resnet20": {**_CIFAR, "depths": (3, 3, 3)},
     "resnet32": {**_CIFAR, "depths": (5, 5, 5)},
     "resnet44": {**_CIFAR, "depths": (7, 7, 7)},
     "resnet56": {**_CIFAR, "depths": (9, 9, 9)},
+    "resnet110": {**_CIFAR, "depths": (18, 18, 18)},
     # One block a stage and a strided stem: for small images on a CPU.
     "resnet8": {"widths": (32, 64, 128), "depths": (1, 1, 1), "stem": "strided"},
+    "se_resnet8": {"widths": (32, 64, 128), "depths": (1, 1, 1), "stem": "strided", "squeeze": 8},
 }
 
 
@@ -39,6 +45,8 @@ def resnet(
     block: Literal["basic", "bottleneck"] = "basic",
     stem: Literal["imagenet", "cifar", "strided"] = "imagenet",
     shortcut: Literal["projection", "pad"] = "projection",
+    stride_first: bool = False,
+    squeeze: int = 0,
     stochastic_depth: float = 0.0,
     zero_init: bool = False,
     name: str = "resnet",
@@ -53,6 +61,9 @@ def resnet(
         stem: "imagenet" (7x7, stride 2, then pooling: a quarter of the size), "strided" (3x3, stride 2) or "cifar"
             (3x3, full size).
         shortcut: What a shortcut does where the shape changes: "projection" or "pad" (no parameters).
+        stride_first: A bottleneck's stride is in its first 1x1 convolution, as in the paper and in the weights that
+            `keras.applications` publishes, and not in the 3x3 one.
+        squeeze: Blocks end in squeeze-and-excitation with so many times fewer channels inside; 0 is none.
         stochastic_depth: Probability of dropping the last block; earlier blocks are dropped linearly less.
         zero_init: Start every residual branch at zero.
         name: Name of the model.
@@ -78,13 +89,10 @@ def resnet(
         widths,
         "widths that do not fall, since a shortcut without parameters cannot drop channels",
     )
-    check(
-        0 <= stochastic_depth < 1,
-        "stochastic_depth",
-        stochastic_depth,
-        "a number from 0 to below 1",
-    )
-    build = {"basic": basic, "bottleneck": bottleneck}[block]
+    check(0 <= stochastic_depth < 1, "stochastic_depth", stochastic_depth, "a number from 0 to below 1")
+    check(0 <= squeeze <= min(widths), "squeeze", squeeze, f"from 0 to the least width ({min(widths)})")
+    check(not stride_first or block == "bottleneck", "stride_first", stride_first, "false with basic blocks")
+    build = basic if block == "basic" else functools.partial(bottleneck, stride_first=stride_first)
     inputs = keras.Input(input_shape, name="image")
     if stem == "imagenet":
         x = convolution_norm(inputs, widths[0], 7, stride=2, name="stem")
@@ -102,6 +110,7 @@ def resnet(
                 width,
                 stride=2 if stage > 1 and index == 1 else 1,
                 shortcut=shortcut,
+                squeeze=squeeze,
                 drop_rate=stochastic_depth * built / max(total - 1, 1),
                 zero_init=zero_init,
                 name=f"stage{stage}" if last else f"stage{stage}_{index}",

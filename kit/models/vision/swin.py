@@ -1,0 +1,82 @@
+"""Swin Transformer: attention inside windows, which are shifted from block to block.
+
+Liu et al., "Swin Transformer: Hierarchical Vision Transformer using Shifted Windows", 2021: section 3.3.
+"""
+
+import keras
+from keras import layers
+
+from kit.blocks.patch import patch_embedding, patch_merging
+from kit.blocks.window_attention import swin_block
+from kit.errors import check
+
+VARIANTS = {
+    "swin_tiny": {"dim": 96, "depths": (2, 2, 6, 2), "num_heads": (3, 6, 12, 24), "stochastic_depth": 0.2},
+    "swin_small": {"dim": 96, "depths": (2, 2, 18, 2), "num_heads": (3, 6, 12, 24), "stochastic_depth": 0.3},
+    "swin_base": {"dim": 128, "depths": (2, 2, 18, 2), "num_heads": (4, 8, 16, 32), "stochastic_depth": 0.5},
+    # For images of 28 to 64 pixels.
+    "swin_small_image": {"dim": 64, "depths": (2, 2), "num_heads": (2, 4), "patch_size": 2, "window_size": 7},
+}
+
+
+def swin(
+    input_shape,
+    *,
+    dim: int = 96,
+    depths: tuple[int, ...] = (2, 2, 6, 2),
+    num_heads: tuple[int, ...] = (3, 6, 12, 24),
+    patch_size: int = 4,
+    window_size: int = 7,
+    dropout: float = 0.0,
+    stochastic_depth: float = 0.0,
+    name: str = "swin",
+):
+    """Stages of attention inside windows, each after the first at half the resolution and twice as wide.
+
+    Args:
+        input_shape: Height, width and channels of an image.
+        dim: Width of the first stage.
+        depths: Number of blocks in each stage; every second one has shifted windows.
+        num_heads: Number of attention heads in each stage.
+        patch_size: Side of the patches that the image is cut into, in pixels.
+        window_size: Side of a window, in patches.
+        dropout: Share of attention weights and of what a block adds that is dropped while training.
+        stochastic_depth: Probability of dropping the last block; earlier blocks are dropped linearly less.
+        name: Name of the model.
+
+    Shape:
+        in: (batch, height, width, channels)
+        out: (batch, height / s, width / s, dim * 2 ** (stages - 1)), s being patch_size * 2 ** (stages - 1)
+
+    Raises:
+        SettingError: a number is out of range, or the image is smaller than a patch.
+    """
+    check(len(depths) and min(depths) >= 1, "depths", depths, "depths of at least 1")
+    check(len(num_heads) == len(depths) and min(num_heads) >= 1, "num_heads", num_heads, f"{len(depths)} numbers")
+    for index, heads in enumerate(num_heads):
+        check(dim * 2**index % heads == 0, "num_heads", num_heads, f"divisors of the widths {dim} * 2 ** stage")
+    for key, value in (("patch_size", patch_size), ("window_size", window_size)):
+        check(value >= 1, key, value, "at least 1")
+    check(0 <= stochastic_depth < 1, "stochastic_depth", stochastic_depth, "a number from 0 to below 1")
+    size = tuple(input_shape[:2])
+    check(min(size) >= patch_size, "data.image_size", size, f"at least {patch_size}x{patch_size} pixels")
+    inputs = keras.Input(input_shape, name="image")
+    x = patch_embedding(inputs, dim, patch_size, name="stem_patches")
+    x = layers.LayerNormalization(epsilon=1e-5, name="stem_norm")(x)
+    total, built = sum(depths), 0
+    for stage, (depth, heads) in enumerate(zip(depths, num_heads, strict=True), 1):
+        if stage > 1:
+            x = patch_merging(x, 2 * x.shape[-1], name=f"merging{stage - 1}")
+        for index in range(1, depth + 1):
+            x = swin_block(
+                x,
+                num_heads=heads,
+                window_size=window_size,
+                shift=0 if index % 2 else window_size // 2,
+                dropout=dropout,
+                drop_rate=stochastic_depth * built / max(total - 1, 1),
+                name=f"stage{stage}" if index == depth else f"stage{stage}_{index}",
+            )
+            built += 1
+    x = layers.LayerNormalization(epsilon=1e-5, name="final_norm")(x)
+    return keras.Model(inputs, x, name=name)
