@@ -77,7 +77,7 @@ class WindowAttention(Attention):
         (rows, columns), side = self._windows, self._side
         (below, right), shift = self._padding, self._shift
         x = ops.pad(inputs, ((0, 0), (0, below), (0, right), (0, 0))) if below or right else inputs
-        x = ops.roll(x, (-shift, -shift), (1, 2)) if shift else x
+        x = _rolled(x, shift) if shift else x
         x = ops.reshape(x, (-1, rows, side, columns, side, dim))
         x = ops.reshape(
             ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, side * side, dim)
@@ -92,7 +92,7 @@ class WindowAttention(Attention):
         x, _ = self._attend(x, keys, values, bias, 0, training)
         x = ops.reshape(x, (-1, rows, columns, side, side, dim))
         x = ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, rows * side, columns * side, dim))
-        x = ops.roll(x, (shift, shift), (1, 2)) if shift else x
+        x = _rolled(x, -shift) if shift else x
         return x[:, :height, :width] if below or right else x
 
     def compute_output_shape(self, input_shape):
@@ -106,6 +106,14 @@ class WindowAttention(Attention):
         for key in ("num_key_value_heads", "is_causal", "window", "use_rotary"):
             config.pop(key)
         return {**config, "window_size": self.window_size, "shift": self.shift}
+
+
+def _rolled(x, shift):
+    """Returns a map whose first rows and columns have come to its end; `ops.roll` would not run in LiteRT."""
+    for axis in (1, 2):
+        parts = ops.split(x, [shift % x.shape[axis]], axis=axis)
+        x = ops.concatenate(parts[::-1], axis=axis)
+    return x
 
 
 def swin_block(

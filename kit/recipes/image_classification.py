@@ -19,6 +19,7 @@ from kit.data.sources.image_npz import as_pixels
 from kit.data.splits import SPLITS, Examples, Splits, assign
 from kit.errors import KitError, SettingError, check, choose
 from kit.models import vision
+from kit.models.vision import published
 from kit.recipes.base import Evaluation, Recipe
 from kit.reporting import plots, scores
 from kit.training.losses import SparseCategoricalCrossentropy
@@ -30,6 +31,7 @@ def image_classifier(
     num_classes,
     *,
     backbone: str = "resnet20",
+    weights: str | None = None,
     pooling: Literal["average", "max", "flatten"] = "average",
     dropout: float = 0.0,
     label_smoothing: float = 0.0,
@@ -45,6 +47,8 @@ def image_classifier(
         input_shape: Height, width and channels of an image, in pixels.
         num_classes: Number of classes.
         backbone: Variant of an architecture, as `kit list` prints them, or a headless `keras.Model`.
+        weights: "imagenet" begins with the weights that `keras.applications` publishes for some of the variants, or a
+            path of such weights; the pixels are then scaled as they want it.
         pooling: How a feature map becomes a vector.
         dropout: Share of the features dropped before the last layer while training.
         label_smoothing: Share of the target that is spread evenly over all classes.
@@ -64,8 +68,9 @@ def image_classifier(
     if isinstance(backbone, str):
         build, arguments = choose(vision.VARIANTS, backbone, "backbone")
         backbone = build(input_shape, **arguments, name=backbone)
+    scale, offset = (1 / 127.5, -1) if weights is None else published.load(backbone, backbone.name, weights)
     inputs = keras.Input(input_shape, name="image")
-    x = layers.Rescaling(1 / 127.5, offset=-1, name="scale")(inputs)
+    x = layers.Rescaling(scale, offset, name="scale")(inputs)
     x = backbone(x)
     x = heads.classification(x, num_classes, pooling=pooling, dropout=dropout)
     model = keras.Model(inputs, x, name="image_classifier")

@@ -42,7 +42,7 @@ class Training:
         devices: Number of GPUs of this machine to train on (MirroredStrategy); without a GPU, of logical CPUs.
         start_from: Run folder or `.keras` file whose weights the training begins with, wherever layers have the same
             name and shapes.
-        freeze: Layers that keep their weights: names or patterns, such as `resnet18` (the whole backbone) or `stage1*`.
+        freeze: Layers that keep their weights: `backbone` for all but the head, names, or patterns such as `stage1*`.
         unfreeze_epochs: After so many epochs the topmost frozen stage is set free, after as many again the next; 0
             keeps all frozen.
         average_epochs: Average the weights of so many last epochs, and keep the mean if it is at least as good on the

@@ -76,11 +76,16 @@ def check_layers(network, patterns):
 
 
 def _matching(paths, pattern):
-    """Returns the paths of layers that a pattern fits, by their path or their own name, and all inside those."""
+    """Returns the paths of layers that a pattern fits, by their path or their own name, and all inside those.
+
+    `backbone` is the model inside the model, whatever its name.
+    """
     found = [
         path
-        for path in paths
-        if fnmatch.fnmatchcase(path, pattern) or fnmatch.fnmatchcase(path.split("/")[-1], pattern)
+        for path, layer in paths.items()
+        if (pattern == "backbone" and isinstance(layer, keras.Model))
+        or fnmatch.fnmatchcase(path, pattern)
+        or fnmatch.fnmatchcase(path.split("/")[-1], pattern)
     ]
     return [path for path in paths if any(path == each or path.startswith(f"{each}/") for each in found)]
 
