@@ -54,10 +54,15 @@ def _parser():
         )
         return command
 
-    verb("list", "list recipes, their architectures and the settings that come with them")
-    show = verb("show", "show every setting of a recipe, its default and its meaning")
-    show.add_argument("recipe", metavar="RECIPE")
+    every = verb("list", "list recipes, their architectures and the settings that come with them")
+    every.add_argument(
+        "what", nargs="?", metavar="WHAT", help="a table of the backbones, encoders or architectures alone"
+    )
+    show = verb("show", "show every setting of a recipe, its default and its meaning; or the layers of a backbone")
+    show.add_argument("recipe", metavar="RECIPE", help="name of a recipe, or of a backbone such as resnet50")
     show.add_argument("--config", metavar="TOML", help="show the defaults under these settings")
+    show.add_argument("--shape", metavar="H,W,C", help="size of the images that the backbone is shown for")
+    show.add_argument("--output", metavar="PNG", help="draw the layers of the backbone; needs graphviz")
     train = verb(
         "train",
         "train a recipe's model, or carry an unfinished run on",
@@ -171,71 +176,21 @@ def _none(overrides):
 
 
 def _list(options, overrides):
-    from kit import recipes, schema
+    from kit import catalogue
 
     _none(overrides)
-    result = {"recipes": {}}
-    for name in recipes.names():
-        recipe = recipes.get(name)
-        configs = sorted(path.stem for path in schema.shipped_settings(name).glob("*.toml"))
-        result["recipes"][name] = {
-            "purpose": recipe.purpose,
-            recipe.architecture_key: list(recipe.architectures),
-            "configs": configs,
-        }
-        if not options.json:
-            print(f"{name}: {recipe.purpose}")
-            families = {}
-            for variant, (build, _) in recipe.architectures.items():
-                families.setdefault(build, []).append(variant)
-            print(f"  model.{recipe.architecture_key}:")
-            for build, variants in families.items():
-                print(f"    {', '.join(variants)}\n        {build.__doc__.splitlines()[0]}")
-            print(f"  --config: {', '.join(configs)}\n")
-    return result
+    if options.what:
+        return catalogue.architectures(options.what, not options.json)
+    return catalogue.everything(not options.json)
 
 
 def _show(options, overrides):
-    from rich.console import Console
-    from rich.table import Table
+    from kit import catalogue, recipes
 
-    from kit import config, recipes, schema
-    from kit.tuning.study import Search
-
-    recipe = recipes.get(options.recipe)
-    settings = schema.resolve(recipe, options.config, overrides, None)
-    given = config.flatten(settings | {"tune": dataclasses.asdict(Search())})
-    entries = [
-        {
-            "key": setting.key,
-            "value": given[setting.key],
-            "expects": config.describe(setting.type),
-            "meaning": setting.meaning,
-        }
-        for setting in [*schema.settings_of(recipe, given), *config.settings_of(Search, "tune")]
-    ]
-    if not options.json:
-        print(f"{recipe.name}: {recipe.purpose}\n")
-        table = Table("setting", "value", "meaning", box=None, pad_edge=False)
-        previous = None
-        for entry in entries:
-            name = entry["key"].partition(".")[0]
-            if name != previous:
-                table.add_row(f"\n[bold]\\[{name}][/bold]")
-                previous = name
-            meaning = entry["meaning"] or ""
-            table.add_row(f"  {entry['key']}", _shown(entry["value"]), meaning.replace("[", "\\["))
-        Console(highlight=False).print(table)
-        print("\nThe values are those of default.toml or of --config; others are given as --KEY VALUE.")
-    return {"recipe": recipe.name, "seed": settings["seed"], "settings": entries}
-
-
-def _shown(value):
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(list(value)).replace("[", "\\[") if isinstance(value, tuple | list) else str(value)
+    if options.recipe in recipes.names():
+        return catalogue.settings(options.recipe, options.config, overrides, not options.json)
+    _none(overrides)
+    return catalogue.layers(options.recipe, options.shape, options.output, not options.json)
 
 
 def _train(options, overrides):

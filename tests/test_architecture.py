@@ -29,11 +29,23 @@ MAY_IMPORT = {
     "tuning": BELOW_RUN | {"kit.folder", "kit.schema", "kit.run", "kit.rehearsal", "kit.tuning"},
     "doctor": BELOW_RUN | {"kit.run", "kit.finished"},
     "export": BELOW_RUN | {"kit.finished"},
+    "catalogue": BELOW_RUN | {"kit.schema", "kit.tuning"},
     "cli": GROUND
     | {"kit", "kit.recipes"}
     | {
         f"kit.{room}"
-        for room in ("flags", "folder", "schema", "run", "finished", "rehearsal", "doctor", "export", "tuning")
+        for room in (
+            "flags",
+            "folder",
+            "schema",
+            "run",
+            "finished",
+            "rehearsal",
+            "doctor",
+            "export",
+            "tuning",
+            "catalogue",
+        )
     },
     "__main__": {"kit.cli"},
     "__init__": set(),

@@ -69,6 +69,24 @@ def test_list_and_show(capsys):
     _, out, _ = call(capsys, "show", "image_classification", "--model.backbone=lenet5", "--json")
     settings = {entry["key"]: entry for entry in json.loads(out.splitlines()[-1])["settings"]}
     assert settings["backbone.filters"]["value"] == [6, 16]
+    _, out, _ = call(capsys, "list", "backbones")
+    assert "swin_tiny" in out and "num_heads=" in out
+    _, out, _ = call(capsys, "list", "backbones", "--json")
+    assert {"variant", "family", "arguments"} == set(json.loads(out.splitlines()[-1])["backbones"][0])
+    status, _, err = call(capsys, "list", "backbone")
+    assert status == 2 and "did you mean 'backbones'" in err
+    _, out, _ = call(capsys, "show", "resnet8")
+    assert "stage3" in out and "28x28x1" in out
+    _, out, _ = call(capsys, "show", "resnet8", "--shape", "32,32,3", "--json")
+    assert json.loads(out.splitlines()[-1])["shape"] == [32, 32, 3]
+    for words, said in (
+        (["resnet9"], "did you mean 'resnet"),
+        (["resnet8", "--shape", "32"], "--shape: expected height"),
+        (["lenet5", "--shape", "8,8,1"], "at least 12x12"),
+        (["resnet8", "--model.dropout", "1"], "no settings"),
+    ):
+        status, _, err = call(capsys, "show", *words)
+        assert status == 2 and said in err
     _, out, _ = call(capsys, "show", "image_classification")
     assert "train.epochs" in out
     assert "Most epochs to train" in " ".join(out.split())
