@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 SEEDS = (0, 1, 2)
-_BEGIN, _END = "<!-- numbers -->\n", "<!-- end of numbers -->"
+_END = "<!-- end of numbers -->"
 
 
 def train(recipe, folder, *options):
@@ -40,14 +40,20 @@ def spread(values, scale=1.0, digits=2):
     return f"{statistics.mean(values):.{digits}f} ± {statistics.stdev(values):.{digits}f}"
 
 
-def rows(recipe, tables):
+def _begin(name):
+    """Returns the mark in front of the numbers of a benchmark."""
+    return f"<!-- {name} -->\n"
+
+
+def rows(recipe, tables, name="numbers"):
     """Returns tables as text: measured rows take the place of those that begin alike in the recipe's README.
 
     Args:
         recipe: Name of the recipe.
         tables: Measured rows of each table, by its columns.
+        name: Which of the README's numbers they are.
     """
-    before = _readme(recipe).read_text(encoding="utf-8").partition(_BEGIN)[2].partition(_END)[0]
+    before = _readme(recipe).read_text(encoding="utf-8").partition(_begin(name))[2].partition(_END)[0]
     texts = []
     for columns, measured in tables.items():
         heading = f"| {' | '.join(columns)} |"
@@ -75,9 +81,11 @@ def _readme(recipe):
     return Path(__file__).parents[1] / "recipes" / recipe / "README.md"
 
 
-def write(recipe, table):
-    """Puts a table between the markers of a recipe's README."""
+def write(recipe, table, name="numbers"):
+    """Puts a table behind the mark of that name in a recipe's README."""
     path = _readme(recipe)
-    before, _, rest = path.read_text(encoding="utf-8").partition(_BEGIN)
+    before, mark, rest = path.read_text(encoding="utf-8").partition(_begin(name))
+    if not mark:
+        raise SystemExit(f"{path}: has no {_begin(name).strip()}")
     _, _, after = rest.partition(_END)
-    path.write_text(f"{before}{_BEGIN}{table}\n{_END}{after}", encoding="utf-8")
+    path.write_text(f"{before}{mark}{table}\n{_END}{after}", encoding="utf-8")

@@ -1,0 +1,124 @@
+"""Trains the small variant of every family of architectures on Fashion-MNIST with one shared setting.
+
+    make bench DATA=<folder that holds fashion_mnist/>
+    .venv/bin/python benchmarks/families.py --data <folder> --only mixvit vgg_small --write
+
+Each training runs in a process of its own, through `kit train`; parameters and operations are those of the whole
+classifier. What was measured takes the place of the same rows in `recipes/image_classification/README.md`.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from measure import day, machine, rows, train, write
+
+RECIPE = "image_classification"
+CONFIG = "fashion_mnist_families"
+# Settings in which a variant differs from the shared ones.
+VARIANTS = {
+    "perceptron": {},
+    "mlp": {"optimizer.learning_rate": 0.003},
+    "lenet5": {},
+    "alexnet_small": {"optimizer.learning_rate": 0.002},
+    "vgg_small": {},
+    "googlenet_small": {},
+    "resnet8": {},
+    "se_resnet8": {},
+    "densenet_small": {},
+    "mobilenet_small": {},
+    "mobilenetv2_small": {},
+    "mixnet_small": {},
+    "vit_small_image": {"optimizer.learning_rate": 0.002, "train.epochs": 10},
+    "mixvit": {"optimizer.learning_rate": 0.002},
+    "swin_small_image": {"optimizer.learning_rate": 0.002},
+}
+COLUMNS = (
+    *("family", "changed", "parameters", "million multiply-adds", "test accuracy", "CPU-seconds of training"),
+    *("images per CPU-second, answered", "day"),
+)
+
+
+def operations(model):
+    """Returns millions of multiply-adds of convolutions, dense layers and attention for one image."""
+    import math
+
+    from keras import layers
+
+    from kit.blocks.attention import Attention
+    from kit.blocks.window_attention import WindowAttention
+
+    total = 0
+    for layer in model._flatten_layers(include_self=False, recursive=True):
+        if isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D | layers.Dense) and hasattr(layer, "output"):
+            output = layer.output.shape[1:]
+            places = math.prod(output[:-1])
+            if isinstance(layer, layers.DepthwiseConv2D):
+                places = math.prod(output[:2])
+            total += places * math.prod(layer.kernel.shape)  # a grouped kernel has its group's channels alone
+        elif isinstance(layer, Attention):
+            shape = layer.input.shape if isinstance(layer, WindowAttention) else layer.output[0].shape
+            places, dim = math.prod(shape[1:-1]), shape[-1]
+            seen = layer._side**2 if isinstance(layer, WindowAttention) else places
+            total += places * (4 * dim * dim + 2 * seen * dim)
+    return total / 1e6
+
+
+def speed(model, shape, batch=256):
+    """Returns the images that a compiled call answers in a CPU-second."""
+    import numpy as np
+    import tensorflow as tf
+
+    function = tf.function(lambda images: model(images, training=False))
+    images = tf.constant(np.zeros((batch, *shape), "float32"))
+    function(images)
+    seconds = []
+    for _ in range(5):
+        start = time.process_time()
+        function(images)
+        seconds.append(time.process_time() - start)
+    return batch / statistics.median(seconds)
+
+
+def row(name, changed, data, scratch):
+    """Trains a variant and returns its row."""
+    import kit
+
+    options = {"model.backbone": name, "data.source": Path(data) / "fashion_mnist", **changed}
+    words = [f"--{key}={value}" for key, value in options.items()]
+    metrics = train(RECIPE, f"{scratch}/{name}", "--config", CONFIG, *words)
+    print(
+        f"  {name}: {metrics['test']['accuracy']:.4f} {metrics['train_cpu_seconds']} CPU-s", file=sys.stderr, flush=True
+    )
+    model = kit.load(f"{scratch}/{name}").model
+    shape = tuple(model.input.shape[1:])
+    return (
+        f"| {name} | {', '.join(f'`{key}={value}`' for key, value in changed.items())} | {metrics['params']:,} | "
+        f"{operations(model):,.1f} | {metrics['test']['accuracy']:.2%} | {metrics['train_cpu_seconds']:,.0f} | "
+        f"{speed(model, shape):,.0f} | {day()} |"
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", help="folder that holds fashion_mnist/")
+    parser.add_argument("--only", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
+    parser.add_argument("--write", action="store_true", help="put the rows into the recipe's README")
+    options = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if not options.data:
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        measured = [row(name, VARIANTS[name], options.data, scratch) for name in options.only]
+    text = f"{rows(RECIPE, {COLUMNS: measured}, 'families')}\n\n{machine()}"
+    print(text)
+    if options.write:
+        write(RECIPE, text, "families")
+
+
+if __name__ == "__main__":
+    main()
