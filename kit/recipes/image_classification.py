@@ -22,8 +22,8 @@ from kit.models import vision
 from kit.models.vision import published
 from kit.recipes.base import Evaluation, Recipe
 from kit.reporting import plots, scores
-from kit.training.losses import SparseCategoricalCrossentropy
-from kit.training.metrics import Accuracy
+from kit.training.losses import Auxiliary, SparseCategoricalCrossentropy
+from kit.training.metrics import Accuracy, FirstAccuracy
 
 
 def image_classifier(
@@ -34,6 +34,8 @@ def image_classifier(
     weights: str | None = None,
     pooling: Literal["average", "max", "flatten"] = "average",
     dropout: float = 0.0,
+    auxiliary: tuple[str, ...] = (),
+    auxiliary_weight: float = 0.3,
     label_smoothing: float = 0.0,
     l1: float = 0.0,
     l2: float = 0.0,
@@ -51,6 +53,9 @@ def image_classifier(
             path of such weights; the pixels are then scaled as they want it.
         pooling: How a feature map becomes a vector.
         dropout: Share of the features dropped before the last layer while training.
+        auxiliary: Layers of the backbone behind which classifiers of their own are trained too, such as `stage2_1` and
+            `stage2_4` of `googlenet`; what predicts and is saved is without them.
+        auxiliary_weight: Factor of their losses.
         label_smoothing: Share of the target that is spread evenly over all classes.
         l1: Factor of the sum of absolute kernel values in the loss.
         l2: Factor of the sum of squared kernel values in the loss.
@@ -58,10 +63,10 @@ def image_classifier(
 
     Shape:
         in: (batch, height, width, channels)
-        out: (batch, num_classes), logits
+        out: (batch, num_classes), logits; with `auxiliary` (batch, 1 + classifiers, num_classes), the network's first
 
     Raises:
-        SettingError: an unknown backbone or a value out of range; the message names the argument.
+        SettingError: an unknown backbone or layer, or a value out of range; the message names the argument.
     """
     check(num_classes >= 2, "num_classes", num_classes, "at least 2")
     check(0 <= dropout < 1, "dropout", dropout, "a number from 0 to below 1")
@@ -71,10 +76,29 @@ def image_classifier(
     scale, offset = (1 / 127.5, -1) if weights is None else published.load(backbone, backbone.name, weights)
     inputs = keras.Input(input_shape, name="image")
     x = layers.Rescaling(scale, offset, name="scale")(inputs)
-    x = backbone(x)
+    sides = _side_outputs(backbone, auxiliary)
+    x, *sides = (
+        keras.Model(backbone.input, [backbone.output, *sides], name=backbone.name)(x) if sides else [backbone(x)]
+    )
     x = heads.classification(x, num_classes, pooling=pooling, dropout=dropout)
+    if sides:
+        answers = [heads.auxiliary(y, num_classes, name=f"auxiliary{index}") for index, y in enumerate(sides, 1)]
+        x = keras.ops.stack([x, *answers], axis=1)  # (batch, 1 + classifiers, classes)
     model = keras.Model(inputs, x, name="image_classifier")
-    return _compiled(model, label_smoothing, l1, l2, optimizer)
+    return _compiled(model, label_smoothing, l1, l2, optimizer, auxiliary_weight if sides else None)
+
+
+def _side_outputs(backbone, names):
+    """Returns the feature maps behind the named layers of a backbone."""
+    maps = {layer.name: layer.output for layer in backbone.layers if len(getattr(layer.output, "shape", ())) == 4}
+    return [choose(maps, name, "auxiliary") for name in names]
+
+
+def _without_auxiliary(model):
+    """Returns the model that predicts: without the classifiers in its middle, where it has such."""
+    if len(model.output.shape) < 3:
+        return model
+    return keras.Model(model.input, model.get_layer("logits").output, name=model.name)
 
 
 def adopted_classifier(
@@ -128,13 +152,12 @@ def adopted_classifier(
     return _compiled(network, label_smoothing, l1, l2, optimizer)
 
 
-def _compiled(model, label_smoothing, l1, l2, optimizer):
+def _compiled(model, label_smoothing, l1, l2, optimizer, auxiliary_weight=None):
     penalize_kernels(model, l1, l2)
-    model.compile(
-        optimizer=optimizer,
-        loss=SparseCategoricalCrossentropy(label_smoothing),
-        metrics=[Accuracy()],
-    )
+    loss, metric = SparseCategoricalCrossentropy(label_smoothing), Accuracy()
+    if auxiliary_weight is not None:
+        loss, metric = Auxiliary(loss, auxiliary_weight), FirstAccuracy()
+    model.compile(optimizer=optimizer, loss=loss, metrics=[metric])
     return model
 
 
@@ -478,6 +501,7 @@ RECIPE = Recipe(
     monitors={"val_accuracy": "max", "val_loss": "min"},
     architectures=vision.VARIANTS,
     adopt=adopted_classifier,
+    network=_without_auxiliary,
     calibrate=calibrate,
     meanings={"class_names": ("logits",)},
     illustrate=illustrate,

@@ -113,3 +113,36 @@ class SparseCategoricalCrossentropy(keras.losses.Loss):
             "label_smoothing": self.label_smoothing,
             "ignore_class": self.ignore_class,
         }
+
+
+@keras.saving.register_keras_serializable("kit")
+class Auxiliary(keras.losses.Loss):
+    """The loss of a network's answer, and with a weight those of the classifiers in its middle.
+
+    Args:
+        loss: Loss of one answer.
+        weight: Factor of those in the middle.
+        name: Name of the loss.
+
+    Shape:
+        y_true: as the loss of one answer takes it
+        y_pred: (batch, answers, classes), the network's own first
+    """
+
+    def __init__(self, loss, weight=0.3, name="auxiliary", **kwargs):
+        super().__init__(name=name, **kwargs)
+        check(weight >= 0, "auxiliary_weight", weight, "at least 0")
+        self.loss = loss
+        self.weight = weight
+
+    def call(self, y_true, y_pred):
+        first, *others = (self.loss.call(y_true, y_pred[:, index]) for index in range(y_pred.shape[1]))
+        return first + self.weight * sum(others)
+
+    def get_config(self):
+        loss = keras.saving.serialize_keras_object(self.loss)
+        return {**super().get_config(), "loss": loss, "weight": self.weight}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config | {"loss": keras.saving.deserialize_keras_object(config["loss"])})

@@ -43,3 +43,16 @@ class Accuracy(keras.metrics.Mean):
 
     def get_config(self):
         return {**super().get_config(), "ignore_class": self.ignore_class}
+
+
+@keras.saving.register_keras_serializable("kit")
+class FirstAccuracy(Accuracy):
+    """`Accuracy` of the first of several answers, those of classifiers in the middle of a network left out.
+
+    Shape:
+        y_true: as `Accuracy` takes it
+        y_pred: (batch, answers, classes)
+    """
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        super().update_state(y_true, y_pred[:, 0], sample_weight)
