@@ -29,6 +29,7 @@ TRAININGS = (
     ("phrases", "default", (0, 1, 2), None),
     ("multi30k_fast", "multi30k_fast", (0,), "multi30k"),
     ("multi30k", "multi30k", (0,), "multi30k"),
+    ("multi30k_long", "multi30k_long", (0,), "multi30k"),
 )
 _BATCH, _LENGTHS = 64, (10, 20, 40)
 

@@ -8,6 +8,10 @@ class KitError(ValueError):
     """A mistake in what the kit was given; its message is one line meant for the user."""
 
 
+class Unavailable(KitError):
+    """What cannot be had now and may be had later, such as room on a disk."""
+
+
 class SettingError(KitError):
     """A setting that cannot be: names the key, what was expected and what was given.
 

@@ -7,7 +7,7 @@ import os
 import uuid
 from pathlib import Path
 
-from kit.errors import KitError, SettingError
+from kit.errors import KitError, SettingError, Unavailable
 
 _TEMPORARY = ".writing-"
 # What a full disk says, or one on which a user or a file has had its share.
@@ -34,7 +34,7 @@ def atomic(path):
     except OSError as error:
         if error.errno not in _FULL:
             raise
-        raise KitError(
+        raise Unavailable(
             f"{path}: cannot be written ({os.strerror(error.errno)}); once there is room, the same command goes on"
         ) from None
     finally:

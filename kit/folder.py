@@ -8,14 +8,14 @@ import os
 import platform
 from pathlib import Path
 
-from kit.errors import KitError
+from kit.errors import KitError, Unavailable
 from kit.files import remove_temporary
 
 log = logging.getLogger("kit")
 
-# What a run writes before its `config.toml`; without that it has not begun.
+# What a run writes before its `config.toml`, or a study before its `study.toml`; without that it has not begun.
 _BEGINNING = (
-    *("run.log", "environment.json", "assets/splits.csv", "assets/assets.json", "assets"),
+    *("study.json", "run.log", "environment.json", "assets/splits.csv", "assets/assets.json", "assets"),
     *("checkpoint/initial.npz", "checkpoint"),
 )
 
@@ -92,7 +92,7 @@ def held(folder, begun="config.toml"):
         lock.acquire(timeout=0)
         remove_temporary(folder)
     except Timeout:
-        raise KitError(f"{folder}: another live run holds this folder") from None
+        raise Unavailable(f"{folder}: another live run holds this folder") from None
     except OSError as error:
         raise KitError(f"{folder}: cannot be written ({error.strerror})") from None
     try:

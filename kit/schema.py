@@ -141,14 +141,15 @@ def resume(recipe, folder, config_file, overrides, seed):
     for key in asked:
         name, _, item = key.rpartition(".")
         before, now = saved[name][item], wanted[name][item]
-        if before != now and now != "auto" and not _same_path(before, now):
+        if now != "auto" and not alike(before, now):
             raise SettingError(key, f"the run in {folder} was started with {before!r}, not {now!r}")
     return {"recipe": recipe.name, "seed": saved_seed, **{name: saved.get(name, {}) for name in TABLES}}
 
 
-def _same_path(first, second):
-    return (
-        isinstance(first, str)
-        and isinstance(second, str)
-        and Path(first).expanduser().resolve() == Path(second).expanduser().resolve()
-    )
+def alike(first, second):
+    """Tells whether two values of a setting mean the same: equal, lists of equal items, or paths to one place."""
+    if isinstance(first, str) and isinstance(second, str):
+        return first == second or Path(first).expanduser().resolve() == Path(second).expanduser().resolve()
+    if isinstance(first, list | tuple) and isinstance(second, list | tuple):
+        return list(first) == list(second)
+    return first == second

@@ -141,6 +141,7 @@ def test_killed_twice_ends_like_unkilled(unkilled, tmp_path):
     assert_same(unkilled, folder)
 
 
+@pytest.mark.slow
 def test_killed_before_and_after_training(unkilled, tmp_path):
     folder = tmp_path / "run"
     process = start(folder)
@@ -183,6 +184,7 @@ def test_another_killed_recipe_ends_like_an_unkilled_one(recipe, tmp_path):
     assert_same(*folders)
 
 
+@pytest.mark.slow
 def test_two_devices_resume_exactly(tmp_path):
     folders = [tmp_path / "unkilled", tmp_path / "killed"]
     options = ["--train.devices=2", "--train.epochs=5"]

@@ -113,8 +113,12 @@ class Examples:
         return dataclasses.replace(self, columns=tuple(column[rows] for column in self.columns))
 
     def join(self, others):
-        """Returns these examples and then those of another split."""
-        pairs = zip(self.columns, others.columns, strict=True)
+        """Returns these examples and then those of another split; weights of classes, if any, are those of these."""
+        columns = others.columns
+        if len(columns) < len(self.columns):
+            weight = dict(zip(self.columns[1].tolist(), self.columns[2], strict=True))
+            columns = (*columns, np.array([weight[label] for label in columns[1].tolist()]))
+        pairs = zip(self.columns, columns, strict=True)
         return dataclasses.replace(self, columns=tuple(np.concatenate(pair) for pair in pairs))
 
 

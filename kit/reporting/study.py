@@ -44,9 +44,9 @@ def write(folder, summary, trials, curves):
         Path of the page.
     """
     scored = trials[trials["state"] != "failed"]
-    settings = [name for name in trials.columns if name not in _BESIDE]
     # A trial that was trained on in another one counts once, as it ended.
     final = scored.drop_duplicates("folder", keep="last")
+    settings = [name for name in trials.columns if name not in _BESIDE and final[name].notna().any()]
     weights = importance(final, settings)
     figures = {
         "History of the best": lambda: history(scored, summary["monitor"], summary["mode"]),

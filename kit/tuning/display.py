@@ -94,7 +94,7 @@ class Display:
             title_justify="left",
         )
         rows = [(record["trial"], record["state"], record["curve"], record) for record in running.journal.ended]
-        rows = rows[-(_MOST_ROWS - len(running.busy)) :]
+        rows = rows[max(0, len(rows) - max(1, _MOST_ROWS - len(running.busy))) :]
         if best is not None and all(row[3] is not best for row in rows):
             rows = [(best["trial"], best["state"], best["curve"], best), *rows]
         busy = sorted(running.busy.values(), key=lambda attempt: attempt.number)

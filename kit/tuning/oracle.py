@@ -8,6 +8,7 @@ import contextlib
 import io
 import json
 import os
+import random
 import tempfile
 
 from kit.errors import KitError
@@ -33,7 +34,8 @@ def make(algorithm, objective, mode, space, seed, *, trials, epochs, factor):
     shared = {
         "objective": keras_tuner.Objective(objective, mode),
         "hyperparameters": space,
-        "seed": seed + 1,  # Keras Tuner takes 0 for "any"
+        # Keras Tuner takes 0 for "any", and of two seeds that follow each other draws nearly the same numbers.
+        "seed": random.Random(seed).randrange(1, 2**31),
         "allow_new_entries": False,
         "max_consecutive_failed_trials": 10**9,  # the study decides when it is enough
     }
@@ -69,19 +71,32 @@ class Journal:
         self.oracle = oracle
         self.path = path
         self.ended = []
+        self.is_over = False
+        self._idle_since = None
         self._scratch = tempfile.TemporaryDirectory()
         oracle._set_project_dir(self._scratch.name, "oracle")  # Keras Tuner's files; the journal has all that counts
         oracle.verbose = 0
+        # The last digits of a Gaussian process depend on the machine: what it proposed is taken from the file.
+        self.is_exact = not hasattr(oracle, "gpr")
         self._replay()
 
     def close(self):
         self._scratch.cleanup()
 
-    def ask(self, worker):
-        """Returns Keras Tuner's next trial for a worker; its status is RUNNING, IDLE (ask later) or STOPPED."""
+    def ask(self):
+        """Returns Keras Tuner's next trial; or None where there is none before another has ended, or `is_over`."""
+        if self.is_over or self._idle_since == len(self.ended):
+            return None
+        # A worker of that name never asked before: Keras Tuner would give it the trial again that it has.
+        worker = f"worker{len(self.oracle.trials)}"
         trial = self._create(worker)
-        if trial.status != "STOPPED":  # that changes nothing, and with more trials allowed it is no longer so
-            self._write({"ask": worker, "status": trial.status, "values": trial.hyperparameters.values})
+        self.is_over = trial.status == "STOPPED"
+        if self.is_over:  # that changes nothing, and with more trials allowed it is no longer so
+            return None
+        self._write({"ask": worker, "status": trial.status, "values": trial.hyperparameters.values})
+        if trial.status == "IDLE":
+            self._idle_since = len(self.ended)
+            return None
         return trial
 
     def end(self, record):
@@ -96,7 +111,12 @@ class Journal:
 
     def _create(self, worker):
         with contextlib.redirect_stdout(io.StringIO()):
-            return self.oracle.create_trial(worker)
+            trial = self.oracle.create_trial(worker)
+        if trial.status == "RUNNING" and hasattr(self.oracle, "_populate_next"):
+            # Grid search would wait for the trial's end before it goes on behind it: one trial at a time, and in an
+            # order that depends on which ends first.
+            self.oracle._populate_next.append(trial.trial_id)
+        return trial
 
     def _tell(self, record):
         trial = self.oracle.trials[self.oracle.start_order[record["trial"]]]
@@ -132,7 +152,11 @@ class Journal:
                     continue
                 trial = self._create(entry["ask"])
                 values = json.loads(json.dumps(trial.hyperparameters.values))
-                is_same = trial.status == entry["status"] and values == entry["values"]
+                is_same = trial.status == entry["status"] and values.keys() == entry["values"].keys()
+                if self.is_exact:
+                    is_same = is_same and values == entry["values"]
+                elif is_same:
+                    trial.hyperparameters.values = entry["values"]
             except (ValueError, KeyError, TypeError, IndexError):
                 raise KitError(f"{self.path}: line {count} is damaged; expected what a study wrote") from None
             if not is_same:

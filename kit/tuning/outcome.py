@@ -85,7 +85,7 @@ def write(running):
         reason = next((record["message"] for record in running.journal.ended if record["message"]), "none was run")
         raise KitError(f"{folder}: no trial has a score; {reason}")
     trials = table(running)
-    trials.to_csv(folder / "trials.csv", index=False)
+    write_text(folder / "trials.csv", trials.to_csv(index=False))
     settings = running.overrides(best["trial"])
     place = folder / "trials" / best["folder"]
     text = (place / "config.toml").read_text(encoding="utf-8")
@@ -124,7 +124,7 @@ def load(folder):
     summary = read_json(folder / "summary.json")
     with reading(folder / "trials.csv"):
         trials = pd.read_csv(folder / "trials.csv")
-    retrained = folder / "retrained" / "metrics.json"
+    scores = retrained(folder, summary["best_trial"]) / "metrics.json"
     return Study(
         folder,
         summary["monitor"],
@@ -133,5 +133,10 @@ def load(folder):
         summary["best"],
         summary["score"],
         summary["saved_epochs"],
-        read_json(retrained)["test"] if retrained.exists() else None,
+        read_json(scores)["test"] if scores.exists() else None,
     )
+
+
+def retrained(folder, trial):
+    """Returns the folder of the run with a trial's settings on training and validation split."""
+    return folder / f"retrained-{trial:04}"

@@ -8,11 +8,12 @@ optimizer.momentum = {min = 0.8, max = 0.99, when = {optimizer.name = "sgd"}}
 
 import dataclasses
 import json
+import math
 import tomllib
 import typing
 
 from kit import config, schema
-from kit.errors import KitError, SettingError, closest
+from kit.errors import KitError, SettingError, closest, table
 
 _SAMPLINGS = ("linear", "log", "reverse_log")
 _RANGE = {"min", "max", "step", "sampling"}
@@ -71,7 +72,7 @@ def read(tables):
         SettingError: an entry is neither a list of values nor a range.
     """
     parameters, keys = [], {}
-    for key, entry in _entries(tables):
+    for key, entry in _entries(plain(tables)):
         keys[key] = keys.get(key, 0) + 1
         parameters.append(dataclasses.replace(_parameter(key, entry), entry=keys[key] - 1))
     for parameter in parameters:
@@ -85,7 +86,31 @@ def read(tables):
                 )
             if keys[parent] > 1:
                 raise SettingError(f"tune.space.{parameter.key}", f"`when` names {parent!r}, which has several entries")
+            values = next(each.values for each in parameters if each.key == parent)
+            for value in parameter.when[parent]:
+                if values is None or value not in values:
+                    shown = "a range" if values is None else f"one of {', '.join(map(repr, values))}"
+                    raise SettingError(f"tune.space.{parameter.key}", f"`when`: {parent} is {shown}, never {value!r}")
     return _parents_first(parameters)
+
+
+def plain(content, key="tune.space"):
+    """Returns a copy of nested tables, lists and values as TOML would give them.
+
+    Raises:
+        SettingError: something in it is neither text, a number, true or false, nor a list or table of these.
+    """
+    if isinstance(content, dict):
+        return {str(name): plain(each, f"{key}.{name}") for name, each in content.items()}
+    if isinstance(content, list | tuple):
+        return [plain(each, key) for each in content]
+    if hasattr(content, "item") and getattr(content, "ndim", 1) == 0:
+        content = content.item()  # a NumPy number
+    if not isinstance(content, str | int | float | bool):
+        raise SettingError(
+            key, f"expected texts, numbers, true or false, or lists of them, got {type(content).__name__}"
+        )
+    return content
 
 
 def from_flags(flags):
@@ -163,7 +188,7 @@ def _parameter(key, entry):
         return Parameter(key, values=tuple(values), when=when)
     low, high, step = (entry.get(word) for word in ("min", "max", "step"))
     for word, value in (("min", low), ("max", high)):
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise SettingError(name, f"`{word}`: expected a number, got {value!r}")
     sampling = entry.get("sampling", "linear")
     if sampling not in _SAMPLINGS:
@@ -176,6 +201,13 @@ def _parameter(key, entry):
     if step is not None and not (is_number and step > (0 if sampling == "linear" else 1)):
         least = "above 0" if sampling == "linear" else "above 1, a ratio,"
         raise SettingError(name, f"`step`: expected a number {least} with sampling = {sampling!r}, got {step!r}")
+    is_whole = isinstance(low, int) and isinstance(high, int)
+    if step is not None and is_whole and not isinstance(step, int):
+        raise SettingError(name, f"`step`: expected a whole number between whole numbers, got {step!r}")
+    if step is not None and not is_whole and sampling == "linear":
+        # Keras Tuner would lose the last value to the rounding of fractions.
+        count = math.floor((high - low) / step + 1e-9) + 1
+        return Parameter(key, values=tuple(round(low + index * step, 12) for index in range(count)), when=when)
     return Parameter(key, low=low, high=high, step=step, sampling=sampling, when=when)
 
 
@@ -200,28 +232,66 @@ def check(parameters, recipe, path, overrides):
         path: TOML file that trials start from.
         overrides: Settings above it.
 
+    Returns:
+        Type of each parameter's setting, by the parameter's name.
+
     Raises:
         SettingError: names the first key or value that cannot be.
     """
+    schema.resolve(recipe, path, overrides, 0)  # what is wrong without the space has nothing to do with it
     if not parameters:
         raise SettingError(
             "tune.space", f"nothing to search; expected entries such as {__doc__.splitlines()[3].strip()}"
         )
+    types = {}
     for parameter in parameters:
         name = parameter.key
         if name == "seed" or name.partition(".")[0] not in schema.TABLES or name in _FIXED:
             reason = _FIXED.get(name, "expected a setting of a table, such as optimizer.learning_rate")
             raise SettingError(f"tune.space.{name}", f"cannot be searched: {reason}")
-        for value in parameter.examples:
-            wanted = _conditions(parameter, parameters) | {name: value}
-            try:
-                schema.resolve(recipe, path, overrides | wanted, 0)
-            except SettingError as error:
-                given = "" if error.key == name else f" (with {name} = {value!r})"
-                raise SettingError(f"tune.space.{error.key}", f"{error.problem}{given}") from None
+        for wanted in _circumstances(parameter, parameters, recipe):
+            for value in parameter.examples:
+                changed = overrides | wanted | {name: value}
+                try:
+                    _try(recipe, path, changed)
+                    settings = schema.settings_of(recipe, schema.given(recipe, path, changed))
+                except SettingError as error:
+                    others = {**wanted, **({} if error.key == name else {name: value})}
+                    given = ", ".join(f"{key} = {other!r}" for key, other in others.items())
+                    given = f" (with {given})" if given else ""
+                    raise SettingError(f"tune.space.{error.key}", f"{error.problem}{given}") from None
+        types[parameter.name] = next(setting.type for setting in settings if setting.key == name)
+    return types
+
+
+def _try(recipe, path, changed):
+    """Raises SettingError for settings that no training can have."""
+    from kit.training import optimizers
+    from kit.training.fit import Training
+
+    resolved = schema.resolve(recipe, path, changed, 0)
+    with table("train"):
+        Training(**resolved["train"])
+    with table("optimizer"):
+        optimizers.build(resolved["optimizer"], 10**6)
+
+
+def _circumstances(parameter, parameters, recipe):
+    """Yields other searched settings under which a setting may be there or not: its conditions, and what decides."""
+    found = _conditions(parameter, parameters)
+    yield found
+    for parent, values in parameter.when.items():
+        for value in values[1:]:
+            yield found | {parent: value}
+    deciding = {f"model.{recipe.architecture_key}", "optimizer.name", "optimizer.schedule"} - {parameter.key, *found}
+    for other in parameters:
+        if other.key in deciding and other.values is not None and not other.when:
+            for value in other.values:
+                yield found | {other.key: value}
 
 
 _FIXED = {
+    **dict.fromkeys(("data.validation_fraction", "data.test_fraction"), "trials are compared on the same split"),
     "train.epochs": "it is the whole training of a trial; the algorithm spends fewer",
     "train.monitor": "the monitored value is what the search goes by",
     "train.use_validation": "trials are compared on the validation split",
@@ -246,35 +316,34 @@ def alternatives(parameters):
                 yield _conditions(parameter, parameters) | {parameter.key: value}
 
 
-def hyperparameters(parameters, settings):
+def hyperparameters(parameters, types):
     """Returns the space as `keras_tuner.HyperParameters`.
 
     Args:
         parameters: What `read` returned.
-        settings: List of `Setting`, for the types of ranges.
+        types: What `check` returned.
     """
-    import contextlib
-
     import keras_tuner
+    from keras_tuner.src.engine import conditions
 
     space = keras_tuner.HyperParameters()
-    types = {setting.key: setting.type for setting in settings}
     for parameter in parameters:
-        with contextlib.ExitStack() as conditions:
-            for parent, values in parameter.when.items():
-                owner = next(each for each in parameters if each.key == parent)
-                conditions.enter_context(space.conditional_scope(parent, [_encoded(owner, value) for value in values]))
-            if parameter.values is not None:
-                space.Choice(parameter.name, [_encoded(parameter, value) for value in parameter.values])
-                continue
-            make = space.Int if parameter.is_whole and _is_whole_type(types.get(parameter.key)) else space.Float
+        # Not by its `conditional_scope`, which can be opened inside the scopes of the parent alone.
+        space._conditions = [
+            conditions.Parent(parent, [_encoded(owner, value) for value in parameter.when[parent]])
+            for parent in parameter.when
+            for owner in parameters
+            if owner.key == parent
+        ]
+        if parameter.values is not None:
+            space.Choice(parameter.name, [_encoded(parameter, value) for value in parameter.values])
+        else:
+            kind = types.get(parameter.name)
+            is_whole = parameter.is_whole and float not in (kind, *typing.get_args(kind))
+            make = space.Int if is_whole else space.Float
             make(parameter.name, parameter.low, parameter.high, step=parameter.step, sampling=parameter.sampling)
+    space._conditions = []
     return space
-
-
-def _is_whole_type(kind):
-    """Whether a setting takes whole numbers alone; one that the base does not have is taken for such."""
-    return kind is None or float not in (kind, *typing.get_args(kind))
 
 
 def _encoded(parameter, value):

@@ -14,7 +14,7 @@ from kit import config as toml
 from kit import folder as places
 from kit import recipes, run, schema, terminal
 from kit.errors import KitError, SettingError, check, table
-from kit.files import as_path, read_json, write_json
+from kit.files import as_path, read_json, write_json, write_text
 from kit.tuning import display, oracle, outcome, space
 from kit.tuning.worker import Worker
 
@@ -158,22 +158,25 @@ def tune_with(recipe_name, overrides, *, config=None, folder=None, seed=None, se
     folder = as_path(folder, "folder") if folder else places.new(f"tune-{recipe.name}")
     if folder.exists() and not (folder / "study.toml").exists():
         others = [path for path in folder.iterdir() if not path.name.startswith(".")] if folder.is_dir() else [folder]
+        others = [path for path in others if path.name not in ("run.log", "study.json")]  # of one that had not begun
         if others:
             raise KitError(f"{folder}: holds other files ({others[0].name}); expected a new folder, or that of a study")
     with places.held(folder, "study.toml"), places.logged(folder):
-        search, content, base, parameters = _settings(recipe, folder, overrides, config, seed, searched)
+        search, content, parameters, types = _settings(recipe, folder, overrides, config, seed, searched)
         try:
             if not (folder / "study.toml").exists():
                 write_json(folder / "study.json", _rehearse(recipe, content, parameters, search))
             toml.write_toml(folder / "study.toml", content)  # its presence says that the study has begun
-            return _Running(recipe, folder, search, base, parameters, content["seed"]).run()
+            return _Running(recipe, folder, search, parameters, types, content["seed"]).run()
         except KeyboardInterrupt:
+            if not (folder / "study.toml").exists():
+                raise
             log.info("stopped; the same command with --folder %s carries on where it was", folder)
             raise
 
 
 def _settings(recipe, folder, overrides, config_file, seed, searched):
-    """Returns `Search`, the content of `study.toml`, the settings that trials start from, and the space."""
+    """Returns `Search`, the content of `study.toml`, the space, and the types of what is searched."""
     own = {key: value for key, value in overrides.items() if key.startswith("tune.")}
     base = {key: value for key, value in overrides.items() if key not in own}
     in_flags = {key: value for key, value in own.items() if key.startswith("tune.space.")}
@@ -185,7 +188,7 @@ def _settings(recipe, folder, overrides, config_file, seed, searched):
     of_file, tables = space.of_file(path)
     if searched is not None:
         check(isinstance(searched, dict), "space", searched, "a dictionary from settings to what is searched")
-        tables = space.nested(searched)
+        tables = space.nested(space.plain(searched))
     elif not tables:
         tables = space.of_file(schema.find_config("default", recipe.name))[1]
     tables = space.merged(tables, space.from_flags(in_flags))
@@ -194,42 +197,51 @@ def _settings(recipe, folder, overrides, config_file, seed, searched):
     chosen = toml.resolve(offered, {f"tune.{key}": value for key, value in of_file.items()} | asked)["tune"]
     with table("tune"):
         search = Search(**chosen)
-    space.check(parameters, recipe, path, base)
     resolved = schema.resolve(recipe, path, base, seed)
+    if resolved["train"]["use_validation"]:
+        raise SettingError("train.use_validation", "expected false: trials are compared on the validation split")
+    types = space.check(parameters, recipe, path, base)
+    try:
+        space.hyperparameters(parameters, types)
+    except (ValueError, TypeError) as error:
+        raise SettingError("tune.space", " ".join(str(error).split())) from None
     flat = toml.flatten(resolved)
     given = {key: flat[key] for key in schema.given(recipe, path, base) if key != "seed"}
+    source = given.get("data.source")
+    if isinstance(source, str) and Path(source).expanduser().exists():
+        given["data.source"] = str(Path(source).expanduser().resolve())  # from wherever the study is carried on
     if saved.exists():
-        _compare(saved, chosen, tables, given, resolved["seed"] if seed is not None else None)
+        _compare(recipe, saved, chosen, tables, flat, seed)
         resolved["seed"] = toml.read_toml(saved)["seed"]
     content = {"recipe": recipe.name, "seed": resolved["seed"]}
     for key, value in given.items():
         name, _, item = key.rpartition(".")
         content.setdefault(name, {})[item] = value
     chosen = {key: value for key, value in chosen.items() if value is not None}
-    return search, content | {"tune": chosen | {"space": tables}}, given, parameters
+    return search, content | {"tune": chosen | {"space": tables}}, parameters, types
 
 
-def _compare(saved, chosen, tables, given, seed):
+def _compare(recipe, saved, chosen, tables, flat, seed):
     """Raises SettingError where a study would be carried on with other settings than it was begun with."""
-    flat = toml.read_toml(saved)
     before, searched = space.of_file(saved)
-    now = {f"tune.{key}": value for key, value in chosen.items() if key not in _MAY_CHANGE and value is not None}
-    now |= given | ({} if seed is None else {"seed": seed})
-    then = {f"tune.{key}": value for key, value in before.items() if key not in _MAY_CHANGE}
-    then |= {key: value for key, value in flat.items() if not key.startswith("tune.") and key != "recipe"}
-    if seed is None:
-        then.pop("seed")
-    for key in sorted(now.keys() | then.keys()):
-        if now.get(key) != then.get(key) and not _alike(now.get(key), then.get(key)):
+    offered = toml.settings_of(Search, "tune")
+    then = {"tune": toml.resolve(offered, {f"tune.{key}": value for key, value in before.items()})["tune"]}
+    then = toml.flatten(then | schema.resolve(recipe, saved, {}, None))
+    now = flat | {f"tune.{key}": value for key, value in chosen.items()}
+    skipped = {f"tune.{key}" for key in _MAY_CHANGE} | ({"seed"} if seed is None else set())
+    for key in sorted((now.keys() | then.keys()) - skipped):
+        if not schema.alike(now.get(key), then.get(key)):
             raise SettingError(
                 key, f"the study in {saved.parent} was started with {then.get(key)!r}, not {now.get(key)!r}"
             )
-    if tables != searched:
+    if space.plain(tables) != searched:
         raise SettingError("tune.space", f"the study in {saved.parent} was started with another space")
-
-
-def _alike(first, second):
-    return isinstance(first, tuple | list) and isinstance(second, tuple | list) and list(first) == list(second)
+    journal = saved.parent / "journal.jsonl"
+    begun = journal.read_text(encoding="utf-8").count('"RUNNING"') if journal.exists() else 0
+    if chosen["algorithm"] != "hyperband" and chosen["trials"] < begun:
+        raise SettingError(
+            "tune.trials", f"expected at least {begun}, which were begun already, got {chosen['trials']}"
+        )
 
 
 def _rehearse(recipe, content, parameters, search):
@@ -274,27 +286,25 @@ class _Running:
         recipe: The `Recipe`.
         folder: Folder of the study.
         search: `Search`.
-        base: Flat dictionary of what all trials have in common.
         parameters: The space.
+        types: Types of what is searched.
         seed: Seed of the proposals and of every trial.
     """
 
-    def __init__(self, recipe, folder, search, base, parameters, seed):
+    def __init__(self, recipe, folder, search, parameters, types, seed):
         self.recipe, self.folder, self.search, self.seed = recipe, folder, search, seed
-        self.base, self.parameters = base, parameters
+        self.parameters, self.types = parameters, types
         self.workers, self.threads = search.machine()
         self.busy = {}  # connection: `_Attempt`
         self.attempts = {}  # number of a trial: how often its process died
         self.curves = {}  # folder of a trial: value of each epoch
-        self.is_over = False
 
     def run(self):
         """Runs to the end; returns the `Study`."""
         facts = read_json(self.folder / "study.json")
         self.monitor, self.mode, self.epochs = facts["monitor"], facts["mode"], facts["epochs"]
         self.sign = 1 if self.mode == "max" else -1
-        settings = schema.settings_of(self.recipe, self.base)
-        space_ = space.hyperparameters(self.parameters, settings)
+        space_ = space.hyperparameters(self.parameters, self.types)
         algorithm = self.search.algorithm
         log.info(
             "%s: searching %s by %s, for the %s %s; %d workers of %d threads",
@@ -329,6 +339,7 @@ class _Running:
         self.show = display.Display(self)
         try:
             self._loop()
+            self._clear(at_the_end=True)
             done = outcome.write(self)
             return self._retrain(done) if self.search.retrain else done
         finally:
@@ -346,7 +357,7 @@ class _Running:
         while True:
             for slot in range(self.workers):
                 if slot not in [attempt.slot for attempt in self.busy.values()]:
-                    trial = orphans.pop(0) if orphans else self._next(slot)
+                    trial = orphans.pop(0) if orphans else self._next()
                     if trial is not None:
                         self._start(trial, slot)
             if not self.busy:
@@ -355,15 +366,17 @@ class _Running:
                 self._hear(connection)
             self.show.update()
 
-    def _next(self, slot):
+    def _next(self):
         """Returns the oracle's next trial, or None where there is none now."""
         limit = self.search.time_limit_seconds
         late = limit is not None and time.perf_counter() - self.started > limit
-        if self.is_over or late or self.spent() >= self.search.trials * self.epochs:
+        if late or self.spent() >= self.search.trials * self.epochs:
             return None
-        trial = self.journal.ask(f"worker{slot}")
-        self.is_over = trial.status == "STOPPED"
-        return trial if trial.status == "RUNNING" else None
+        was_over = self.journal.is_over
+        trial = self.journal.ask()
+        if self.journal.is_over and not was_over and len(self.journal.oracle.trials) < self.search.trials:
+            log.info("the space has no other settings than those that were tried")
+        return trial
 
     def spent(self):
         """Returns the epochs that Hyperband gave to trials; 0 for others, whose trials the oracle counts."""
@@ -396,10 +409,13 @@ class _Running:
             "config": self._config,
             "folder": str((self.folder / "trials" / name).resolve()),
             "seed": self.seed,
+            "monitor": self.monitor,
             "last_epoch": trial.hyperparameters.values.get("tuner/epochs"),
         }
         worker = Worker(order, self.threads)
-        self.busy[worker.connection] = _Attempt(number, name, slot, worker, self.curves.get(name, []))
+        before = next((each["curve"] for each in reversed(self.journal.ended) if each["folder"] == name), [])
+        until = order["last_epoch"] or self.epochs
+        self.busy[worker.connection] = _Attempt(number, name, slot, worker, before, until)
         self.curves[name] = []
 
     def _hear(self, connection):
@@ -413,7 +429,8 @@ class _Running:
         else:
             curve = self.curves[attempt.name]
             curve.append(message["value"])
-            attempt.is_stopped = len(curve) > len(attempt.before) and self._is_hopeless(attempt.name)
+            is_new = len(attempt.before) < len(curve) < attempt.until
+            attempt.is_stopped = is_new and self._is_hopeless(attempt.name)
             attempt.worker.send({"stop": attempt.is_stopped})
 
     def _is_hopeless(self, name):
@@ -424,7 +441,7 @@ class _Running:
         others = [
             self.best_value(each[:epoch]) for key, each in self.curves.items() if key != name and len(each) >= epoch
         ]
-        if not self.search.median_stop or epoch < first or epoch >= self.epochs or len(others) < _FEWEST_CURVES:
+        if not self.search.median_stop or epoch < first or len(others) < _FEWEST_CURVES:
             return False
         median = sorted(others, key=lambda value: -self.sign * value)[len(others) // 2]
         return self.sign * self.best_value(curve) < self.sign * median
@@ -449,6 +466,8 @@ class _Running:
     def _ended(self, attempt, result):
         del self.busy[attempt.worker.connection]
         attempt.worker.close()
+        if result.get("is_passing"):
+            raise KitError(result["failed"])
         if "failed" in result:
             self._end(attempt, {"state": "failed", "message": result["failed"]})
             return
@@ -460,35 +479,41 @@ class _Running:
         record["new_epochs"] = len(record["curve"]) - len(attempt.before)
         self.journal.end(record)
         self._clear()
-        outcome.table(self).to_csv(self.folder / "trials.csv", index=False)
+        write_text(self.folder / "trials.csv", outcome.table(self).to_csv(index=False))
         self.show.ended(record)
-        last = self.journal.ended[-_FAILURES_IN_A_ROW:]
-        if len(last) == _FAILURES_IN_A_ROW and all(each["state"] == "failed" for each in last):
-            raise KitError(f"{len(last)} trials failed one after the other; the last: {record['message']}")
+        tried = self.journal.ended[self.begun_before :]
+        if len(tried) >= _FAILURES_IN_A_ROW and self.best() is None:
+            raise KitError(f"{len(tried)} trials failed one after the other; the last: {record['message']}")
 
     def best(self, records=None):
         """Returns the record of the best trial, or None where none has a score."""
         scored = [record for record in records or self.journal.ended if record["state"] != "failed"]
         return max(scored, key=lambda record: (self.sign * record["score"], -record["trial"]), default=None)
 
-    def _clear(self):
+    def _clear(self, at_the_end=False):
         """Removes the checkpoints of trials that are neither among the best nor may be trained on."""
         import shutil
 
         scored = [record for record in self.journal.ended if record["state"] != "failed"]
         ranked = sorted(scored, key=lambda record: (-self.sign * record["score"], record["trial"]))
-        kept = {record["folder"] for record in ranked[: self.search.keep]} | {each.name for each in self.busy.values()}
-        if self.search.algorithm == "hyperband":
-            groups = {}
-            for record in ranked:
-                values = self.trial(record["trial"]).hyperparameters.values
-                groups.setdefault((values["tuner/bracket"], values["tuner/round"]), []).append(record["folder"])
-            for group in groups.values():
-                kept |= set(group[: len(group) // self.search.factor + 1])
+        kept = set(list(dict.fromkeys(record["folder"] for record in ranked))[: self.search.keep])
+        kept |= {each.name for each in self.busy.values()}
+        if self.search.algorithm == "hyperband" and not at_the_end:
+            kept |= self._may_be_promoted(ranked)
         for record in self.journal.ended:
             path = self.folder / "trials" / record["folder"] / "checkpoint"
             if record["folder"] not in kept and path.exists():
                 shutil.rmtree(path)
+
+    def _may_be_promoted(self, ranked):
+        """Returns the folders of the trials, of all that ended with the best first, that Hyperband may train on."""
+        found, hyperband = set(), self.journal.oracle
+        for bracket in hyperband._brackets:
+            for index, entries in enumerate(bracket["rounds"][:-1]):
+                numbers = {int(entry["id"]) for entry in entries}
+                best = [record["folder"] for record in ranked if record["trial"] in numbers]
+                found |= set(best[: hyperband._get_size(bracket["bracket_num"], index + 1)])
+        return found
 
     def _retrain(self, done):
         """Trains with the best settings on training and validation split, and scores that on the test split."""
@@ -499,9 +524,10 @@ class _Running:
             "train.use_validation": True,
             "train.patience": 0,
             "train.average_epochs": 0,
+            "train.steps_per_execution": "auto",
             "train.epochs": best["best_epoch"] if stopped_early else flat["train.epochs"],
         }
-        path = self.folder / "retrained"
+        path = outcome.retrained(self.folder, best["trial"])
         if places.finished(path):
             done.retrained = read_json(path / "metrics.json")["test"]
             return done
@@ -531,7 +557,8 @@ class _Attempt:
         name: Name of the folder that it trains in.
         slot: Place of the worker.
         worker: The `Worker`.
-        before: Values of the epochs that were trained already.
+        before: Values of the epochs that an earlier trial has trained.
+        until: Last epoch.
     """
 
     number: int
@@ -539,16 +566,19 @@ class _Attempt:
     slot: int
     worker: Worker
     before: list
+    until: int
     is_stopped: bool = False
 
 
 def load(folder):
-    """Returns the `Study` in a folder, finished or not.
+    """Returns the `Study` in a folder.
 
     Raises:
-        KitError: there is no study in it.
+        KitError: there is no finished study in it.
     """
     folder = Path(as_path(folder, "folder"))
-    if not (folder / "trials.csv").exists():
+    if not (folder / "study.toml").exists():
         raise KitError(f"{folder}: no study; expected a folder that `kit tune` has left")
+    if not (folder / "summary.json").exists():
+        raise KitError(f"{folder}: this study is not finished; carry it on with `kit tune --folder {folder}`")
     return outcome.load(folder)

@@ -15,8 +15,9 @@ import sys
 import threading
 import traceback
 import types
+from pathlib import Path
 
-from kit.errors import KitError
+from kit.errors import KitError, SettingError, Unavailable
 
 # What the server has imported when a trial begins.
 _PRELOAD = ["kit.tuning.preload"]
@@ -111,11 +112,12 @@ def work(connection, threads):
             tf.config.experimental.set_memory_growth(gpu, True)
         result = _KINDS[kind](ask, **order)
     except KitError as error:
-        result = {"failed": str(error), "key": getattr(error, "key", None)}
+        result = {"failed": str(error), "is_passing": isinstance(error, Unavailable)}
     except BaseException as error:  # whatever it is, it fails this trial alone, and its reason stands in the table
-        sys.stderr.write(traceback.format_exc())
+        with contextlib.suppress(OSError, KeyError), open(Path(order["folder"]) / "run.log", "a") as file:
+            file.write(traceback.format_exc())
         reason = " ".join(str(error).split())[:300]
-        result = {"failed": f"{type(error).__name__}: {reason}", "key": None}
+        result = {"failed": f"{type(error).__name__}: {reason}", "is_passing": False}
     send({"done": result})
     connection.close()
     os._exit(0)  # no clean-up of TensorFlow's, which may take long
@@ -126,7 +128,7 @@ def _die_with_parent():
     os._exit(1)
 
 
-def trial(ask, recipe, overrides, config, folder, seed, last_epoch):
+def trial(ask, recipe, overrides, config, folder, seed, monitor, last_epoch):
     """Trains until the end, or `last_epoch`, or the parent's word; returns the score and the costs."""
     import resource
     import time
@@ -139,9 +141,11 @@ def trial(ask, recipe, overrides, config, folder, seed, last_epoch):
     def watch(epoch, value):
         return ask({"epoch": epoch, "value": value})["stop"] or epoch == last_epoch
 
-    trained, monitor, mode = run.train_trial(
+    trained, found, mode = run.train_trial(
         recipe, overrides, config=config, folder=as_path(folder, "folder"), seed=seed, watch=watch
     )
+    if found != monitor:
+        raise SettingError("train.monitor", f"this trial goes by {found!r}, the others by {monitor!r}")
     curve = [row[monitor] for row in trained.history]
     best = (max if mode == "max" else min)(curve)
     usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -159,9 +163,13 @@ def rehearsal(ask, recipe, config, seed, variants):
     """Builds the model and takes a few steps under every variant of the settings, and looks at the monitored value."""
     from kit import rehearsal
 
+    found = {}
     for overrides in variants:
         ask({"variant": overrides})
-        found = rehearsal.monitored(recipe, overrides, config=config, seed=seed)
+        this = rehearsal.monitored(recipe, overrides, config=config, seed=seed)
+        if found and this["monitor"] != found["monitor"]:
+            raise SettingError("train.monitor", f"{this['monitor']!r} here, {found['monitor']!r} elsewhere")
+        found = found or this
     return found
 
 

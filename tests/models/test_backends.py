@@ -34,7 +34,7 @@ print("stepped", len(sys.argv) - 1)
 
 
 @pytest.mark.parametrize(
-    "names", [("lenet5", "resnet8"), pytest.param(tuple(sorted(SMALL)), marks=pytest.mark.slow)], ids=["two", "all"]
+    "names", [("lenet5",), pytest.param(tuple(sorted(SMALL)), marks=pytest.mark.slow)], ids=["one", "all"]
 )
 def test_a_training_step_under_jax_without_tensorflow(names):
     environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
@@ -42,7 +42,7 @@ def test_a_training_step_under_jax_without_tensorflow(names):
     assert f"stepped {len(names)}" in done.stdout, done.stderr
 
 
-@pytest.mark.parametrize("variant", some(sorted(SMALL), {"mixnet_small", "swin_small_image"}))
+@pytest.mark.parametrize("variant", some(sorted(SMALL), {"swin_small_image"}))
 def test_runs_in_litert(variant, tmp_path):
     from ai_edge_litert.interpreter import Interpreter
 

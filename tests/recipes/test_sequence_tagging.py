@@ -71,7 +71,13 @@ def test_padding_changes_no_logit(encoder):
         assert losses[1][name] == pytest.approx(value, rel=1e-4), name
 
 
-@pytest.mark.parametrize("encoder", ["bilstm", "bilstm_crf", "transformer", "cnn_crf", "peephole_lstm"])
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        "bilstm_crf",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("bilstm", "transformer", "cnn_crf", "peephole_lstm")),
+    ],
+)
 def test_plain_fit_learns_one_batch(encoder):
     keras.utils.set_random_seed(0)
     model = kit.recipes.sequence_tagger(

@@ -77,8 +77,7 @@ def batch(seed=0):
     "architecture",
     [
         "transformer",
-        "bigru_luong",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("gru", "bilstm_bahdanau")),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("gru", "bilstm_bahdanau", "bigru_luong")),
     ],
 )
 def test_plain_fit_learns_one_batch(architecture):

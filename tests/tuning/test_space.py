@@ -58,6 +58,23 @@ def test_every_recipe_ships_a_space_that_its_settings_allow():
         ({"model.backbone": ["resnet8", "resnet9"]}, "unknown name 'resnet9'"),
         ({"model.dropout": ["much"]}, "model.dropout: expected a number"),
         ({"train.epochs": [1, 2]}, "cannot be searched"),
+        ({"data.validation_fraction": [0.1, 0.2]}, "cannot be searched"),
+        ({"optimizer.learning_rate": {"min": 0.1, "max": float("inf")}}, "`max`: expected a number"),
+        ({"train.batch_size": {"min": 16, "max": 64, "step": 2.5}}, "`step`: expected a whole number"),
+        ({"train.batch_size": [0, 1]}, "train.batch_size: expected at least 1"),
+        ({"optimizer.learning_rate": {"min": -1.0, "max": 1.0}}, "expected a number above 0"),
+        ({"optimizer.weight_decay": [None]}, "got NoneType"),
+        (
+            {"optimizer.name": ["sgd"], "optimizer.nesterov": {"values": [True], "when": {"optimizer.name": "adam"}}},
+            "never",
+        ),
+        (
+            {
+                "train.batch_size": {"min": 1, "max": 2},
+                "model.dropout": {"values": [0.1], "when": {"train.batch_size": 1}},
+            },
+            "a range",
+        ),
         ({"seed": [1, 2]}, "cannot be searched"),
         ({"modle.dropout": [0.1]}, "cannot be searched"),
     ],
@@ -66,6 +83,11 @@ def test_an_impossible_space_is_one_line_that_names_the_key(entries, said):
     with pytest.raises(SettingError) as error:
         checked(entries)
     assert said in str(error.value) and str(error.value).startswith("tune.space")
+
+
+def test_a_setting_that_another_value_takes_away_needs_a_condition():
+    with pytest.raises(SettingError, match=r"optimizer.momentum: unknown setting.*with optimizer.name = 'adamw'"):
+        checked({"optimizer.name": ["sgd", "adamw"], "optimizer.momentum": [0.9]}, {"optimizer.name": "sgd"})
 
 
 def test_settings_wait_for_each_other():
@@ -105,8 +127,8 @@ def test_keras_tuner_gets_names_types_and_conditions():
             }
         )
     )
-    settings = schema.settings_of(recipes.get(RECIPE), {})
-    found = space.hyperparameters(parameters, settings)
+    types = space.check(parameters, recipes.get(RECIPE), schema.find_config("default", RECIPE), {})
+    found = space.hyperparameters(parameters, types)
     kinds = {each.name: type(each).__name__ for each in found.space}
     assert kinds["train.batch_size"] == "Int" and kinds["optimizer.learning_rate"] == "Float"
     assert kinds["optimizer.learning_rate#1"] == "Float"
@@ -125,6 +147,40 @@ def test_keras_tuner_gets_names_types_and_conditions():
         "train.batch_size": 32,
         "model.dropout": 0,
     }
+
+
+def test_conditions_may_stand_on_conditions_and_on_two_settings():
+    entries = {
+        "model.backbone": ["resnet8", "mlp"],
+        "optimizer.name": ["adamw", "sgd"],
+        "optimizer.nesterov": {"values": [True, False], "when": {"optimizer.name": "sgd"}},
+        "optimizer.momentum": {"min": 0, "max": 0.9, "when": {"optimizer.nesterov": True}},
+        "backbone.stem": {
+            "values": ["cifar", "strided"],
+            "when": {"model.backbone": "resnet8", "optimizer.name": "sgd"},
+        },
+    }
+    parameters = space.read(space.nested(entries))
+    types = space.check(parameters, recipes.get(RECIPE), schema.find_config("default", RECIPE), {})
+    found = space.hyperparameters(parameters, types)
+    found.values = {"model.backbone": "resnet8", "optimizer.name": "sgd", "optimizer.nesterov": True}
+    assert found.is_active("optimizer.momentum") and found.is_active("backbone.stem")
+    found.values = {"model.backbone": "resnet8", "optimizer.name": "adamw"}
+    assert not found.is_active("optimizer.momentum") and not found.is_active("backbone.stem")
+    kinds = {each.name: type(each).__name__ for each in found.space}
+    assert kinds["optimizer.momentum"] == "Float", "a fraction, though its ends are whole and adamw has none"
+
+
+def test_steps_of_fractions_reach_both_ends():
+    (parameter,) = read(model__dropout={"min": 0.0, "max": 0.3, "step": 0.1})
+    assert parameter.values == (0.0, 0.1, 0.2, 0.3)
+
+
+def test_numpy_numbers_and_tuples_are_taken():
+    import numpy as np
+
+    widths, rate = read(backbone__widths=[(8, 16), (16, 32)], model__dropout=[np.float64(0.1), np.float32(0.5)])
+    assert widths.values == ([8, 16], [16, 32]) and rate.values == (0.1, 0.5)
 
 
 def test_alternatives_hold_every_value_that_changes_a_shape():
