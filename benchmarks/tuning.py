@@ -145,7 +145,7 @@ def fifth_of(source, scratch):
     return path
 
 
-def search(algorithm, seed, source, scratch, trials=12, epochs=9):
+def search(algorithm, seed, source, scratch, trials=8, epochs=9):
     """Returns (CPU-seconds, best validation accuracy so far) after each trial, and the test accuracy of the best."""
     import kit
 

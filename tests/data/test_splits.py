@@ -154,3 +154,15 @@ def test_refuses_what_cannot_be_divided():
         draw([0, 1] * 10, test=1.5)
     with pytest.raises(SettingError, match="validation_fraction: 0.99"):
         draw([0, 1] * 20, validation=0.99)
+
+
+def test_splits_are_joined():
+    both = numbered(3).join(numbered(2))
+    np.testing.assert_array_equal(both.columns[0], [0, 1, 2, 0, 1])
+    np.testing.assert_array_equal(both.columns[1], [0, 10, 20, 0, 10])
+
+
+def test_joined_examples_have_the_weights_of_their_classes():
+    train = Examples((np.arange(3), np.array([0, 1, 1]), np.array([2.0, 0.5, 0.5], "float32")))
+    both = train.join(Examples((np.arange(2), np.array([1, 0]))))
+    np.testing.assert_array_equal(both.columns[2], np.array([2.0, 0.5, 0.5, 0.5, 2.0], "float32"))
