@@ -147,6 +147,7 @@ def monitored(recipe_name, overrides, *, config=None, seed=None):
         KitError: settings or data cannot be used, or the monitored value is missing.
     """
     with _stage(recipe_name, overrides, config, seed, None) as stage:
+        stage.model.run_eagerly = True  # to compile takes longer than these few examples
         stage.model.train_on_batch(*next(iter(stage.batches(1))))
         few = stage.splits.validation.take(slice(0, min(8, len(stage.splits.validation))))
         found = stage.model.evaluate(few.batches(8), return_dict=True, verbose=0)

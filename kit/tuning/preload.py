@@ -3,6 +3,7 @@
 It must not use TensorFlow: what is forked off a process that did may wait for ever.
 """
 
+import gc
 import importlib
 import pkgutil
 
@@ -23,3 +24,7 @@ for name in (
     importlib.import_module(name)
 for recipe in pkgutil.iter_modules(recipes.__path__):
     importlib.import_module(f"kit.recipes.{recipe.name}")
+
+# What is here now stays in memory that all workers share: the garbage collector would write into it.
+gc.collect()
+gc.freeze()

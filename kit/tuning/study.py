@@ -412,11 +412,18 @@ class _Running:
             "monitor": self.monitor,
             "last_epoch": trial.hyperparameters.values.get("tuner/epochs"),
         }
-        worker = Worker(order, self.threads)
+        worker = Worker(order, self.threads, self._processors(slot))
         before = next((each["curve"] for each in reversed(self.journal.ended) if each["folder"] == name), [])
         until = order["last_epoch"] or self.epochs
         self.busy[worker.connection] = _Attempt(number, name, slot, worker, before, until)
         self.curves[name] = []
+
+    def _processors(self, slot):
+        """Returns the processors that a worker keeps to, where there are enough for each to have its own; else None."""
+        everyone = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+        if self.workers * self.threads > len(everyone) or self.workers == 1:
+            return None
+        return everyone[slot * self.threads : (slot + 1) * self.threads]
 
     def _hear(self, connection):
         """Takes in what a worker says; its death is one of the things that it may say."""

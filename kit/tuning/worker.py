@@ -30,9 +30,10 @@ class Worker:
         order: Dictionary of plain values: `kind`, one of "trial", "rehearsal" and "retraining", and its arguments, the
             parameters of the function of that name in this module.
         threads: Threads that TensorFlow may compute with.
+        processors: Numbers of the processors that it keeps to, where the system can do that; None is all.
     """
 
-    def __init__(self, order, threads):
+    def __init__(self, order, threads, processors=None):
         context = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
         if hasattr(os, "fork"):
             context.set_forkserver_preload(_PRELOAD)
@@ -42,7 +43,7 @@ class Worker:
         with _no_main_module():
             self.process.start()
         theirs.close()
-        self.send(order | {"cwd": os.getcwd()})
+        self.send(order | {"cwd": os.getcwd(), "processors": processors})
 
     def send(self, message):
         with contextlib.suppress(OSError):  # it has died; who waits for it will see
@@ -92,6 +93,9 @@ def work(connection, threads):
     order = json.loads(connection.recv_bytes())
     kind = order.pop("kind")
     os.chdir(order.pop("cwd"))  # the server stands where it was started
+    processors = order.pop("processors")
+    if processors and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, processors)
     log = logging.getLogger("kit")
     log.setLevel(logging.INFO)
     log.propagate = False
