@@ -59,11 +59,14 @@ list: $(READY) ## list recipes, architectures and shipped settings
 show: $(READY) ## show every setting of RECIPE
 	@$(KIT) show $(RECIPE) $(if $(CONFIG),--config "$(CONFIG)")
 
+# A module's runs are made once, by the process that tests the whole module.
+SPREAD = -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+
 test: $(READY) ## the tests that take minutes, without network
-	@$(VENV)/bin/python -m pytest -n auto --maxprocesses 4
+	@$(VENV)/bin/python -m pytest $(SPREAD)
 
 test-all: $(READY) ## all tests
-	@$(VENV)/bin/python -m pytest -n auto --maxprocesses 4 -m "slow or not slow"
+	@$(VENV)/bin/python -m pytest $(SPREAD) -m "slow or not slow"
 
 lint: $(READY) ## check style and format
 	@$(VENV)/bin/ruff check .

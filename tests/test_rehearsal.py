@@ -29,6 +29,7 @@ class FakeModel:
         return {"loss": self.loss(self.optimizer.learning_rate)}
 
 
+@pytest.mark.slow
 def test_a_suggested_rate_trains(tmp_path):
     found = kit.find_learning_rate("image_classification", model={"backbone": "mlp"}, verbose=False)
     assert found.table["learning_rate"].iloc[0] == pytest.approx(1e-6)

@@ -58,6 +58,7 @@ def test_frozen_layers_stay_with_averages_of_every_kind(small_run, tmp_path):
     assert not same(now["logits"], earlier["logits"])
 
 
+@pytest.mark.slow
 def test_keras_does_not_complain_about_thawing(tmp_path, recwarn):
     train(tmp_path / "run", freeze=["resnet8"], unfreeze_epochs=1)
     assert not [warning for warning in recwarn if "trainable" in str(warning.message)]
@@ -77,6 +78,7 @@ def test_a_rehearsal_trains_what_the_run_would(monkeypatch):
     assert set(seen) == {2}, "kernel and bias of the last layer"
 
 
+@pytest.mark.slow
 def test_classes_of_other_names_are_learned_anew(small_run, tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (200, 8, 8), dtype=np.uint8)
     data = {"train": (images, np.arange(200) % 10), "test": (images, np.arange(200) % 10)}
