@@ -234,10 +234,10 @@ def _seed(text):
 
 
 def _tune(options, overrides):
-    from kit import terminal
+    from kit import run, terminal
     from kit.tuning import study
 
-    recipe = options.recipe or study.stated_recipe(options.config, options.folder)
+    recipe = options.recipe or run.stated_recipe(options.config, options.folder, "study.toml")
     if recipe is None:
         raise KitError("tune: no recipe given; `kit list` prints them")
     with terminal.log_shown():

@@ -98,9 +98,9 @@ def from_python(recipe_name, tables, config_file, folder):
     return recipe_name, overrides, Given(own_data, own_model)
 
 
-def stated_recipe(config_file, folder):
-    """Returns the name of the recipe that a run folder or a file of settings is for, or None."""
-    for path in (folder and as_path(folder, "folder") / "config.toml", config_file and as_path(config_file, "config")):
+def stated_recipe(config_file, folder, name="config.toml"):
+    """Returns the name of the recipe that a folder, by the settings of that name in it, or a file is for; or None."""
+    for path in (folder and as_path(folder, "folder") / name, config_file and as_path(config_file, "config")):
         if path and path.is_file():
             return config.read_toml(path).get("recipe")
     return None

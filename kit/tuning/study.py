@@ -131,7 +131,7 @@ def tune(
     tables = dict(zip(schema.TABLES, (data, model, backbone, optimizer, train, evaluate), strict=True))
     with terminal.log_shown(verbose):
         if recipe is None:
-            recipe = stated_recipe(config, folder)
+            recipe = run.stated_recipe(config, folder, "study.toml")
         recipe, overrides, given = run.from_python(recipe, tables, config, None)
         if given.data is not None or given.model is not None:
             raise SettingError(
@@ -142,14 +142,6 @@ def tune(
         tune = dict(tune or {}) | ({} if trials is None else {"trials": trials})
         overrides |= {f"tune.{key}": value for key, value in tune.items()}
         return tune_with(recipe, overrides, config=config, folder=folder, seed=seed, searched=space)
-
-
-def stated_recipe(config_file, folder):
-    """Returns the name of the recipe that a study's folder or a file of settings is for, or None."""
-    for path in (folder and as_path(folder, "folder") / "study.toml", config_file and as_path(config_file, "config")):
-        if path and path.is_file():
-            return toml.read_toml(path).get("recipe")
-    return None
 
 
 def tune_with(recipe_name, overrides, *, config=None, folder=None, seed=None, searched=None):
