@@ -67,6 +67,11 @@ def number(value):
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
+def short(value):
+    """Returns the value of a setting in few characters: numbers with three digits that count."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
 def duration(seconds):
     """Returns a duration as minutes and seconds, or hours, minutes and seconds."""
     minutes, seconds = divmod(round(seconds), 60)

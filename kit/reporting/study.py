@@ -189,7 +189,7 @@ def slices(trials, settings, monitor, mode):
         if names is not None:
             axis.set_xticks(range(len(names)), names, rotation=20 if max(map(len, names)) > 8 else 0, parse_math=False)
             axis.set_xlim(-0.5, len(names) - 0.5)
-        elif part[name].nunique() <= 4:
+        elif part[name].nunique() <= 4 and (part[name] % 1 == 0).all():
             axis.set_xticks(sorted(part[name].unique()))
             axis.margins(x=0.15)
         elif _is_log(positions):

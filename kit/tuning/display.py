@@ -3,7 +3,7 @@
 import logging
 import time
 
-from kit.terminal import duration, is_log_shown, number
+from kit.terminal import duration, is_log_shown, short
 
 log = logging.getLogger("kit")
 
@@ -45,7 +45,7 @@ class Display:
         """Tells that a trial has ended; where the table moves, it stays in the table."""
         if self.live is not None:
             return
-        settings = "  ".join(f"{key}={_shown(value)}" for key, value in self.running.overrides(record["trial"]).items())
+        settings = "  ".join(f"{key}={short(value)}" for key, value in self.running.overrides(record["trial"]).items())
         epochs = len(record["curve"])
         if record["state"] == "failed":
             log.info("trial %d failed after %d epochs: %s   %s", record["trial"], epochs, record["message"], settings)
@@ -87,7 +87,13 @@ class Display:
         keys = list(dict.fromkeys(parameter.key for parameter in running.parameters))
         best = running.best()
         table = Table(
-            *("trial", "state", "epoch", running.monitor, *(key.rpartition(".")[2] for key in keys)),
+            *(
+                "trial",
+                "state",
+                "epoch",
+                running.monitor,
+                *(key.removesuffix(".name").rpartition(".")[2] for key in keys),
+            ),
             box=None,
             pad_edge=False,
             title=f"{len(running.journal.ended)} trials ended, {len(running.busy)} running; {self._left()}",
@@ -103,15 +109,9 @@ class Display:
             value = f"{running.best_value(curve):.4f}" if curve else "-"
             settings = running.overrides(trial)
             cells = [str(trial), state, f"{len(curve)}/{running.epochs}", value]
-            cells += [_shown(settings[key]) if key in settings else "-" for key in keys]
+            cells += [short(settings[key]) if key in settings else "-" for key in keys]
             style = (
                 "bold green" if record is best and best is not None else "dim" if state in ("stopped", "failed") else ""
             )
             table.add_row(*(cell.replace("[", "\\[") for cell in cells), style=style)
         return table
-
-
-def _shown(value):
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    return number(value)

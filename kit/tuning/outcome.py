@@ -9,7 +9,7 @@ import pandas as pd
 
 from kit.errors import KitError
 from kit.files import read_json, reading, write_json, write_text
-from kit.terminal import duration, number
+from kit.terminal import duration, short
 
 log = logging.getLogger("kit")
 
@@ -108,7 +108,7 @@ def write(running):
     page.write(folder, summary, trials, curves)
     if epochs:
         log.info("the median rule stopped trials early: %d epochs saved, about %s", epochs, duration(seconds))
-    shown = "  ".join(f"{key}={number(value)}" for key, value in settings.items())
+    shown = "  ".join(f"{key}={short(value)}" for key, value in settings.items())
     log.info("best  trial %d: %s %.4f   %s", best["trial"], running.monitor, best["score"], shown)
     log.info("page  %s", folder / "report.html")
     log.info("use   kit train %s --config %s", running.recipe.name, shlex.quote(str(folder / "best.toml")))

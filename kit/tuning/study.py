@@ -332,6 +332,7 @@ class _Running:
         try:
             self._loop()
             self._clear(at_the_end=True)
+            self.show.stop()
             done = outcome.write(self)
             return self._retrain(done) if self.search.retrain else done
         finally:
