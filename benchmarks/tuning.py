@@ -105,15 +105,15 @@ def memory_growth(scratch):
     import psutil
 
     import kit
-    from kit.tuning import study
+    from kit.tuning.running import Running
 
-    seen, end = [], study._Running._end
+    seen, end = [], Running._end
 
     def noted(self, attempt, result):
         end(self, attempt, result)
         seen.append(psutil.Process().memory_info().rss / 2**20)
 
-    study._Running._end = noted
+    Running._end = noted
     try:
         kit.tune(
             "image_classification",
@@ -125,7 +125,7 @@ def memory_growth(scratch):
             verbose=False,
         )
     finally:
-        study._Running._end = end
+        Running._end = end
     return seen[4], seen[49]
 
 

@@ -4,7 +4,7 @@ import dataclasses
 import sys
 
 from kit import config, recipes, schema
-from kit.errors import KitError, SettingError, closest
+from kit.errors import KitError, closest
 
 
 def everything(verbose=True):
@@ -95,12 +95,12 @@ def settings(recipe, config_file, overrides, verbose=True):
     return {"recipe": recipe.name, "seed": resolved["seed"], "settings": entries}
 
 
-def layers(variant, shape, picture=None, verbose=True):
+def layers(variant, shape="224,224,3", picture=None, verbose=True):
     """Returns the layers of an image backbone, and draws them where graphviz is installed.
 
     Args:
         variant: Name of the backbone.
-        shape: Height, width and channels as text, such as `224,224,3`; by default the size that it was made for.
+        shape: Height, width and channels of the images, as text.
         picture: File to draw to, or None.
         verbose: Print the layers.
 
@@ -115,19 +115,12 @@ def layers(variant, shape, picture=None, verbose=True):
         raise KitError(f"show: neither a recipe nor a backbone is called {variant!r}{closest(variant, known)}")
     build, arguments = vision.VARIANTS[variant]
     try:
-        sizes = [tuple(int(part) for part in shape.split(","))] if shape else [(28, 28, 1), (32, 32, 3), (224, 224, 3)]
+        size = tuple(int(part) for part in shape.split(","))
     except ValueError:
-        sizes = [()]
-    if len(sizes[0]) != 3 or min(sizes[0]) < 1:
+        size = ()
+    if len(size) != 3 or min(size) < 1:
         raise KitError(f"--shape: expected height, width and channels such as 224,224,3, got {shape!r}")
-    is_small = "small" in variant or build.__name__ in ("mlp", "lenet") or arguments.get("stem") in ("cifar", "strided")
-    for size in sizes if is_small or shape else sizes[-1:]:
-        try:
-            model = build(size, **arguments, name=variant)
-            break
-        except SettingError:
-            if size == sizes[-1]:
-                raise
+    model = build(size, **arguments, name=variant)
     rows = [
         {
             "layer": layer.name,

@@ -61,7 +61,9 @@ def _parser():
     show = verb("show", "show every setting of a recipe, its default and its meaning; or the layers of a backbone")
     show.add_argument("recipe", metavar="RECIPE", help="name of a recipe, or of a backbone such as resnet50")
     show.add_argument("--config", metavar="TOML", help="show the defaults under these settings")
-    show.add_argument("--shape", metavar="H,W,C", help="size of the images that the backbone is shown for")
+    show.add_argument(
+        "--shape", metavar="H,W,C", default="224,224,3", help="images that the backbone is shown for; 224,224,3"
+    )
     show.add_argument("--output", metavar="PNG", help="draw the layers of the backbone; needs graphviz")
     train = verb(
         "train",

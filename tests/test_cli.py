@@ -76,7 +76,7 @@ def test_list_and_show(capsys):
     status, _, err = call(capsys, "list", "backbone")
     assert status == 2 and "did you mean 'backbones'" in err
     _, out, _ = call(capsys, "show", "resnet8")
-    assert "stage3" in out and "28x28x1" in out
+    assert "stage3" in out and "224x224x3" in out
     _, out, _ = call(capsys, "show", "resnet8", "--shape", "32,32,3", "--json")
     assert json.loads(out.splitlines()[-1])["shape"] == [32, 32, 3]
     for words, said in (

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from kit.data.sequences import bucketed, endless_rows
+from kit.data.splits import generated
 from kit.data.tokens import END, PADDING, START
 
 # Tokens and padding of one batch of `batches`; bounds the memory.
@@ -141,11 +142,7 @@ class Bitext:
         ids = tf.TensorSpec((None, None), tf.int32)
         signature = dict.fromkeys(self._sides, ids)
         signature = (signature, ids) if "target" in self._sides else (signature,)
-        return (
-            tf.data.Dataset.from_generator(lambda: map(self.arrays, rows()), output_signature=signature)
-            .apply(tf.data.experimental.assert_cardinality(count))
-            .prefetch(tf.data.AUTOTUNE)
-        )
+        return generated(lambda: map(self.arrays, rows()), signature, count)
 
 
 class _Side:

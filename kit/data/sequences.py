@@ -3,6 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from kit.data.splits import generated
+
 # Sentences for so many batches, at most one pass, are sorted by length together: long enough for little padding, short
 # enough that a batch still is a random draw.
 _MOST_BATCHES_IN_A_BUCKET = 100
@@ -163,8 +165,4 @@ class Sequences:
             name: tf.TensorSpec((batch_size, None, *table.shape[1:]), tf.int32) for name, table in self.tables.items()
         }
         signature = (inputs,) if self.labels is None else (inputs, tf.TensorSpec((batch_size, None), tf.int32))
-        return (
-            tf.data.Dataset.from_generator(lambda: map(self.arrays, rows()), output_signature=signature)
-            .apply(tf.data.experimental.assert_cardinality(count))
-            .prefetch(tf.data.AUTOTUNE)
-        )
+        return generated(lambda: map(self.arrays, rows()), signature, count)

@@ -14,6 +14,23 @@ _WITHOUT_AUTOTUNE = tf.data.Options()
 _WITHOUT_AUTOTUNE.autotune.enabled = False
 
 
+def prefetched(batches):
+    """Returns a `tf.data.Dataset` of batches that are made ready while the one before is worked on."""
+    return batches.prefetch(tf.data.AUTOTUNE).with_options(_WITHOUT_AUTOTUNE)
+
+
+def generated(batches, signature, count):
+    """Returns such a data set of batches that Python makes.
+
+    Args:
+        batches: Function that returns an iterator of batches, each of arrays.
+        signature: `tf.TensorSpec` of each array.
+        count: Number of batches.
+    """
+    made = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    return prefetched(made.apply(tf.data.experimental.assert_cardinality(count)))
+
+
 @dataclasses.dataclass
 class Examples:
     """Examples of one split, in memory or on disk.
@@ -76,15 +93,12 @@ class Examples:
         def augmented(step):
             return self.augment(step, *read(step))
 
-        return (
-            tf.data.Dataset.range(start, stop)
-            .map(
+        return prefetched(
+            tf.data.Dataset.range(start, stop).map(
                 augmented if self.augment else read,
                 num_parallel_calls=tf.data.AUTOTUNE,
                 deterministic=True,
             )
-            .prefetch(tf.data.AUTOTUNE)
-            .with_options(_WITHOUT_AUTOTUNE)
         )
 
     def batches(self, batch_size):
@@ -96,11 +110,10 @@ class Examples:
             stop = tf.minimum((step + 1) * batch_size, total)
             return self._rows(columns, tf.range(step * batch_size, stop))
 
-        return (
-            tf.data.Dataset.range(-(-total // batch_size))
-            .map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-            .prefetch(tf.data.AUTOTUNE)
-            .with_options(_WITHOUT_AUTOTUNE)
+        return prefetched(
+            tf.data.Dataset.range(-(-total // batch_size)).map(
+                read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+            )
         )
 
     def _columns_on_host(self):

@@ -232,7 +232,8 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
         others.append(keras.callbacks.TensorBoard(folder / "tensorboard"))
     state = RunState(path, folder / "history.csv", others, restored)
     watched = [Watched(watch, monitor)] if watch else []
-    is_enough = bool(watch and restored and [watch(row["epoch"], row[monitor]) for row in restored[1]["history"]][-1])
+    verdicts = [watch(row["epoch"], row[monitor]) for row in restored[1]["history"]] if watch and restored else []
+    is_enough = bool(verdicts) and verdicts[-1]
     last_of_all = [freeze] if freeze else []
     if training.sampling_rate:
         last_of_all.append(

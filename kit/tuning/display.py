@@ -4,6 +4,7 @@ import logging
 import time
 
 from kit.terminal import duration, is_log_shown, short
+from kit.tuning import brackets
 
 log = logging.getLogger("kit")
 
@@ -72,7 +73,7 @@ class Display:
         if running.search.algorithm == "hyperband":
             total = running.search.trials * running.epochs
             done_epochs = sum(record["new_epochs"] for record in running.journal.ended[running.begun_before :])
-            share = done_epochs / max(total - running.spent() + done_epochs, 1)
+            share = done_epochs / max(total - brackets.spent(running.journal.oracle) + done_epochs, 1)
         else:
             share = done / max(running.search.trials - running.begun_before, 1)
         if not done or share <= 0:

@@ -74,6 +74,34 @@ class Worker:
         return f"its process ended with status {code}"
 
 
+def carried_out(order, threads, answer=None):
+    """Has one worker carry out one order, and waits for it.
+
+    Args:
+        order, threads: As for `Worker`.
+        answer: Function from what the worker says on the way to what it is answered; or None.
+
+    Returns:
+        What it has found out; under `failed` why it could not.
+    """
+    worker = Worker(order, threads)
+    try:
+        message = worker.receive()
+        while message is not None and "done" not in message:
+            worker.send(answer(message))
+            message = worker.receive()
+    except BaseException:
+        worker.stop()
+        raise
+    worker.close()
+    return {"failed": worker.death()} if message is None else message["done"]
+
+
+def processors():
+    """Returns the numbers of the processors that this process may use."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+
+
 @contextlib.contextmanager
 def _no_main_module():
     """Hides the caller's program, which `multiprocessing` would otherwise run again in the new process."""

@@ -1,0 +1,70 @@
+"""What Keras Tuner's Hyperband has begun, and what of it is still to be trained on.
+
+A bracket is a number of trials that begin with few epochs; in each further round the best of them go on.
+"""
+
+
+def spent(hyperband):
+    """Returns the epochs that were given to trials, each epoch of a trial that went on counted once."""
+    values = [trial.hyperparameters.values for trial in hyperband.trials.values()]
+    return sum(each["tuner/epochs"] - each["tuner/initial_epoch"] for each in values)
+
+
+def has_room(hyperband, epochs):
+    """Says whether one more trial fits into so many epochs.
+
+    What brackets that were begun still need to train their best on is kept for that: otherwise a worker that waits for
+    a round's end would spend it on the next bracket.
+    """
+    used = spent(hyperband)
+    ready = [needed for bracket in hyperband._brackets if (needed := _ready(hyperband, bracket))]
+    if ready:
+        return used + ready[0] <= epochs
+    filling = [bracket["bracket_num"] for bracket in hyperband._brackets if not _is_full(hyperband, bracket)]
+    upcoming = (hyperband._current_bracket - 1) % hyperband._get_num_brackets()
+    first = hyperband._get_epochs((filling or [upcoming])[0], 0)
+    return used + _owed(hyperband) + first <= epochs
+
+
+def may_go_on(hyperband, ranked):
+    """Returns the folders that Hyperband may train on in.
+
+    Args:
+        hyperband: Keras Tuner's oracle.
+        ranked: Records of all trials that ended with a score, the best first.
+    """
+    found = set()
+    for bracket in hyperband._brackets:
+        for index, entries in enumerate(bracket["rounds"][:-1]):
+            numbers = {int(entry["id"]) for entry in entries}
+            best = [record["folder"] for record in ranked if record["trial"] in numbers]
+            found |= set(best[: hyperband._get_size(bracket["bracket_num"], index + 1)])
+    return found
+
+
+def _is_full(hyperband, bracket):
+    return len(bracket["rounds"][0]) >= hyperband._get_size(bracket["bracket_num"], 0)
+
+
+def _ready(hyperband, bracket):
+    """Returns the epochs of the trial that the oracle, asked now, would let go on in the bracket; 0 for none."""
+    number, rounds = bracket["bracket_num"], bracket["rounds"]
+    for index in range(1, len(rounds)):  # Keras Tuner's own rule
+        selected = {entry["past_id"] for entry in rounds[index]}
+        earlier = [entry["id"] for entry in rounds[index - 1] if entry["id"] not in selected]
+        done = [name for name in earlier if hyperband.trials[name].status == "COMPLETED"]
+        if len(done) > hyperband._get_size(number, index - 1) - hyperband._get_size(number, index):
+            return hyperband._get_epochs(number, index) - hyperband._get_epochs(number, index - 1)
+    return 0
+
+
+def _owed(hyperband):
+    """Returns the epochs that the further rounds of full brackets still need."""
+    total = 0
+    for bracket in hyperband._brackets:
+        number, rounds = bracket["bracket_num"], bracket["rounds"]
+        if _is_full(hyperband, bracket):
+            for index in range(1, len(rounds)):
+                missing = hyperband._get_size(number, index) - len(rounds[index])
+                total += missing * (hyperband._get_epochs(number, index) - hyperband._get_epochs(number, index - 1))
+    return total

@@ -1,0 +1,44 @@
+"""What Hyperband spends its epochs on."""
+
+import random
+
+import pytest
+
+from kit.tuning import brackets, oracle, space
+
+PARAMETERS = space.read(space.nested({"model.dropout": {"min": 0.0, "max": 0.5}}))
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(("trials", "epochs", "workers"), [(3, 3, 2), (6, 9, 2), (10, 9, 4), (2, 27, 3)])
+def test_brackets_that_were_begun_keep_their_epochs(tmp_path, seed, trials, epochs, workers):
+    made = oracle.make(
+        "hyperband",
+        "val_accuracy",
+        "max",
+        space.hyperparameters(PARAMETERS, {}),
+        0,
+        trials=trials,
+        epochs=epochs,
+        factor=3,
+    )
+    journal = oracle.Journal(made, tmp_path / "journal.jsonl")
+    random_ = random.Random(seed)  # who is done first is chance
+    busy = []
+    while True:
+        while len(busy) < workers and brackets.has_room(made, trials * epochs):
+            trial = journal.ask()
+            if trial is None:
+                break
+            busy.append(oracle.number(trial))
+        if not busy:
+            break
+        number = busy.pop(random_.randrange(len(busy)))
+        record = {"trial": number, "state": "completed", "message": None, "score": random_.random()}
+        journal.end(record | {"folder": f"{number:04}", "curve": [0.5], "epochs": 1})
+    assert epochs * trials - epochs < brackets.spent(made) <= epochs * trials
+    for bracket in made._brackets[:-1]:  # the last one is cut short where the epochs end
+        sizes = [len(entries) for entries in bracket["rounds"]]
+        whole = [made._get_size(bracket["bracket_num"], index) for index in range(len(sizes))]
+        assert sizes == whole
+    journal.close()
