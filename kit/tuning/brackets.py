@@ -20,10 +20,16 @@ def has_room(hyperband, epochs):
     ready = [needed for bracket in hyperband._brackets if (needed := _ready(hyperband, bracket))]
     if ready:
         return used + ready[0] <= epochs
+    owed = sum(_owed(hyperband, bracket) for bracket in hyperband._brackets if _is_full(hyperband, bracket))
     filling = [bracket["bracket_num"] for bracket in hyperband._brackets if not _is_full(hyperband, bracket)]
-    upcoming = (hyperband._current_bracket - 1) % hyperband._get_num_brackets()
-    first = hyperband._get_epochs((filling or [upcoming])[0], 0)
-    return used + _owed(hyperband) + first <= epochs
+    if filling:
+        return used + owed + hyperband._get_epochs(filling[0], 0) <= epochs
+    number = (hyperband._current_bracket - 1) % hyperband._get_num_brackets()
+    first = hyperband._get_epochs(number, 0)
+    if owed and number:  # the whole bracket, or it would take from what is owed to the others
+        empty = {"bracket_num": number, "rounds": [[]] * hyperband._get_num_rounds(number)}
+        first = first * hyperband._get_size(number, 0) + _owed(hyperband, empty)
+    return used + owed + first <= epochs
 
 
 def may_go_on(hyperband, ranked):
@@ -58,13 +64,11 @@ def _ready(hyperband, bracket):
     return 0
 
 
-def _owed(hyperband):
-    """Returns the epochs that the further rounds of full brackets still need."""
-    total = 0
-    for bracket in hyperband._brackets:
-        number, rounds = bracket["bracket_num"], bracket["rounds"]
-        if _is_full(hyperband, bracket):
-            for index in range(1, len(rounds)):
-                missing = hyperband._get_size(number, index) - len(rounds[index])
-                total += missing * (hyperband._get_epochs(number, index) - hyperband._get_epochs(number, index - 1))
-    return total
+def _owed(hyperband, bracket):
+    """Returns the epochs that a bracket's further rounds still need."""
+    number, rounds = bracket["bracket_num"], bracket["rounds"]
+    return sum(
+        (hyperband._get_size(number, index) - len(rounds[index]))
+        * (hyperband._get_epochs(number, index) - hyperband._get_epochs(number, index - 1))
+        for index in range(1, len(rounds))
+    )
