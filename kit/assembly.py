@@ -37,7 +37,7 @@ def prepare(recipe, folder, run_settings, given):
     """
     import keras
 
-    from kit.training import device, optimizers, sampling, transfer
+    from kit.training import device, sampling, transfer
 
     training = run_settings["train"]
     with table("data"):
@@ -56,12 +56,11 @@ def prepare(recipe, folder, run_settings, given):
     keras.utils.set_random_seed(run_settings["seed"])
     accumulation = run_settings["optimizer"].get("gradient_accumulation_steps")
     device.check_combination(training.devices, training.steps_per_execution, training.jit_compile, accumulation)
-    with table("optimizer"):
-        optimizer, callbacks = optimizers.build(run_settings["optimizer"], training.epochs * training.steps_per_epoch)
+    made, callbacks = _optimizers(recipe, run_settings, training.epochs * training.steps_per_epoch)
     if run_settings["model"][recipe.architecture_key] == "given":
-        model = _adopted(recipe, splits.facts, run_settings, optimizer, given)
+        model = _adopted(recipe, splits.facts, run_settings, made, given)
     else:
-        model = _built(recipe, splits.facts, run_settings, optimizer)
+        model = _built(recipe, splits.facts, run_settings, made)
     with table("train"):
         transfer.check_layers(recipe.network(model), training.freeze)
         if training.sampling_rate:
@@ -72,20 +71,42 @@ def prepare(recipe, folder, run_settings, given):
         if training.start_from:
             with table("train"):
                 _start_from(recipe, recipe.network(model), splits.assets, training)
+                if hasattr(model, "follow"):
+                    model.follow()  # a training wrapper, whose kept network is not the one that trains
     return splits, model, callbacks, monitor, mode
 
 
-def _built(recipe, facts, run_settings, optimizer):
+def _optimizers(recipe, run_settings, steps):
+    """Returns what the builder takes as optimizers, by name, and the callbacks that their schedules need."""
+    from kit.training import optimizers
+
+    first = dict(run_settings["optimizer"])
+    second = first.pop(recipe.second_optimizer, None)
+    interval = run_settings["model"].get(recipe.optimizer_interval) or 1
+    with table("optimizer"):
+        optimizer, callbacks = optimizers.build(first, max(steps // interval, 1))
+        if second is None:
+            return {"optimizer": optimizer}, callbacks
+        with table(f"optimizer.{recipe.second_optimizer}"):
+            other, more = optimizers.build(second, steps)
+        if callbacks or more:
+            raise SettingError("schedule", f"{first['schedule']!r} cannot see which of the two networks gets stuck")
+    return {"optimizer": optimizer, f"{recipe.second_optimizer}_optimizer": other}, []
+
+
+def _built(recipe, facts, run_settings, made):
     """Returns the recipe's model, compiled, with the architecture that the settings name."""
     key = recipe.architecture_key
     name = run_settings["model"][key]
     with table("backbone"):
         architecture = _call(recipe.architectures[name][0], facts, run_settings["backbone"] | {"name": name})
     with table("model"):
-        return _call(recipe.build, facts, run_settings["model"] | {key: architecture, "optimizer": optimizer})
+        return _call(
+            recipe.build, facts, run_settings["model"] | {key: architecture, **made}, optional=recipe.optional_facts
+        )
 
 
-def _adopted(recipe, facts, run_settings, optimizer, given):
+def _adopted(recipe, facts, run_settings, made, given):
     """Returns the model that was given in Python, compiled for the recipe."""
     if given.model is None:
         raise SettingError(
@@ -101,7 +122,7 @@ def _adopted(recipe, facts, run_settings, optimizer, given):
         )
     with table("model"):
         known = facts | {"network": given.model}
-        model = _call(recipe.adopt, known, run_settings["model"] | {"optimizer": optimizer})
+        model = _call(recipe.adopt, known, run_settings["model"] | made)
         _check_reloads(recipe.network(model))
     return model
 
@@ -167,8 +188,8 @@ def _start_from(recipe, network, assets, training):
     transfer.start_from(network, earlier, path, new)
 
 
-def _call(function, facts, keywords):
-    """Calls a builder with those facts that it asks for: its parameters without a default.
+def _call(function, facts, keywords, optional=()):
+    """Calls a builder with those facts that it asks for: its parameters without a default, and the optional ones.
 
     An architecture may ask for what only the recipe's builder knows, such as the width of its embeddings; then it is
     returned with all else filled in, for the builder to call.
@@ -180,7 +201,8 @@ def _call(function, facts, keywords):
         for name, parameter in inspect.signature(function).parameters.items()
         if parameter.default is parameter.empty
     ]
-    known = functools.partial(function, **{name: facts[name] for name in wanted if name in facts}, **keywords)
+    known = {name: facts[name] for name in (*wanted, *optional) if name in facts}
+    known = functools.partial(function, **known, **keywords)
     if set(wanted) <= set(facts):
         return known()
 

@@ -223,7 +223,8 @@ def _train(options, overrides):
     with terminal.log_shown():
         done = run.train_with(recipe, overrides, config=options.config, folder=folder, seed=seed)
     _print_scores(done.metrics["test"], "test")
-    use = '--text "..."' if done.recipe.takes_text else "INPUT"
+    recipe = done.recipe
+    use = '--text "..."' if recipe.takes_text else "INPUT" if recipe.takes_inputs else "--count 64 --seed 1"
     print(f"page  {done.folder / 'report.html'}\nuse   kit predict {done.folder} {use}")
     return {"folder": str(done.folder), "metrics": done.metrics}
 
@@ -309,7 +310,7 @@ def _predict(options, overrides):
     inputs = [*map(Path, options.inputs), *options.text]
     if not inputs and loaded.recipe.takes_text and sys.stdin and not sys.stdin.isatty():
         inputs = [_standard_input()]
-    if not inputs:
+    if not inputs and loaded.recipe.takes_inputs:
         text = ', --text "..." or text on standard input' if loaded.recipe.takes_text else ""
         raise KitError(f"predict: nothing to predict; expected files{text}")
     table = finished.predict(loaded, inputs, overrides)

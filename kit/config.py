@@ -95,13 +95,14 @@ def write_toml(path, tables):
 
     from kit.files import write_text
 
-    known = {
-        table: {key: value for key, value in content.items() if value is not None}
-        if isinstance(content, dict)
-        else content
-        for table, content in tables.items()
-    }
-    write_text(path, tomli_w.dumps(known))
+    def known(content):
+        return {
+            key: known(value) if isinstance(value, dict) else value
+            for key, value in content.items()
+            if value is not None
+        }
+
+    write_text(path, tomli_w.dumps(known(tables)))
 
 
 def check_keys(given, settings):

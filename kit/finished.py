@@ -34,8 +34,10 @@ class Run:
     metrics: dict
     assets: dict
 
-    def predict(self, inputs, **settings):
+    def predict(self, inputs=None, **settings):
         """Applies the model; see the recipe's `predict` for inputs, settings and the returned table.
+
+        Inputs are left out where a recipe makes something out of nothing.
 
         Settings that the evaluation has too are by default those that this run was evaluated with.
         """

@@ -4,8 +4,9 @@ import contextlib
 import inspect
 import logging
 
-from kit import config, recipes, schema, terminal
+from kit import config as settings_files
 from kit import folder as places
+from kit import recipes, schema, terminal
 from kit.assembly import Given, keep_beginning, prepare
 from kit.errors import SettingError, table
 from kit.files import as_path, atomic, read_json, reading, write_json, write_text
@@ -87,7 +88,7 @@ def from_python(recipe_name, tables, config_file, folder):
         if content is not None and not isinstance(content, dict):
             more = " or a keras.Model" if name == "model" else ""
             raise SettingError(name, f"expected a dictionary of settings{more}, got {content!r}")
-    overrides = {f"{name}.{key}": value for name, content in tables.items() for key, value in (content or {}).items()}
+    overrides = settings_files.flatten({name: content for name, content in tables.items() if content is not None})
     if recipe_name is None:
         recipe_name = stated_recipe(config_file, folder) or (own_model is not None and "image_classification")
         if not recipe_name:
@@ -102,7 +103,7 @@ def stated_recipe(config_file, folder, name="config.toml"):
     """Returns the name of the recipe that a folder, by the settings of that name in it, or a file is for; or None."""
     for path in (folder and as_path(folder, "folder") / name, config_file and as_path(config_file, "config")):
         if path and path.is_file():
-            return config.read_toml(path).get("recipe")
+            return settings_files.read_toml(path).get("recipe")
     return None
 
 
@@ -193,6 +194,7 @@ def _fitted(recipe, folder, run_settings, given, watch=None):
             mode=mode,
             seed=run_settings["seed"],
             callbacks=callbacks,
+            observers=recipe.observers(network, splits, folder) if recipe.observers else (),
             validate=recipe.validate and (lambda: recipe.validate(network, splits.validation, splits.assets)),
             watch=watch,
         )
@@ -222,7 +224,7 @@ def _begin(folder, run_settings, splits):
     write_json(folder / "assets" / "assets.json", splits.assets)
     write_json(folder / "environment.json", places.environment() | run_settings["train"].decided)
     training = run_settings["train"].settings
-    config.write_toml(folder / "config.toml", run_settings | {"train": training})
+    settings_files.write_toml(folder / "config.toml", run_settings | {"train": training})
 
 
 def _finish(recipe, folder, run_settings, splits, network, trained, monitor):

@@ -19,7 +19,6 @@ def settings_of(recipe, given):
     Raises:
         SettingError: an unknown architecture, optimizer or schedule.
     """
-    from kit.training import optimizers
     from kit.training.fit import Training
 
     key = f"model.{recipe.architecture_key}"
@@ -28,27 +27,38 @@ def settings_of(recipe, given):
             raise SettingError(key, f"{recipe.name} takes no model of one's own; expected a name")
         model, backbone = config.settings_of(recipe.adopt, "model", skip=("optimizer",)), []
     else:
-        model = config.settings_of(recipe.build, "model", skip=("optimizer",))
-        default = next(setting.default for setting in model if setting.key == key)
-        build, variant = choose(recipe.architectures, given.get(key, default), key)
+        second = f"{recipe.second_optimizer}_optimizer"
+        skip = ("optimizer", second, *recipe.optional_facts)
+        model = config.settings_of(recipe.build, "model", skip=skip)
+        name = given.get(key, next(setting.default for setting in model if setting.key == key))
+        build, variant = choose(recipe.architectures, name, key)
+        if name in recipe.variant_settings:
+            model = config.settings_of(recipe.build, "model", skip=skip, defaults=recipe.variant_settings[name])
         backbone = config.settings_of(build, "backbone", skip=("name",), defaults=variant)
-    chosen = {name: str(given[f"optimizer.{name}"]) for name in ("name", "schedule") if f"optimizer.{name}" in given}
-    optimizer, course = optimizers.choice(**chosen)
+    tables = ["optimizer", *([f"optimizer.{recipe.second_optimizer}"] if recipe.second_optimizer else [])]
     return [
         *config.settings_of(recipe.data, "data"),
         *model,
         *backbone,
-        *config.settings_of(optimizers.choice, "optimizer", defaults=chosen),
-        *config.settings_of(
-            optimizer,
-            "optimizer",
-            skip=optimizers.NOT_SETTINGS,
-            types=optimizers.TYPES,
-            meanings=optimizers.MEANINGS,
-        ),
-        *config.settings_of(course, "optimizer"),
+        *(setting for name in tables for setting in _optimizer_settings(name, given)),
         *config.settings_of(Training, "train"),
         *config.settings_of(recipe.evaluate, "evaluate"),
+    ]
+
+
+def _optimizer_settings(name, given):
+    """Returns the settings that an optimizer's table has; a second one is by default of the first one's kind."""
+    from kit.training import optimizers
+
+    first = {key.removeprefix("optimizer."): value for key, value in given.items() if key.startswith("optimizer.")}
+    own = {key.removeprefix(f"{name}."): value for key, value in given.items() if key.startswith(f"{name}.")}
+    chosen = {key: str((first | own)[key]) for key in ("name", "schedule") if key in first | own}
+    optimizer, course = optimizers.choice(**chosen)
+    types = {"types": optimizers.TYPES, "meanings": optimizers.MEANINGS}
+    return [
+        *config.settings_of(optimizers.choice, name, defaults=chosen),
+        *config.settings_of(optimizer, name, skip=optimizers.NOT_SETTINGS, **types),
+        *config.settings_of(course, name),
     ]
 
 
@@ -92,7 +102,7 @@ def given(recipe, config_file, overrides):
     if overrides.get(architecture) == "given":
         known = {setting.key for setting in settings_of(recipe, {architecture: "given"})}
         flat = {key: value for key, value in flat.items() if key in known or not key.startswith("model.")}
-    if changed & {"optimizer.name", "optimizer.schedule"}:
+    if any(key.startswith("optimizer.") and key.endswith((".name", ".schedule")) for key in changed):
         known = {setting.key for setting in settings_of(recipe, flat | overrides)}
         flat = {key: value for key, value in flat.items() if key in known or not key.startswith("optimizer.")}
     return flat | overrides
@@ -108,8 +118,22 @@ def resolve(recipe, config_file, overrides, seed):
     file_seed = asked.pop("seed", 0)
     seed = file_seed if seed is None else seed
     _check_seed(seed)
-    tables = config.resolve(settings_of(recipe, asked), asked)
-    return {"recipe": recipe.name, "seed": seed, **{name: tables.get(name, {}) for name in TABLES}}
+    settings = settings_of(recipe, asked)
+    second = f"optimizer.{recipe.second_optimizer}."
+    for key in (setting.key for setting in settings if setting.key.startswith(second)):
+        first = key.replace(second, "optimizer.")
+        if key not in asked and first in asked:
+            asked[key] = asked[first]
+    tables = config.resolve(settings, asked)
+    return {"recipe": recipe.name, "seed": seed, **_nested(recipe, tables)}
+
+
+def _nested(recipe, tables):
+    """Returns the settings table by table, that of a second optimizer inside that of the first."""
+    found = {name: tables.get(name, {}) for name in TABLES}
+    if recipe.second_optimizer:
+        found["optimizer"][recipe.second_optimizer] = tables[f"optimizer.{recipe.second_optimizer}"]
+    return found
 
 
 def _check_seed(seed):
@@ -143,7 +167,7 @@ def resume(recipe, folder, config_file, overrides, seed):
         before, now = saved[name][item], wanted[name][item]
         if now != "auto" and not alike(before, now):
             raise SettingError(key, f"the run in {folder} was started with {before!r}, not {now!r}")
-    return {"recipe": recipe.name, "seed": saved_seed, **{name: saved.get(name, {}) for name in TABLES}}
+    return {"recipe": recipe.name, "seed": saved_seed, **_nested(recipe, saved)}
 
 
 def alike(first, second):

@@ -5,13 +5,20 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # several processes test side by side
 
+import atexit
 import gzip
+import shutil
+import tempfile
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import kit
+
+if "KIT_CACHE" not in os.environ:  # the processes that test side by side share it
+    os.environ["KIT_CACHE"] = tempfile.mkdtemp(prefix="kit-cache-")
+    atexit.register(shutil.rmtree, os.environ["KIT_CACHE"], ignore_errors=True)
 
 TINY = {
     "backbone": {"widths": (8, 16), "depths": (1, 1), "stem": "strided"},

@@ -12,13 +12,16 @@ ROOT = Path(kit.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
 GROUND = {"kit.config", "kit.errors", "kit.files", "kit.terminal"}
 FIRST = {"blocks", "data", "training", "reporting"}
-BELOW_RUN = GROUND | {f"kit.{room}" for room in (*FIRST, "decoding", "models", "recipes")}
+BELOW_RUN = GROUND | {f"kit.{room}" for room in (*FIRST, "decoding", "models", "scoring", "recipes")}
 MAY_IMPORT = {
     **{name.removeprefix("kit."): GROUND for name in GROUND},
     **{room: GROUND | {f"kit.{room}"} for room in FIRST},
     "decoding": GROUND,
     "models": GROUND | {"kit.blocks", "kit.models"},
-    "recipes": GROUND | {f"kit.{room}" for room in (*FIRST, "decoding")} | {"kit.models", "kit.recipes.base"},
+    "scoring": GROUND | {"kit.data", "kit.training", "kit.models", "kit.scoring"},
+    "recipes": GROUND
+    | {f"kit.{room}" for room in (*FIRST, "decoding", "scoring")}
+    | {"kit.models", "kit.recipes.base"},
     "folder": GROUND,
     "flags": GROUND,
     "schema": BELOW_RUN,

@@ -69,7 +69,29 @@ TRANSLATING = [
     "--backbone.feedforward_dim=16",
     "--evaluate.bootstrap_samples=20",
 ]
-SETTINGS = {"image_classification": DEMANDING, "sequence_tagging": TAGGING, "translation": TRANSLATING}
+# Two networks and optimizers, steps in turn, penalties, random changes, wanted classes, an average.
+ADVERSARIAL = [
+    "--train.deterministic=true",
+    "--train.epochs=8",
+    "--train.steps_per_epoch=7",
+    "--train.patience=5",
+    "--train.batch_size=16",
+    "--model.conditional=true",
+    "--model.critic_steps=2",
+    "--model.gradient_penalty=1",
+    "--model.r1=0.1",
+    "--model.augment=[color,translation,cutout]",
+    "--backbone.widths=16,8",
+    "--backbone.dropout=0.1",
+    "--optimizer.schedule=warmup_cosine",
+    "--evaluate.num_samples=200",
+]
+SETTINGS = {
+    "image_classification": DEMANDING,
+    "sequence_tagging": TAGGING,
+    "translation": TRANSLATING,
+    "gan": ADVERSARIAL,
+}
 
 
 def start(folder, *options, recipe="image_classification"):
@@ -174,7 +196,7 @@ def test_killed_at_many_moments(unkilled, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", ["sequence_tagging", "translation"])
+@pytest.mark.parametrize("recipe", [name for name in SETTINGS if name != "image_classification"])
 def test_another_killed_recipe_ends_like_an_unkilled_one(recipe, tmp_path):
     folders = [tmp_path / "unkilled", tmp_path / "killed"]
     end(folders[0], recipe=recipe)

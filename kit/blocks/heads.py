@@ -1,8 +1,10 @@
 """Heads: what turns a backbone's features into the answer of a task."""
 
+import keras
 from keras import layers
 
 from kit.blocks.convolution import convolution_norm
+from kit.blocks.upsampling import initializer
 
 
 def classification(x, num_classes, *, pooling="average", dropout=0.0, name="logits"):
@@ -53,3 +55,37 @@ def auxiliary(x, num_classes, *, dropout=0.7, name):
     x = layers.Flatten(name=f"{name}_flatten")(convolution_norm(x, 128, 1, name=f"{name}_1x1"))
     x = layers.Dropout(dropout, name=f"{name}_dropout")(layers.Dense(1024, activation="relu", name=f"{name}_dense")(x))
     return layers.Dense(num_classes, dtype="float32", name=name)(x)
+
+
+def realness(image, x, num_classes=0, *, spectral=False, name="realness"):
+    """A discriminator's answer: how real an image looks and, with classes, how much like one of its class.
+
+    With classes the embedding of the class is projected on the features: Miyato and Koyama, "cGANs with Projection
+    Discriminator", 2018.
+
+    Args:
+        image: Input of the discriminator.
+        x: Features: a map, which is flattened, or a vector.
+        num_classes: Number of classes; 0 asks for no class.
+        spectral: Keep the spectral norm of the layers at 1.
+        name: Name of the last layer.
+
+    Returns:
+        The input, `image`, or with classes two, the second (batch,) of integers; and the logit.
+
+    Shape:
+        in: (batch, height, width, channels) or (batch, channels)
+        out: (batch, 1)
+    """
+    norm = layers.SpectralNormalization if spectral else lambda layer, name: layer
+    x = layers.Flatten(name="features")(x)
+    dense = layers.Dense(1, dtype="float32", kernel_initializer=initializer(), name=f"{name}_dense")
+    logit = norm(dense, name=f"{name}_dense_norm")(x)
+    if not num_classes:
+        return image, layers.Identity(dtype="float32", name=name)(logit)
+    label = keras.Input((), dtype="int32", name="label")
+    # An embedding, as a dense layer: Keras' spectral normalisation makes whole numbers of what `Embedding` returns.
+    embedding = layers.Dense(x.shape[-1], use_bias=False, kernel_initializer=initializer(), name="label_embedding")
+    embedded = norm(embedding, name="label_embedding_norm")(keras.ops.one_hot(label, num_classes))
+    fit = layers.Dot(1, dtype="float32", name="label_fit")([x, embedded])
+    return [image, label], layers.Add(dtype="float32", name=name)([logit, fit])

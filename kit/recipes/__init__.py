@@ -9,6 +9,7 @@ _BUILDERS = {
     "image_classifier": "image_classification",
     "sequence_tagger": "sequence_tagging",
     "translator": "translation",
+    "image_generator": "gan",
 }
 
 

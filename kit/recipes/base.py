@@ -53,8 +53,16 @@ class Recipe:
             run once after training on the validation split: more assets for `evaluate` and `predict`, such as a
             temperature; or None.
         illustrate: Function `(splits, seed) -> dict` of figures of the training data, as in `Evaluation`; or None.
+        observers: Function `(network, splits, folder) -> list` of callbacks that look on while it trains, and keep no
+            state; or None.
+        optional_facts: Parameters of `build` with a default that are facts of the data all the same.
+        variant_settings: Variant to arguments of `build` that stand in for its defaults.
+        second_optimizer: Whose optimizer `build` takes as `NAME_optimizer`: its settings are the table
+            `[optimizer.NAME]`, by default the first one's; or None.
+        optimizer_interval: Setting of `[model]` that says at every how many steps the first optimizer takes one.
         show: Function `(predictions, is_terminal) -> str`: how `kit predict` prints what `predict` returned.
         takes_text: `predict` takes texts, and files of them; else it takes files.
+        takes_inputs: `predict` takes anything at all; else it makes something out of nothing.
     """
 
     name: str
@@ -73,5 +81,11 @@ class Recipe:
     meanings: dict = dataclasses.field(default_factory=dict)
     calibrate: Callable | None = None
     illustrate: Callable | None = None
+    observers: Callable | None = None
+    optional_facts: tuple = ()
+    variant_settings: dict = dataclasses.field(default_factory=dict)
+    second_optimizer: str | None = None
+    optimizer_interval: str | None = None
     show: Callable = as_text
     takes_text: bool = False
+    takes_inputs: bool = True

@@ -11,12 +11,12 @@ from keras import layers
 
 from kit.blocks import heads
 from kit.blocks.regularization import penalize_kernels
-from kit.data import sources
 from kit.data.augmentation import augmentation
-from kit.data.image import common_shape, decoded, luminance, read_images, resize, without_unreadable
+from kit.data.image import read_images
+from kit.data.image_splits import image_splits
 from kit.data.sources.image_folder import images_in
 from kit.data.sources.image_npz import as_pixels
-from kit.data.splits import SPLITS, Examples, Splits, assign
+from kit.data.splits import Splits
 from kit.errors import KitError, SettingError, check, choose
 from kit.models import vision
 from kit.models.vision import published
@@ -217,19 +217,22 @@ def labelled_images(
         KitError: a file or folder that cannot be used; the message names it.
         SettingError: a value out of range; the message names the key.
     """
-    if isinstance(image_size, int):
-        image_size = (image_size, image_size)
-    check(
-        image_size is None or (min(image_size) >= 1 and max(image_size) <= 8192),
-        "image_size",
-        image_size,
-        "1 to 8192 pixels",
-    )
-    module, place = sources.find(source, "images")
-    images = module.read(place)
-    augment = augmentation(
+    read = image_splits(
         seed,
-        len(images.class_names),
+        saved,
+        source=source,
+        image_size=image_size,
+        color_mode=color_mode,
+        crop_to_aspect_ratio=crop_to_aspect_ratio,
+        validation_fraction=validation_fraction,
+        test_fraction=test_fraction,
+        on_bad=on_bad,
+        in_memory=in_memory,
+    )
+    train = read.parts[0]
+    train.augment = augmentation(
+        seed,
+        len(read.class_names),
         flip=flip,
         translation=translation,
         rotation=rotation,
@@ -240,52 +243,22 @@ def labelled_images(
         mixup=mixup,
         cutmix=cutmix,
     )
-    skipped = []
-    if on_bad == "skip" and images.paths is not None:
-        images, skipped = without_unreadable(images)
-    assignment = assign(
-        images.names,
-        images.split,
-        validation_fraction,
-        test_fraction,
-        seed,
-        saved,
-        labels=images.labels,
-        class_names=images.class_names,
-    )
-    load = None
-    if images.paths is not None:
-        shape = common_shape(images.paths, image_size, color_mode)
-        inputs, load = decoded(images.paths, shape, crop_to_aspect_ratio, in_memory)
-    else:
-        inputs = images.pixels
-        shape = (*(image_size or inputs.shape[1:3]), inputs.shape[3])
-        if shape[:2] != inputs.shape[1:3]:
-            inputs = resize(inputs, shape[:2], crop_to_aspect_ratio)
-        if color_mode == "rgb" and shape[2] == 1:
-            inputs, shape = np.repeat(inputs, 3, -1), (*shape[:2], 3)
-        elif color_mode == "grayscale" and shape[2] == 3:
-            inputs, shape = luminance(inputs), (*shape[:2], 1)
-    whole = Examples((inputs, images.labels), load)
-    parts = [whole.take(np.flatnonzero(assignment["split"] == name)) for name in SPLITS]
-    train = parts[0]
-    train.augment = augment
     if class_weights == "balanced":
         labels = train.columns[1]
-        counts = np.bincount(labels, minlength=len(images.class_names))
+        counts = np.bincount(labels, minlength=len(read.class_names))
         weights = len(labels) / (len(counts) * np.maximum(counts, 1))
         train.columns = (*train.columns, weights[labels].astype("float32"))
     return Splits(
-        *parts,
-        facts={"input_shape": shape, "num_classes": len(images.class_names)},
+        *read.parts,
+        facts={"input_shape": read.shape, "num_classes": len(read.class_names)},
         assets={
-            "class_names": images.class_names,
-            "input_shape": shape,
+            "class_names": read.class_names,
+            "input_shape": read.shape,
             "crop_to_aspect_ratio": crop_to_aspect_ratio,
-            "skipped": skipped,
+            "skipped": read.skipped,
         },
-        assignment=assignment,
-        settings={"source": str(place)},
+        assignment=read.assignment,
+        settings={"source": read.source},
     )
 
 

@@ -89,6 +89,12 @@ def write(folder, metrics=None):
             f"<h2>{name}</h2>",
             f'<div class="{shape}"><img alt="{name}" src="data:image/png;base64,{data}"></div>',
         ]
+    for path in sorted((folder / "samples").glob("*.gif")):
+        data = base64.b64encode(path.read_bytes()).decode()
+        parts += [
+            "<h2>While it trained</h2>",
+            f'<img alt="one epoch after the other" src="data:image/gif;base64,{data}">',
+        ]
     for path in sorted((folder / "tables").glob("*.csv")):
         with reading(path):
             content = pd.read_csv(path, keep_default_na=False)

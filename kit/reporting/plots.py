@@ -34,6 +34,10 @@ def learning_curves(history, metric, best_epoch):
                 marker=marker,
                 label="validation",
             )
+        if name == "loss":
+            for index, other in enumerate(key for key in history if key.endswith("_loss") and key[:4] != "val_"):
+                label = other.removesuffix("_loss").replace("_", " ")
+                axis.plot(history["epoch"], history[other], color=f"C{index + 2}", marker=marker, label=label)
         axis.set_title(name.replace("_", " "), loc="left", fontsize=11)
         axis.axvline(best_epoch, color=GREY, linewidth=0.8, linestyle=":", label="best")
     axes[0].legend(frameon=False, fontsize=9)

@@ -172,7 +172,21 @@ class Trained:
     averaged_epochs: int = 0
 
 
-def fit(model, network, splits, training, *, folder, monitor, mode, seed, callbacks=(), validate=None, watch=None):
+def fit(
+    model,
+    network,
+    splits,
+    training,
+    *,
+    folder,
+    monitor,
+    mode,
+    seed,
+    callbacks=(),
+    observers=(),
+    validate=None,
+    watch=None,
+):
     """Trains a compiled model, or goes on where its checkpoint ends; at the end it has the best epoch's weights.
 
     The order of the callbacks, each of which may rely on those before it:
@@ -184,7 +198,7 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
     5. The schedule's own, such as `ReduceLROnPlateau`.
     6. `EarlyStopping`.
     7. `BestWeights`, and `LastWeights` where they are averaged.
-    8. `TensorBoard`.
+    8. `TensorBoard`, and the recipe's own that look on.
     9. `RunState`: saves what all above have counted.
     10. `Watched`, where someone looks on: what it stops can be carried on, since the state is saved before.
     11. `Progress`.
@@ -200,6 +214,7 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
         mode: "max" or "min".
         seed: Seed of the data stream.
         callbacks: Callbacks that the optimizer's schedule needs.
+        observers: Callbacks of the recipe that look on, and keep no state.
         validate: Function that returns values of the validation split by name, run after each epoch; or None.
         watch: Function `(epoch, value) -> bool` that gets each epoch, from 1, and its monitored value, and returns
             whether to stop there; or None.
@@ -230,6 +245,7 @@ def fit(model, network, splits, training, *, folder, monitor, mode, seed, callba
         others.append(last)
     if training.tensorboard:
         others.append(keras.callbacks.TensorBoard(folder / "tensorboard"))
+    others.extend(observers)
     state = RunState(path, folder / "history.csv", others, restored)
     watched = [Watched(watch, monitor)] if watch else []
     verdicts = [watch(row["epoch"], row[monitor]) for row in restored[1]["history"]] if watch and restored else []

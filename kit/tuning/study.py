@@ -14,7 +14,7 @@ from kit.errors import KitError, SettingError, check, table
 from kit.files import as_path, write_json
 from kit.tuning import outcome, space
 from kit.tuning.running import Running
-from kit.tuning.worker import carried_out, processors
+from kit.tuning.worker import carried_out, processors, start_server
 
 log = logging.getLogger("kit")
 
@@ -139,6 +139,7 @@ def tune(
 
 def tune_with(recipe_name, overrides, *, config=None, folder=None, seed=None, searched=None):
     """`tune` with the settings as a flat dictionary of dotted keys; the space is `tune.space.` of them, or tables."""
+    start_server()
     recipe = recipes.get(recipe_name)
     folder = as_path(folder, "folder") if folder else places.new(f"tune-{recipe.name}")
     if folder.exists() and not (folder / "study.toml").exists():

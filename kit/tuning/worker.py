@@ -23,6 +23,16 @@ from kit.errors import KitError, SettingError, Unavailable
 _PRELOAD = ["kit.tuning.preload"]
 
 
+def start_server():
+    """Starts the server, if it does not run: it imports what trials need while the caller goes on."""
+    if hasattr(os, "fork"):
+        from multiprocessing import forkserver
+
+        forkserver.set_forkserver_preload(_PRELOAD)
+        with _no_main_module():
+            forkserver.ensure_running()
+
+
 class Worker:
     """One process that carries out one order.
 
@@ -35,8 +45,7 @@ class Worker:
 
     def __init__(self, order, threads, processors=None):
         context = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
-        if hasattr(os, "fork"):
-            context.set_forkserver_preload(_PRELOAD)
+        start_server()
         self.order = order
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=work, args=(theirs, threads), daemon=True)

@@ -18,8 +18,12 @@ def accepts(path):
     return path.is_dir()
 
 
-def read(source):
+def read(source, needs_classes=True):
     """Returns the paths, classes and, where the source prescribes them, splits of a folder.
+
+    Args:
+        source: The folder.
+        needs_classes: Refuse images of fewer than two classes, or in no folder of a class.
 
     Raises:
         KitError: there are no images, fewer than two classes, or a class that the training folder lacks.
@@ -34,16 +38,16 @@ def read(source):
             raise KitError(
                 f"{source / stray[0]}: unexpected beside train/; expected only train/, validation/ and test/"
             )
-        parts = {name: _classes(source / name) for name in named}
+        parts = {name: _classes(source / name, needs_classes) for name in named}
         for name, classes in parts.items():
             if not any(classes.values()):
                 raise KitError(f"{source / name}: no images; expected a folder of images for each class")
     else:
-        parts = {None: _classes(source)}
+        parts = {None: _classes(source, needs_classes)}
     class_names = sorted(next(iter(parts.values())))
     if not any(files for classes in parts.values() for files in classes.values()):
         raise KitError(f"{source}: no images; expected {LAYOUT}")
-    if len(class_names) < 2:
+    if needs_classes and len(class_names) < 2:
         raise KitError(f"{source}: only one class, {class_names[0]!r}; expected at least two folders of images")
     paths, labels, split = [], [], []
     for part, classes in parts.items():
@@ -85,5 +89,7 @@ def _folders(folder):
     return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-def _classes(folder):
+def _classes(folder, needs_classes):
+    if not needs_classes and not _folders(folder):
+        return {"image": images_in(folder)}
     return {name: images_in(folder / name) for name in _folders(folder)}

@@ -1,0 +1,451 @@
+"""Image generation: images that look like those of a data set, made out of noise by one of two networks."""
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+import keras
+import numpy as np
+import pandas as pd
+from jsonargparse.typing import NonNegativeInt, PositiveInt
+
+from kit.data.image_splits import image_splits
+from kit.data.splits import Examples, Splits
+from kit.errors import KitError, SettingError, check, choose
+from kit.models import generative
+from kit.recipes.base import Evaluation, Recipe
+from kit.reporting import samples
+from kit.scoring import distances
+from kit.scoring.reference import Reference, noise, pca_gaussian
+from kit.training.adversarial import Adversarial
+from kit.training.collapse import CollapseWarning
+
+# What sets the families apart beside their networks; their papers stand in `kit.models.generative`.
+_PLAIN = {"loss": "non_saturating", "critic_steps": 1, "gradient_penalty": 0.0, "weight_clip": 0.0}
+_OBJECTIVES = {
+    "gan": _PLAIN,
+    "dcgan": _PLAIN,
+    "lsgan": _PLAIN | {"loss": "least_squares"},
+    "wgan": _PLAIN | {"loss": "wasserstein", "critic_steps": 5, "weight_clip": 0.01},
+    "wgan_gp": _PLAIN | {"loss": "wasserstein", "critic_steps": 5, "gradient_penalty": 10.0},
+    "sngan": _PLAIN | {"loss": "hinge"},
+}
+# Grid of samples after each epoch; rows are classes where there are such.
+_COLUMNS = 10
+
+
+def image_generator(
+    image_shape,
+    num_classes=0,
+    *,
+    family: str = "dcgan",
+    latent_dim: PositiveInt = 64,
+    conditional: bool = False,
+    loss: Literal["non_saturating", "least_squares", "wasserstein", "hinge"] | None = None,
+    critic_steps: int | None = None,
+    gradient_penalty: float | None = None,
+    weight_clip: float | None = None,
+    r1: float = 0.0,
+    augment: tuple[Literal["color", "translation", "cutout"], ...] = (),
+    ema_momentum: float = 0.999,
+    optimizer="adam",
+    discriminator_optimizer=None,
+):
+    """Builds a compiled pair of networks that train against each other.
+
+        model = kit.recipes.image_generator((28, 28, 1), latent_dim=64, family="dcgan")
+        model.fit(images, epochs=10)    # pixels from 0 to 255
+        model.sampler(latents)          # images as pixels
+
+    Args:
+        image_shape: Height, width and channels of an image, in pixels.
+        num_classes: Number of classes of the labels, for `conditional`.
+        family: `gan` (dense layers), `dcgan`, `lsgan`, `wgan`, `wgan_gp` or `sngan`; or what a builder of
+            `kit.models.generative` becomes with all but the first two arguments filled in.
+        latent_dim: Width of the vector of noise that an image is made of.
+        conditional: Make images of a wanted class; the discriminator looks at the class too.
+        loss: What the two networks minimise; by default the family's own.
+        critic_steps: Steps of the discriminator for one of the generator; by default the family's own.
+        gradient_penalty: Factor of the penalty on the discriminator's gradients between real and made images whose
+            norm is not 1; by default the family's own.
+        weight_clip: Bound of the discriminator's weights, 0 is none; by default the family's own.
+        r1: Half of it is the factor of the penalty on the discriminator's gradients at real images.
+        augment: Random changes that the discriminator sees real and made images through, for small data sets:
+            `color`, `translation`, `cutout`.
+        ema_momentum: Share of its former value that the moving average of the generator's weights keeps in a step of
+            the generator; the average is what makes the images.
+        optimizer: Keras optimizer of the generator, or its name.
+        discriminator_optimizer: That of the discriminator; by default like the generator's.
+
+    Returns:
+        `kit.training.adversarial.Adversarial`, with `generator`, `discriminator` and `sampler`, functional models.
+
+    Shape:
+        in: (batch, height, width, channels), pixels from 0 to 255; with `conditional` also labels (batch,)
+        sampler: (batch, latent_dim), with `conditional` also labels (batch,), to (batch, height, width, channels)
+
+    Raises:
+        SettingError: an unknown family, or a value out of range; the message names the argument.
+    """
+    check(latent_dim >= 1, "latent_dim", latent_dim, "at least 1")
+    check(not conditional or num_classes >= 2, "conditional", conditional, "False without at least two classes")
+    if getattr(keras.optimizers.get(optimizer), "use_ema", False):
+        raise SettingError("ema_momentum", "averages the generator already; expected optimizer.use_ema = false")
+    own = _PLAIN
+    if isinstance(family, str):
+        build, arguments = choose(generative.VARIANTS, family, "family")
+        own = _OBJECTIVES[family]
+        generator, discriminator = build(latent_dim, num_classes * conditional, image_shape, **arguments, name=family)
+    else:
+        generator, discriminator = family(latent_dim, num_classes * conditional)
+    given = {
+        "loss": loss,
+        "critic_steps": critic_steps,
+        "gradient_penalty": gradient_penalty,
+        "weight_clip": weight_clip,
+    }
+    model = Adversarial(
+        generator,
+        discriminator,
+        r1=r1,
+        augment=augment,
+        ema_momentum=ema_momentum,
+        **own | {key: value for key, value in given.items() if value is not None},
+    )
+    model.compile(optimizer, discriminator_optimizer)
+    return model
+
+
+@dataclasses.dataclass
+class Images(Examples):
+    """Images of one split, and what they are compared by.
+
+    Args:
+        reference: `Reference` of the training images.
+    """
+
+    reference: Reference | None = None
+
+
+def images(
+    seed,
+    saved,
+    *,
+    source: str = "digits",
+    image_size: int | tuple[int, int] | None = None,
+    color_mode: Literal["auto", "grayscale", "rgb"] = "auto",
+    crop_to_aspect_ratio: bool = False,
+    validation_fraction: float = 0.1,
+    test_fraction: float = 0.2,
+    on_bad: Literal["error", "skip"] = "error",
+):
+    """Reads images, with classes where there are such, and divides them into training, validation and test split.
+
+    Args:
+        seed: Seed of the division.
+        saved: Assignment of an earlier run that is used again, or None.
+        source: `digits`, `tfds:NAME`, a CSV file (path, label), an .npz file, or a folder: images, images in a folder
+            for each class, the same inside train/, validation/ and test/, or idx files as MNIST is published. In Python
+            also (images, labels), a `tf.data.Dataset` of them, or a dictionary of these for train, validation and test.
+        image_size: Side, or height and width, in pixels, that images are resized to; by default their own.
+        color_mode: Channels of the images: "grayscale" (1), "rgb" (3), or "auto" if all are of one kind.
+        crop_to_aspect_ratio: Cut margins instead of distorting images of another shape.
+        validation_fraction: Share of the images not in the test split that becomes the validation split.
+        test_fraction: Share of the images that becomes the test split, where the source has none.
+        on_bad: What happens to image files that cannot be read: "error" stops, "skip" lists them and goes on.
+
+    Returns:
+        `Splits` of (uint8 images, integer labels), with facts `image_shape` and `num_classes`.
+
+    Raises:
+        KitError: a file or folder that cannot be used; the message names it.
+        SettingError: a value out of range; the message names the key.
+    """
+    read = image_splits(
+        seed,
+        saved,
+        source=source,
+        image_size=image_size,
+        color_mode=color_mode,
+        crop_to_aspect_ratio=crop_to_aspect_ratio,
+        validation_fraction=validation_fraction,
+        test_fraction=test_fraction,
+        on_bad=on_bad,
+        in_memory=True,
+        needs_classes=False,
+    )
+    pixels, labels = read.parts[0].columns
+    reference = Reference(pixels, labels, len(read.class_names))
+    return Splits(
+        *(Images(part.columns, reference=reference) for part in read.parts),
+        facts={"image_shape": read.shape, "num_classes": len(read.class_names)},
+        assets={"class_names": read.class_names, "image_shape": read.shape, "skipped": read.skipped},
+        assignment=read.assignment,
+        settings={"source": read.source},
+    )
+
+
+def evaluate(
+    model,
+    examples,
+    assets,
+    *,
+    num_samples: PositiveInt = 10000,
+    seed: NonNegativeInt = 0,
+    batch_size: PositiveInt = 500,
+):
+    """Compares made images with those of a split, by the features of a classifier of the training images.
+
+    The floor is what training images would get in place of made ones; the baselines are a Gaussian fitted to the
+    principal components of the training images, and noise.
+
+    Args:
+        model: The generator.
+        examples: `Images` of the split.
+        assets: The assets of the data.
+        num_samples: Images to make, at most as many as there are training images; the floor and the baselines get as
+            many.
+        seed: Seed of the latent vectors.
+        batch_size: Images in a step.
+
+    Returns:
+        `Evaluation` with the Frechet distance of features, its floor and baselines, kernel distance, inception score,
+        precision, recall, and how many classes are found among the made images, with the share of the rarest and the
+        most frequent one.
+    """
+    reference = examples.reference
+    count = min(num_samples, len(reference.images))
+    real_images, labels = examples.columns
+    real, real_answers = reference.features_and_probabilities(real_images)
+    latents, wanted = _draw(model, count, seed, len(assets["class_names"]))
+    pixels = _make(model, latents, wanted, batch_size)
+    made, answers = reference.features_and_probabilities(pixels)
+    simple = reference.features_and_probabilities(pca_gaussian(reference.some(20000), count))[0]
+    worst = reference.features_and_probabilities(noise(real_images.shape[1:], count))[0]
+    neighbors = min(len(real), len(made)) > 3
+    precision, recall = distances.precision_and_recall(real[:10000], made) if neighbors else (np.nan, np.nan)
+    metrics = {
+        "frechet_distance": distances.frechet_distance(real, made),
+        "frechet_distance_floor": distances.frechet_distance(real, reference.of_training(count)),
+        "frechet_distance_pca_gaussian": distances.frechet_distance(real, simple),
+        "frechet_distance_noise": distances.frechet_distance(real, worst),
+        "kid": distances.kernel_distance(real, made),
+        "inception_score": distances.inception_score(answers),
+        "precision": precision,
+        "recall": recall,
+    }
+    tables = {}
+    if reference.has_classes:
+        found = answers.argmax(1)
+        real_shares = np.bincount(labels, minlength=len(assets["class_names"])) / len(labels)
+        shares = np.bincount(found, minlength=len(assets["class_names"])) / count
+        metrics |= _modes(shares, real_shares)
+        metrics["classifier_accuracy"] = (real_answers.argmax(1) == labels).mean()
+        if wanted is not None:
+            metrics["wanted_class_share"] = (found == wanted).mean()
+        tables["1_classes"] = pd.DataFrame({"class": assets["class_names"], "real": real_shares, "made": shares})
+    metrics = {name: float(value) for name, value in metrics.items() if np.isfinite(value)}
+    metrics["sample_size"] = count
+    metrics["features"] = f"kit features, {'classes' if reference.has_classes else 'quarter turns'}"
+    side = 10
+    grid = samples.mosaic(_make(model, *_grid(model, assets, seed), batch_size), _COLUMNS)
+    nearest = _nearest(made[:side], pixels[:side], reference)
+    figures = {
+        "2_samples": lambda: samples.figure(grid),
+        "3_on_the_way_from_one_to_another": lambda: samples.figure(
+            samples.mosaic(_make(model, *_ways(model, assets, seed, side), batch_size), side)
+        ),
+        "4_made_above_and_the_nearest_training_image_below": lambda: samples.figure(samples.mosaic(nearest, side)),
+    }
+    return Evaluation(metrics, tables, figures)
+
+
+def _modes(shares, real_shares):
+    """Returns the number of classes found, each at least a tenth as often as it really is, and the extreme shares."""
+    return {
+        "modes_covered": int((shares >= np.maximum(real_shares, 1e-9) / 10).sum()),
+        "smallest_mode_share": shares.min(),
+        "largest_mode_share": shares.max(),
+    }
+
+
+def _draw(model, count, seed, num_classes):
+    """Returns so many latent vectors and, for a conditional model, a wanted class for each; the same for a seed."""
+    generator = np.random.default_rng(seed)
+    latents = generator.normal(size=(count, model.inputs[0].shape[-1])).astype("float32")
+    return latents, (generator.permutation(count) % num_classes).astype("int32") if len(model.inputs) > 1 else None
+
+
+def _make(model, latents, wanted, batch_size):
+    """Returns images of latent vectors, uint8 (count, height, width, channels)."""
+    parts = []
+    for start in range(0, len(latents), batch_size):
+        rows = slice(start, start + batch_size)
+        inputs = latents[rows] if wanted is None else [latents[rows], wanted[rows]]
+        parts.append(samples.as_pixels(model.predict_on_batch(inputs)))
+    return np.concatenate(parts)
+
+
+def _grid(model, assets, seed):
+    """Returns latent vectors and classes of a grid: a row a class where there are such."""
+    rows = min(len(assets["class_names"]), 20) if len(model.inputs) > 1 else 8
+    latents, wanted = _draw(model, rows * _COLUMNS, seed, len(assets["class_names"]))
+    return latents, None if wanted is None else np.repeat(np.arange(rows, dtype="int32"), _COLUMNS)
+
+
+def _ways(model, assets, seed, steps, rows=6):
+    """Returns latent vectors on the way from one to another, a row each, and one class for each row.
+
+    On the way a vector keeps its length, since short ones are not what the generator was trained on: White, "Sampling
+    Generative Networks", 2016.
+    """
+    latents, wanted = _draw(model, 2 * rows, seed, len(assets["class_names"]))
+    shares = np.linspace(0, 1, steps)[None, :, None]
+    first, last = latents[:rows, None], latents[rows:, None]
+    units = [ends / np.linalg.norm(ends, axis=-1, keepdims=True) for ends in (first, last)]
+    angle = np.arccos(np.clip((units[0] * units[1]).sum(-1, keepdims=True), -1, 1))
+    ways = (np.sin((1 - shares) * angle) * first + np.sin(shares * angle) * last) / np.maximum(np.sin(angle), 1e-6)
+    ways = ways.reshape(rows * steps, -1).astype("float32")
+    return ways, None if wanted is None else np.repeat(wanted[:rows], steps)
+
+
+def _nearest(made, pixels, reference):
+    """Returns made images and, behind them, the training image whose features are nearest to each: is it a copy?"""
+    count = min(10000, len(reference.images))
+    features, candidates = reference.of_training(count), reference.some(count)
+    rows = [int(np.square(features - each).sum(1).argmin()) for each in made]
+    return np.concatenate([pixels, candidates[rows]])
+
+
+def validate(model, examples, assets):
+    """Returns what can be told of made images after each epoch: the distance, the classes found, their diversity.
+
+    As many are made as there are images to compare with, at least 500 and at most 5,000.
+    """
+    reference = examples.reference
+    count = min(max(len(examples), 500), 5000)
+    real, _ = reference.features_and_probabilities(examples.columns[0][:5000])
+    latents, wanted = _draw(model, count, 1, len(assets["class_names"]))
+    made, answers = reference.features_and_probabilities(_make(model, latents, wanted, 500))
+    found = {
+        "frechet_distance": distances.frechet_distance(real, made),
+        "diversity": distances.diversity(made) / max(distances.diversity(real), 1e-9),
+    }
+    if reference.has_classes:
+        classes = len(assets["class_names"])
+        real_shares = np.bincount(examples.columns[1], minlength=classes) / len(examples)
+        found["modes_covered"] = _modes(np.bincount(answers.argmax(1), minlength=classes) / count, real_shares)[
+            "modes_covered"
+        ]
+    return found
+
+
+class _Grids(keras.callbacks.Callback):
+    """Writes a grid of samples after each epoch, of the same latent vectors, and at the end an animation of them."""
+
+    def __init__(self, network, assets, folder):
+        super().__init__()
+        self.network, self.assets, self.folder = network, assets, folder
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.folder.mkdir(exist_ok=True)
+        made = _make(self.network, *_grid(self.network, self.assets, 0), 500)
+        samples.write_png(self.folder / f"epoch-{epoch + 1:04}.png", samples.mosaic(made, _COLUMNS))
+        if not self.model.stop_training and epoch < self.params["epochs"] - 1:
+            return
+        frames = [self.folder / f"epoch-{number:04}.png" for number in range(1, epoch + 2)]
+        samples.write_animation(self.folder / "training.gif", [frame for frame in frames if frame.exists()])
+
+
+def observers(network, splits, folder):
+    """Returns the callbacks that look on: grids of samples, and a word where the generator collapses."""
+    classes = splits.facts["num_classes"]
+    return [_Grids(network, splits.assets, folder / "samples"), CollapseWarning(classes if classes > 1 else None)]
+
+
+def predict(
+    model,
+    inputs,
+    assets,
+    *,
+    count: PositiveInt = 64,
+    seed: NonNegativeInt = 0,
+    classes: tuple[str, ...] = (),
+    interpolate: NonNegativeInt = 0,
+    output: str = "generated",
+    batch_size: PositiveInt = 500,
+):
+    """Makes images and writes them as PNG files.
+
+    Args:
+        model: The generator.
+        inputs: Nothing: images are made out of noise.
+        assets: The assets of the data that the model was trained on.
+        count: Number of images.
+        seed: Seed of the noise; the same gives the same images.
+        classes: Classes to make images of, for a conditional model; by default all in turn.
+        interpolate: Write that many rows of ten images each instead, on the way from one image to another.
+        output: Folder to write to, new or empty; beside the images it gets `grid.png` with all of them.
+        batch_size: Images in a step.
+
+    Returns:
+        Table with a row an image: `file` and, for a conditional model, `label`.
+
+    Raises:
+        KitError: there are inputs, a class is unknown, or the folder has something in it.
+    """
+    if inputs:
+        raise KitError("predict: images are made out of noise; expected no inputs, but --count and --seed")
+    names = assets["class_names"]
+    numbers = {name: index for index, name in enumerate(names)}
+    chosen = [choose(numbers, name, "classes") for name in classes]
+    if chosen and len(model.inputs) < 2:
+        raise SettingError("classes", "expected none: this model was trained without model.conditional")
+    latents, wanted = (
+        _ways(model, assets, seed, _COLUMNS, interpolate) if interpolate else _draw(model, count, seed, len(names))
+    )
+    if chosen:
+        repeats = _COLUMNS if interpolate else 1
+        wanted = np.resize(np.repeat(np.array(chosen, "int32"), repeats), len(latents))
+    elif wanted is not None and not interpolate:
+        wanted = (np.arange(count) % len(names)).astype("int32")
+    folder = Path(output)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise KitError(f"{folder}: exists already; expected a new folder, --output")
+    pixels = _make(model, latents, wanted, batch_size)
+    folder.mkdir(parents=True, exist_ok=True)
+    digits = len(str(len(pixels) - 1))
+    files = [folder / f"{index:0{digits}}.png" for index in range(len(pixels))]
+    for file, image in zip(files, pixels, strict=True):
+        samples.write_png(file, image)
+    samples.write_png(folder / "grid.png", samples.mosaic(pixels, _COLUMNS if interpolate or chosen else 8))
+    table = pd.DataFrame({"file": [str(file) for file in files]})
+    return table if wanted is None else table.assign(label=[names[index] for index in wanted])
+
+
+def _show(predictions, is_terminal):
+    """Returns where the images are; a line for each would say no more."""
+    folder = Path(predictions["file"].iloc[0]).parent
+    return f"{len(predictions):,} images in {folder}, all of them in {folder / 'grid.png'}"
+
+
+RECIPE = Recipe(
+    name="gan",
+    purpose="Images like those of a data set, made out of noise.",
+    build=image_generator,
+    data=images,
+    evaluate=evaluate,
+    predict=predict,
+    monitors={"val_frechet_distance": "min"},
+    architectures=generative.VARIANTS,
+    architecture_key="family",
+    network=lambda model: model.sampler,
+    validate=validate,
+    observers=observers,
+    optional_facts=("num_classes",),
+    variant_settings=_OBJECTIVES,
+    second_optimizer="discriminator",
+    optimizer_interval="critic_steps",
+    show=_show,
+    takes_inputs=False,
+)

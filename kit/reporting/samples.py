@@ -1,0 +1,79 @@
+"""Pictures of made images: many in one, and how they change."""
+
+import numpy as np
+from PIL import Image
+
+from kit.files import atomic
+
+# A sample is shown at least so many pixels high; between two of them is a gap of so many.
+_LEAST_HEIGHT, _GAP = 48, 2
+_MOST_FRAMES = 30
+
+
+def mosaic(images, columns):
+    """Puts images side by side, enlarged where they are small.
+
+    Args:
+        images: uint8 array (images, height, width, 1 or 3).
+        columns: Images in a row.
+
+    Returns:
+        uint8 array (height, width, 1 or 3).
+    """
+    images = np.asarray(images)
+    factor = -(-_LEAST_HEIGHT // images.shape[1])
+    images = images.repeat(factor, 1).repeat(factor, 2)
+    count, height, width, channels = images.shape
+    rows = -(-count // columns)
+    whole = np.full((rows * (height + _GAP) - _GAP, columns * (width + _GAP) - _GAP, channels), 255, "uint8")
+    for index, image in enumerate(images):
+        top, left = index // columns * (height + _GAP), index % columns * (width + _GAP)
+        whole[top : top + height, left : left + width] = image
+    return whole
+
+
+def write_png(path, image):
+    """Writes a uint8 image (height, width, 1 or 3), whole or not at all."""
+    with atomic(path) as temporary:
+        _picture(image).save(temporary, format="PNG")
+
+
+def write_animation(path, frames, seconds=0.25):
+    """Writes pictures, files in their order, as an animated GIF; the last one stays for a while.
+
+    Args:
+        path: File to write.
+        frames: Paths of PNG files of equal size.
+        seconds: How long each is shown.
+    """
+    chosen = [frames[index] for index in sorted({*np.linspace(0, len(frames) - 1, _MOST_FRAMES).astype(int)})]
+    pictures = []
+    for frame in chosen:
+        with Image.open(frame) as picture:
+            pictures.append(picture.convert("P", palette=Image.Palette.ADAPTIVE))
+    times = [round(1000 * seconds)] * (len(pictures) - 1) + [2000]
+    with atomic(path) as temporary:
+        pictures[0].save(
+            temporary, format="GIF", save_all=True, append_images=pictures[1:], duration=times, loop=0, optimize=False
+        )
+
+
+def as_pixels(images):
+    """Returns images whose pixels are numbers from 0 to 255 as uint8."""
+    return np.clip(np.round(np.asarray(images)), 0, 255).astype("uint8")
+
+
+def _picture(image):
+    return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+
+
+def figure(image):
+    """Returns a matplotlib figure that shows a picture, (height, width, 1 or 3), and nothing else."""
+    from matplotlib.figure import Figure
+
+    height, width, channels = image.shape
+    drawn = Figure(figsize=(width / 110, height / 110), dpi=110)
+    axis = drawn.add_axes((0, 0, 1, 1))
+    axis.axis("off")
+    axis.imshow(np.repeat(image, 3, -1) if channels == 1 else image, interpolation="nearest")
+    return drawn

@@ -1,0 +1,155 @@
+"""The network whose features images are compared by: a classifier of the training images, trained once and kept."""
+
+import hashlib
+import logging
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import layers
+
+from kit.data.splits import Examples
+from kit.files import atomic, reading
+
+log = logging.getLogger("kit")
+
+# What the classifier is; another one gives other distances, so the number is part of the kept file's name.
+_VERSION = 1
+_STEPS, _BATCH, _SEED = 600, 128, 0
+_WIDTHS = (32, 64, 64)
+
+
+class Reference:
+    """Features of images as a small convolutional network sees them that tells the training images' classes apart.
+
+    It is trained when it is first asked, and kept in `$KIT_CACHE`, or `kit` in the user's folder for caches: runs on
+    the same training images share it, whatever their seed.
+
+    Without classes it learns by how many quarters an image was turned: Gidaris, Singh and Komodakis, "Unsupervised
+    Representation Learning by Predicting Image Rotations", 2018.
+
+    Args:
+        images: uint8 array of training images, (examples, height, width, channels).
+        labels: Class of each, (examples,).
+        num_classes: Number of classes; below 2 they are not used.
+    """
+
+    def __init__(self, images, labels, num_classes):
+        self.images = images
+        self.labels = labels
+        self.num_classes = num_classes
+        self.has_classes = num_classes > 1
+        self._network = None
+        self._training = {}
+
+    def features_and_probabilities(self, images, batch_size=500):
+        """Returns features (examples, channels) and, of each class, probabilities (examples, classes)."""
+        network = self._classifier()
+        blocks = [
+            network.predict_on_batch(np.asarray(images[start : start + batch_size], "float32"))
+            for start in range(0, len(images), batch_size)
+        ]
+        features, logits = (np.concatenate(part) for part in zip(*blocks, strict=True))
+        shifted = np.exp(logits - logits.max(1, keepdims=True))
+        return features, shifted / shifted.sum(1, keepdims=True)
+
+    def some(self, count):
+        """Returns so many of the training images, always the same ones."""
+        return self.images[np.sort(np.random.default_rng(_SEED).permutation(len(self.images))[:count])]
+
+    def of_training(self, count):
+        """Returns the features of so many training images, always the same ones."""
+        if count not in self._training:
+            self._training[count] = self.features_and_probabilities(self.some(count))[0]
+        return self._training[count]
+
+    def _classifier(self):
+        """Returns the network: the one that is kept, or a new one, which is then kept."""
+        if self._network is None:
+            path = _folder() / f"features-{self._fingerprint()}.keras"
+            if path.exists():
+                with reading(path):
+                    self._network = keras.models.load_model(path, compile=False)
+                return self._network
+            self._network = self._trained()
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with atomic(path) as temporary:
+                    self._network.save(temporary)
+            except OSError as error:
+                log.info("%s: cannot be kept (%s); it is trained again next time", path, error.strerror)
+        return self._network
+
+    def _fingerprint(self):
+        digest = hashlib.sha256(f"{_VERSION} {self.images.shape} {self.num_classes}".encode())
+        digest.update(np.ascontiguousarray(self.images))
+        digest.update(np.ascontiguousarray(self.labels, dtype="int64") if self.has_classes else b"")
+        return digest.hexdigest()[:16]
+
+    def _trained(self):
+        """Returns the network, trained; nothing in it is drawn from the caller's random numbers."""
+        log.info("training the classifier that scores images, once for these training images")
+        images, labels, outputs = self.images, self.labels, self.num_classes
+        if not self.has_classes:
+            side = min(images.shape[1:3])
+            quarters = [np.rot90(images[:, :side, :side], turn, axes=(1, 2)) for turn in range(4)]
+            images, labels, outputs = np.concatenate(quarters), np.repeat(np.arange(4), len(self.images)), 4
+        initial = keras.initializers.HeNormal
+        policy = "float32"
+        inputs = keras.Input((None, None, images.shape[3]), name="image")
+        x = layers.Rescaling(1 / 127.5, -1, dtype=policy, name="scale")(inputs)
+        for index, width in enumerate(_WIDTHS, 1):
+            x = layers.Conv2D(
+                width,
+                3,
+                1 if index == 1 else 2,
+                "same",
+                use_bias=False,
+                kernel_initializer=initial(seed=index),
+                dtype=policy,
+                name=f"stage{index}_conv",
+            )(x)
+            x = layers.BatchNormalization(momentum=0.9, dtype=policy, name=f"stage{index}_norm")(x)
+            x = layers.ReLU(dtype=policy, name=f"stage{index}")(x)
+        x = layers.GlobalAveragePooling2D(dtype=policy, name="features")(x)
+        logits = layers.Dense(outputs, kernel_initializer=initial(seed=0), dtype=policy, name="logits")(x)
+        model = keras.Model(inputs, logits)
+        model.compile(
+            keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(3e-3, _STEPS)),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            steps_per_execution=20,
+        )
+        batches = Examples((images, labels.astype("int32"))).stream(min(_BATCH, len(images)), _SEED, 0, _STEPS)
+        model.fit(batches, steps_per_epoch=_STEPS, epochs=1, shuffle=False, verbose=0)
+        return keras.Model(inputs, [x, logits], name="features")
+
+
+def _folder():
+    """Returns the folder of what is kept from run to run."""
+    if os.environ.get("KIT_CACHE"):
+        return Path(os.environ["KIT_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kit"
+
+
+def pca_gaussian(images, count, components=64, seed=0):
+    """Returns images drawn from a Gaussian fitted to the principal components of given ones: a simple generator.
+
+    Args:
+        images: uint8 array, (examples, height, width, channels).
+        count: Number of images to draw.
+        components: Number of principal components.
+        seed: Seed of the draw.
+    """
+    from sklearn.decomposition import PCA
+
+    flat = np.asarray(images, "float32").reshape(len(images), -1)
+    pca = PCA(min(components, *flat.shape), svd_solver="randomized", random_state=seed).fit(flat)
+    drawn = np.random.default_rng(seed).normal(size=(count, pca.n_components_)) * np.sqrt(pca.explained_variance_)
+    made = np.clip(np.round(pca.inverse_transform(drawn)), 0, 255)
+    return made.astype("uint8").reshape(count, *images.shape[1:])
+
+
+def noise(shape, count, seed=0):
+    """Returns images of a shape whose pixels are independent, each value as probable as the others."""
+    return np.random.default_rng(seed).integers(0, 256, (count, *shape), dtype="uint8")
