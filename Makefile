@@ -41,8 +41,8 @@ tune: $(READY) ## search the settings of RECIPE in TRIALS trials, or carry a stu
 evaluate: $(READY) ## score the finished run RUN again
 	@$(KIT) evaluate "$(RUN)" $(if $(JSON),--json) $(foreach setting,$(SET),"--$(setting)")
 
-predict: $(READY) ## apply the finished run RUN to INPUT, or to TEXT="..."
-	@$(KIT) predict "$(RUN)" $(INPUT) $(if $(value TEXT),--text '$(subst ','\'',$(value TEXT))') $(if $(JSON),--json)
+predict: $(READY) ## apply the finished run RUN to INPUT, or to TEXT="...", or SET="count=64" where it makes something
+	@$(KIT) predict "$(RUN)" $(INPUT) $(foreach setting,$(SET),"--$(setting)") $(if $(value TEXT),--text '$(subst ','\'',$(value TEXT))') $(if $(JSON),--json)
 
 report: $(READY) ## write the page of the finished run RUN anew, or one that compares RUNS="... ..."
 	@$(KIT) report $(if $(RUNS),$(RUNS),"$(RUN)") $(if $(JSON),--json)
@@ -77,7 +77,7 @@ format: $(READY) ## put the code into its format
 	@$(VENV)/bin/ruff format .
 
 bench: $(READY) ## measure the numbers of the recipes' READMEs; DATA= a folder with the data sets
-	@for script in image_classification families sequence_tagging translation tuning; do \
+	@for script in image_classification families sequence_tagging translation tuning gan; do \
 		$(VENV)/bin/python benchmarks/$$script.py $(if $(DATA),--write --data "$(DATA)") || exit 1; done
 
 wheel: $(READY) ## build the wheel into dist/

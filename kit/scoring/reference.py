@@ -16,8 +16,8 @@ log = logging.getLogger("kit")
 
 # What the classifier is; another one gives other distances, so the number is part of the kept file's name.
 _VERSION = 1
-_STEPS, _BATCH, _SEED = 600, 128, 0
-_WIDTHS = (32, 64, 64)
+_STEPS, _BATCH, _SEED = 1000, 128, 0
+_WIDTHS, _SIDE, _FEATURES = (32, 64, 128), 4, 64
 
 
 class Reference:
@@ -95,15 +95,14 @@ class Reference:
             side = min(images.shape[1:3])
             quarters = [np.rot90(images[:, :side, :side], turn, axes=(1, 2)) for turn in range(4)]
             images, labels, outputs = np.concatenate(quarters), np.repeat(np.arange(4), len(self.images)), 4
-        initial = keras.initializers.HeNormal
-        policy = "float32"
-        inputs = keras.Input((None, None, images.shape[3]), name="image")
+        initial, policy = keras.initializers.HeNormal, "float32"
+        inputs = keras.Input(images.shape[1:], name="image")
         x = layers.Rescaling(1 / 127.5, -1, dtype=policy, name="scale")(inputs)
         for index, width in enumerate(_WIDTHS, 1):
             x = layers.Conv2D(
                 width,
                 3,
-                1 if index == 1 else 2,
+                2,
                 "same",
                 use_bias=False,
                 kernel_initializer=initial(seed=index),
@@ -112,8 +111,11 @@ class Reference:
             )(x)
             x = layers.BatchNormalization(momentum=0.9, dtype=policy, name=f"stage{index}_norm")(x)
             x = layers.ReLU(dtype=policy, name=f"stage{index}")(x)
-        x = layers.GlobalAveragePooling2D(dtype=policy, name="features")(x)
-        logits = layers.Dense(outputs, kernel_initializer=initial(seed=0), dtype=policy, name="logits")(x)
+        if max(x.shape[1:3]) > _SIDE:
+            x = layers.AdaptiveAveragePooling2D(_SIDE, dtype=policy, name="pool")(x)
+        x = layers.Flatten(dtype=policy, name="flatten")(x)
+        x = layers.Dense(_FEATURES, "relu", kernel_initializer=initial(seed=10), dtype=policy, name="features")(x)
+        logits = layers.Dense(outputs, kernel_initializer=initial(seed=11), dtype=policy, name="logits")(x)
         model = keras.Model(inputs, logits)
         model.compile(
             keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(3e-3, _STEPS)),
@@ -122,6 +124,11 @@ class Reference:
         )
         batches = Examples((images, labels.astype("int32"))).stream(min(_BATCH, len(images)), _SEED, 0, _STEPS)
         model.fit(batches, steps_per_epoch=_STEPS, epochs=1, shuffle=False, verbose=0)
+        # Divided by their spread, so that distances of different data sets are of one size.
+        spread = (
+            keras.Model(inputs, x).predict(images[:: max(1, len(images) // 5000)], batch_size=500, verbose=0).std(0)
+        )
+        x = layers.Rescaling(float(1 / max(np.sqrt(np.square(spread).mean()), 1e-6)), dtype=policy, name="scaled")(x)
         return keras.Model(inputs, [x, logits], name="features")
 
 

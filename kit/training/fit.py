@@ -45,6 +45,8 @@ class Training:
         freeze: Layers that keep their weights: `backbone` for all but the head, names, or patterns such as `stage1*`.
         unfreeze_epochs: After so many epochs the topmost frozen stage is set free, after as many again the next; 0
             keeps all frozen.
+        unfreeze_rate: Factor of the learning rate from the first such moment on: what was learned before should move
+            less than a new head.
         average_epochs: Average the weights of so many last epochs, and keep the mean if it is at least as good on the
             validation split as the best epoch; 0 is off. With a constant learning rate this is stochastic weight
             averaging.
@@ -73,6 +75,7 @@ class Training:
     start_from: str | None = None
     freeze: tuple[str, ...] = ()
     unfreeze_epochs: int = 0
+    unfreeze_rate: float = 1.0
     average_epochs: int = 0
     sampling_rate: float = 0.0
     sampling_schedule: Literal["linear", "exponential", "inverse_sigmoid"] = "linear"
@@ -101,6 +104,13 @@ class Training:
             "unfreeze_epochs",
             self.unfreeze_epochs,
             f"less than the {self.epochs} epochs of the training",
+        )
+        check(0 < self.unfreeze_rate <= 1, "unfreeze_rate", self.unfreeze_rate, "a number above 0 and at most 1")
+        check(
+            self.unfreeze_rate == 1 or self.unfreeze_epochs,
+            "unfreeze_rate",
+            self.unfreeze_rate,
+            "1 without train.unfreeze_epochs",
         )
         check(0 <= self.sampling_rate <= 1, "sampling_rate", self.sampling_rate, "a share from 0 to 1")
         kinds = tuple(sampling.SCHEDULES)

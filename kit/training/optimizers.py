@@ -8,7 +8,7 @@ import inspect
 import keras
 
 from kit.errors import SettingError, check, choose
-from kit.training.schedules import SCHEDULES
+from kit.training.schedules import SCHEDULES, Lowered
 
 _NOT_BY_NAME = {"Optimizer", "LossScaleOptimizer", "MultiOptimizer", "OptimizerMap"}
 OPTIMIZERS = {
@@ -69,7 +69,7 @@ def without_schedule(settings):
     return {key: value for key, value in settings.items() if key not in of_course} | {"schedule": "constant"}
 
 
-def build(settings, total_steps):
+def build(settings, total_steps, lowered=None):
     """Builds an optimizer whose learning rate follows a schedule.
 
     Biases and normalisation parameters are exempt from weight decay.
@@ -77,6 +77,7 @@ def build(settings, total_steps):
     Args:
         settings: The keys of `[optimizer]`: `name` and `schedule`, then what these two take.
         total_steps: Steps of the whole training.
+        lowered: A step and the factor that the learning rate has from there on, or None.
 
     Returns:
         The optimizer, and a list of callbacks that the schedule needs.
@@ -104,6 +105,10 @@ def build(settings, total_steps):
     callbacks = []
     if isinstance(rate, keras.callbacks.Callback):
         callbacks, rate = [rate], learning_rate
+    if lowered and callbacks:
+        raise SettingError("schedule", f"{settings['schedule']!r} goes with train.unfreeze_rate = 1 alone")
+    if lowered:
+        rate = Lowered(rate, *lowered)
     try:
         optimizer = optimizer_class(**{**of_optimizer, "learning_rate": rate})
     except ValueError as error:

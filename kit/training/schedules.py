@@ -53,6 +53,38 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
 
 
 @keras.saving.register_keras_serializable("kit")
+class Lowered(keras.optimizers.schedules.LearningRateSchedule):
+    """Another schedule, or a constant rate, times a factor from some step on.
+
+    Args:
+        schedule: Keras schedule or number.
+        step: First step with the factor.
+        factor: The factor.
+    """
+
+    def __init__(self, schedule, step, factor):
+        self.schedule = schedule
+        self.step = step
+        self.factor = factor
+
+    def __call__(self, step):
+        rate = self.schedule(step) if callable(self.schedule) else self.schedule
+        return rate * ops.where(ops.cast(step, "float32") < self.step, 1.0, self.factor)
+
+    def get_config(self):
+        schedule = self.schedule
+        if callable(schedule):
+            schedule = keras.optimizers.schedules.serialize(schedule)
+        return {"schedule": schedule, "step": self.step, "factor": self.factor}
+
+    @classmethod
+    def from_config(cls, config):
+        if isinstance(config["schedule"], dict):
+            config = config | {"schedule": keras.optimizers.schedules.deserialize(config["schedule"])}
+        return cls(**config)
+
+
+@keras.saving.register_keras_serializable("kit")
 class InverseSquareRoot(keras.optimizers.schedules.LearningRateSchedule):
     """Up along a line, then down with the inverse square root of the step.
 

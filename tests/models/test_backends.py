@@ -8,17 +8,23 @@ import keras
 import numpy as np
 import pytest
 
-from tests.models.test_vision import SMALL, build, head, some
+from kit.models import vision
+from tests.models.test_vision import PARAMETERS, SMALL, build, head, some
+
+# Sizes that the others are made for.
+LARGE = {name: PARAMETERS.get(name, ((224, 224, 3),))[0] for name in vision.VARIANTS if name not in SMALL}
 
 STEP = """
 import sys
 import keras, numpy as np
 from kit.models import vision
 
-x, y = np.random.default_rng(0).normal(size=(4, 28, 28, 1)).astype("float32"), np.arange(4) % 2
-for name in sys.argv[1:]:
+y = np.arange(2)
+for name, *sides in (word.split(":") for word in sys.argv[1:]):
+    shape = tuple(int(side) for side in sides) or (28, 28, 1)
+    x = np.random.default_rng(0).normal(size=(2, *shape)).astype("float32")
     function, arguments = vision.VARIANTS[name]
-    backbone = function((28, 28, 1), **arguments, name=name)
+    backbone = function(shape, **arguments, name=name)
     features = backbone.output
     if len(features.shape) == 4:
         features = keras.layers.GlobalAveragePooling2D()(features)
@@ -42,13 +48,23 @@ def test_a_training_step_under_jax_without_tensorflow(names):
     assert f"stepped {len(names)}" in done.stdout, done.stderr
 
 
-@pytest.mark.parametrize("variant", some(sorted(SMALL), {"swin_small_image"}))
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", LARGE)
+def test_a_training_step_of_every_other_variant_under_jax(variant):
+    environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    word = ":".join([variant, *map(str, LARGE[variant])])
+    done = subprocess.run([sys.executable, "-c", STEP, word], capture_output=True, text=True, env=environment)
+    assert "stepped 1" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("variant", some(sorted(vision.VARIANTS), {"swin_small_image"}))
 def test_runs_in_litert(variant, tmp_path):
     from ai_edge_litert.interpreter import Interpreter
 
     keras.utils.set_random_seed(0)
-    model = head(build(variant), 4)
-    x = np.random.default_rng(0).normal(size=(1, 28, 28, 1)).astype("float32")
+    shape = LARGE.get(variant, (28, 28, 1))
+    model = head(build(variant, shape), 4)
+    x = np.random.default_rng(0).normal(size=(1, *shape)).astype("float32")
     expected = np.asarray(model(x, training=False))
     model.export(tmp_path / "model.tflite", format="litert", verbose=False)
     interpreter = Interpreter(str(tmp_path / "model.tflite"))

@@ -9,6 +9,7 @@ from kit import recipes
 from kit.errors import KitError, SettingError
 from kit.models import vision
 from kit.training import transfer
+from kit.training.schedules import Lowered
 from tests.conftest import TINY
 
 _BACKBONE = TINY["backbone"]
@@ -90,6 +91,27 @@ def test_classes_of_other_names_are_learned_anew(small_run, tmp_path):
         assert ("new are logits" in (folder / "run.log").read_text()) != taken
 
 
+def test_the_rate_is_lower_once_layers_are_free(small_run, tmp_path):
+    settings = {"start_from": str(small_run.folder), "freeze": ["resnet8"], "unfreeze_epochs": 1, "unfreeze_rate": 0.25}
+    constant = {"name": "adam", "schedule": "constant", "learning_rate": 0.008}
+    run = train(tmp_path / "run", constant, **settings)
+    # The rate after an epoch is that of the next step.
+    assert list(run.history["learning_rate"]) == pytest.approx([0.002] * 3)
+    with pytest.raises(SettingError, match=r"optimizer\.schedule: 'reduce_on_plateau' goes with train.unfreeze_rate"):
+        train(tmp_path / "other", constant | {"schedule": "reduce_on_plateau"}, **settings)
+
+
+def test_a_lowered_schedule_is_the_same_until_then():
+    cosine = keras.optimizers.schedules.CosineDecay(1.0, 10)
+    for schedule in (cosine, 0.5):
+        lowered = Lowered(schedule, 4, 0.1)
+        again = Lowered.from_config(lowered.get_config())
+        for step in range(10):
+            plain = float(cosine(step)) if schedule is cosine else 0.5
+            expected = plain * (0.1 if step >= 4 else 1.0)
+            assert float(lowered(step)) == pytest.approx(expected) == float(again(step))
+
+
 def test_patterns_freeze_a_part(small_run, tmp_path):
     earlier = weights_by_layer(small_run.model)
     path = small_run.folder / "best.keras"
@@ -134,6 +156,11 @@ def test_layers_of_other_shapes_stay_new(small_run):
         ({"unfreeze_epochs": 2}, r"train\.unfreeze_epochs: expected 0 without train\.freeze"),
         ({"freeze": ["stem*"], "unfreeze_epochs": -1}, r"train\.unfreeze_epochs: expected at least 0"),
         ({"freeze": ["stem*"], "unfreeze_epochs": 3}, r"train\.unfreeze_epochs: expected less than the 3 epochs"),
+        ({"unfreeze_rate": 0.1}, r"train\.unfreeze_rate: expected 1 without train\.unfreeze_epochs"),
+        (
+            {"freeze": ["stem*"], "unfreeze_epochs": 1, "unfreeze_rate": 0.0},
+            r"train\.unfreeze_rate: expected a number above 0",
+        ),
         ({"average_epochs": 1}, r"train\.average_epochs: expected 0, or at least 2"),
         ({"average_epochs": 4}, r"train\.average_epochs: expected at most 3 epochs"),
     ],

@@ -1,0 +1,132 @@
+"""Trains the gan recipe's settings and families, scores them, and measures how fast they train.
+
+    make bench DATA=<folder that holds mnist/ and fashion_mnist/>
+    .venv/bin/python benchmarks/gan.py --data <folder> --only mnist_dcgan --write
+    .venv/bin/python benchmarks/gan.py --only speed --torch <a Python that has PyTorch>
+
+- `digits` and `mnist_dcgan`: the shipped settings, three seeds.
+- `families`: every family on Fashion-MNIST for the same CPU time, which each is measured for first.
+- `speed`: images per CPU-second of a training step, DCGAN with 64 and 32 channels at 28x28, beside the same in PyTorch.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from measure import SEEDS, day, machine, rows, spread, train, train_seeds, write
+
+RECIPE = "gan"
+# Settings in which a family differs from those of `fashion_mnist_families.toml`.
+FAMILIES = {
+    "gan": {"optimizer.learning_rate": 0.0005},
+    "dcgan": {},
+    "lsgan": {},
+    "wgan": {"optimizer.name": "rmsprop", "optimizer.learning_rate": 0.0005},
+    "wgan_gp": {"optimizer.learning_rate": 0.0005},
+    "sngan": {},
+}
+SHIPPED = ("what", "command", "Fréchet distance", "floor", "PCA-Gaussian", "noise", "KID", "precision", "recall")
+SHIPPED = (*SHIPPED, "classes found", "rarest and most frequent", "CPU-seconds", "day")
+COMPARED = ("family", "changed", "Fréchet distance", "KID", "classes found", "precision", "recall")
+COMPARED = (*COMPARED, "images trained per CPU-second", "CPU-seconds", "day")
+SPEED = ("training step", "images per CPU-second", "day")
+
+
+def shipped(name, options, command, scratch, seeds):
+    """Trains shipped settings with several seeds and returns their row."""
+    runs = train_seeds(RECIPE, name, "frechet_distance", options, scratch, seeds)
+    test = {key: [run["test"][key] for run in runs] for key in runs[0]["test"] if key != "features"}
+    ratio = [a / b for a, b in zip(test["frechet_distance"], test["frechet_distance_floor"], strict=True)]
+    return (
+        f"| {name} | `{command}` | {spread(test['frechet_distance'])}, {spread(ratio, 1, 1)} times the floor | "
+        f"{spread(test['frechet_distance_floor'])} | {spread(test['frechet_distance_pca_gaussian'])} | "
+        f"{spread(test['frechet_distance_noise'], 1, 1)} | {spread(test['kid'], 1, 3)} | {spread(test['precision'])} | "
+        f"{spread(test['recall'])} | {', '.join(f'{value:.0f}' for value in test['modes_covered'])} | "
+        f"{min(test['smallest_mode_share']):.1%}, {max(test['largest_mode_share']):.1%} | "
+        f"{spread([run['train_cpu_seconds'] for run in runs], 1, 0)} | {day()} |"
+    )
+
+
+def steps_for(budget, options, scratch, name):
+    """Returns how many training steps of 64 images take so many CPU-seconds, by two short trainings."""
+    seconds = []
+    for steps in (100, 400):
+        words = ["--train.epochs", "1", "--train.steps_per_epoch", str(steps), "--evaluate.num_samples", "100"]
+        words += ["--data.validation_fraction", "0.01"]
+        seconds.append(train(RECIPE, f"{scratch}/{name}-{steps}", *options, *words)["train_cpu_seconds"])
+    return budget / ((seconds[1] - seconds[0]) / 300)
+
+
+def family(name, changed, source, scratch, seeds, budget, epochs=8):
+    """Trains a family for a CPU time with several seeds and returns its row."""
+    options = ["--config", "fashion_mnist_families", "--data.source", str(source), "--model.family", name]
+    options += [f"--{key}={value}" for key, value in changed.items()]
+    steps = max(1, round(steps_for(budget, options, scratch, name) / epochs))
+    options += ["--train.epochs", str(epochs), "--train.steps_per_epoch", str(steps)]
+    runs = train_seeds(RECIPE, name, "frechet_distance", options, scratch, seeds)
+    test = {key: [run["test"][key] for run in runs] for key in ("frechet_distance", "kid", "precision", "recall")}
+    images = [64 * steps * epochs / run["train_cpu_seconds"] for run in runs]
+    return (
+        f"| {name} | {', '.join(f'`{key}={value}`' for key, value in changed.items())} | "
+        f"{spread(test['frechet_distance'])} | {spread(test['kid'], 1, 3)} | "
+        f"{', '.join(format(run['test']['modes_covered'], '.0f') for run in runs)} | {spread(test['precision'])} | "
+        f"{spread(test['recall'])} | {spread(images, 1, 0)} | "
+        f"{spread([run['train_cpu_seconds'] for run in runs], 1, 0)} | {day()} |"
+    )
+
+
+def speed(torch):
+    """Returns the rows of images per CPU-second, the kit's and PyTorch's in turn, each on one core and one thread."""
+    here = Path(__file__).parent
+    programs = {"kit": [sys.executable, here / "gan_step.py"]}
+    if torch:
+        programs["PyTorch"] = [torch, here / "gan_step_torch.py"]
+    found = {name: [] for name in programs}
+    for _ in range(3):
+        for name, words in programs.items():
+            done = subprocess.run(["taskset", "-c", "0", *words], capture_output=True, text=True)
+            if done.returncode:
+                raise SystemExit(done.stderr)
+            found[name].append(float(done.stdout.split()[-1]))
+    return [f"| {name} | {statistics.median(values):,.0f} | {day()} |" for name, values in found.items()]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parts = ("digits", "mnist_dcgan", "families", "speed")
+    parser.add_argument("--data", help="folder that holds mnist/ and fashion_mnist/")
+    parser.add_argument("--only", nargs="+", choices=parts, default=parts)
+    parser.add_argument("--family", nargs="+", choices=list(FAMILIES), default=list(FAMILIES))
+    parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
+    parser.add_argument("--budget", type=float, default=120, help="CPU-seconds of training of a family")
+    parser.add_argument("--torch", help="a Python that has PyTorch, for `speed`")
+    parser.add_argument("--write", action="store_true", help="put the rows into the recipe's README")
+    options = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    tables = {SHIPPED: [], COMPARED: [], SPEED: []}
+    with tempfile.TemporaryDirectory() as scratch:
+        if "digits" in options.only:
+            tables[SHIPPED].append(shipped("digits", [], "make train RECIPE=gan", scratch, options.seeds))
+        if "mnist_dcgan" in options.only and options.data:
+            words = ["--config", "mnist_dcgan", "--data.source", f"{options.data}/mnist"]
+            command = "make train RECIPE=gan CONFIG=mnist_dcgan DATA=mnist"
+            tables[SHIPPED].append(shipped("mnist_dcgan", words, command, scratch, options.seeds))
+        if "families" in options.only and options.data:
+            source = Path(options.data) / "fashion_mnist"
+            for name in options.family:
+                tables[COMPARED].append(family(name, FAMILIES[name], source, scratch, options.seeds, options.budget))
+        if "speed" in options.only:
+            tables[SPEED] = speed(options.torch)
+    seeds = ", ".join(map(str, options.seeds))
+    text = f"{rows(RECIPE, tables)}\n\nMean ± standard deviation over seeds {seeds}; {machine()}"
+    print(text)
+    if options.write:
+        write(RECIPE, text)
+
+
+if __name__ == "__main__":
+    main()
