@@ -62,6 +62,7 @@ class Running:
         self.busy = {}  # connection: `_Attempt`
         self.attempts = {}  # number of a trial: how often its process died
         self.curves = {}  # folder of a trial: value of each epoch
+        self.unchosen = {}  # folder of a trial: epochs that it has trained before it was chosen to go on
 
     def run(self):
         """Runs to the end; returns the `Study`."""
@@ -95,7 +96,9 @@ class Running:
             self.folder / "journal.jsonl",
         )
         for record in self.journal.ended:
-            self.curves[self._folder(record["trial"])] = record["curve"]
+            name = self._folder(record["trial"])
+            self.curves[name] = record["curve"]
+            self.unchosen.setdefault(name, len(record["curve"]))
         self.started = time.perf_counter()
         self.begun_before = len(self.journal.ended)
         if self.begun_before:
@@ -177,6 +180,7 @@ class Running:
         before = next((each["curve"] for each in reversed(self.journal.ended) if each["folder"] == name), [])
         until = order["last_epoch"] or self.epochs
         self.busy[worker.connection] = _Attempt(number, name, slot, worker, before, until)
+        self.unchosen.setdefault(name, until)
         self.curves[name] = []
 
     def _processors(self, slot):
@@ -202,11 +206,18 @@ class Running:
             attempt.worker.send({"stop": attempt.is_stopped})
 
     def _is_hopeless(self, name):
-        """The median rule: is the best value so far worse than that of half of the others at this epoch?"""
+        """The median rule: is the best value so far worse than that of half of the others at this epoch?
+
+        Those that Hyperband chose to go on count up to there: behind it they are no longer a fair sample.
+        """
         curve = self.curves[name]
         epoch = len(curve)
         first = self.search.median_epochs or max(1, round(self.epochs / 4))
-        others = [each[:epoch] for key, each in self.curves.items() if key != name and len(each) >= epoch]
+        others = [
+            each[:epoch]
+            for key, each in self.curves.items()
+            if key != name and min(len(each), self.unchosen.get(key, self.epochs)) >= epoch
+        ]
         if not self.search.median_stop or epoch < first or len(others) < _FEWEST_CURVES:
             return False
         median = sorted(map(self.best_value, others), key=lambda value: -self.sign * value)[len(others) // 2]

@@ -233,9 +233,9 @@ def test_the_best_settings_are_trained_on_all_but_the_test_split(empty_folder):
     assert again.retrained == found.retrained
 
 
-def running(curves, *, epochs=8, mode="max", **settings):
+def running(curves, *, epochs=8, mode="max", unchosen=None, **settings):
     """Returns what the median rule looks at."""
-    fake = SimpleNamespace(curves=curves, epochs=epochs, sign=1 if mode == "max" else -1)
+    fake = SimpleNamespace(curves=curves, epochs=epochs, sign=1 if mode == "max" else -1, unchosen=unchosen or {})
     fake.search = study.Search(**settings)
     fake.best_value = lambda values: Running.best_value(fake, values)
     return lambda name: Running._is_hopeless(fake, name)
@@ -249,6 +249,8 @@ def test_the_median_rule():
     assert not running(curves, median_stop=False)("bad")
     assert not running(curves, median_epochs=3)("bad")
     assert running(curves, mode="min")("6") and not running(curves, mode="min")("bad")
+    chosen = dict.fromkeys(("1", "2", "3"), 1)
+    assert not running(curves, unchosen=chosen)("bad"), "too few were a fair sample"
     few = {name: curves[name] for name in ("1", "2", "3", "4", "bad")}
     assert not running(few)("bad")
 
