@@ -86,14 +86,23 @@ def _optimizers(recipe, run_settings, training):
     first = dict(run_settings["optimizer"])
     second = first.pop(recipe.second_optimizer, None)
     interval = run_settings["model"].get(recipe.optimizer_interval) or 1
+    if second is not None:
+        for key in ("freeze", "average_epochs"):
+            if getattr(training, key):
+                raise SettingError(f"train.{key}", f"{recipe.name} trains two networks; expected none")
+        if training.devices > 1:
+            raise SettingError("train.devices", f"{recipe.name} trains two networks in turn; expected 1")
     with table("optimizer"):
         optimizer, callbacks = optimizers.build(first, max(steps // interval, 1), lowered)
         if second is None:
             return {"optimizer": optimizer}, callbacks
         with table(f"optimizer.{recipe.second_optimizer}"):
             other, more = optimizers.build(second, steps)
-        if callbacks or more:
-            raise SettingError("schedule", f"{first['schedule']!r} cannot see which of the two networks gets stuck")
+        for key, settings, needed in (("", first, callbacks), (f"{recipe.second_optimizer}.", second, more)):
+            if needed:
+                raise SettingError(
+                    f"optimizer.{key}schedule", f"{settings['schedule']!r} cannot see which of two networks is stuck"
+                )
     return {"optimizer": optimizer, f"{recipe.second_optimizer}_optimizer": other}, []
 
 

@@ -34,13 +34,14 @@ def architectures(kind, verbose=True):
     """Returns the table of a recipe's architectures: every variant, and where it is not what its family's defaults are.
 
     Args:
-        kind: Plural of the setting that names them: `backbones`, `encoders` or `architectures`.
+        kind: Plural of the setting that names them: `backbones`, `encoders`, `architectures` or `families`.
         verbose: Print the table.
 
     Raises:
         KitError: there is nothing of that kind.
     """
-    owners = {f"{recipes.get(name).architecture_key}s": recipes.get(name) for name in recipes.names()}
+    keys = {name: recipes.get(name).architecture_key for name in recipes.names()}
+    owners = {f"{key[:-1]}ies" if key.endswith("y") else f"{key}s": recipes.get(name) for name, key in keys.items()}
     if kind not in owners:
         raise KitError(f"list: nothing is called {kind!r}{closest(kind, owners)}")
     rows = [

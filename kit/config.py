@@ -5,6 +5,7 @@ table's keys. jsonargparse checks and converts values by the parameters' annotat
 """
 
 import inspect
+import json
 import os
 import tomllib
 import typing
@@ -89,6 +90,18 @@ def flatten(tables, prefix=""):
     return flat
 
 
+def nested(flat):
+    """Turns a dictionary of dotted keys into nested tables, as TOML has them."""
+    tables = {}
+    for key, value in flat.items():
+        place = tables
+        *path, last = key.split(".")
+        for part in path:
+            place = place.setdefault(part, {})
+        place[last] = value
+    return tables
+
+
 def write_toml(path, tables):
     """Writes nested tables as TOML, atomically; keys whose value is None are left out, since TOML has no null."""
     import tomli_w
@@ -162,6 +175,9 @@ def _convert(setting, value):
     candidates = [value]
     if isinstance(value, Text):
         candidates.append(f"[{value}]")  # 32,64 for a list, without brackets
+        candidates.append(
+            json.dumps([part.strip() for part in value.strip("[]").split(",")])
+        )  # 7,2 for a list of texts
     for candidate in candidates:
         try:
             if isinstance(value, Text):

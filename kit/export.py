@@ -57,6 +57,8 @@ def export(folder, format, path=None, data=None):
     """
     name, write, start = choose(_FORMATS, format, "format")
     run = finished.load(folder)
+    if not run.recipe.takes_inputs:
+        raise KitError(f"{format}: {run.recipe.name} makes images out of noise; use best.keras with keras.Model.export")
     path = Path(path) if path else run.folder / "exports" / name
     if path.exists():
         raise KitError(f"{path}: exists already; expected a new path")

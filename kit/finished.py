@@ -64,10 +64,7 @@ def load(folder):
     folder = _run_folder(folder)
     flat = config.read_toml(folder / "config.toml")
     recipe = recipes.get(flat["recipe"])
-    tables = {name: {} for name in schema.TABLES}
-    for key, value in flat.items():
-        name, _, item = key.rpartition(".")
-        (tables.setdefault(name, {}) if name else tables)[item] = value
+    tables = {name: {} for name in schema.TABLES} | config.nested(flat)
     with reading(folder / "best.keras"):
         model = keras.models.load_model(folder / "best.keras", compile=False)
     with reading(folder / "history.csv"):
@@ -133,6 +130,8 @@ def data_of(run, data=None):
             chosen["source"] = settings.get("source", chosen["source"])
         splits = run.recipe.data(run.settings["seed"], saved_assignment(run.folder), **chosen)
         check_assets(run.folder, splits)
+    if splits.keep:
+        splits.keep(run.folder / "assets")
     splits.assets |= _calibration(run.folder)
     return splits
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kit import recipes, schema, terminal
 from kit.assembly import Given, prepare
-from kit.errors import SettingError, check, table
+from kit.errors import KitError, SettingError, check, table
 from kit.run import from_python, summary
 
 log = logging.getLogger("kit")
@@ -197,5 +197,9 @@ def range_test(recipe_name, overrides, *, config=None, seed=None, steps=100, giv
     from kit.training import learning_rate
 
     check(isinstance(steps, int) and steps >= 20, "steps", steps, "a whole number of at least 20")
+    if recipes.get(recipe_name).second_optimizer:
+        raise KitError(
+            f"{recipe_name} has two learning rates and no loss that says which is good; expected another recipe"
+        )
     with _stage(recipe_name, overrides, config, seed, given, constant=True) as stage:
         return learning_rate.range_test(stage.model, stage.batches(steps), steps)

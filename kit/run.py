@@ -184,6 +184,8 @@ def _fitted(recipe, folder, run_settings, given, watch=None):
             keep_beginning(model, folder)
         if not (folder / "config.toml").exists():
             _begin(folder, prepared, splits)
+        if splits.keep:
+            splits.keep(folder / "assets")
         trained = fit(
             model,
             network,

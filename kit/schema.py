@@ -53,7 +53,10 @@ def _optimizer_settings(name, given):
     first = {key.removeprefix("optimizer."): value for key, value in given.items() if key.startswith("optimizer.")}
     own = {key.removeprefix(f"{name}."): value for key, value in given.items() if key.startswith(f"{name}.")}
     chosen = {key: str((first | own)[key]) for key in ("name", "schedule") if key in first | own}
-    optimizer, course = optimizers.choice(**chosen)
+    try:
+        optimizer, course = optimizers.choice(**chosen)
+    except SettingError as error:
+        raise SettingError(error.key.replace("optimizer.", f"{name}."), error.problem) from None
     types = {"types": optimizers.TYPES, "meanings": optimizers.MEANINGS}
     return [
         *config.settings_of(optimizers.choice, name, defaults=chosen),
@@ -98,7 +101,8 @@ def given(recipe, config_file, overrides):
     # A file's numbers for one architecture mean nothing for another, nor do arguments that another optimizer lacks.
     architecture = f"model.{recipe.architecture_key}"
     if architecture in changed:
-        flat = {key: value for key, value in flat.items() if not key.startswith("backbone.")}
+        own = {f"model.{key}" for settings in recipe.variant_settings.values() for key in settings}
+        flat = {key: value for key, value in flat.items() if not key.startswith("backbone.") and key not in own}
     if overrides.get(architecture) == "given":
         known = {setting.key for setting in settings_of(recipe, {architecture: "given"})}
         flat = {key: value for key, value in flat.items() if key in known or not key.startswith("model.")}
@@ -119,10 +123,11 @@ def resolve(recipe, config_file, overrides, seed):
     seed = file_seed if seed is None else seed
     _check_seed(seed)
     settings = settings_of(recipe, asked)
+    defaults = {setting.key: setting.default for setting in settings}
     second = f"optimizer.{recipe.second_optimizer}."
-    for key in (setting.key for setting in settings if setting.key.startswith(second)):
+    for key in (key for key in defaults if key.startswith(second)):
         first = key.replace(second, "optimizer.")
-        if key not in asked and first in asked:
+        if key not in asked and first in asked and asked[first] != defaults.get(first):
             asked[key] = asked[first]
     tables = config.resolve(settings, asked)
     return {"recipe": recipe.name, "seed": seed, **_nested(recipe, tables)}

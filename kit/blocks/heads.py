@@ -77,7 +77,10 @@ def realness(image, x, num_classes=0, *, spectral=False, name="realness"):
         in: (batch, height, width, channels) or (batch, channels)
         out: (batch, 1)
     """
-    norm = layers.SpectralNormalization if spectral else lambda layer, name: layer
+
+    def norm(layer, name):
+        return layers.SpectralNormalization(layer, dtype="float32", name=name) if spectral else layer
+
     x = layers.Flatten(name="features")(x)
     dense = layers.Dense(1, dtype="float32", kernel_initializer=initializer(), name=f"{name}_dense")
     logit = norm(dense, name=f"{name}_dense_norm")(x)

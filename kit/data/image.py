@@ -211,9 +211,14 @@ def decoded(paths, shape, crop_to_aspect_ratio, in_memory):
     height, width, channels = shape
     if isinstance(paths[0], EncodedImage):
         in_memory = True
+    need, free = len(paths) * height * width * channels, psutil.virtual_memory().available
     if in_memory == "auto":
-        need = len(paths) * height * width * channels
-        in_memory = need < _MEMORY_SHARE * psutil.virtual_memory().available
+        in_memory = need < _MEMORY_SHARE * free
+    elif in_memory and need > free:
+        raise KitError(
+            f"images: {len(paths):,} of {height}x{width} need {need / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are "
+            "free; expected a smaller data.image_size"
+        )
 
     def decode(batch):
         return np.stack(read_images(batch, (height, width), channels, crop_to_aspect_ratio))

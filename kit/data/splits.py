@@ -154,6 +154,8 @@ class Splits:
         assignment: Table with columns `example`, `split` and perhaps `label`: which example went where.
         settings: Settings of `[data]` that were resolved on the way, such as a path made absolute.
         monitors: Those of the recipe's monitors that this data allows, the default first; None allows all.
+        keep: Function of a run's folder of assets that keeps there, or brings back, what scoring needs beside the
+            assets; or None.
     """
 
     train: Examples
@@ -164,6 +166,7 @@ class Splits:
     assignment: pd.DataFrame
     settings: dict = dataclasses.field(default_factory=dict)
     monitors: tuple | None = None
+    keep: Callable | None = None
 
 
 SPLITS = ("train", "validation", "test")

@@ -10,7 +10,7 @@ import pandas as pd
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from kit.data.image_splits import image_splits
-from kit.data.splits import Examples, Splits
+from kit.data.splits import SPLITS, Examples, Splits
 from kit.errors import KitError, SettingError, check, choose
 from kit.models import generative
 from kit.recipes.base import Evaluation, Recipe
@@ -89,7 +89,8 @@ def image_generator(
     """
     check(latent_dim >= 1, "latent_dim", latent_dim, "at least 1")
     check(not conditional or num_classes >= 2, "conditional", conditional, "False without at least two classes")
-    if getattr(keras.optimizers.get(optimizer), "use_ema", False):
+    given = [keras.optimizers.get(each) for each in (optimizer, discriminator_optimizer) if each is not None]
+    if any(getattr(each, "use_ema", False) for each in given):
         raise SettingError("ema_momentum", "averages the generator already; expected optimizer.use_ema = false")
     own = _PLAIN
     if isinstance(family, str):
@@ -174,6 +175,9 @@ def images(
         in_memory=True,
         needs_classes=False,
     )
+    for name, part in zip(SPLITS, read.parts, strict=True):
+        if len(part) < 2:
+            raise KitError(f"{read.source}: {len(part)} images in the {name} split; expected at least 2")
     pixels, labels = read.parts[0].columns
     reference = Reference(pixels, labels, len(read.class_names))
     return Splits(
@@ -182,6 +186,7 @@ def images(
         assets={"class_names": read.class_names, "image_shape": read.shape, "skipped": read.skipped},
         assignment=read.assignment,
         settings={"source": read.source},
+        keep=reference.keep,
     )
 
 
@@ -213,6 +218,7 @@ def evaluate(
         precision, recall, and how many classes are found among the made images, with the share of the rarest and the
         most frequent one.
     """
+    check(num_samples >= 2, "num_samples", num_samples, "at least 2")
     reference = examples.reference
     count = min(num_samples, len(reference.images))
     real_images, labels = examples.columns
@@ -223,7 +229,7 @@ def evaluate(
     simple = reference.features_and_probabilities(pca_gaussian(reference.some(20000), count))[0]
     worst = reference.features_and_probabilities(noise(real_images.shape[1:], count))[0]
     neighbors = min(len(real), len(made)) > 3
-    precision, recall = distances.precision_and_recall(real[:10000], made) if neighbors else (np.nan, np.nan)
+    precision, recall = distances.precision_and_recall(_some(real, 10000), made) if neighbors else (np.nan, np.nan)
     metrics = {
         "frechet_distance": distances.frechet_distance(real, made),
         "frechet_distance_floor": distances.frechet_distance(real, reference.of_training(count)),
@@ -258,6 +264,11 @@ def evaluate(
         "4_made_above_and_the_nearest_training_image_below": lambda: samples.figure(samples.mosaic(nearest, side)),
     }
     return Evaluation(metrics, tables, figures)
+
+
+def _some(rows, count):
+    """Returns so many rows at random, always the same; of what comes class by class the first ones would be of one."""
+    return rows[np.sort(np.random.default_rng(0).permutation(len(rows))[:count])]
 
 
 def _modes(shares, real_shares):
@@ -304,7 +315,9 @@ def _ways(model, assets, seed, steps, rows=6):
     first, last = latents[:rows, None], latents[rows:, None]
     units = [ends / np.linalg.norm(ends, axis=-1, keepdims=True) for ends in (first, last)]
     angle = np.arccos(np.clip((units[0] * units[1]).sum(-1, keepdims=True), -1, 1))
-    ways = (np.sin((1 - shares) * angle) * first + np.sin(shares * angle) * last) / np.maximum(np.sin(angle), 1e-6)
+    straight, sine = (1 - shares) * first + shares * last, np.sin(angle)
+    bent = (np.sin((1 - shares) * angle) * first + np.sin(shares * angle) * last) / np.maximum(sine, 1e-3)
+    ways = np.where(sine > 1e-2, bent, straight)  # there is no arc between opposite vectors
     ways = ways.reshape(rows * steps, -1).astype("float32")
     return ways, None if wanted is None else np.repeat(wanted[:rows], steps)
 
@@ -324,7 +337,7 @@ def validate(model, examples, assets):
     """
     reference = examples.reference
     count = min(max(len(examples), 500), 5000)
-    real, _ = reference.features_and_probabilities(examples.columns[0][:5000])
+    real, _ = reference.features_and_probabilities(_some(examples.columns[0], 5000))
     latents, wanted = _draw(model, count, 1, len(assets["class_names"]))
     made, answers = reference.features_and_probabilities(_make(model, latents, wanted, 500))
     found = {
@@ -413,13 +426,10 @@ def predict(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise KitError(f"{folder}: exists already; expected a new folder, --output")
     pixels = _make(model, latents, wanted, batch_size)
-    folder.mkdir(parents=True, exist_ok=True)
     digits = len(str(len(pixels) - 1))
-    files = [folder / f"{index:0{digits}}.png" for index in range(len(pixels))]
-    for file, image in zip(files, pixels, strict=True):
-        samples.write_png(file, image)
-    samples.write_png(folder / "grid.png", samples.mosaic(pixels, _COLUMNS if interpolate or chosen else 8))
-    table = pd.DataFrame({"file": [str(file) for file in files]})
+    named = {f"{index:0{digits}}.png": image for index, image in enumerate(pixels)}
+    table = pd.DataFrame({"file": [str(folder / name) for name in named]})
+    samples.write_folder(folder, named | {"grid.png": samples.mosaic(pixels, _COLUMNS if interpolate or chosen else 8)})
     return table if wanted is None else table.assign(label=[names[index] for index in wanted])
 
 
@@ -443,6 +453,7 @@ RECIPE = Recipe(
     validate=validate,
     observers=observers,
     optional_facts=("num_classes",),
+    meanings={"class_names": ("label_embedding",)},
     variant_settings=_OBJECTIVES,
     second_optimizer="discriminator",
     optimizer_interval="critic_steps",

@@ -1,5 +1,9 @@
 """Pictures of made images: many in one, and how they change."""
 
+import os
+import tempfile
+from pathlib import Path
+
 import numpy as np
 from PIL import Image
 
@@ -36,6 +40,17 @@ def write_png(path, image):
     """Writes a uint8 image (height, width, 1 or 3), whole or not at all."""
     with atomic(path) as temporary:
         _picture(image).save(temporary, format="PNG")
+
+
+def write_folder(folder, images):
+    """Writes a folder of uint8 images by file name, whole or not at all; it is new or empty."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-") as scratch:
+        inside = Path(scratch) / "images"
+        inside.mkdir()
+        for name, image in images.items():
+            _picture(image).save(inside / name, format="PNG")
+        os.replace(inside, folder)
 
 
 def write_animation(path, frames, seconds=0.25):

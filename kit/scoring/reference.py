@@ -10,21 +10,23 @@ import numpy as np
 from keras import layers
 
 from kit.data.splits import Examples
+from kit.errors import Unavailable
 from kit.files import atomic, reading
 
 log = logging.getLogger("kit")
 
 # What the classifier is; another one gives other distances, so the number is part of the kept file's name.
-_VERSION = 1
+_VERSION = 3
 _STEPS, _BATCH, _SEED = 1000, 128, 0
+_MOST_TURNED = 10_000
 _WIDTHS, _SIDE, _FEATURES = (32, 64, 128), 4, 64
 
 
 class Reference:
     """Features of images as a small convolutional network sees them that tells the training images' classes apart.
 
-    It is trained when it is first asked, and kept in `$KIT_CACHE`, or `kit` in the user's folder for caches: runs on
-    the same training images share it, whatever their seed.
+    It is trained when it is first asked, and kept in `$KIT_CACHE`, or `kit` in the user's folder for caches, for other
+    runs on the same training images; and by `keep` with a run, which is scored by that one ever after.
 
     Without classes it learns by how many quarters an image was turned: Gidaris, Singh and Komodakis, "Unsupervised
     Representation Learning by Predicting Image Rotations", 2018.
@@ -43,11 +45,22 @@ class Reference:
         self._network = None
         self._training = {}
 
+    def keep(self, folder):
+        """Brings the network back from a folder, or puts it there."""
+        path = folder / "features.keras"
+        if path.exists():
+            with reading(path):
+                self._network = keras.models.load_model(path, compile=False)
+            return
+        network = self._classifier()
+        with atomic(path) as temporary:
+            network.save(temporary)
+
     def features_and_probabilities(self, images, batch_size=500):
         """Returns features (examples, channels) and, of each class, probabilities (examples, classes)."""
         network = self._classifier()
         blocks = [
-            network.predict_on_batch(np.asarray(images[start : start + batch_size], "float32"))
+            network.predict_on_batch(self._seen(images[start : start + batch_size]).astype("float32"))
             for start in range(0, len(images), batch_size)
         ]
         features, logits = (np.concatenate(part) for part in zip(*blocks, strict=True))
@@ -64,21 +77,29 @@ class Reference:
             self._training[count] = self.features_and_probabilities(self.some(count))[0]
         return self._training[count]
 
+    def _seen(self, images):
+        """Returns what the network looks at: all of an image, or a square of it where it was turned."""
+        side = min(images.shape[1:3])
+        return np.asarray(images) if self.has_classes else np.asarray(images)[:, :side, :side]
+
     def _classifier(self):
         """Returns the network: the one that is kept, or a new one, which is then kept."""
-        if self._network is None:
-            path = _folder() / f"features-{self._fingerprint()}.keras"
+        if self._network is not None:
+            return self._network
+        name = f"features-{self._fingerprint()}.keras"
+        try:
+            path = _folder() / name
             if path.exists():
                 with reading(path):
                     self._network = keras.models.load_model(path, compile=False)
                 return self._network
             self._network = self._trained()
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with atomic(path) as temporary:
-                    self._network.save(temporary)
-            except OSError as error:
-                log.info("%s: cannot be kept (%s); it is trained again next time", path, error.strerror)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic(path) as temporary:
+                self._network.save(temporary)
+        except (OSError, RuntimeError, Unavailable) as error:  # no home, no room, no rights
+            log.info("the classifier cannot be kept for other runs: %s", error)
+            self._network = self._network or self._trained()
         return self._network
 
     def _fingerprint(self):
@@ -92,9 +113,9 @@ class Reference:
         log.info("training the classifier that scores images, once for these training images")
         images, labels, outputs = self.images, self.labels, self.num_classes
         if not self.has_classes:
-            side = min(images.shape[1:3])
-            quarters = [np.rot90(images[:, :side, :side], turn, axes=(1, 2)) for turn in range(4)]
-            images, labels, outputs = np.concatenate(quarters), np.repeat(np.arange(4), len(self.images)), 4
+            some = self._seen(self.some(_MOST_TURNED))
+            quarters = [np.rot90(some, turn, axes=(1, 2)) for turn in range(4)]
+            images, labels, outputs = np.concatenate(quarters), np.repeat(np.arange(4), len(some)), 4
         initial, policy = keras.initializers.HeNormal, "float32"
         inputs = keras.Input(images.shape[1:], name="image")
         x = layers.Rescaling(1 / 127.5, -1, dtype=policy, name="scale")(inputs)
@@ -121,6 +142,7 @@ class Reference:
             keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(3e-3, _STEPS)),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             steps_per_execution=20,
+            jit_compile=False,
         )
         batches = Examples((images, labels.astype("int32"))).stream(min(_BATCH, len(images)), _SEED, 0, _STEPS)
         model.fit(batches, steps_per_epoch=_STEPS, epochs=1, shuffle=False, verbose=0)
@@ -139,6 +161,10 @@ def _folder():
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kit"
 
 
+# Numbers that the principal components are fitted to, at most: about 200 MB.
+_MOST_VALUES = 50_000_000
+
+
 def pca_gaussian(images, count, components=64, seed=0):
     """Returns images drawn from a Gaussian fitted to the principal components of given ones: a simple generator.
 
@@ -150,11 +176,15 @@ def pca_gaussian(images, count, components=64, seed=0):
     """
     from sklearn.decomposition import PCA
 
-    flat = np.asarray(images, "float32").reshape(len(images), -1)
+    most = max(components, _MOST_VALUES // int(np.prod(images.shape[1:])))
+    flat = np.asarray(images[:most], "float32").reshape(min(len(images), most), -1)
     pca = PCA(min(components, *flat.shape), svd_solver="randomized", random_state=seed).fit(flat)
     drawn = np.random.default_rng(seed).normal(size=(count, pca.n_components_)) * np.sqrt(pca.explained_variance_)
-    made = np.clip(np.round(pca.inverse_transform(drawn)), 0, 255)
-    return made.astype("uint8").reshape(count, *images.shape[1:])
+    made = [
+        np.clip(np.round(pca.inverse_transform(part)), 0, 255).astype("uint8")
+        for part in np.array_split(drawn.astype("float32"), -(-count // 500))
+    ]
+    return np.concatenate(made).reshape(count, *images.shape[1:])
 
 
 def noise(shape, count, seed=0):

@@ -105,6 +105,8 @@ class Adversarial(keras.Model):
         pixels = keras.layers.Rescaling(127.5, 127.5, dtype="float32", name="pixels_255")(self.average.output)
         self.sampler = keras.Model(self.average.input, pixels, name="generator")
         self.noise = keras.random.SeedGenerator(seed)
+        # Not the optimizer's own count, which goes by accumulated gradients.
+        self.turn = self.add_weight(shape=(), dtype="int32", initializer="zeros", trainable=False, name="turn")
         self.built = True
         self._means = [keras.metrics.Mean(name) for name in ("loss", "generator_loss")]
 
@@ -160,7 +162,8 @@ class Adversarial(keras.Model):
                     fake = self.generator(_with(latent, label), training=True)
                 self._improve_generator(tape, fake, label)
 
-            is_due = self.optimizers[1].iterations % self.critic_steps == 0
+            self.turn.assign_add(1)
+            is_due = self.turn % self.critic_steps == 0
             tf.cond(is_due, lambda: (step(), tf.constant(0))[1], lambda: tf.constant(0))
         self._means[0].update_state(loss)
         return {mean.name: mean.result() for mean in self._means}

@@ -123,7 +123,7 @@ def from_flags(flags):
             raise SettingError(
                 key, f"expected a list or a range as in TOML, such as [1, 2], got {str(value)!r}"
             ) from None
-    return nested(entries)
+    return config.nested(entries)
 
 
 def merged(tables, others):
@@ -132,19 +132,7 @@ def merged(tables, others):
     An entry replaces the whole entry of its key; `false` takes it away.
     """
     both = dict(_groups(tables, "")) | dict(_groups(others, ""))
-    return nested({key: entry for key, entry in both.items() if entry is not False})
-
-
-def nested(entries):
-    """Returns tables as TOML nests them, of entries by dotted key."""
-    tables = {}
-    for key, entry in entries.items():
-        place = tables
-        *path, last = key.split(".")
-        for part in path:
-            place = place.setdefault(part, {})
-        place[last] = entry
-    return tables
+    return config.nested({key: entry for key, entry in both.items() if entry is not False})
 
 
 def _groups(tables, prefix):
@@ -272,8 +260,12 @@ def _try(recipe, path, changed):
     resolved = schema.resolve(recipe, path, changed, 0)
     with table("train"):
         Training(**resolved["train"])
+    second = resolved["optimizer"].pop(recipe.second_optimizer, None)
     with table("optimizer"):
         optimizers.build(resolved["optimizer"], 10**6)
+    if second:
+        with table(f"optimizer.{recipe.second_optimizer}"):
+            optimizers.build(second, 10**6)
 
 
 def _circumstances(parameter, parameters, recipe):
@@ -283,7 +275,10 @@ def _circumstances(parameter, parameters, recipe):
     for parent, values in parameter.when.items():
         for value in values[1:]:
             yield found | {parent: value}
-    deciding = {f"model.{recipe.architecture_key}", "optimizer.name", "optimizer.schedule"} - {parameter.key, *found}
+    deciding = {f"model.{recipe.architecture_key}", "optimizer.name", "optimizer.schedule"}
+    if recipe.second_optimizer:
+        deciding |= {f"optimizer.{recipe.second_optimizer}.{key}" for key in ("name", "schedule")}
+    deciding -= {parameter.key, *found}
     for other in parameters:
         if other.key in deciding and other.values is not None and not other.when:
             for value in other.values:

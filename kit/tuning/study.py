@@ -174,7 +174,7 @@ def _settings(recipe, folder, overrides, config_file, seed, searched):
     of_file, tables = space.of_file(path)
     if searched is not None:
         check(isinstance(searched, dict), "space", searched, "a dictionary from settings to what is searched")
-        tables = space.nested(space.plain(searched))
+        tables = toml.nested(space.plain(searched))
     elif not tables:
         tables = space.of_file(schema.find_config("default", recipe.name))[1]
     tables = space.merged(tables, space.from_flags(in_flags))
@@ -199,10 +199,7 @@ def _settings(recipe, folder, overrides, config_file, seed, searched):
     if saved.exists():
         _compare(recipe, saved, chosen, tables, flat, seed)
         resolved["seed"] = toml.read_toml(saved)["seed"]
-    content = {"recipe": recipe.name, "seed": resolved["seed"]}
-    for key, value in given.items():
-        name, _, item = key.rpartition(".")
-        content.setdefault(name, {})[item] = value
+    content = {"recipe": recipe.name, "seed": resolved["seed"], **toml.nested(given)}
     chosen = {key: value for key, value in chosen.items() if value is not None}
     return search, content | {"tune": chosen | {"space": tables}}, parameters, types
 

@@ -18,10 +18,11 @@ def gradients(network, inputs):
 
 @pytest.mark.parametrize("kernel_size", [2, 4, 6])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_painting_is_a_transposed_convolution(kernel_size, channels):
+def test_upsampling_to_few_channels_is_a_transposed_convolution(kernel_size, channels):
     inputs = keras.Input((5, 7, 8))
-    ours = keras.Model(inputs, upsampling.painting(inputs, channels, kernel_size, name="paint"))
-    theirs = keras.Model(inputs, upsampling.upsampling(inputs, channels, kernel_size, name="up"))
+    ours = keras.Model(inputs, upsampling.upsampling(inputs, channels, kernel_size, name="paint"))
+    layer = keras.layers.Conv2DTranspose(channels, kernel_size, 2, "same", use_bias=False)
+    theirs = keras.Model(inputs, layer(inputs))
     (kernel,) = theirs.get_weights()  # (rows, columns, channels, 8)
     cells = kernel.reshape(kernel_size // 2, 2, kernel_size // 2, 2, channels, 8).transpose(5, 0, 2, 1, 3, 4)
     ours.set_weights([cells.reshape(8, -1)])
@@ -51,6 +52,15 @@ def test_halving_halves_whatever_it_is_given(shape, kernel_size):
     inputs = keras.Input(shape)
     outputs = upsampling.halving(inputs, 8, kernel_size, name="half")
     assert outputs.shape[1:] == (-(-shape[0] // 2), -(-shape[1] // 2), 8)
+
+
+@pytest.mark.parametrize(
+    ("filters", "kernel_size", "use_bias"), [(1, 3, False), (16, 4, False), (1, 4, True), (3, 5, False)]
+)
+def test_upsampling_doubles_whatever_it_is_given(filters, kernel_size, use_bias):
+    inputs = keras.Input((5, 7, 8))
+    outputs = upsampling.upsampling(inputs, filters, kernel_size, use_bias=use_bias, name="up")
+    assert outputs.shape[1:] == (10, 14, filters)
 
 
 def test_initializers_draw_different_numbers():

@@ -146,9 +146,17 @@ def test_images_without_classes(empty_folder, monkeypatch):
         ({"model": {"augment": ["colour"]}}, "model.augment: expected"),
         ({"backbone": {"widths": [8, 8, 8, 8]}}, "backbone.widths: expected fewer, or images"),
         ({"optimizer": {"use_ema": True}}, "model.ema_momentum: averages the generator already"),
-        ({"optimizer": {"schedule": "reduce_on_plateau"}}, "optimizer.schedule: 'reduce_on_plateau' cannot see"),
+        ({"optimizer": {"schedule": "reduce_on_plateau"}}, "optimizer.schedule: 'reduce_on_plateau' cannot see which"),
         ({"optimizer": {"discriminator": {"learning_rate": -1.0}}}, "optimizer.discriminator.learning_rate: expected"),
+        ({"optimizer": {"discriminator": {"use_ema": True}}}, "model.ema_momentum: averages the generator already"),
+        ({"optimizer": {"discriminator": {"name": "adm"}}}, "optimizer.discriminator.name: unknown name 'adm'"),
+        (
+            {"optimizer": {"discriminator": {"schedule": "reduce_on_plateau"}}},
+            "optimizer.discriminator.schedule: 'reduce_on_plateau' cannot see",
+        ),
         ({"train": {"mixed_precision": "mixed_float16"}}, "train.mixed_precision"),
+        ({"train": {"freeze": ["stage1"]}}, "train.freeze: gan trains two networks"),
+        ({"train": {"average_epochs": 2}}, "train.average_epochs: gan trains two networks"),
     ],
 )
 def test_impossible_settings(arguments, said):

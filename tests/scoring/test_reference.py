@@ -75,3 +75,22 @@ def test_a_folder_that_cannot_be_written_is_no_hindrance(digits, empty_folder, m
         reference = Reference(*(each[:100] for each in digits), 10)
         assert reference.of_training(10).shape == (10, 64)
     assert "cannot be kept" in caplog.text
+
+
+def test_a_run_keeps_its_own(digits, kept, empty_folder, monkeypatch):
+    monkeypatch.setenv("KIT_CACHE", str(kept))
+    images, labels = digits
+    first = Reference(images[:1400], labels[:1400], 10)
+    first.keep(empty_folder)
+    monkeypatch.setenv("KIT_CACHE", str(empty_folder / "other"))
+    monkeypatch.setattr(Reference, "_trained", lambda self: pytest.fail("trained again"))
+    again = Reference(images[:1400], labels[:1400], 10)
+    again.keep(empty_folder)
+    assert (again.of_training(50) == first.of_training(50)).all()
+
+
+def test_oblong_images_without_classes(empty_folder, monkeypatch):
+    monkeypatch.setattr("kit.scoring.reference._STEPS", 20)
+    monkeypatch.setenv("KIT_CACHE", str(empty_folder))
+    images = np.random.default_rng(0).integers(0, 256, (40, 12, 8, 3), dtype="uint8")
+    assert Reference(images, np.zeros(40, int), 1).of_training(10).shape == (10, 64)

@@ -90,6 +90,9 @@ def _folders(folder):
 
 
 def _classes(folder, needs_classes):
-    if not needs_classes and not _folders(folder):
-        return {"image": images_in(folder)}
+    here = [path for path in images_in(folder) if path.parent == folder] if not needs_classes else []
+    if here and _folders(folder):
+        raise KitError(f"{here[0]}: an image beside folders; expected either images or a folder for each class")
+    if here:
+        return {"image": here}
     return {name: images_in(folder / name) for name in _folders(folder)}

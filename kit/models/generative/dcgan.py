@@ -11,7 +11,7 @@ from keras import layers
 
 from kit.blocks import heads
 from kit.blocks.conditioning import latent_inputs
-from kit.blocks.upsampling import halving, painting, seed_map, upsampling
+from kit.blocks.upsampling import halving, seed_map, upsampling
 from kit.errors import check
 
 VARIANTS = {
@@ -74,7 +74,7 @@ def dcgan(
     x = _norm_relu(x, "stage1")
     for index, filters in enumerate(widths[1:], 2):
         x = _norm_relu(upsampling(x, filters, kernel_size, name=f"stage{index}_upsampling"), f"stage{index}")
-    x = painting(x, channels, kernel_size, name="pixels")
+    x = upsampling(x, channels, kernel_size, name="pixels")
     x = layers.Activation("tanh", dtype="float32", name="image")(x)
     generator = keras.Model(inputs, x, name=f"{name}_generator")
 
