@@ -58,12 +58,7 @@ class Reference:
 
     def features_and_probabilities(self, images, batch_size=500):
         """Returns features (examples, channels) and, of each class, probabilities (examples, classes)."""
-        network = self._classifier()
-        blocks = [
-            network.predict_on_batch(self._seen(images[start : start + batch_size]).astype("float32"))
-            for start in range(0, len(images), batch_size)
-        ]
-        features, logits = (np.concatenate(part) for part in zip(*blocks, strict=True))
+        features, logits = _answers(self._classifier(), self._seen(images), batch_size)
         shifted = np.exp(logits - logits.max(1, keepdims=True))
         return features, shifted / shifted.sum(1, keepdims=True)
 
@@ -147,11 +142,18 @@ class Reference:
         batches = Examples((images, labels.astype("int32"))).stream(min(_BATCH, len(images)), _SEED, 0, _STEPS)
         model.fit(batches, steps_per_epoch=_STEPS, epochs=1, shuffle=False, verbose=0)
         # Divided by their spread, so that distances of different data sets are of one size.
-        spread = (
-            keras.Model(inputs, x).predict(images[:: max(1, len(images) // 5000)], batch_size=500, verbose=0).std(0)
-        )
+        spread = _answers(keras.Model(inputs, [x, logits]), images[:: max(1, len(images) // 5000)], 500)[0].std(0)
         x = layers.Rescaling(float(1 / max(np.sqrt(np.square(spread).mean()), 1e-6)), dtype=policy, name="scaled")(x)
         return keras.Model(inputs, [x, logits], name="features")
+
+
+def _answers(network, images, batch_size):
+    """Returns features and logits of images; not compiled, since these are a few calls of many shapes."""
+    blocks = [
+        [keras.ops.convert_to_numpy(part) for part in network(images[start : start + batch_size].astype("float32"))]
+        for start in range(0, len(images), batch_size)
+    ]
+    return [np.concatenate(part) for part in zip(*blocks, strict=True)]
 
 
 def _folder():

@@ -4,9 +4,10 @@ import random
 
 import pytest
 
+from kit import config
 from kit.tuning import brackets, oracle, space
 
-PARAMETERS = space.read(space.nested({"model.dropout": {"min": 0.0, "max": 0.5}}))
+PARAMETERS = space.read(config.nested({"model.dropout": {"min": 0.0, "max": 0.5}}))
 
 
 @pytest.mark.parametrize("seed", range(5))

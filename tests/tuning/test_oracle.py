@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from kit import config
 from kit.errors import KitError
 from kit.tuning import oracle, space
 
@@ -13,7 +14,7 @@ ENTRIES = {
 
 
 def journal(path, algorithm, trials=6, seed=0):
-    parameters = space.read(space.nested(ENTRIES))
+    parameters = space.read(config.nested(ENTRIES))
     made = oracle.make(
         algorithm, "val_accuracy", "max", space.hyperparameters(parameters, {}), seed, trials=trials, epochs=9, factor=3
     )
@@ -88,7 +89,7 @@ def test_grid_search_gives_work_to_all_workers(tmp_path):
 
 def test_an_oracle_that_waits_is_not_asked_again_before_a_trial_has_ended(tmp_path):
     path = tmp_path / "journal"
-    parameters = space.read(space.nested({"optimizer.name": ["adamw", "sgd"]}))
+    parameters = space.read(config.nested({"optimizer.name": ["adamw", "sgd"]}))
     made = oracle.make(
         "hyperband", "val_accuracy", "max", space.hyperparameters(parameters, {}), 0, trials=6, epochs=9, factor=3
     )

@@ -1,6 +1,6 @@
 import pytest
 
-from kit import recipes, schema
+from kit import config, recipes, schema
 from kit.errors import SettingError
 from kit.tuning import space
 
@@ -9,12 +9,12 @@ SAMPLED = {"min": 1e-4, "max": 1e-2, "sampling": "log"}
 
 
 def read(**entries):
-    return space.read(space.nested({key.replace("__", "."): entry for key, entry in entries.items()}))
+    return space.read(config.nested({key.replace("__", "."): entry for key, entry in entries.items()}))
 
 
 def checked(entries, overrides=None):
     space.check(
-        space.read(space.nested(entries)), recipes.get(RECIPE), schema.find_config("default", RECIPE), overrides or {}
+        space.read(config.nested(entries)), recipes.get(RECIPE), schema.find_config("default", RECIPE), overrides or {}
     )
 
 
@@ -107,14 +107,14 @@ def test_flags_are_toml():
 
 def test_an_entry_replaces_the_whole_entry_of_its_key():
     merged = space.merged(
-        space.nested({"model.dropout": SAMPLED, "train.batch_size": [1]}), {"model": {"dropout": [0.5]}}
+        config.nested({"model.dropout": SAMPLED, "train.batch_size": [1]}), {"model": {"dropout": [0.5]}}
     )
     assert merged == {"model": {"dropout": [0.5]}, "train": {"batch_size": [1]}}
 
 
 def test_keras_tuner_gets_names_types_and_conditions():
     parameters = space.read(
-        space.nested(
+        config.nested(
             {
                 "optimizer.name": ["adamw", "sgd"],
                 "optimizer.learning_rate": [
@@ -160,7 +160,7 @@ def test_conditions_may_stand_on_conditions_and_on_two_settings():
             "when": {"model.backbone": "resnet8", "optimizer.name": "sgd"},
         },
     }
-    parameters = space.read(space.nested(entries))
+    parameters = space.read(config.nested(entries))
     types = space.check(parameters, recipes.get(RECIPE), schema.find_config("default", RECIPE), {})
     found = space.hyperparameters(parameters, types)
     found.values = {"model.backbone": "resnet8", "optimizer.name": "sgd", "optimizer.nesterov": True}
