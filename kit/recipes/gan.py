@@ -15,7 +15,7 @@ from kit.errors import KitError, SettingError, check, choose
 from kit.models import generative
 from kit.recipes.base import Evaluation, Recipe
 from kit.reporting import samples
-from kit.scoring import distances
+from kit.scoring import distances, inception
 from kit.scoring.reference import Reference, noise, pca_gaussian
 from kit.training.adversarial import Adversarial
 from kit.training.collapse import CollapseWarning
@@ -196,10 +196,11 @@ def evaluate(
     assets,
     *,
     num_samples: PositiveInt = 10000,
+    features: Literal["kit", "inception"] = "kit",
     seed: NonNegativeInt = 0,
     batch_size: PositiveInt = 500,
 ):
-    """Compares made images with those of a split, by the features of a classifier of the training images.
+    """Compares made images with those of a split, by the features of a network that knows images.
 
     The floor is what training images would get in place of made ones; the baselines are a Gaussian fitted to the
     principal components of the training images, and noise.
@@ -210,6 +211,9 @@ def evaluate(
         assets: The assets of the data.
         num_samples: Images to make, at most as many as there are training images; the floor and the baselines get as
             many.
+        features: What distances are measured by: "kit" is a small classifier of the training images, "inception" is
+            Inception v3 with the weights of `keras.applications`, which have to be at hand. Classes are always told by
+            the former.
         seed: Seed of the latent vectors.
         batch_size: Images in a step.
 
@@ -222,17 +226,24 @@ def evaluate(
     reference = examples.reference
     count = min(num_samples, len(reference.images))
     real_images, labels = examples.columns
-    real, real_answers = reference.features_and_probabilities(real_images)
     latents, wanted = _draw(model, count, seed, len(assets["class_names"]))
     pixels = _make(model, latents, wanted, batch_size)
-    made, answers = reference.features_and_probabilities(pixels)
-    simple = reference.features_and_probabilities(pca_gaussian(reference.some(20000), count))[0]
-    worst = reference.features_and_probabilities(noise(real_images.shape[1:], count))[0]
+    known, answers = reference.features_and_probabilities(pixels)
+    look = inception.features if features == "inception" else reference.features
+    real, made = look(real_images), known if features == "kit" else look(pixels)
+    floor, simple, worst = (
+        look(images)
+        for images in (
+            reference.some(count),
+            pca_gaussian(reference.some(20000), count),
+            noise(real_images.shape[1:], count),
+        )
+    )
     neighbors = min(len(real), len(made)) > 3
     precision, recall = distances.precision_and_recall(_some(real, 10000), made) if neighbors else (np.nan, np.nan)
     metrics = {
         "frechet_distance": distances.frechet_distance(real, made),
-        "frechet_distance_floor": distances.frechet_distance(real, reference.of_training(count)),
+        "frechet_distance_floor": distances.frechet_distance(real, floor),
         "frechet_distance_pca_gaussian": distances.frechet_distance(real, simple),
         "frechet_distance_noise": distances.frechet_distance(real, worst),
         "kid": distances.kernel_distance(real, made),
@@ -246,16 +257,20 @@ def evaluate(
         real_shares = np.bincount(labels, minlength=len(assets["class_names"])) / len(labels)
         shares = np.bincount(found, minlength=len(assets["class_names"])) / count
         metrics |= _modes(shares, real_shares)
-        metrics["classifier_accuracy"] = (real_answers.argmax(1) == labels).mean()
+        told = reference.features_and_probabilities(real_images)[1].argmax(1)
+        metrics["classifier_accuracy"] = (told == labels).mean()
         if wanted is not None:
             metrics["wanted_class_share"] = (found == wanted).mean()
         tables["1_classes"] = pd.DataFrame({"class": assets["class_names"], "real": real_shares, "made": shares})
     metrics = {name: float(value) for name, value in metrics.items() if np.isfinite(value)}
     metrics["sample_size"] = count
-    metrics["features"] = f"kit features, {'classes' if reference.has_classes else 'quarter turns'}"
+    metrics["features"] = {
+        "inception": "Inception v3 of keras.applications",
+        "kit": f"kit features, of a classifier of {'classes' if reference.has_classes else 'quarter turns'}",
+    }[features]
     side = 10
     grid = samples.mosaic(_make(model, *_grid(model, assets, seed), batch_size), _COLUMNS)
-    nearest = _nearest(made[:side], pixels[:side], reference)
+    nearest = _nearest(known[:side], pixels[:side], reference)
     figures = {
         "2_samples": lambda: samples.figure(grid),
         "3_on_the_way_from_one_to_another": lambda: samples.figure(
@@ -338,7 +353,7 @@ def validate(model, examples, assets):
     """
     reference = examples.reference
     count = min(max(len(examples), 500), 5000)
-    real, _ = reference.features_and_probabilities(_some(examples.columns[0], 5000))
+    real = reference.features(_some(examples.columns[0], 5000))
     latents, wanted = _draw(model, count, 1, len(assets["class_names"]))
     made, answers = reference.features_and_probabilities(_make(model, latents, wanted, 500))
     found = {

@@ -62,6 +62,10 @@ class Reference:
         shifted = np.exp(logits - logits.max(1, keepdims=True))
         return features, shifted / shifted.sum(1, keepdims=True)
 
+    def features(self, images):
+        """Returns features of images, (examples, channels)."""
+        return self.features_and_probabilities(images)[0]
+
     def some(self, count):
         """Returns so many of the training images, always the same ones."""
         return self.images[np.sort(np.random.default_rng(_SEED).permutation(len(self.images))[:count])]
@@ -69,7 +73,7 @@ class Reference:
     def of_training(self, count):
         """Returns the features of so many training images, always the same ones."""
         if count not in self._training:
-            self._training[count] = self.features_and_probabilities(self.some(count))[0]
+            self._training[count] = self.features(self.some(count))
         return self._training[count]
 
     def _seen(self, images):
@@ -98,7 +102,7 @@ class Reference:
         return self._network
 
     def _fingerprint(self):
-        digest = hashlib.sha256(f"{_VERSION} {self.images.shape} {self.num_classes}".encode())
+        digest = hashlib.sha256(f"{_VERSION} {_STEPS} {self.images.shape} {self.num_classes}".encode())
         digest.update(np.ascontiguousarray(self.images))
         digest.update(np.ascontiguousarray(self.labels, dtype="int64") if self.has_classes else b"")
         return digest.hexdigest()[:16]

@@ -17,6 +17,14 @@ SMALL = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quick_classifier():
+    """Scores by a classifier that is trained less."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kit.scoring.reference._STEPS", 100)
+        yield
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "conditional"
@@ -76,6 +84,35 @@ def test_predict_on_the_command_line(run, empty_folder, capsys):
     assert len(list((empty_folder / "made").glob("?.png"))) == 3
     assert cli.main(["predict", str(run.folder), "made"]) == 2
     assert "expected no inputs" in capsys.readouterr().err
+
+
+def test_other_features_may_be_chosen(run, monkeypatch):
+    from kit import finished
+    from kit.scoring import inception
+
+    seen = []
+
+    def network(images, training):
+        seen.append(images.shape)
+        return keras.ops.mean(images, axis=(1, 2))
+
+    monkeypatch.setattr(inception, "_network", lambda: network)
+    found = finished.evaluate(run.folder, overrides={"evaluate.features": "inception"}).metrics
+    assert "Inception" in found["features"] and found["modes_covered"] == run.metrics["test"]["modes_covered"]
+    assert found["frechet_distance"] != run.metrics["test"]["frechet_distance"]
+    assert {shape[1:] for shape in map(tuple, seen)} == {(299, 299, 3)}
+
+
+def test_weights_that_are_not_at_hand(run, monkeypatch):
+    from kit.scoring import inception
+
+    def unreachable(**settings):
+        raise OSError("no network")
+
+    inception._network.cache_clear()
+    monkeypatch.setattr(keras.applications, "InceptionV3", unreachable)
+    with pytest.raises(SettingError, match="features: the weights of Inception v3 are not at hand"):
+        inception.features(np.zeros((2, 8, 8, 1), "uint8"))
 
 
 def test_evaluate_again_gives_the_same(run, capsys):
@@ -170,6 +207,7 @@ def test_a_dry_run_says_how_long_it_takes():
 
 
 @pytest.mark.slow
-def test_the_default_makes_all_digits():
+def test_the_default_makes_all_digits(monkeypatch):
+    monkeypatch.setattr("kit.scoring.reference._STEPS", 1000)
     done = kit.train("gan", verbose=False)
     assert done.metrics["test"]["modes_covered"] == 10

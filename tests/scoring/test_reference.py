@@ -17,6 +17,7 @@ def kept(digits, tmp_path_factory):
     """A folder in which the classifier of the first 1,400 digits is kept."""
     folder = tmp_path_factory.mktemp("kept")
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kit.scoring.reference._STEPS", 300)
         patch.setenv("KIT_CACHE", str(folder))
         Reference(digits[0][:1400], digits[1][:1400], 10).of_training(10)
     return folder
@@ -24,6 +25,7 @@ def kept(digits, tmp_path_factory):
 
 def test_the_classifier_is_kept_and_the_same_for_all(digits, kept, monkeypatch):
     monkeypatch.setenv("KIT_CACHE", str(kept))
+    monkeypatch.setattr("kit.scoring.reference._STEPS", 300)
     images, labels = digits
     first, again = (Reference(images[:1400], labels[:1400], 10) for _ in range(2))
     monkeypatch.setattr(Reference, "_trained", lambda self: pytest.fail("trained again"))
@@ -50,6 +52,7 @@ def test_other_images_or_labels_have_another_classifier(digits, kept):
 
 def test_real_images_are_nearer_than_the_baselines(digits, kept, monkeypatch):
     monkeypatch.setenv("KIT_CACHE", str(kept))
+    monkeypatch.setattr("kit.scoring.reference._STEPS", 300)
     images, labels = digits
     reference = Reference(images[:1400], labels[:1400], 10)
     real = reference.features_and_probabilities(images[1400:])[0]
@@ -61,6 +64,7 @@ def test_real_images_are_nearer_than_the_baselines(digits, kept, monkeypatch):
 def test_without_classes_it_tells_quarter_turns_apart(digits, kept, monkeypatch):
     monkeypatch.setattr("kit.scoring.reference._STEPS", 40)
     monkeypatch.setenv("KIT_CACHE", str(kept))
+    monkeypatch.setattr("kit.scoring.reference._STEPS", 300)
     images, labels = digits
     reference = Reference(images, np.zeros_like(labels), 1)
     features, answers = reference.features_and_probabilities(images[:50])
@@ -79,6 +83,7 @@ def test_a_folder_that_cannot_be_written_is_no_hindrance(digits, empty_folder, m
 
 def test_a_run_keeps_its_own(digits, kept, empty_folder, monkeypatch):
     monkeypatch.setenv("KIT_CACHE", str(kept))
+    monkeypatch.setattr("kit.scoring.reference._STEPS", 300)
     images, labels = digits
     first = Reference(images[:1400], labels[:1400], 10)
     first.keep(empty_folder)
