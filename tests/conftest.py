@@ -4,6 +4,8 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # several processes test side by side
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # each on a processor of its own
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import atexit
 import gzip

@@ -241,6 +241,7 @@ def test_the_same_command_resumes_with_a_config_and_another_backbone(capsys, tmp
     assert "going on after epoch 1 of 2" in out
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_is_no_error():
     process = subprocess.Popen([sys.executable, "-m", "kit", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()

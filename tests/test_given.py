@@ -240,6 +240,7 @@ def test_a_recipe_that_takes_no_model_says_so(tmp_path):
         kit.train("sequence_tagging", model=own_model(), folder=tmp_path / "run", verbose=False)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_when_all_is_given_again(digits, tmp_path, monkeypatch):
     def train(folder, model, data=digits):
         return kit.train(model=model, data=data, folder=tmp_path / folder, train=_FEW, evaluate=_SCORES, verbose=False)

@@ -32,6 +32,7 @@ def on_a_small_disk(size, *words):
     )
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_the_run_goes_on_later(tmp_path):
     command = ["train", "image_classification", "--folder", str(tmp_path / "run"), "--train.epochs", "2"]
     command += ["--backbone.widths", "16,32", "--backbone.depths", "1,1", "--evaluate.bootstrap_samples", "20"]

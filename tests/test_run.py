@@ -270,6 +270,7 @@ def test_python_values_of_every_kind_are_taken(photos):
         kit.train("image_classification", train=5)
 
 
+@pytest.mark.slow
 def test_a_repeated_config_leaves_derived_values_open(small_run, tmp_path):
     done = run.train_with(
         "image_classification",
@@ -337,6 +338,7 @@ def test_every_way_of_training_at_once(tmp_path):
     assert again.settings["optimizer"]["momentum"] == done.settings["optimizer"]["momentum"] == 0.9
 
 
+@pytest.mark.slow
 def test_python_runs_are_logged_and_quiet_when_asked(tmp_path, capsys):
     kit.train("image_classification", folder=tmp_path / "run", verbose=False, **TINY)
     assert "epoch 2/2" in (tmp_path / "run" / "run.log").read_text()

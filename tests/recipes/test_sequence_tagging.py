@@ -328,6 +328,7 @@ def test_tags_come_back_in_the_scheme_of_the_file(tmp_path):
     assert list(done.predict("Maria Berg flew to Oslo")["tag"]) == ["I-PER", "I-PER", "O", "O", "I-LOC"]
 
 
+@pytest.mark.slow
 def test_plain_tags_with_attention(tmp_path):
     source = write(tmp_path / "a.conll", "the DET\ncat NOUN\nsat VERB\non ADP\nit PRON\n\n" * 40)
     settings = {**TINY, "data": {"source": source}, "model": {"encoder": "transformer", **TINY["model"]}}

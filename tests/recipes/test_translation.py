@@ -324,6 +324,7 @@ def test_predict_refuses(run, inputs, settings, message):
         run.predict(inputs, **settings)
 
 
+@pytest.mark.slow
 def test_a_sentence_longer_than_the_position_table_is_refused(tmp_path):
     settings = {**TINY, "data": {"source": pairs(80), "token_kind": "word", "vocabulary_size": 100, "max_length": 12}}
     settings["backbone"] = {**TINY["backbone"], "positions": "learned"}

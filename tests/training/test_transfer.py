@@ -91,6 +91,7 @@ def test_classes_of_other_names_are_learned_anew(small_run, tmp_path):
         assert ("new are logits" in (folder / "run.log").read_text()) != taken
 
 
+@pytest.mark.slow
 def test_the_rate_is_lower_once_layers_are_free(small_run, tmp_path):
     settings = {"start_from": str(small_run.folder), "freeze": ["resnet8"], "unfreeze_epochs": 1, "unfreeze_rate": 0.25}
     constant = {"name": "adam", "schedule": "constant", "learning_rate": 0.008}
@@ -122,6 +123,7 @@ def test_patterns_freeze_a_part(small_run, tmp_path):
             assert same(now[name], earlier[name]) == ("stem" in name or "stage1" in name), name
 
 
+@pytest.mark.slow
 def test_groups_thaw_from_the_top(small_run, tmp_path):
     run = train(tmp_path / "run", start_from=str(small_run.folder), freeze=["resnet8"], unfreeze_epochs=1)
     log = (run.folder / "run.log").read_text()

@@ -223,6 +223,7 @@ def test_hyperband_trains_on_in_the_same_folder(empty_folder):
     assert len(on) == 1 and sum(found.trials.drop_duplicates("folder", keep="last")["epochs"]) == 8
 
 
+@pytest.mark.slow
 def test_the_best_settings_are_trained_on_all_but_the_test_split(empty_folder):
     found = kit.tune(
         "image_classification", trials=1, space=SPACE, tune={"retrain": True, "workers": 1}, verbose=False, **SMALL
