@@ -47,6 +47,7 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_later(tmp_path):
     assert kit.load(tmp_path / "run").metrics["epochs"] == 2
 
 
+@pytest.mark.slow
 def test_a_full_disk_before_the_first_file_leaves_nothing(tmp_path):
     done = on_a_small_disk(1000, "train", "image_classification", "--folder", str(tmp_path / "run"))
     assert done.returncode == 2

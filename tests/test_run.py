@@ -56,6 +56,7 @@ def test_run_folder_is_whole(small_run):
     assert counts.to_dict() == {"train": 1294, "test": 359, "validation": 144}
 
 
+@pytest.mark.slow
 def test_load_gives_the_same_predictions_in_a_new_process(small_run):
     images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1), dtype=np.uint8)
     np.save("images.npy", images)

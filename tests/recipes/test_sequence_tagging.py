@@ -75,9 +75,13 @@ def test_padding_changes_no_logit(encoder):
     "encoder",
     [
         "bilstm_crf",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("bilstm", "transformer", "cnn_crf", "peephole_lstm")),
+        "bilstm",
+        "transformer",
+        "cnn_crf",
+        "peephole_lstm",
     ],
 )
+@pytest.mark.slow
 def test_plain_fit_learns_one_batch(encoder):
     keras.utils.set_random_seed(0)
     model = kit.recipes.sequence_tagger(
@@ -189,6 +193,7 @@ def test_a_rare_tag_stays_in_training(tmp_path):
         assert "I-ORG" in splits.assets["tag_names"]  # known from its scheme, though nowhere seen
 
 
+@pytest.mark.slow
 def test_other_vectors_are_noticed(tmp_path):
     path = tmp_path / "v.txt"
     write(path, "the 1 2 3\nzanzibar 4 5 6\n")

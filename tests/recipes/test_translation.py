@@ -77,9 +77,12 @@ def batch(seed=0):
     "architecture",
     [
         "transformer",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("gru", "bilstm_bahdanau", "bigru_luong")),
+        "gru",
+        "bilstm_bahdanau",
+        "bigru_luong",
     ],
 )
+@pytest.mark.slow
 def test_plain_fit_learns_one_batch(architecture):
     keras.utils.set_random_seed(0)
     adam = keras.optimizers.Adam(0.004)
