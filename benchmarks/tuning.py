@@ -223,6 +223,15 @@ def main():
                     seconds, best = curve[-1]
                     print(f"  {algorithm} {seed}: {best:.4f} {test:.4f} {seconds:.0f} s", file=sys.stderr, flush=True)
             quality_figure(curves, options.figure)
+            for seed in _SEEDS:
+                seconds, value = curves["random", seed][-1]
+                by_then = max(best for spent, best in curves["hyperband", seed] if spent <= seconds)
+                rows.append(
+                    (
+                        f"seed {seed}, best validation accuracy after {seconds:.0f} CPU-seconds",
+                        f"random {value:.2%}, Hyperband {by_then:.2%}",
+                    )
+                )
             for algorithm, found in tests.items():
                 ends = [curve[-1] for (name, _), curve in curves.items() if name == algorithm]
                 rows.append(
