@@ -14,7 +14,7 @@ from kit.data.splits import SPLITS, Examples, Splits
 from kit.errors import KitError, SettingError, check, choose
 from kit.models import generative
 from kit.recipes.base import Evaluation, Recipe
-from kit.reporting import samples
+from kit.reporting import generated, samples
 from kit.scoring import distances, inception
 from kit.scoring.reference import Reference, noise, pca_gaussian
 from kit.training.adversarial import Adversarial
@@ -30,8 +30,6 @@ _OBJECTIVES = {
     "wgan_gp": _PLAIN | {"loss": "wasserstein", "critic_steps": 5, "gradient_penalty": 10.0},
     "sngan": _PLAIN | {"loss": "hinge"},
 }
-# Grid of samples after each epoch; rows are classes where there are such.
-_COLUMNS = 10
 
 
 def image_generator(
@@ -226,19 +224,17 @@ def evaluate(
     reference = examples.reference
     count = min(num_samples, len(reference.images))
     real_images, labels = examples.columns
-    latents, wanted = _draw(model, count, seed, len(assets["class_names"]))
-    pixels = _make(model, latents, wanted, batch_size)
+    classes = len(assets["class_names"])
+    latents, wanted = generated.draw(model, count, seed, classes)
+    pixels = generated.make(model, latents, wanted, batch_size)
     known, answers = reference.features_and_probabilities(pixels)
-    look = inception.features if features == "inception" else reference.features
-    real, made = look(real_images), known if features == "kit" else look(pixels)
-    floor, simple, worst = (
-        look(images)
-        for images in (
-            reference.some(count),
-            pca_gaussian(reference.some(20000), count),
-            noise(real_images.shape[1:], count),
-        )
-    )
+    real, real_answers = reference.features_and_probabilities(real_images)
+    look, made, floor = reference.features, known, reference.of_training(count)
+    if features == "inception":
+        look = inception.features
+        real, made, floor = (look(images) for images in (real_images, pixels, reference.some(count)))
+    simple = look(pca_gaussian(reference.some(20000), count))
+    worst = look(noise(real_images.shape[1:], count))
     neighbors = min(len(real), len(made)) > 3
     precision, recall = distances.precision_and_recall(_some(real, 10000), made) if neighbors else (np.nan, np.nan)
     metrics = {
@@ -254,11 +250,10 @@ def evaluate(
     tables = {}
     if reference.has_classes:
         found = answers.argmax(1)
-        real_shares = np.bincount(labels, minlength=len(assets["class_names"])) / len(labels)
-        shares = np.bincount(found, minlength=len(assets["class_names"])) / count
+        real_shares = np.bincount(labels, minlength=classes) / len(labels)
+        shares = np.bincount(found, minlength=classes) / count
         metrics |= _modes(shares, real_shares)
-        told = reference.features_and_probabilities(real_images)[1].argmax(1)
-        metrics["classifier_accuracy"] = (told == labels).mean()
+        metrics["classifier_accuracy"] = (real_answers.argmax(1) == labels).mean()
         if wanted is not None:
             metrics["wanted_class_share"] = (found == wanted).mean()
         tables["1_classes"] = pd.DataFrame({"class": assets["class_names"], "real": real_shares, "made": shares})
@@ -269,12 +264,12 @@ def evaluate(
         "kit": f"kit features, of a classifier of {'classes' if reference.has_classes else 'quarter turns'}",
     }[features]
     side = 10
-    grid = samples.mosaic(_make(model, *_grid(model, assets, seed), batch_size), _COLUMNS)
+    grid = samples.mosaic(generated.make(model, *generated.grid(model, classes, seed), batch_size), generated.COLUMNS)
     nearest = _nearest(known[:side], pixels[:side], reference)
     figures = {
         "2_samples": lambda: samples.figure(grid),
         "3_on_the_way_from_one_to_another": lambda: samples.figure(
-            samples.mosaic(_make(model, *_ways(model, assets, seed, side), batch_size), side)
+            samples.mosaic(generated.make(model, *generated.ways(model, classes, seed, side), batch_size), side)
         ),
         "4_made_above_and_the_nearest_training_image_below": lambda: samples.figure(samples.mosaic(nearest, side)),
     }
@@ -295,49 +290,6 @@ def _modes(shares, real_shares):
     }
 
 
-def _draw(model, count, seed, num_classes):
-    """Returns so many latent vectors and, for a conditional model, a wanted class for each; the same for a seed."""
-    generator = np.random.default_rng(seed)
-    latents = generator.normal(size=(count, model.inputs[0].shape[-1])).astype("float32")
-    return latents, (generator.permutation(count) % num_classes).astype("int32") if len(model.inputs) > 1 else None
-
-
-def _make(model, latents, wanted, batch_size):
-    """Returns images of latent vectors, uint8 (count, height, width, channels)."""
-    parts = []
-    for start in range(0, len(latents), batch_size):
-        rows = slice(start, start + batch_size)
-        inputs = latents[rows] if wanted is None else [latents[rows], wanted[rows]]
-        made = model(inputs, training=False)  # not compiled: a few calls of many shapes
-        parts.append(samples.as_pixels(keras.ops.convert_to_numpy(made)))
-    return np.concatenate(parts)
-
-
-def _grid(model, assets, seed):
-    """Returns latent vectors and classes of a grid: a row a class where there are such."""
-    rows = min(len(assets["class_names"]), 20) if len(model.inputs) > 1 else 8
-    latents, wanted = _draw(model, rows * _COLUMNS, seed, len(assets["class_names"]))
-    return latents, None if wanted is None else np.repeat(np.arange(rows, dtype="int32"), _COLUMNS)
-
-
-def _ways(model, assets, seed, steps, rows=6):
-    """Returns latent vectors on the way from one to another, a row each, and one class for each row.
-
-    On the way a vector keeps its length, since short ones are not what the generator was trained on: White, "Sampling
-    Generative Networks", 2016.
-    """
-    latents, wanted = _draw(model, 2 * rows, seed, len(assets["class_names"]))
-    shares = np.linspace(0, 1, steps)[None, :, None]
-    first, last = latents[:rows, None], latents[rows:, None]
-    units = [ends / np.linalg.norm(ends, axis=-1, keepdims=True) for ends in (first, last)]
-    angle = np.arccos(np.clip((units[0] * units[1]).sum(-1, keepdims=True), -1, 1))
-    straight, sine = (1 - shares) * first + shares * last, np.sin(angle)
-    bent = (np.sin((1 - shares) * angle) * first + np.sin(shares * angle) * last) / np.maximum(sine, 1e-3)
-    ways = np.where(sine > 1e-2, bent, straight)  # there is no arc between opposite vectors
-    ways = ways.reshape(rows * steps, -1).astype("float32")
-    return ways, None if wanted is None else np.repeat(wanted[:rows], steps)
-
-
 def _nearest(made, pixels, reference):
     """Returns made images and, behind them, the training image whose features are nearest to each: is it a copy?"""
     count = min(10000, len(reference.images))
@@ -354,14 +306,14 @@ def validate(model, examples, assets):
     reference = examples.reference
     count = min(max(len(examples), 500), 5000)
     real = reference.features(_some(examples.columns[0], 5000))
-    latents, wanted = _draw(model, count, 1, len(assets["class_names"]))
-    made, answers = reference.features_and_probabilities(_make(model, latents, wanted, 500))
+    classes = len(assets["class_names"])
+    latents, wanted = generated.draw(model, count, 1, classes)
+    made, answers = reference.features_and_probabilities(generated.make(model, latents, wanted, 500))
     found = {
         "frechet_distance": distances.frechet_distance(real, made),
         "diversity": distances.diversity(made) / max(distances.diversity(real), 1e-9),
     }
     if reference.has_classes:
-        classes = len(assets["class_names"])
         real_shares = np.bincount(examples.columns[1], minlength=classes) / len(examples)
         found["modes_covered"] = _modes(np.bincount(answers.argmax(1), minlength=classes) / count, real_shares)[
             "modes_covered"
@@ -369,27 +321,10 @@ def validate(model, examples, assets):
     return found
 
 
-class _Grids(keras.callbacks.Callback):
-    """Writes a grid of samples after each epoch, of the same latent vectors, and at the end an animation of them."""
-
-    def __init__(self, network, assets, folder):
-        super().__init__()
-        self.network, self.assets, self.folder = network, assets, folder
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.folder.mkdir(exist_ok=True)
-        made = _make(self.network, *_grid(self.network, self.assets, 0), 500)
-        samples.write_png(self.folder / f"epoch-{epoch + 1:04}.png", samples.mosaic(made, _COLUMNS))
-        if not self.model.stop_training and epoch < self.params["epochs"] - 1:
-            return
-        frames = [self.folder / f"epoch-{number:04}.png" for number in range(1, epoch + 2)]
-        samples.write_animation(self.folder / "training.gif", [frame for frame in frames if frame.exists()])
-
-
 def observers(network, splits, folder):
     """Returns the callbacks that look on: grids of samples, and a word where the generator collapses."""
     classes = splits.facts["num_classes"]
-    return [_Grids(network, splits.assets, folder / "samples"), CollapseWarning(classes if classes > 1 else None)]
+    return [generated.Grids(network, classes, folder / "samples"), CollapseWarning(classes if classes > 1 else None)]
 
 
 def predict(
@@ -431,21 +366,25 @@ def predict(
     if chosen and len(model.inputs) < 2:
         raise SettingError("classes", "expected none: this model was trained without model.conditional")
     latents, wanted = (
-        _ways(model, assets, seed, _COLUMNS, interpolate) if interpolate else _draw(model, count, seed, len(names))
+        generated.ways(model, len(names), seed, generated.COLUMNS, interpolate)
+        if interpolate
+        else generated.draw(model, count, seed, len(names))
     )
     if chosen:
-        repeats = _COLUMNS if interpolate else 1
+        repeats = generated.COLUMNS if interpolate else 1
         wanted = np.resize(np.repeat(np.array(chosen, "int32"), repeats), len(latents))
     elif wanted is not None and not interpolate:
         wanted = (np.arange(count) % len(names)).astype("int32")
     folder = Path(output)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise KitError(f"{folder}: exists already; expected a new folder, --output")
-    pixels = _make(model, latents, wanted, batch_size)
+    pixels = generated.make(model, latents, wanted, batch_size)
     digits = len(str(len(pixels) - 1))
     named = {f"{index:0{digits}}.png": image for index, image in enumerate(pixels)}
     table = pd.DataFrame({"file": [str(folder / name) for name in named]})
-    samples.write_folder(folder, named | {"grid.png": samples.mosaic(pixels, _COLUMNS if interpolate or chosen else 8)})
+    samples.write_folder(
+        folder, named | {"grid.png": samples.mosaic(pixels, generated.COLUMNS if interpolate or chosen else 8)}
+    )
     return table if wanted is None else table.assign(label=[names[index] for index in wanted])
 
 
