@@ -1,0 +1,51 @@
+"""Images that a finished model is given: files, folders of them, or an array."""
+
+from pathlib import Path
+
+import numpy as np
+
+from kit.data.image import read_images
+from kit.data.sources.image_folder import images_in
+from kit.data.sources.image_npz import as_pixels
+from kit.errors import KitError
+
+
+def image_inputs(inputs, shape, crop_to_aspect_ratio, batch_size):
+    """Returns the names of images, and a function that returns an iterator of batches of them.
+
+    Args:
+        inputs: A file or folder, several of them, or an array (images, height, width, channels) of pixels from 0 to 255
+            or, as fractions, from 0 to 1.
+        shape: Height, width and channels that files are brought to, and arrays have to have.
+        crop_to_aspect_ratio: Cut margins instead of distorting files of another shape.
+        batch_size: Images in a batch.
+
+    Raises:
+        KitError: no images, or an array of another shape; while batches are read, a file that cannot be read.
+    """
+    if isinstance(inputs, str | Path):
+        inputs = [inputs]
+    if isinstance(inputs, list | tuple) and all(isinstance(item, str | Path) for item in inputs):
+        names = []
+        for item in inputs:
+            names += images_in(item) if Path(item).is_dir() else [Path(item)]
+        if not names:
+            raise KitError(f"no images in {', '.join(map(str, inputs)) or 'nothing'}")
+
+        def batches():
+            for start in range(0, len(names), batch_size):
+                block = names[start : start + batch_size]
+                yield np.stack(read_images(block, shape[:2], shape[2], crop_to_aspect_ratio))
+
+        return names, batches
+    pixels = np.asarray(inputs)
+    if shape[2] == 1 and pixels.shape[-2:] == shape[:2] and pixels.ndim <= 3:
+        pixels = pixels[..., None]  # grey images without an axis of channels
+    if pixels.shape == shape:
+        pixels = pixels[None]
+    if pixels.shape[1:] != shape:
+        raise KitError(f"inputs: expected images of shape {shape}, got an array {pixels.shape}")
+    pixels = as_pixels(pixels, "inputs")
+    return range(len(pixels)), lambda: (
+        pixels[start : start + batch_size] for start in range(0, len(pixels), batch_size)
+    )
