@@ -86,17 +86,45 @@ ADVERSARIAL = [
     "--optimizer.schedule=warmup_cosine",
     "--evaluate.num_samples=200",
 ]
+# Drawn latent vectors, a divergence that grows, images made worse, a score of the recipe's own.
+ENCODING = [
+    "--train.deterministic=true",
+    "--train.epochs=8",
+    "--train.steps_per_epoch=7",
+    "--train.patience=5",
+    "--train.batch_size=16",
+    "--data.noise=0.2",
+    "--data.masking=0.1",
+    "--model.kl_warmup_steps=30",
+    "--backbone.widths=8,16",
+    "--train.average_epochs=3",
+    "--evaluate.num_samples=0",
+]
+# Layers trained alone before the first step.
+PRETRAINING = [
+    "--train.deterministic=true",
+    "--train.epochs=8",
+    "--train.steps_per_epoch=7",
+    "--train.batch_size=16",
+    "--data.labelled=100",
+    "--model.backbone=dbn",
+    "--backbone.units=20,20",
+    "--backbone.pretraining_epochs=2",
+    "--backbone.persistent=true",
+    "--backbone.dropout=0.2",
+]
 SETTINGS = {
     "image_classification": DEMANDING,
     "sequence_tagging": TAGGING,
     "translation": TRANSLATING,
     "gan": ADVERSARIAL,
+    "autoencoder": ENCODING,
 }
 
 
 def start(folder, *options, recipe="image_classification"):
-    words = ["-m", "kit", "train", recipe, "--folder", str(folder)]
-    settings = SETTINGS[recipe]
+    words = ["-m", "kit", "train", recipe if recipe in SETTINGS else "image_classification", "--folder", str(folder)]
+    settings = SETTINGS.get(recipe, PRETRAINING)
     return subprocess.Popen(
         [sys.executable, *words, *settings, *options],
         stdout=subprocess.PIPE,
@@ -197,7 +225,7 @@ def test_killed_at_many_moments(unkilled, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", [name for name in SETTINGS if name != "image_classification"])
+@pytest.mark.parametrize("recipe", [*(name for name in SETTINGS if name != "image_classification"), "pretrained"])
 def test_another_killed_recipe_ends_like_an_unkilled_one(recipe, tmp_path):
     folders = [tmp_path / "unkilled", tmp_path / "killed"]
     end(folders[0], recipe=recipe)

@@ -198,6 +198,7 @@ def latent_space(codes, labels, class_names):
     """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     panels = {}
     if min(codes.shape) >= 2:
@@ -206,7 +207,8 @@ def latent_space(codes, labels, class_names):
         panels[f"principal components ({share:.0%} of the variance)"] = pca.transform(codes)
     if len(codes) >= 10:
         perplexity = min(30, (len(codes) - 1) / 3)
-        panels["t-SNE"] = TSNE(2, perplexity=perplexity, init="random", random_state=0).fit_transform(codes)
+        with threadpool_limits(1):  # several wait for each other in busy loops: ten times the time on a busy machine
+            panels["t-SNE"] = TSNE(2, perplexity=perplexity, init="random", random_state=0).fit_transform(codes)
     panels = panels or {"latent variable": np.concatenate([codes, np.zeros_like(codes)], 1)[:, :2]}
     figure = Figure(figsize=(5 * len(panels) + 1.2, 4.4), layout="constrained")
     colours = None if labels is None else [f"C{index}" for index in labels % 10]

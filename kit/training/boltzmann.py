@@ -114,7 +114,11 @@ def _train(layer, examples, seed, number, count):
     trainer = ContrastiveDivergence(layer, seed, size)
     steps = examples.steps_per_epoch(size)
     trainer.compile(
-        keras.optimizers.SGD(layer.learning_rate, momentum=_MOMENTUM),
+        keras.optimizers.SGD(
+            # Towards 0: chains that go on need weights that hold still.
+            keras.optimizers.schedules.PolynomialDecay(layer.learning_rate, layer.epochs * steps, 0.0),
+            momentum=_MOMENTUM,
+        ),
         steps_per_execution=max(divisor for divisor in range(1, 33) if steps % divisor == 0),
         jit_compile="auto" if device.has_gpu() else False,
     )

@@ -16,7 +16,7 @@ from kit.models.vision import resnet
 SMALL = {
     *("perceptron", "mlp", "lenet5", "alexnet_small", "vgg_small", "googlenet_small", "resnet8", "se_resnet8"),
     *("densenet_small", "mobilenet_small", "mobilenetv2_small", "mixnet_small", "vit_small_image", "mixvit"),
-    "swin_small_image",
+    *("swin_small_image", "dbn_small"),
 }
 # Trainable parameters with a head of 1,000 classes (10 for small images), from the papers or, to the last digit, from
 # the reference implementations: torchvision for AlexNet, ResNet, ViT and Swin, `keras.applications` for VGG, DenseNet,

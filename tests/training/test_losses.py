@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kit.training.losses import SparseCategoricalCrossentropy
+from kit.training.losses import NegativeLogLikelihood, SparseCategoricalCrossentropy
+from kit.training.metrics import PeakSignalToNoise
 
 
 @pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
@@ -38,3 +39,26 @@ def test_no_logit_is_too_large():
     logits = np.array([[1e4, 0.0, -1e4]], "float32")
     for label, expected in ((0, 0.0), (2, 2e4)):
         assert float(SparseCategoricalCrossentropy()(np.array([label]), logits)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+def test_nats_of_pixels(likelihood):
+    random = np.random.default_rng(0)
+    true, mean = random.integers(0, 256, (5, 4, 3, 2)).astype("uint8"), random.uniform(5, 250, (5, 4, 3, 2))
+    x, p = true / 255, mean / 255
+    if likelihood == "bernoulli":
+        expected = -(x * np.log(p) + (1 - x) * np.log(1 - p)).sum((1, 2, 3))
+    else:
+        expected = (0.5 * ((x - p) / 0.2) ** 2 + np.log(0.2 * np.sqrt(2 * np.pi))).sum((1, 2, 3))
+    loss = NegativeLogLikelihood(likelihood, 0.2, reduction=None)
+    assert np.asarray(loss(true, mean.astype("float32"))) == pytest.approx(expected, rel=1e-5)
+    again = keras.losses.deserialize(keras.losses.serialize(loss))
+    assert (np.asarray(again(true, mean)) == np.asarray(loss(true, mean))).all()
+
+
+def test_peak_signal_to_noise():
+    metric = PeakSignalToNoise()
+    black = np.zeros((2, 4, 4, 1), "uint8")
+    made = np.stack([np.full((4, 4, 1), 25.5), np.full((4, 4, 1), 2.55)])
+    metric.update_state(black, made)
+    assert float(metric.result()) == pytest.approx((20 + 40) / 2, abs=1e-3)
