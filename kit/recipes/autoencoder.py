@@ -26,6 +26,9 @@ from kit.training import boltzmann
 from kit.training.losses import NegativeLogLikelihood
 from kit.training.metrics import PeakSignalToNoise
 
+# Numbers that the principal components are fitted to, at most: about 200 MB.
+_MOST_VALUES = 50_000_000
+
 
 def image_autoencoder(
     image_shape,
@@ -202,7 +205,10 @@ def images(
 
 def prepare(model, splits):
     """Trains layers one by one, without labels, where the encoder has such, and turns them around for the decoder."""
-    encoder, decoder = (model.get_layer(name).layers[-1 if name == "encoder" else 1] for name in ("encoder", "decoder"))
+    encoder, decoder = (
+        next(layer for layer in model.get_layer(name).layers if isinstance(layer, keras.Model))
+        for name in ("encoder", "decoder")
+    )
     if boltzmann.pretrain(encoder, lambda pixels: ops.cast(pixels, "float32") / 127.5 - 1.0, splits.train):
         boltzmann.unroll(encoder, decoder)
 
@@ -212,20 +218,25 @@ def _is_variational(model):
 
 
 def _made(model, pixels, batch_size):
-    """Returns what a model makes of images, as it is, (count, ...)."""
+    """Returns what a model makes of images, uint8 (examples, height, width, channels)."""
     rows = range(0, len(pixels), batch_size)
-    return np.concatenate([ops.convert_to_numpy(model(pixels[row : row + batch_size], training=False)) for row in rows])
+    parts = [ops.convert_to_numpy(model(pixels[row : row + batch_size], training=False)) for row in rows]
+    return np.concatenate([samples.as_pixels(part) for part in parts])
 
 
 def _codes(model, pixels, batch_size):
     """Returns the latent vector of each image, the mean of it where it is drawn."""
-    codes = _made(model.get_layer("encoder"), pixels, batch_size)
+    encoder, rows = model.get_layer("encoder"), range(0, len(pixels), batch_size)
+    codes = [ops.convert_to_numpy(encoder(pixels[row : row + batch_size], training=False)) for row in rows]
+    codes = np.concatenate(codes)
     return codes[:, : codes.shape[1] // 2] if _is_variational(model) else codes
 
 
-def _errors(made, images):
+def _errors(made, images, block=500):
     """Returns the mean squared error of each image, pixels being from 0 to 1."""
-    return np.square((made - images.astype("float32")) / 255).mean((1, 2, 3))
+    rows = range(0, len(images), block)
+    pairs = ((made[row : row + block].astype("float32"), images[row : row + block]) for row in rows)
+    return np.concatenate([np.square((first - second) / 255).mean((1, 2, 3)) for first, second in pairs])
 
 
 def _decibels(errors):
@@ -258,8 +269,8 @@ def evaluate(
         draws: Latent vectors drawn for each image for the evidence lower bound of a variational autoencoder.
         importance_samples: Latent vectors drawn for each image for a tighter bound of its probability; 0 leaves that
             away.
-        num_samples: Images to make out of noise and to compare with real ones by their features, as `gan` does; 0 makes
-            none.
+        num_samples: Images that a variational autoencoder makes out of noise, to compare them with real ones by their
+            features, as `gan` does; 0 makes none.
         seed: Seed of all draws.
         batch_size: Images in a step.
 
@@ -275,9 +286,9 @@ def evaluate(
     errors = _errors(made, targets)
     codes = _codes(model, given, batch_size)
     metrics = {"psnr": _decibels(errors), "mean_squared_error": float(errors.mean())}
-    metrics["psnr_pca"] = _decibels(_errors(_by_pca(examples.reference.some(20000), given, codes.shape[1]), targets))
+    metrics["psnr_pca"] = _decibels(_errors(_by_pca(examples.reference, given, codes.shape[1]), targets))
     if given is not targets:
-        metrics["psnr_of_inputs"] = _decibels(_errors(given.astype("float32"), targets))
+        metrics["psnr_of_inputs"] = _decibels(_errors(given, targets))
         metrics["psnr_gain"] = metrics["psnr"] - metrics["psnr_of_inputs"]
     encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
     tables, figures = {}, {}
@@ -320,7 +331,7 @@ def evaluate(
         if shares:
             tables["2_made_images"] = shares["1_classes"]
     chosen = _spread(labels, 10)
-    rows = [given, targets, samples.as_pixels(made)] if given is not targets else [given, samples.as_pixels(made)]
+    rows = [given, targets, made] if given is not targets else [given, made]
     kinds = "given, wanted and mended" if given is not targets else "originals_above_and_what_comes_back_below"
     figures[f"2_{kinds.replace(', ', '_').replace(' ', '_')}"] = lambda: samples.figure(
         samples.mosaic(np.concatenate([row[chosen] for row in rows]), len(chosen))
@@ -342,19 +353,22 @@ def evaluate(
     )
     worst = np.argsort(-errors)[:10]
     figures["6_largest_errors"] = lambda: samples.figure(
-        samples.mosaic(np.concatenate([targets[worst], samples.as_pixels(made[worst])]), len(worst))
+        samples.mosaic(np.concatenate([targets[worst], made[worst]]), len(worst))
     )
     return Evaluation(metrics, tables, figures)
 
 
-def _by_pca(training, given, components):
+def _by_pca(reference, given, components):
     """Returns what as many principal components leave of images: the best that a linear autoencoder can do."""
     from sklearn.decomposition import PCA
 
-    flat = training.reshape(len(training), -1).astype("float32")
+    size = int(np.prod(given.shape[1:]))
+    training = reference.some(min(20000, max(components, _MOST_VALUES // size)))
+    flat = training.reshape(len(training), size).astype("float32")
     pca = PCA(min(components, *flat.shape), svd_solver="randomized", random_state=0).fit(flat)
-    back = pca.inverse_transform(pca.transform(given.reshape(len(given), -1).astype("float32")))
-    return np.clip(back, 0, 255).reshape(given.shape)
+    blocks = np.array_split(given.reshape(len(given), size), -(-len(given) // 500))
+    back = [samples.as_pixels(pca.inverse_transform(pca.transform(block.astype("float32")))) for block in blocks]
+    return np.concatenate(back).reshape(given.shape)
 
 
 def _spread(labels, count):
@@ -382,8 +396,8 @@ def calibrate(model, examples, assets, *, batch_size=500):
         assets: The assets of the data.
         batch_size: As for `evaluate`.
     """
-    given, targets, _ = examples.columns
-    errors = _errors(_made(model, given, batch_size), targets)
+    given = examples.columns[0]  # as `predict` gets them: nobody knows what they should be
+    errors = _errors(_made(model, given, batch_size), given)
     return {"error_quantiles": np.quantile(errors, np.linspace(0, 1, 101)).tolist()}
 
 
@@ -429,9 +443,8 @@ def predict(
     folder = _new_folder(output) if output else None
     errors, made, latents = [], [], []
     for batch in batches():
-        back = ops.convert_to_numpy(model(batch, training=False))
-        errors.append(_errors(back, batch))
-        made.append(samples.as_pixels(back))
+        made.append(_made(model, batch, batch_size))
+        errors.append(_errors(made[-1], batch))
         latents.append(_codes(model, batch, batch_size) if codes else None)
     errors = np.concatenate(errors)
     table = pd.DataFrame({"input": [str(name) for name in names], "error": errors})

@@ -16,12 +16,13 @@ SMALL = {
     "evaluate": {"num_samples": 0},
 }
 PLAIN = {"variational": False}
+MONITOR = {"monitor": "val_elbo"}
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "variational"
-    return kit.train("autoencoder", folder=folder, verbose=False, **SMALL)
+    return kit.train("autoencoder", folder=folder, verbose=False, **SMALL | {"train": SMALL["train"] | MONITOR})
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +110,7 @@ def test_a_plain_autoencoder_makes_none(mending):
 
 
 def test_classes_that_were_held_out_are_the_anomalies(empty_folder):
-    settings = SMALL | {"train": {"epochs": 2, "steps_per_epoch": 20, "monitor": "val_loss"}}
+    settings = SMALL | {"train": {"epochs": 2, "steps_per_epoch": 20}}
     run = kit.train("autoencoder", data={"held_out": ["0"]}, model=PLAIN, verbose=False, **settings)
     assert 0 < run.metrics["test"]["anomaly_auroc"] <= 1
     splits = kit.finished.data_of(run)
@@ -130,7 +131,7 @@ def test_made_images_are_compared_as_those_of_a_generator(run, monkeypatch):
 def test_layers_are_trained_alone_first_and_turned_around(empty_folder):
     settings = {
         "backbone": {"units": [20, 10], "pretraining_epochs": 5},
-        "train": {"epochs": 1, "steps_per_epoch": 1, "monitor": "val_loss"},
+        "train": {"epochs": 1, "steps_per_epoch": 1},
     }
     model = {"backbone": "dbn_autoencoder", "latent_dim": 4} | PLAIN
     psnr = [
