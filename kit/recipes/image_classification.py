@@ -1,6 +1,5 @@
 """Image classification: which of several classes does an image show?"""
 
-from pathlib import Path
 from typing import Literal
 
 import keras
@@ -12,12 +11,10 @@ from keras import layers
 from kit.blocks import heads
 from kit.blocks.regularization import penalize_kernels
 from kit.data.augmentation import augmentation
-from kit.data.image import read_images
+from kit.data.image_inputs import image_inputs
 from kit.data.image_splits import image_splits
-from kit.data.sources.image_folder import images_in
-from kit.data.sources.image_npz import as_pixels
 from kit.data.splits import Splits
-from kit.errors import KitError, SettingError, check, choose
+from kit.errors import SettingError, check, choose
 from kit.models import vision
 from kit.models.vision import published
 from kit.recipes.base import Evaluation, Recipe
@@ -397,37 +394,9 @@ def predict(
     Raises:
         KitError: no images, or one that cannot be read.
     """
-    shape = tuple(assets["input_shape"])
-    if isinstance(inputs, str | Path):
-        inputs = [inputs]
-    if isinstance(inputs, list | tuple) and all(isinstance(item, str | Path) for item in inputs):
-        names = []
-        for item in inputs:
-            names += images_in(item) if Path(item).is_dir() else [Path(item)]
-        if not names:
-            raise KitError(f"no images in {', '.join(map(str, inputs)) or 'nothing'}")
-
-        def batches():
-            for start in range(0, len(names), batch_size):
-                block = names[start : start + batch_size]
-                yield np.stack(read_images(block, shape[:2], shape[2], assets["crop_to_aspect_ratio"]))
-    else:
-        pixels = np.asarray(inputs)
-        if shape[2] == 1 and pixels.shape[-2:] == shape[:2] and pixels.ndim <= 3:
-            pixels = pixels[..., None]  # grey images without an axis of channels
-        if pixels.shape == shape:
-            pixels = pixels[None]
-        if pixels.shape[1:] != shape:
-            raise KitError(f"inputs: expected images of shape {shape}, got an array {pixels.shape}")
-        pixels = as_pixels(pixels, "inputs")
-        names = range(len(pixels))
-
-        def batches():
-            for start in range(0, len(pixels), batch_size):
-                yield pixels[start : start + batch_size]
-
+    names, batches = image_inputs(inputs, assets["input_shape"], assets["crop_to_aspect_ratio"], batch_size)
     logits = []
-    for batch in batches():
+    for batch in batches:
         logits.append(model.predict_on_batch(batch))
         if flip:
             logits[-1] = (logits[-1] + model.predict_on_batch(batch[:, :, ::-1])) / 2

@@ -52,7 +52,7 @@ def cyclegan(
     Raises:
         SettingError: widths below 1, sides that cannot be halved so often, or images too small.
     """
-    height, width, channels = image_shape
+    height, width = image_shape[:2]
     side, factor = min(height, width), 2 ** (len(widths) - 1)
     check(widths and min(widths) >= 1, "widths", widths, "channels of at least 1")
     check(
