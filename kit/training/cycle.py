@@ -24,14 +24,15 @@ class ImagePool(keras.layers.Layer):
     Args:
         size: Number of images; 0 shows each as it is.
         image_shape: Height, width and channels of an image.
-        noise: `keras.random.SeedGenerator` of the draws.
+        seed: Seed of the draws.
         name: Name of the layer.
     """
 
-    def __init__(self, size, image_shape, noise, name):
+    def __init__(self, size, image_shape, seed=None, name="pool"):
         super().__init__(name=name, dtype="float32", trainable=False)
-        self.size, self.noise = size, noise
+        self.size = size
         if size:
+            self.noise = keras.random.SeedGenerator(seed)
             self.images = self.add_weight(shape=(size, *image_shape), initializer="zeros", name="images")
             self.count = self.add_weight(shape=(), dtype="int32", initializer="zeros", name="count")
         self.built = True
@@ -109,9 +110,9 @@ class CycleConsistent(keras.Model):
         self.discriminator_a, self.discriminator_b = discriminator_a, discriminator_b
         self.cycle_weight, self.identity_weight = cycle_weight, identity_weight
         self.network = _of_pixels(a_to_b, b_to_a)
-        self.noise = keras.random.SeedGenerator(seed)
-        shape = a_to_b.output.shape[1:]
-        self.pool_a, self.pool_b = (ImagePool(pool_size, shape, self.noise, f"pool_{name}") for name in "ab")
+        shape, seeds = a_to_b.output.shape[1:], (seed, None if seed is None else seed + 1)
+        self.pool_a = ImagePool(pool_size, shape, seeds[0], "pool_a")
+        self.pool_b = ImagePool(pool_size, shape, seeds[1], "pool_b")
         self.built = True
         names = ("loss", "generator_loss", "cycle_loss", "identity_loss")
         self._means = [keras.metrics.Mean(name) for name in names]

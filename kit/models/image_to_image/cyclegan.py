@@ -16,7 +16,7 @@ VARIANTS = {
     # The same with less of everything, for images of 8 to 32 pixels.
     "cyclegan_small": {
         "widths": (32, 64),
-        "residual_blocks": 3,
+        "residual_blocks": 2,
         "kernel_size": 3,
         "discriminator_widths": (32, 64),
     },
