@@ -47,9 +47,9 @@ def image_inputs(inputs, shape, crop_to_aspect_ratio, batch_size):
             pixels = pixels[None]
         if pixels.shape[1:] != shape:
             raise KitError(f"inputs: expected images of shape {shape}, got an array {pixels.shape}")
-        pixels = as_pixels(pixels, "inputs")
         if not len(pixels):
             raise KitError("inputs: an array of no images; expected at least one")
+        pixels = as_pixels(pixels, "inputs")
         names = range(len(pixels))
 
         def read(rows):
