@@ -1,4 +1,4 @@
-"""Images that a finished run is applied to: files, folders of them, or an array."""
+"""Images that a finished model is given: files, folders of them, or an array."""
 
 from pathlib import Path
 
@@ -11,22 +11,18 @@ from kit.errors import KitError
 
 
 def image_inputs(inputs, shape, crop_to_aspect_ratio, batch_size):
-    """Names the images that were given, and reads them batch by batch.
+    """Returns the names of images, and a function that returns an iterator of batches of them.
 
     Args:
-        inputs: Image files and folders of them, or an array (images, height, width, channels) of pixels from 0 to 255
+        inputs: A file or folder, several of them, or an array (images, height, width, channels) of pixels from 0 to 255
             or, as fractions, from 0 to 1.
-        shape: Height, width and channels that they are brought to; an array has to have them.
-        crop_to_aspect_ratio: As for `kit.data.image.read_image`.
+        shape: Height, width and channels that files are brought to, and arrays have to have.
+        crop_to_aspect_ratio: Cut margins instead of distorting files of another shape.
         batch_size: Images in a batch.
 
-    Returns:
-        Names of the images, paths or numbers, and an iterator of batches, uint8 (batch, height, width, channels).
-
     Raises:
-        KitError: no images, or one that cannot be read.
+        KitError: no images, or an array of another shape; while batches are read, a file that cannot be read.
     """
-    shape = tuple(shape)
     if isinstance(inputs, str | Path):
         inputs = [inputs]
     if isinstance(inputs, list | tuple) and all(isinstance(item, str | Path) for item in inputs):
@@ -36,23 +32,22 @@ def image_inputs(inputs, shape, crop_to_aspect_ratio, batch_size):
         if not names:
             raise KitError(f"no images in {', '.join(map(str, inputs)) or 'nothing'}")
 
-        def read(rows):
-            return np.stack(read_images(names[rows], shape[:2], shape[2], crop_to_aspect_ratio))
+        def batches():
+            for start in range(0, len(names), batch_size):
+                block = names[start : start + batch_size]
+                yield np.stack(read_images(block, shape[:2], shape[2], crop_to_aspect_ratio))
 
-    else:
-        pixels = np.asarray(inputs)
-        if shape[2] == 1 and pixels.shape[-2:] == shape[:2] and pixels.ndim <= 3:
-            pixels = pixels[..., None]  # grey images without an axis of channels
-        if pixels.shape == shape:
-            pixels = pixels[None]
-        if pixels.shape[1:] != shape:
-            raise KitError(f"inputs: expected images of shape {shape}, got an array {pixels.shape}")
-        if not len(pixels):
-            raise KitError("inputs: an array of no images; expected at least one")
-        pixels = as_pixels(pixels, "inputs")
-        names = range(len(pixels))
-
-        def read(rows):
-            return pixels[rows]
-
-    return names, (read(slice(start, start + batch_size)) for start in range(0, len(names), batch_size))
+        return names, batches
+    pixels = np.asarray(inputs)
+    if shape[2] == 1 and pixels.shape[-2:] == shape[:2] and pixels.ndim <= 3:
+        pixels = pixels[..., None]  # grey images without an axis of channels
+    if pixels.shape == shape:
+        pixels = pixels[None]
+    if pixels.shape[1:] != shape:
+        raise KitError(f"inputs: expected images of shape {shape}, got an array {pixels.shape}")
+    if not len(pixels):
+        raise KitError("inputs: an array of no images; expected at least one")
+    pixels = as_pixels(pixels, "inputs")
+    return range(len(pixels)), lambda: (
+        pixels[start : start + batch_size] for start in range(0, len(pixels), batch_size)
+    )

@@ -394,9 +394,9 @@ def predict(
     Raises:
         KitError: no images, or one that cannot be read.
     """
-    names, batches = image_inputs(inputs, assets["input_shape"], assets["crop_to_aspect_ratio"], batch_size)
+    names, batches = image_inputs(inputs, tuple(assets["input_shape"]), assets["crop_to_aspect_ratio"], batch_size)
     logits = []
-    for batch in batches:
+    for batch in batches():
         logits.append(model.predict_on_batch(batch))
         if flip:
             logits[-1] = (logits[-1] + model.predict_on_batch(batch[:, :, ::-1])) / 2

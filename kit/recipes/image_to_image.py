@@ -354,9 +354,9 @@ def predict(
     folder = Path(output)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise KitError(f"{folder}: exists already; expected a new folder, --output")
-    names, batches = image_inputs(inputs, assets["image_shape"], assets["crop_to_aspect_ratio"], batch_size)
+    names, batches = image_inputs(inputs, tuple(assets["image_shape"]), assets["crop_to_aspect_ratio"], batch_size)
     translate = _translators(model, batch_size)[direction]
-    pixels = np.concatenate([translate(batch) for batch in batches])
+    pixels = np.concatenate([translate(batch) for batch in batches()])
     files = _file_names(names)
     samples.write_folder(folder, dict(zip(files, pixels, strict=True)))
     return pd.DataFrame({"input": [str(name) for name in names], "file": [str(folder / name) for name in files]})
