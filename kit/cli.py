@@ -310,7 +310,7 @@ def _predict(options, overrides):
     inputs = [*map(Path, options.inputs), *options.text]
     if not inputs and loaded.recipe.takes_text and sys.stdin and not sys.stdin.isatty():
         inputs = [_standard_input()]
-    if not inputs and loaded.recipe.takes_inputs:
+    if not inputs and loaded.recipe.takes_inputs and loaded.recipe.needs_inputs:
         text = ', --text "..." or text on standard input' if loaded.recipe.takes_text else ""
         raise KitError(f"predict: nothing to predict; expected files{text}")
     table = finished.predict(loaded, inputs, overrides)

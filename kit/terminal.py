@@ -63,7 +63,8 @@ def is_log_shown():
 def number(value):
     """Returns a number as people read it."""
     if isinstance(value, float):
-        return f"{value:.4f}" if abs(value) < 100 else f"{value:,.0f}"
+        digits = 4 if abs(value) < 100 else 2 if abs(value) < 1000 else 0
+        return f"{value:,.{digits}f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 

@@ -40,11 +40,13 @@ class Examples:
         load: Function from a batch of the first column to its tensor, for inputs that stay on disk; None where the
             column holds the inputs themselves.
         augment: Function `(step, *batch) -> batch` for the training stream, stateless in `step`; or None.
+        shown: Number of columns that a model is given; those behind them are for the evaluation. None shows all.
     """
 
     columns: tuple
     load: Callable | None = None
     augment: Callable | None = None
+    shown: int | None = None
 
     def __len__(self):
         return len(self.columns[0])
@@ -119,7 +121,7 @@ class Examples:
     def _columns_on_host(self):
         """Returns the columns as tensors in main memory; a captured tensor is shared by all batches, not copied."""
         with tf.device("cpu"):
-            return [tf.constant(column) for column in self.columns]
+            return [tf.constant(column) for column in self.columns[: self.shown]]
 
     def _rows(self, columns, row):
         batch = [tf.gather(column, row) for column in columns]
@@ -154,6 +156,7 @@ class Splits:
         assignment: Table with columns `example`, `split` and perhaps `label`: which example went where.
         settings: Settings of `[data]` that were resolved on the way, such as a path made absolute.
         monitors: Those of the recipe's monitors that this data allows, the default first; None allows all.
+        unlabelled: More training examples, whose labels are not to be used; or None.
         keep: Function of a run's folder of assets that keeps there, or brings back, what scoring needs beside the
             assets; or None.
     """
@@ -166,6 +169,7 @@ class Splits:
     assignment: pd.DataFrame
     settings: dict = dataclasses.field(default_factory=dict)
     monitors: tuple | None = None
+    unlabelled: Examples | None = None
     keep: Callable | None = None
 
 

@@ -11,6 +11,7 @@ _BUILDERS = {
     "translator": "translation",
     "image_generator": "gan",
     "image_translator": "image_to_image",
+    "image_autoencoder": "autoencoder",
 }
 
 

@@ -63,6 +63,7 @@ class Recipe:
         show: Function `(predictions, is_terminal) -> str`: how `kit predict` prints what `predict` returned.
         takes_text: `predict` takes texts, and files of them; else it takes files.
         takes_inputs: `predict` takes anything at all; else it makes something out of nothing.
+        needs_inputs: `predict` cannot do without; else it makes something where it is given none.
     """
 
     name: str
@@ -89,3 +90,4 @@ class Recipe:
     show: Callable = as_text
     takes_text: bool = False
     takes_inputs: bool = True
+    needs_inputs: bool = True

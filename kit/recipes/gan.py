@@ -15,8 +15,9 @@ from kit.errors import KitError, SettingError, check, choose
 from kit.models import generative
 from kit.recipes.base import Evaluation, Recipe
 from kit.reporting import generated, samples
-from kit.scoring import distances, inception
-from kit.scoring.reference import Reference, noise, pca_gaussian
+from kit.scoring import distances
+from kit.scoring.comparison import compare, modes, some
+from kit.scoring.reference import Reference
 from kit.training.adversarial import Adversarial
 from kit.training.collapse import CollapseWarning
 
@@ -227,45 +228,12 @@ def evaluate(
     classes = len(assets["class_names"])
     latents, wanted = generated.draw(model, count, seed, classes)
     pixels = generated.make(model, latents, wanted, batch_size)
-    known, answers = reference.features_and_probabilities(pixels)
-    real, real_answers = reference.features_and_probabilities(real_images)
-    look, made, floor = reference.features, known, reference.of_training(count)
-    if features == "inception":
-        look = inception.features
-        real, made, floor = (look(images) for images in (real_images, pixels, reference.some(count)))
-    simple = look(pca_gaussian(reference.some(20000), count))
-    worst = look(noise(real_images.shape[1:], count))
-    neighbors = min(len(real), len(made)) > 3
-    precision, recall = distances.precision_and_recall(_some(real, 10000), made) if neighbors else (np.nan, np.nan)
-    metrics = {
-        "frechet_distance": distances.frechet_distance(real, made),
-        "frechet_distance_floor": distances.frechet_distance(real, floor),
-        "frechet_distance_pca_gaussian": distances.frechet_distance(real, simple),
-        "frechet_distance_noise": distances.frechet_distance(real, worst),
-        "kid": distances.kernel_distance(real, made),
-        "inception_score": distances.inception_score(answers),
-        "precision": precision,
-        "recall": recall,
-    }
-    tables = {}
-    if reference.has_classes:
-        found = answers.argmax(1)
-        real_shares = np.bincount(labels, minlength=classes) / len(labels)
-        shares = np.bincount(found, minlength=classes) / count
-        metrics |= _modes(shares, real_shares)
-        metrics["classifier_accuracy"] = (real_answers.argmax(1) == labels).mean()
-        if wanted is not None:
-            metrics["wanted_class_share"] = (found == wanted).mean()
-        tables["1_classes"] = pd.DataFrame({"class": assets["class_names"], "real": real_shares, "made": shares})
-    metrics = {name: float(value) for name, value in metrics.items() if np.isfinite(value)}
-    metrics["sample_size"] = count
-    metrics["features"] = {
-        "inception": "Inception v3 of keras.applications",
-        "kit": f"kit features, of a classifier of {'classes' if reference.has_classes else 'quarter turns'}",
-    }[features]
+    metrics, tables = compare(
+        pixels, real_images, labels, assets["class_names"], reference, features=features, wanted=wanted
+    )
     side = 10
     grid = samples.mosaic(generated.make(model, *generated.grid(model, classes, seed), batch_size), generated.COLUMNS)
-    nearest = _nearest(known[:side], pixels[:side], reference)
+    nearest = _nearest(pixels[:side], reference)
     figures = {
         "2_samples": lambda: samples.figure(grid),
         "3_on_the_way_from_one_to_another": lambda: samples.figure(
@@ -276,25 +244,11 @@ def evaluate(
     return Evaluation(metrics, tables, figures)
 
 
-def _some(rows, count):
-    """Returns so many rows at random, always the same; of what comes class by class the first ones would be of one."""
-    return rows[np.sort(np.random.default_rng(0).permutation(len(rows))[:count])]
-
-
-def _modes(shares, real_shares):
-    """Returns the number of classes found, each at least a tenth as often as it really is, and the extreme shares."""
-    return {
-        "modes_covered": int((shares >= np.maximum(real_shares, 1e-9) / 10).sum()),
-        "smallest_mode_share": shares.min(),
-        "largest_mode_share": shares.max(),
-    }
-
-
-def _nearest(made, pixels, reference):
+def _nearest(pixels, reference):
     """Returns made images and, behind them, the training image whose features are nearest to each: is it a copy?"""
     count = min(10000, len(reference.images))
     features, candidates = reference.of_training(count), reference.some(count)
-    rows = [int(np.square(features - each).sum(1).argmin()) for each in made]
+    rows = [int(np.square(features - each).sum(1).argmin()) for each in reference.features(pixels)]
     return np.concatenate([pixels, candidates[rows]])
 
 
@@ -305,7 +259,7 @@ def validate(model, examples, assets):
     """
     reference = examples.reference
     count = min(max(len(examples), 500), 5000)
-    real = reference.features(_some(examples.columns[0], 5000))
+    real = reference.features(some(examples.columns[0], 5000))
     classes = len(assets["class_names"])
     latents, wanted = generated.draw(model, count, 1, classes)
     made, answers = reference.features_and_probabilities(generated.make(model, latents, wanted, 500))
@@ -315,7 +269,7 @@ def validate(model, examples, assets):
     }
     if reference.has_classes:
         real_shares = np.bincount(examples.columns[1], minlength=classes) / len(examples)
-        found["modes_covered"] = _modes(np.bincount(answers.argmax(1), minlength=classes) / count, real_shares)[
+        found["modes_covered"] = modes(np.bincount(answers.argmax(1), minlength=classes) / count, real_shares)[
             "modes_covered"
         ]
     return found
@@ -379,12 +333,8 @@ def predict(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise KitError(f"{folder}: exists already; expected a new folder, --output")
     pixels = generated.make(model, latents, wanted, batch_size)
-    digits = len(str(len(pixels) - 1))
-    named = {f"{index:0{digits}}.png": image for index, image in enumerate(pixels)}
-    table = pd.DataFrame({"file": [str(folder / name) for name in named]})
-    samples.write_folder(
-        folder, named | {"grid.png": samples.mosaic(pixels, generated.COLUMNS if interpolate or chosen else 8)}
-    )
+    files = samples.write_numbered(folder, pixels, generated.COLUMNS if interpolate or chosen else 8)
+    table = pd.DataFrame({"file": files})
     return table if wanted is None else table.assign(label=[names[index] for index in wanted])
 
 

@@ -19,6 +19,7 @@ from kit.models import vision
 from kit.models.vision import published
 from kit.recipes.base import Evaluation, Recipe
 from kit.reporting import plots, scores
+from kit.training import boltzmann
 from kit.training.losses import Auxiliary, SparseCategoricalCrossentropy
 from kit.training.metrics import Accuracy, FirstAccuracy
 
@@ -179,6 +180,7 @@ def labelled_images(
     mixup: float = 0.0,
     cutmix: float = 0.0,
     class_weights: Literal["none", "balanced"] = "none",
+    labelled: PositiveInt | None = None,
     in_memory: bool | Literal["auto"] = "auto",
 ):
     """Reads labelled images and divides them into training, validation and test split.
@@ -205,6 +207,8 @@ def labelled_images(
         mixup: Parameter alpha of MixUp, which blends two training images and their labels; 0 is off.
         cutmix: Parameter alpha of CutMix, which pastes a piece of another training image; 0 is off.
         class_weights: "balanced" makes rare classes count as much as frequent ones in the loss.
+        labelled: Train with so many labels, as many of each class as possible; the other training images serve the
+            layer-wise training of architectures that begin with one, such as `dbn`, and are not used by others.
         in_memory: Keep decoded images in memory; "auto" does while they need less than 30 % of what is free.
 
     Returns:
@@ -226,7 +230,7 @@ def labelled_images(
         on_bad=on_bad,
         in_memory=in_memory,
     )
-    train = read.parts[0]
+    train, unlabelled = _divided(read.parts[0], labelled, len(read.class_names), seed)
     train.augment = augmentation(
         seed,
         len(read.class_names),
@@ -246,7 +250,9 @@ def labelled_images(
         weights = len(labels) / (len(counts) * np.maximum(counts, 1))
         train.columns = (*train.columns, weights[labels].astype("float32"))
     return Splits(
-        *read.parts,
+        train,
+        *read.parts[1:],
+        unlabelled=unlabelled,
         facts={"input_shape": read.shape, "num_classes": len(read.class_names)},
         assets={
             "class_names": read.class_names,
@@ -257,6 +263,28 @@ def labelled_images(
         assignment=read.assignment,
         settings={"source": read.source},
     )
+
+
+def _divided(examples, labelled, num_classes, seed):
+    """Returns so many examples, of all classes in turn, and the others; all and None without a number."""
+    if labelled is None:
+        return examples, None
+    check(num_classes <= labelled < len(examples), "labelled", labelled, f"{num_classes} to {len(examples) - 1} images")
+    order = np.random.default_rng(seed).permutation(len(examples))
+    labels = examples.columns[1][order]
+    turns = np.empty(len(order), int)
+    for label in range(num_classes):
+        turns[labels == label] = np.arange((labels == label).sum())
+    rows = order[np.argsort(turns, kind="stable")]
+    return examples.take(np.sort(rows[:labelled])), examples.take(np.sort(rows[labelled:]))
+
+
+def prepare(model, splits):
+    """Trains layers one by one, without labels, where the backbone has such."""
+    images = splits.train if splits.unlabelled is None else splits.unlabelled.join(splits.train)
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            boltzmann.pretrain(layer, lambda pixels: keras.ops.cast(pixels, "float32") / 127.5 - 1.0, images)
 
 
 def evaluate(
@@ -444,6 +472,7 @@ RECIPE = Recipe(
     architectures=vision.VARIANTS,
     adopt=adopted_classifier,
     network=_without_auxiliary,
+    prepare=prepare,
     calibrate=calibrate,
     meanings={"class_names": ("logits",)},
     illustrate=illustrate,

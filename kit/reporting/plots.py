@@ -186,3 +186,39 @@ def attention(weights, seen, looking=None):
         plain(axis)
         axis.tick_params(labelsize=8)
     return figure
+
+
+def latent_space(codes, labels, class_names):
+    """Draws latent vectors on a plane twice: by their two main directions (PCA), and by who is near to whom (t-SNE).
+
+    Args:
+        codes: Latent vectors, (examples, latent_dim).
+        labels: Class of each, (examples,), or None.
+        class_names: Name of each class.
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+
+    panels = {}
+    if min(codes.shape) >= 2:
+        pca = PCA(2).fit(codes)
+        share = pca.explained_variance_ratio_.sum()
+        panels[f"principal components ({share:.0%} of the variance)"] = pca.transform(codes)
+    if len(codes) >= 10:
+        perplexity = min(30, (len(codes) - 1) / 3)
+        panels["t-SNE"] = TSNE(2, perplexity=perplexity, init="random", random_state=0).fit_transform(codes)
+    panels = panels or {"latent variable": np.concatenate([codes, np.zeros_like(codes)], 1)[:, :2]}
+    figure = Figure(figsize=(5 * len(panels) + 1.2, 4.4), layout="constrained")
+    colours = None if labels is None else [f"C{index}" for index in labels % 10]
+    for axis, (title, places) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+        axis.scatter(places[:, 0], places[:, 1], s=10, c=colours or BLUE, alpha=0.7, linewidths=0)
+        axis.set_title(title, loc="left", fontsize=11)
+        axis.set_xticks([])
+        axis.set_yticks([])
+        plain(axis)
+    if labels is not None:
+        shown = np.unique(labels)[:20]
+        marks = [figure.axes[-1].scatter([], [], s=20, color=f"C{index % 10}") for index in shown]
+        names = [class_names[index] for index in shown]
+        figure.axes[-1].legend(marks, names, frameon=False, fontsize=8, bbox_to_anchor=(1.0, 1), loc="upper left")
+    return figure

@@ -54,6 +54,18 @@ def write_folder(folder, images):
         os.replace(inside, folder)
 
 
+def write_numbered(folder, images, columns):
+    """Writes images as numbered PNG files into a folder that is new or empty, and all of them as `grid.png`.
+
+    Returns:
+        The files' paths, in order.
+    """
+    digits = len(str(len(images) - 1))
+    named = {f"{index:0{digits}}.png": image for index, image in enumerate(images)}
+    write_folder(folder, named | {"grid.png": mosaic(images, columns)})
+    return [str(folder / name) for name in named]
+
+
 def write_animation(path, frames, seconds=0.25):
     """Writes pictures, files in their order, as an animated GIF; the last one stays for a while.
 

@@ -1,5 +1,7 @@
 """Losses that Keras lacks."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -146,3 +148,37 @@ class Auxiliary(keras.losses.Loss):
     @classmethod
     def from_config(cls, config):
         return cls(**config | {"loss": keras.saving.deserialize_keras_object(config["loss"])})
+
+
+@keras.saving.register_keras_serializable("kit")
+class NegativeLogLikelihood(keras.losses.Loss):
+    """How improbable an image is, in nats, given the means of its pixels.
+
+    "bernoulli" takes a pixel for the probability of white: then it is the cross-entropy, summed over the pixels.
+    "gaussian" takes it for a number with an error; the result is a density, and may be negative.
+
+    Args:
+        likelihood: "bernoulli" or "gaussian".
+        stddev: Standard deviation of the error, as a share of the range of pixels.
+        reduction: As for every Keras loss.
+        name: Name of the loss.
+
+    Shape:
+        y_true, y_pred: (batch, height, width, channels), pixels from 0 to 255
+    """
+
+    def __init__(self, likelihood="bernoulli", stddev=0.1, reduction="sum_over_batch_size", name="nats"):
+        super().__init__(name=name, reduction=reduction)
+        self.likelihood, self.stddev = likelihood, stddev
+
+    def call(self, y_true, y_pred):
+        true, mean = (ops.cast(images, "float32") / 255.0 for images in (y_true, y_pred))
+        if self.likelihood == "bernoulli":
+            mean = ops.clip(mean, 1e-6, 1 - 1e-6)
+            nats = -(true * ops.log(mean) + (1.0 - true) * ops.log(1.0 - mean))
+        else:
+            nats = 0.5 * ops.square((true - mean) / self.stddev) + math.log(self.stddev * math.sqrt(2 * math.pi))
+        return ops.sum(nats, axis=tuple(range(1, len(true.shape))))
+
+    def get_config(self):
+        return {**super().get_config(), "likelihood": self.likelihood, "stddev": self.stddev}

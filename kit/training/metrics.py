@@ -56,3 +56,20 @@ class FirstAccuracy(Accuracy):
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         super().update_state(y_true, y_pred[:, 0], sample_weight)
+
+
+@keras.saving.register_keras_serializable("kit")
+class PeakSignalToNoise(keras.metrics.Mean):
+    """Peak signal-to-noise ratio of images, in decibels: the mean over the images of `-10 log10` of the squared error.
+
+    Shape:
+        y_true, y_pred: (batch, height, width, channels), pixels from 0 to 255
+    """
+
+    def __init__(self, name="psnr", dtype=None):
+        super().__init__(name=name, dtype=dtype)
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        true, made = (ops.cast(images, "float32") / 255.0 for images in (y_true, y_pred))
+        error = ops.mean(ops.square(true - made), axis=(1, 2, 3))
+        super().update_state(-10.0 * ops.log10(ops.maximum(error, 1e-10)), sample_weight)
