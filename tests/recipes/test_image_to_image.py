@@ -219,4 +219,4 @@ def test_other_formats_are_refused_in_a_line(run):
 def test_the_default_keeps_what_a_digit_means(monkeypatch):
     monkeypatch.setattr("kit.scoring.reference._STEPS", 1000)
     test = kit.train("image_to_image", verbose=False).metrics["test"]
-    assert min(test["a_to_b_read_correctly"], test["b_to_a_read_correctly"]) > 0.85
+    assert min(test["a_to_b_read_correctly"], test["b_to_a_read_correctly"]) > 0.9
