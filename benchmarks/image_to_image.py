@@ -13,8 +13,8 @@ from measure import SEEDS, day, machine, rows, spread, train_seeds, write
 RECIPE = "image_to_image"
 # What makes domain B of the digits, and settings that differ from those of `default.toml`.
 CHANGES = {"inverted": {}, "rotated": {"data.change": "rotated"}, "thick": {"data.change": "thick"}}
-COLUMNS = ("digits", "command", "direction", "read correctly", "untranslated", "real images", "Fréchet distance")
-COLUMNS = (*COLUMNS, "floor", "untranslated", "back again, grey levels", "CPU-seconds", "day")
+COLUMNS = ("digits", "command", "direction", "read correctly", "if untranslated", "real images", "Fréchet distance")
+COLUMNS = (*COLUMNS, "floor", "of untranslated", "back again, grey levels", "CPU-seconds", "day")
 
 
 def measured(name, changed, scratch, seeds):
