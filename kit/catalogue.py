@@ -31,7 +31,7 @@ def everything(verbose=True):
 
 
 def architectures(kind, verbose=True):
-    """Returns the table of a recipe's architectures: every variant, and where it is not what its family's defaults are.
+    """Returns the table of recipes' architectures: every variant, and where it is not what its family's defaults are.
 
     Args:
         kind: Plural of the setting that names them: `backbones`, `encoders`, `architectures` or `families`.
@@ -40,13 +40,16 @@ def architectures(kind, verbose=True):
     Raises:
         KitError: there is nothing of that kind.
     """
-    keys = {name: recipes.get(name).architecture_key for name in recipes.names()}
-    owners = {f"{key[:-1]}ies" if key.endswith("y") else f"{key}s": recipes.get(name) for name, key in keys.items()}
-    if kind not in owners:
-        raise KitError(f"list: nothing is called {kind!r}{closest(kind, owners)}")
+    known = {}
+    for name in recipes.names():
+        recipe = recipes.get(name)
+        key = recipe.architecture_key
+        known.setdefault(f"{key[:-1]}ies" if key.endswith("y") else f"{key}s", {}).update(recipe.architectures)
+    if kind not in known:
+        raise KitError(f"list: nothing is called {kind!r}{closest(kind, known)}")
     rows = [
         {"variant": variant, "family": build.__name__, "arguments": arguments}
-        for variant, (build, arguments) in owners[kind].architectures.items()
+        for variant, (build, arguments) in known[kind].items()
     ]
     if verbose:
         table = _table("variant", "family", "what sets it apart")

@@ -59,6 +59,10 @@ def export(folder, format, path=None, data=None):
     run = finished.load(folder)
     if not run.recipe.takes_inputs:
         raise KitError(f"{format}: {run.recipe.name} makes images out of noise; use best.keras with keras.Model.export")
+    if len(run.model.outputs) > 1:
+        raise KitError(
+            f"{format}: {run.recipe.name} translates in two directions; use best.keras with keras.Model.export"
+        )
     path = Path(path) if path else run.folder / "exports" / name
     if path.exists():
         raise KitError(f"{path}: exists already; expected a new path")

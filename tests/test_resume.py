@@ -113,12 +113,27 @@ PRETRAINING = [
     "--backbone.persistent=true",
     "--backbone.dropout=0.2",
 ]
+# Two pairs of networks, pools of made images that are full before the kill, and draws from them.
+TRANSLATING_IMAGES = [
+    "--train.deterministic=true",
+    "--train.epochs=8",
+    "--train.steps_per_epoch=7",
+    "--train.patience=5",
+    "--train.batch_size=8",
+    "--model.pool_size=20",
+    "--model.identity_weight=1",
+    "--backbone.widths=8,16",
+    "--backbone.residual_blocks=1",
+    "--backbone.discriminator_widths=8,16",
+    "--optimizer.schedule=warmup_cosine",
+]
 SETTINGS = {
     "image_classification": DEMANDING,
     "sequence_tagging": TAGGING,
     "translation": TRANSLATING,
     "gan": ADVERSARIAL,
     "autoencoder": ENCODING,
+    "image_to_image": TRANSLATING_IMAGES,
 }
 
 

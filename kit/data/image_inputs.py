@@ -45,6 +45,8 @@ def image_inputs(inputs, shape, crop_to_aspect_ratio, batch_size):
         pixels = pixels[None]
     if pixels.shape[1:] != shape:
         raise KitError(f"inputs: expected images of shape {shape}, got an array {pixels.shape}")
+    if not len(pixels):
+        raise KitError("inputs: an array of no images; expected at least one")
     pixels = as_pixels(pixels, "inputs")
     return range(len(pixels)), lambda: (
         pixels[start : start + batch_size] for start in range(0, len(pixels), batch_size)

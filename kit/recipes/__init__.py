@@ -10,6 +10,7 @@ _BUILDERS = {
     "sequence_tagger": "sequence_tagging",
     "translator": "translation",
     "image_generator": "gan",
+    "image_translator": "image_to_image",
     "image_autoencoder": "autoencoder",
 }
 

@@ -52,7 +52,7 @@ def ways(model, num_classes, seed, steps, rows=6):
     return ways, None if wanted is None else np.repeat(wanted[:rows], steps)
 
 
-class Grids(keras.callbacks.Callback):
+class Grids(samples.Frames):
     """Writes a grid of samples after each epoch, of the same latent vectors, and at the end an animation of them.
 
     Args:
@@ -62,14 +62,8 @@ class Grids(keras.callbacks.Callback):
     """
 
     def __init__(self, network, num_classes, folder):
-        super().__init__()
-        self.network, self.num_classes, self.folder = network, num_classes, folder
+        super().__init__(self._grid, folder)
+        self.network, self.num_classes = network, num_classes
 
-    def on_epoch_end(self, epoch, logs=None):
-        self.folder.mkdir(exist_ok=True)
-        made = make(self.network, *grid(self.network, self.num_classes, 0), 500)
-        samples.write_png(self.folder / f"epoch-{epoch + 1:04}.png", samples.mosaic(made, COLUMNS))
-        if not self.model.stop_training and epoch < self.params["epochs"] - 1:
-            return
-        frames = [self.folder / f"epoch-{number:04}.png" for number in range(1, epoch + 2)]
-        samples.write_animation(self.folder / "training.gif", [frame for frame in frames if frame.exists()])
+    def _grid(self):
+        return samples.mosaic(make(self.network, *grid(self.network, self.num_classes, 0), 500), COLUMNS)

@@ -4,6 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import keras
 import numpy as np
 from PIL import Image
 
@@ -104,3 +105,24 @@ def figure(image):
     axis.axis("off")
     axis.imshow(np.repeat(image, 3, -1) if channels == 1 else image, interpolation="nearest")
     return drawn
+
+
+class Frames(keras.callbacks.Callback):
+    """Writes a picture after each epoch, and at the end an animation of them.
+
+    Args:
+        draw: Function that returns the picture, uint8 (height, width, 1 or 3).
+        folder: Where they are written.
+    """
+
+    def __init__(self, draw, folder):
+        super().__init__()
+        self.draw, self.folder = draw, folder
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.folder.mkdir(exist_ok=True)
+        write_png(self.folder / f"epoch-{epoch + 1:04}.png", self.draw())
+        if not self.model.stop_training and epoch < self.params["epochs"] - 1:
+            return
+        frames = [self.folder / f"epoch-{number:04}.png" for number in range(1, epoch + 2)]
+        write_animation(self.folder / "training.gif", [frame for frame in frames if frame.exists()])
