@@ -41,21 +41,21 @@ def architectures(kind, verbose=True):
         KitError: there is nothing of that kind.
     """
     known = {}
-    for name in recipes.names():
-        recipe = recipes.get(name)
+    for recipe in map(recipes.get, recipes.names()):
         key = recipe.architecture_key
-        known.setdefault(f"{key[:-1]}ies" if key.endswith("y") else f"{key}s", {}).update(recipe.architectures)
+        known.setdefault(f"{key[:-1]}ies" if key.endswith("y") else f"{key}s", []).append(recipe)
     if kind not in known:
         raise KitError(f"list: nothing is called {kind!r}{closest(kind, known)}")
     rows = [
-        {"variant": variant, "family": build.__name__, "arguments": arguments}
-        for variant, (build, arguments) in known[kind].items()
+        {"variant": variant, "recipe": recipe.name, "family": build.__name__, "arguments": arguments}
+        for recipe in known[kind]
+        for variant, (build, arguments) in recipe.architectures.items()
     ]
     if verbose:
-        table = _table("variant", "family", "what sets it apart")
+        table = _table("variant", "recipe", "family", "what sets it apart")
         for row in rows:
             apart = "  ".join(f"{key}={_shown(value)}" for key, value in row["arguments"].items())
-            table.add_row(row["variant"], row["family"], apart)
+            table.add_row(row["variant"], row["recipe"], row["family"], apart)
         _print(table)
     return {kind: rows}
 

@@ -72,7 +72,7 @@ def test_list_and_show(capsys):
     _, out, _ = call(capsys, "list", "backbones")
     assert "swin_tiny" in out and "num_heads=" in out
     _, out, _ = call(capsys, "list", "backbones", "--json")
-    assert {"variant", "family", "arguments"} == set(json.loads(out.splitlines()[-1])["backbones"][0])
+    assert {"variant", "recipe", "family", "arguments"} == set(json.loads(out.splitlines()[-1])["backbones"][0])
     status, _, err = call(capsys, "list", "backbone")
     assert status == 2 and "did you mean 'backbones'" in err
     _, out, _ = call(capsys, "show", "resnet8")
