@@ -21,7 +21,14 @@ from kit.training.adversarial import Adversarial
 from kit.training.collapse import CollapseWarning
 
 # What sets the families apart beside their networks; their papers stand in `kit.models.generative`.
-_PLAIN = {"loss": "non_saturating", "critic_steps": 1, "gradient_penalty": 0.0, "weight_clip": 0.0}
+_PLAIN = {
+    "loss": "non_saturating",
+    "critic_steps": 1,
+    "gradient_penalty": 0.0,
+    "weight_clip": 0.0,
+    "r1": 0.0,
+    "r1_interval": 1,
+}
 _OBJECTIVES = {
     "gan": _PLAIN,
     "dcgan": _PLAIN,
@@ -29,6 +36,7 @@ _OBJECTIVES = {
     "wgan": _PLAIN | {"loss": "wasserstein", "critic_steps": 5, "weight_clip": 0.01},
     "wgan_gp": _PLAIN | {"loss": "wasserstein", "critic_steps": 5, "gradient_penalty": 10.0},
     "sngan": _PLAIN | {"loss": "hinge"},
+    "stylegan": _PLAIN | {"r1": 1.0, "r1_interval": 16},
 }
 
 
@@ -43,7 +51,8 @@ def image_generator(
     critic_steps: int | None = None,
     gradient_penalty: float | None = None,
     weight_clip: float | None = None,
-    r1: float = 0.0,
+    r1: float | None = None,
+    r1_interval: int | None = None,
     augment: tuple[Literal["color", "translation", "cutout"], ...] = (),
     ema_momentum: float = 0.999,
     optimizer="adam",
@@ -58,8 +67,8 @@ def image_generator(
     Args:
         image_shape: Height, width and channels of an image, in pixels.
         num_classes: Number of classes of the labels, for `conditional`.
-        family: `gan` (dense layers), `dcgan`, `lsgan`, `wgan`, `wgan_gp` or `sngan`; or what a builder of
-            `kit.models.generative` becomes with all but the first two arguments filled in.
+        family: `gan` (dense layers), `dcgan`, `lsgan`, `wgan`, `wgan_gp`, `sngan` or `stylegan`; or what a
+            builder of `kit.models.generative` becomes with all but the first two arguments filled in.
         latent_dim: Width of the vector of noise that an image is made of.
         conditional: Make images of a wanted class; the discriminator looks at the class too.
         loss: What the two networks minimise; by default the family's own.
@@ -67,7 +76,10 @@ def image_generator(
         gradient_penalty: Factor of the penalty on the discriminator's gradients between real and made images whose
             norm is not 1; by default the family's own.
         weight_clip: Bound of the discriminator's weights, 0 is none; by default the family's own.
-        r1: Half of it is the factor of the penalty on the discriminator's gradients at real images.
+        r1: Half of it is the factor of the penalty on the discriminator's gradients at real images; by default the
+            family's own.
+        r1_interval: Steps of the discriminator for one with that penalty, which is then as many times as large, for
+            the sake of speed; by default the family's own.
         augment: Random changes that the discriminator sees real and made images through, for small data sets:
             `color`, `translation`, `cutout`.
         ema_momentum: Share of its former value that the moving average of the generator's weights keeps in a step of
@@ -102,11 +114,12 @@ def image_generator(
         "critic_steps": critic_steps,
         "gradient_penalty": gradient_penalty,
         "weight_clip": weight_clip,
+        "r1": r1,
+        "r1_interval": r1_interval,
     }
     model = Adversarial(
         generator,
         discriminator,
-        r1=r1,
         augment=augment,
         ema_momentum=ema_momentum,
         **own | {key: value for key, value in given.items() if value is not None},
