@@ -191,7 +191,9 @@ class Adversarial(keras.Model):
                 with tf.GradientTape() as tape:
                     penalty = self._r1_penalty(real, label)
                     scaled = _of_replica(penalty)
-                slopes = tape.gradient(scaled, variables, unconnected_gradients="zero")
+                # Biases at the end have no influence on it.
+                nothing = tf.UnconnectedGradients.ZERO
+                slopes = tape.gradient(scaled, [each.value for each in variables], unconnected_gradients=nothing)
                 return loss + penalty, [one + other for one, other in zip(gradients, slopes, strict=True)]
 
             is_due = self.turn % self.r1_interval == 0

@@ -141,7 +141,7 @@ def _discriminator(num_conditions, image_shape, widths, name):
         x = layers.Rescaling(math.sqrt(0.5), name=prefix)(x)  # as much variance as each of the two had
     x = BatchDeviation(name="deviation")(x)
     x = layers.LeakyReLU(0.2, name="last")(layers.Conv2D(filters, 3, padding="same", name="last_conv")(x))
-    x = layers.Dense(2 * filters, name="dense")(layers.Flatten(name="flatten")(x))
+    x = layers.Dense(filters, name="dense")(layers.Flatten(name="flatten")(x))
     x = layers.LeakyReLU(0.2, name="dense_relu")(x)
     inputs, x = heads.realness(image, x, num_conditions)
     return keras.Model(inputs, x, name=name)
