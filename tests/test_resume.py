@@ -86,16 +86,32 @@ ADVERSARIAL = [
     "--optimizer.schedule=warmup_cosine",
     "--evaluate.num_samples=200",
 ]
+# A small StyleGAN: noise, mixed styles and their mean, a penalty at every third step; steps end amid these.
+STYLES = [
+    "--train.deterministic=true",
+    "--train.epochs=8",
+    "--train.steps_per_epoch=7",
+    "--train.patience=5",
+    "--train.batch_size=16",
+    "--model.family=stylegan",
+    "--model.conditional=true",
+    "--model.critic_steps=2",
+    "--model.r1_interval=3",
+    "--backbone.widths=16,8",
+    "--backbone.mixing=0.9",
+    "--evaluate.num_samples=200",
+]
 SETTINGS = {
     "image_classification": DEMANDING,
     "sequence_tagging": TAGGING,
     "translation": TRANSLATING,
     "gan": ADVERSARIAL,
+    "gan of styles": STYLES,
 }
 
 
 def start(folder, *options, recipe="image_classification"):
-    words = ["-m", "kit", "train", recipe, "--folder", str(folder)]
+    words = ["-m", "kit", "train", recipe.partition(" ")[0], "--folder", str(folder)]
     settings = SETTINGS[recipe]
     return subprocess.Popen(
         [sys.executable, *words, *settings, *options],

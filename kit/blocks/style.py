@@ -94,7 +94,7 @@ class ModulatedConvolution(Modulation):
     Args:
         filters: Number of output channels.
         kernel_size: Side of the kernel, in pixels.
-        has_stride: Double height and width, by a transposed convolution with a stride of 2.
+        upsample: Double height and width, by a transposed convolution with a stride of 2.
         demodulate: Divide each example's kernels by their norm, for outputs that vary as much as the inputs do.
         gain: Factor of the output, for a ReLU that takes variance away.
 
@@ -106,20 +106,20 @@ class ModulatedConvolution(Modulation):
         SettingError: a number is out of range.
     """
 
-    def __init__(self, filters, kernel_size=3, *, has_stride=False, demodulate=True, gain=1.0, **kwargs):
+    def __init__(self, filters, kernel_size=3, *, upsample=False, demodulate=True, gain=1.0, **kwargs):
         super().__init__(**kwargs)
         check(filters >= 1, "filters", filters, "at least 1")
         check(kernel_size >= 1, "kernel_size", kernel_size, "at least 1")
-        self.filters, self.kernel_size, self.has_stride = filters, kernel_size, has_stride
+        self.filters, self.kernel_size, self.upsample = filters, kernel_size, upsample
         self.demodulate, self.gain = demodulate, gain
 
     def build(self, input_shape):
         super().build(input_shape)
         channels = input_shape[0][-1]
         # A pixel between those of the input sees a quarter of the kernel.
-        self._taps = self.kernel_size**2 / (4 if self.has_stride else 1)
+        self._taps = self.kernel_size**2 / (4 if self.upsample else 1)
         start = keras.initializers.RandomNormal(stddev=1 / math.sqrt(channels * self._taps))
-        ends = (self.filters, channels) if self.has_stride else (channels, self.filters)
+        ends = (self.filters, channels) if self.upsample else (channels, self.filters)
         self.kernel = self.add_weight((self.kernel_size, self.kernel_size, *ends), initializer=start, name="kernel")
         self.bias = self.add_weight((self.filters,), initializer="zeros", name="bias")
 
@@ -128,13 +128,13 @@ class ModulatedConvolution(Modulation):
         scales, kernel = self.scales(style), ops.cast(self.kernel, x.dtype)
         factor = self.gain
         x = x * scales[:, None, None]
-        if self.has_stride:
+        if self.upsample:
             x = ops.conv_transpose(x, kernel, strides=2, padding="same")
         else:
             x = ops.conv(x, kernel, padding="same")
         if self.demodulate:
             squares = ops.sum(ops.square(kernel), axis=(0, 1))
-            squares = ops.transpose(squares) if self.has_stride else squares  # (channels, filters)
+            squares = ops.transpose(squares) if self.upsample else squares  # (channels, filters)
             seen = self._taps / self.kernel_size**2
             x = x * (factor * ops.rsqrt(ops.matmul(ops.square(scales), squares) * seen + 1e-8))[:, None, None]
         elif factor != 1:
@@ -143,12 +143,12 @@ class ModulatedConvolution(Modulation):
 
     def compute_output_shape(self, input_shape):
         batch, height, width, _ = input_shape[0]
-        if self.has_stride:
+        if self.upsample:
             height, width = 2 * height, 2 * width
         return batch, height, width, self.filters
 
     def get_config(self):
-        own = {"filters": self.filters, "kernel_size": self.kernel_size, "has_stride": self.has_stride}
+        own = {"filters": self.filters, "kernel_size": self.kernel_size, "upsample": self.upsample}
         return {**super().get_config(), **own, "demodulate": self.demodulate, "gain": self.gain}
 
 
@@ -356,23 +356,21 @@ class BatchDeviation(layers.Layer):
         return (*input_shape[:-1], input_shape[-1] + 1)
 
 
-def styled(x, style, filters, *, has_stride=False, name):
+def styled(x, style, filters, *, upsample=False, name):
     """A layer of a generator of styles: a modulated convolution, noise and a leaky ReLU.
 
     Args:
         x: Feature map.
         style: Style of the layer.
         filters: Number of output channels.
-        has_stride: Double height and width.
+        upsample: Double height and width.
         name: Prefix of the layers' names; the last layer has exactly this name.
 
     Shape:
         in: (batch, height, width, channels) and (batch, style_dim)
         out: (batch, height, width, filters), or twice as high and wide
     """
-    size = 4 if has_stride else 3  # with a stride of 2 an even kernel leaves no chequered pattern
-    convolution = ModulatedConvolution(
-        filters, size, has_stride=has_stride, gain=math.sqrt(2), name=f"{name}_convolution"
-    )
+    size = 4 if upsample else 3  # with a stride of 2 an even kernel leaves no chequered pattern
+    convolution = ModulatedConvolution(filters, size, upsample=upsample, gain=math.sqrt(2), name=f"{name}_convolution")
     x = NoiseInjection(name=f"{name}_noise")(convolution([x, style]))
     return layers.LeakyReLU(0.2, name=name)(x)

@@ -1,5 +1,6 @@
 """Image generation: images that look like those of a data set, made out of noise by one of two networks."""
 
+import contextlib
 import dataclasses
 from pathlib import Path
 from typing import Literal
@@ -286,6 +287,12 @@ def evaluate(
         ),
         "4_made_above_and_the_nearest_training_image_below": lambda: samples.figure(samples.mosaic(nearest, side)),
     }
+    if generated.has_styles(model):
+        mixed = generated.style_mixing(model, classes, seed)
+        columns = round(len(mixed) ** 0.5)
+        figures["5_styles_mixed_rows_give_the_coarse_ones_columns_the_fine_ones"] = lambda: samples.figure(
+            samples.mosaic(mixed, columns)
+        )
     return Evaluation(metrics, tables, figures)
 
 
@@ -349,6 +356,7 @@ def predict(
     seed: NonNegativeInt = 0,
     classes: tuple[str, ...] = (),
     interpolate: NonNegativeInt = 0,
+    truncation: float = 1.0,
     output: str = "generated",
     batch_size: PositiveInt = 500,
 ):
@@ -362,6 +370,8 @@ def predict(
         seed: Seed of the noise; the same gives the same images.
         classes: Classes to make images of, for a conditional model; by default all in turn.
         interpolate: Write that many rows of ten images each instead, on the way from one image to another.
+        truncation: For a model with styles (`stylegan`), how far each may be from their mean: below 1 images are more
+            alike and better, at 0 they are one image.
         output: Folder to write to, new or empty; beside the images it gets `grid.png` with all of them.
         batch_size: Images in a step.
 
@@ -369,7 +379,8 @@ def predict(
         Table with a row an image: `file` and, for a conditional model, `label`.
 
     Raises:
-        KitError: there are inputs, a class is unknown, or the folder has something in it.
+        KitError: there are inputs, a class is unknown, a value is out of range or means nothing to the model, or the
+            folder has something in it.
     """
     if inputs:
         raise KitError("predict: images are made out of noise; expected no inputs, but --count and --seed")
@@ -378,6 +389,9 @@ def predict(
     chosen = [choose(numbers, name, "classes") for name in classes]
     if chosen and len(model.inputs) < 2:
         raise SettingError("classes", "expected none: this model was trained without model.conditional")
+    check(truncation >= 0, "truncation", truncation, "at least 0")
+    if truncation != 1 and not generated.has_styles(model):
+        raise SettingError("truncation", "expected 1: this model has no styles, as those of model.family=stylegan do")
     latents, wanted = (
         generated.ways(model, len(names), seed, generated.COLUMNS, interpolate)
         if interpolate
@@ -391,7 +405,8 @@ def predict(
     folder = Path(output)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise KitError(f"{folder}: exists already; expected a new folder, --output")
-    pixels = generated.make(model, latents, wanted, batch_size)
+    with generated.truncated(model, truncation) if truncation != 1 else contextlib.nullcontext():
+        pixels = generated.make(model, latents, wanted, batch_size)
     digits = len(str(len(pixels) - 1))
     named = {f"{index:0{digits}}.png": image for index, image in enumerate(pixels)}
     table = pd.DataFrame({"file": [str(folder / name) for name in named]})

@@ -186,6 +186,7 @@ class Adversarial(keras.Model):
         variables = self.discriminator.trainable_variables
         gradients = tape.gradient(scaled, variables)
         if self.r1 and self.r1_interval > 1:
+            gradients = [tf.convert_to_tensor(each) for each in gradients]  # an embedding's is of some rows
 
             def penalised():
                 with tf.GradientTape() as tape:

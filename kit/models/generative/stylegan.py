@@ -2,8 +2,8 @@
 
 Karras, Laine and Aila, "A Style-Based Generator Architecture for Generative Adversarial Networks", 2019, with the
 modulated convolutions, summed images and residual discriminator of Karras et al., "Analyzing and Improving the Image
-Quality of StyleGAN", 2020. For the sake of speed the largest feature map is half as large as the image, whose pixels are
-painted from there, as in DCGAN, and maps are doubled by transposed convolutions with even kernels in place of a blur.
+Quality of StyleGAN", 2020. For the sake of speed the largest feature map is half as large as the image, whose pixels
+are painted from there, as in DCGAN, and maps are doubled by transposed convolutions with even kernels, without a blur.
 """
 
 import math
@@ -112,7 +112,7 @@ def _synthesis(image_shape, widths, style_dim):
     x, image = styled(x, each[0], widths[0], name="stage1"), None
     for index, filters in enumerate(widths, 1):
         if index > 1:
-            x = styled(x, each[2 * index - 3], filters, has_stride=True, name=f"stage{index}_upsampling")
+            x = styled(x, each[2 * index - 3], filters, upsample=True, name=f"stage{index}_upsampling")
             x = styled(x, each[2 * index - 2], filters, name=f"stage{index}")
         share = Modulation(name=f"stage{index}_modulation")([x, each[2 * index - 1]])
         share = upsampling(share, channels, name=f"stage{index}_pixels")
