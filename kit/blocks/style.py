@@ -94,7 +94,7 @@ class ModulatedConvolution(Modulation):
     Args:
         filters: Number of output channels.
         kernel_size: Side of the kernel, in pixels.
-        upsample: Double height and width, by a transposed convolution with a stride of 2.
+        upsample: Double height and width, by a transposed convolution with a stride of 2; for an even `kernel_size`.
         demodulate: Divide each example's kernels by their norm, for outputs that vary as much as the inputs do.
         gain: Factor of the output, for a ReLU that takes variance away.
 
@@ -116,9 +116,9 @@ class ModulatedConvolution(Modulation):
     def build(self, input_shape):
         super().build(input_shape)
         channels = input_shape[0][-1]
-        # A pixel between those of the input sees a quarter of the kernel.
-        self._taps = self.kernel_size**2 / (4 if self.upsample else 1)
-        start = keras.initializers.RandomNormal(stddev=1 / math.sqrt(channels * self._taps))
+        # A pixel of a map that was doubled has met a quarter of the kernel.
+        self._share = 0.25 if self.upsample else 1.0
+        start = keras.initializers.RandomNormal(stddev=1 / math.sqrt(channels * self.kernel_size**2 * self._share))
         ends = (self.filters, channels) if self.upsample else (channels, self.filters)
         self.kernel = self.add_weight((self.kernel_size, self.kernel_size, *ends), initializer=start, name="kernel")
         self.bias = self.add_weight((self.filters,), initializer="zeros", name="bias")
@@ -126,20 +126,18 @@ class ModulatedConvolution(Modulation):
     def call(self, inputs):
         x, style = inputs
         scales, kernel = self.scales(style), ops.cast(self.kernel, x.dtype)
-        factor = self.gain
         x = x * scales[:, None, None]
         if self.upsample:
             x = ops.conv_transpose(x, kernel, strides=2, padding="same")
         else:
             x = ops.conv(x, kernel, padding="same")
+        factor = self.gain
         if self.demodulate:
             squares = ops.sum(ops.square(kernel), axis=(0, 1))
             squares = ops.transpose(squares) if self.upsample else squares  # (channels, filters)
-            seen = self._taps / self.kernel_size**2
-            x = x * (factor * ops.rsqrt(ops.matmul(ops.square(scales), squares) * seen + 1e-8))[:, None, None]
-        elif factor != 1:
-            x = x * factor
-        return x + ops.cast(self.bias, x.dtype)
+            norms = ops.matmul(ops.square(scales), squares * self._share)  # (batch, filters)
+            factor = factor * ops.rsqrt(norms + 1e-8)[:, None, None]
+        return x * factor + ops.cast(self.bias, x.dtype)
 
     def compute_output_shape(self, input_shape):
         batch, height, width, _ = input_shape[0]
