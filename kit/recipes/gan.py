@@ -1,6 +1,5 @@
 """Image generation: images that look like those of a data set, made out of noise by one of two networks."""
 
-import contextlib
 import dataclasses
 from pathlib import Path
 from typing import Literal
@@ -405,7 +404,7 @@ def predict(
     folder = Path(output)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise KitError(f"{folder}: exists already; expected a new folder, --output")
-    with generated.truncated(model, truncation) if truncation != 1 else contextlib.nullcontext():
+    with generated.truncated(model, truncation):
         pixels = generated.make(model, latents, wanted, batch_size)
     digits = len(str(len(pixels) - 1))
     named = {f"{index:0{digits}}.png": image for index, image in enumerate(pixels)}

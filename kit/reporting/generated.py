@@ -61,7 +61,10 @@ def has_styles(model):
 
 @contextlib.contextmanager
 def truncated(model, truncation):
-    """For a while, draws a model's styles towards their mean: 1 is not at all, 0 is the mean itself."""
+    """For a while, draws a model's styles, if it has such, towards their mean: 1 is not at all, 0 all the way."""
+    if not has_styles(model):
+        yield
+        return
     layer = model.get_layer("truncation")
     before, layer.truncation = layer.truncation, truncation
     try:
