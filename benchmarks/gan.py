@@ -28,6 +28,7 @@ FAMILIES = {
     "wgan": {"optimizer.name": "rmsprop", "optimizer.learning_rate": 0.0005},
     "wgan_gp": {"optimizer.learning_rate": 0.0005},
     "sngan": {},
+    "stylegan": {"optimizer.learning_rate": 0.002, "optimizer.beta_1": 0.0},
 }
 SHIPPED = ("what", "command", "Fréchet distance", "floor", "PCA-Gaussian", "noise", "KID", "precision", "recall")
 SHIPPED = (*SHIPPED, "classes found", "rarest and most frequent", "CPU-seconds", "day")

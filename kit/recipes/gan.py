@@ -22,7 +22,14 @@ from kit.training.adversarial import Adversarial
 from kit.training.collapse import CollapseWarning
 
 # What sets the families apart beside their networks; their papers stand in `kit.models.generative`.
-_PLAIN = {"loss": "non_saturating", "critic_steps": 1, "gradient_penalty": 0.0, "weight_clip": 0.0}
+_PLAIN = {
+    "loss": "non_saturating",
+    "critic_steps": 1,
+    "gradient_penalty": 0.0,
+    "weight_clip": 0.0,
+    "r1": 0.0,
+    "r1_interval": 1,
+}
 _OBJECTIVES = {
     "gan": _PLAIN,
     "dcgan": _PLAIN,
@@ -30,6 +37,7 @@ _OBJECTIVES = {
     "wgan": _PLAIN | {"loss": "wasserstein", "critic_steps": 5, "weight_clip": 0.01},
     "wgan_gp": _PLAIN | {"loss": "wasserstein", "critic_steps": 5, "gradient_penalty": 10.0},
     "sngan": _PLAIN | {"loss": "hinge"},
+    "stylegan": _PLAIN | {"r1": 1.0, "r1_interval": 16},
 }
 
 
@@ -44,7 +52,8 @@ def image_generator(
     critic_steps: int | None = None,
     gradient_penalty: float | None = None,
     weight_clip: float | None = None,
-    r1: float = 0.0,
+    r1: float | None = None,
+    r1_interval: int | None = None,
     augment: tuple[Literal["color", "translation", "cutout"], ...] = (),
     ema_momentum: float = 0.999,
     optimizer="adam",
@@ -59,8 +68,8 @@ def image_generator(
     Args:
         image_shape: Height, width and channels of an image, in pixels.
         num_classes: Number of classes of the labels, for `conditional`.
-        family: `gan` (dense layers), `dcgan`, `lsgan`, `wgan`, `wgan_gp` or `sngan`; or what a builder of
-            `kit.models.generative` becomes with all but the first two arguments filled in.
+        family: `gan` (dense layers), `dcgan`, `lsgan`, `wgan`, `wgan_gp`, `sngan` or `stylegan`; or what a
+            builder of `kit.models.generative` becomes with all but the first two arguments filled in.
         latent_dim: Width of the vector of noise that an image is made of.
         conditional: Make images of a wanted class; the discriminator looks at the class too.
         loss: What the two networks minimise; by default the family's own.
@@ -68,7 +77,10 @@ def image_generator(
         gradient_penalty: Factor of the penalty on the discriminator's gradients between real and made images whose
             norm is not 1; by default the family's own.
         weight_clip: Bound of the discriminator's weights, 0 is none; by default the family's own.
-        r1: Half of it is the factor of the penalty on the discriminator's gradients at real images.
+        r1: Half of it is the factor of the penalty on the discriminator's gradients at real images; by default the
+            family's own.
+        r1_interval: Steps of the discriminator for one with that penalty, which is then as many times as large, for
+            the sake of speed; by default the family's own.
         augment: Random changes that the discriminator sees real and made images through, for small data sets:
             `color`, `translation`, `cutout`.
         ema_momentum: Share of its former value that the moving average of the generator's weights keeps in a step of
@@ -103,11 +115,12 @@ def image_generator(
         "critic_steps": critic_steps,
         "gradient_penalty": gradient_penalty,
         "weight_clip": weight_clip,
+        "r1": r1,
+        "r1_interval": r1_interval,
     }
     model = Adversarial(
         generator,
         discriminator,
-        r1=r1,
         augment=augment,
         ema_momentum=ema_momentum,
         **own | {key: value for key, value in given.items() if value is not None},
@@ -241,6 +254,12 @@ def evaluate(
         ),
         "4_made_above_and_the_nearest_training_image_below": lambda: samples.figure(samples.mosaic(nearest, side)),
     }
+    if generated.has_styles(model):
+        mixed = generated.style_mixing(model, classes, seed)
+        columns = round(len(mixed) ** 0.5)
+        figures["5_styles_mixed_rows_give_the_coarse_ones_columns_the_fine_ones"] = lambda: samples.figure(
+            samples.mosaic(mixed, columns)
+        )
     return Evaluation(metrics, tables, figures)
 
 
@@ -290,6 +309,7 @@ def predict(
     seed: NonNegativeInt = 0,
     classes: tuple[str, ...] = (),
     interpolate: NonNegativeInt = 0,
+    truncation: float = 1.0,
     output: str = "generated",
     batch_size: PositiveInt = 500,
 ):
@@ -303,6 +323,8 @@ def predict(
         seed: Seed of the noise; the same gives the same images.
         classes: Classes to make images of, for a conditional model; by default all in turn.
         interpolate: Write that many rows of ten images each instead, on the way from one image to another.
+        truncation: For a model with styles (`stylegan`), how far each may be from their mean: below 1 images are more
+            alike and better, at 0 they are one image.
         output: Folder to write to, new or empty; beside the images it gets `grid.png` with all of them.
         batch_size: Images in a step.
 
@@ -310,7 +332,8 @@ def predict(
         Table with a row an image: `file` and, for a conditional model, `label`.
 
     Raises:
-        KitError: there are inputs, a class is unknown, or the folder has something in it.
+        KitError: there are inputs, a class is unknown, a value is out of range or means nothing to the model, or the
+            folder has something in it.
     """
     if inputs:
         raise KitError("predict: images are made out of noise; expected no inputs, but --count and --seed")
@@ -319,6 +342,9 @@ def predict(
     chosen = [choose(numbers, name, "classes") for name in classes]
     if chosen and len(model.inputs) < 2:
         raise SettingError("classes", "expected none: this model was trained without model.conditional")
+    check(truncation >= 0, "truncation", truncation, "at least 0")
+    if truncation != 1 and not generated.has_styles(model):
+        raise SettingError("truncation", "expected 1: this model has no styles, as those of model.family=stylegan do")
     latents, wanted = (
         generated.ways(model, len(names), seed, generated.COLUMNS, interpolate)
         if interpolate
@@ -332,7 +358,8 @@ def predict(
     folder = Path(output)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise KitError(f"{folder}: exists already; expected a new folder, --output")
-    pixels = generated.make(model, latents, wanted, batch_size)
+    with generated.truncated(model, truncation):
+        pixels = generated.make(model, latents, wanted, batch_size)
     files = samples.write_numbered(folder, pixels, generated.COLUMNS if interpolate or chosen else 8)
     table = pd.DataFrame({"file": files})
     return table if wanted is None else table.assign(label=[names[index] for index in wanted])

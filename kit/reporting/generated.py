@@ -1,5 +1,7 @@
 """Images out of a generator: from latent vectors to pixels, grids of them, and ways from one to another."""
 
+import contextlib
+
 import keras
 import numpy as np
 
@@ -50,6 +52,57 @@ def ways(model, num_classes, seed, steps, rows=6):
     ways = np.where(sine > 1e-2, bent, straight)  # there is no arc between opposite vectors
     ways = ways.reshape(rows * steps, -1).astype("float32")
     return ways, None if wanted is None else np.repeat(wanted[:rows], steps)
+
+
+def has_styles(model):
+    """Returns whether images are made of styles: whether the model has a mapping and a synthesis network."""
+    return {"mapping", "truncation", "synthesis"} <= {layer.name for layer in model.layers}
+
+
+@contextlib.contextmanager
+def truncated(model, truncation):
+    """For a while, draws a model's styles, if it has such, towards their mean: 1 is not at all, 0 all the way."""
+    if not has_styles(model):
+        yield
+        return
+    layer = model.get_layer("truncation")
+    before, layer.truncation = layer.truncation, truncation
+    try:
+        yield
+    finally:
+        layer.truncation = before
+
+
+def style_mixing(model, num_classes, seed, count=6):
+    """Returns images of two styles each, and those of one style that they come from, as rows of `count + 1` images.
+
+    The first half of the layers, the coarse one, has the style of the row's first image, the rest that of the column's.
+
+    Args:
+        model: The generator, with styles.
+        num_classes: Number of classes, where it makes images of wanted ones; rows and columns are of classes in turn.
+        seed: Seed of the latent vectors.
+        count: Number of rows and of columns that are mixed.
+
+    Returns:
+        uint8 array ((count + 1) * (count + 1), height, width, channels), the first of them white.
+    """
+    latents, wanted = draw(model, 2 * count, seed, num_classes)
+    mapping, truncation, synthesis = (model.get_layer(name) for name in ("mapping", "truncation", "synthesis"))
+    inputs = latents if wanted is None else [latents, np.arange(2 * count, dtype="int32") % num_classes]
+    styles = keras.ops.convert_to_numpy(truncation(mapping(inputs, training=False), training=False))
+    num_layers = synthesis.inputs[0].shape[1]
+    whole = np.repeat(styles[:, None], num_layers, axis=1)  # (2 * count, layers, style_dim)
+    rows, columns = whole[:count], whole[count:]
+    mixed = np.repeat(rows, count, axis=0)
+    mixed[:, (num_layers + 1) // 2 :] = np.tile(columns, (count, 1, 1))[:, (num_layers + 1) // 2 :]
+    made = synthesis(np.concatenate([columns, rows, mixed]), training=False)
+    pixels = samples.as_pixels(keras.ops.convert_to_numpy(made) * 127.5 + 127.5)
+    top, left, inside = np.split(pixels, [count, 2 * count])
+    inside = inside.reshape(count, count, *pixels.shape[1:])
+    lines = np.concatenate([left[:, None], inside], axis=1)  # (count, count + 1, height, width, channels)
+    first = np.concatenate([np.full_like(top[:1], 255), top])[None]
+    return np.concatenate([first, lines]).reshape(-1, *pixels.shape[1:])
 
 
 class Grids(samples.Frames):

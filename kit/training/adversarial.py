@@ -61,6 +61,8 @@ class Adversarial(keras.Model):
             (Gulrajani et al., "Improved Training of Wasserstein GANs", 2017, equation 3).
         r1: Half of it is the factor of the squared norm of gradients at real images (Mescheder, Geiger and Nowozin,
             "Which Training Methods for GANs do actually Converge?", 2018, equation 9).
+        r1_interval: Steps of the discriminator for one with the penalty `r1`, which is then as many times as large
+            (Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, section 3.1).
         weight_clip: Bound of the discriminator's weights (Arjovsky et al., 2017); 0 is none.
         augment: Random changes that the discriminator sees both kinds of images through, of `POLICIES`.
         ema_momentum: Share of its former value that the moving average of the generator's weights keeps in a step.
@@ -79,6 +81,7 @@ class Adversarial(keras.Model):
         critic_steps=1,
         gradient_penalty=0.0,
         r1=0.0,
+        r1_interval=1,
         weight_clip=0.0,
         augment=(),
         ema_momentum=0.999,
@@ -86,7 +89,8 @@ class Adversarial(keras.Model):
     ):
         super().__init__(name="adversarial")
         self.losses_of = choose(LOSSES, loss, "loss")
-        check(critic_steps >= 1, "critic_steps", critic_steps, "at least 1")
+        for key, value in (("critic_steps", critic_steps), ("r1_interval", r1_interval)):
+            check(value >= 1, key, value, "at least 1")
         for key, value in (("gradient_penalty", gradient_penalty), ("r1", r1), ("weight_clip", weight_clip)):
             check(value >= 0, key, value, "at least 0")
         check(0 <= ema_momentum < 1, "ema_momentum", ema_momentum, "a number from 0 to below 1")
@@ -95,7 +99,8 @@ class Adversarial(keras.Model):
         if keras.config.dtype_policy().name == "mixed_float16":
             raise SettingError("mixed_precision", "expected 'float32' or 'mixed_bfloat16' for two networks")
         self.generator, self.discriminator = generator, discriminator
-        self.critic_steps, self.gradient_penalty, self.r1 = critic_steps, gradient_penalty, r1
+        self.critic_steps, self.gradient_penalty = critic_steps, gradient_penalty
+        self.r1, self.r1_interval = r1, r1_interval
         self.weight_clip, self.policies, self.ema_momentum = weight_clip, tuple(augment), ema_momentum
         self.latent_dim = generator.inputs[0].shape[-1]
         self.is_conditional = len(generator.inputs) > 1
@@ -105,7 +110,7 @@ class Adversarial(keras.Model):
         pixels = keras.layers.Rescaling(127.5, 127.5, dtype="float32", name="pixels_255")(self.average.output)
         self.sampler = keras.Model(self.average.input, pixels, name="generator")
         self.noise = keras.random.SeedGenerator(seed)
-        # Not the optimizer's own count, which goes by accumulated gradients.
+        # Steps of the discriminator; not its optimizer's own count, which goes by accumulated gradients.
         self.turn = self.add_weight(shape=(), dtype="int32", initializer="zeros", trainable=False, name="turn")
         self.built = True
         self._means = [keras.metrics.Mean(name) for name in ("loss", "generator_loss")]
@@ -162,7 +167,6 @@ class Adversarial(keras.Model):
                     fake = self.generator(_with(latent, label), training=True)
                 self._improve_generator(tape, fake, label)
 
-            self.turn.assign_add(1)
             is_due = self.turn % self.critic_steps == 0
             tf.cond(is_due, lambda: (step(), tf.constant(0))[1], lambda: tf.constant(0))
         self._means[0].update_state(loss)
@@ -176,11 +180,27 @@ class Adversarial(keras.Model):
             loss, _ = self.losses_of(*logits)
             if self.gradient_penalty:
                 loss += self.gradient_penalty * self._slope_penalty(real, fake, label)
-            if self.r1:
-                loss += self.r1 / 2 * ops.mean(self._squared_slopes(real, label))
+            if self.r1 and self.r1_interval == 1:
+                loss += self._r1_penalty(real, label)
             scaled = _of_replica(loss)
         variables = self.discriminator.trainable_variables
-        self.optimizers[1].apply(tape.gradient(scaled, variables), variables)
+        gradients = tape.gradient(scaled, variables)
+        if self.r1 and self.r1_interval > 1:
+            gradients = [tf.convert_to_tensor(each) for each in gradients]  # an embedding's is of some rows
+
+            def penalised():
+                with tf.GradientTape() as tape:
+                    penalty = self._r1_penalty(real, label)
+                    scaled = _of_replica(penalty)
+                # Biases at the end have no influence on it.
+                nothing = tf.UnconnectedGradients.ZERO
+                slopes = tape.gradient(scaled, [each.value for each in variables], unconnected_gradients=nothing)
+                return loss + penalty, [one + other for one, other in zip(gradients, slopes, strict=True)]
+
+            is_due = self.turn % self.r1_interval == 0
+            loss, gradients = tf.cond(is_due, penalised, lambda: (loss, gradients))
+        self.optimizers[1].apply(gradients, variables)
+        self.turn.assign_add(1)
         if self.weight_clip:
             for variable in variables:
                 variable.assign(ops.clip(variable, -self.weight_clip, self.weight_clip))
@@ -206,6 +226,9 @@ class Adversarial(keras.Model):
     def _logits(self, images, label):
         """Returns the discriminator's answers, (batch, 1), to images that are changed at random, if so asked."""
         return self.discriminator(_with(diff_augment(images, self.policies, self.noise), label), training=True)
+
+    def _r1_penalty(self, real, label):
+        return self.r1_interval * self.r1 / 2 * ops.mean(self._squared_slopes(real, label))
 
     def _slope_penalty(self, real, fake, label):
         share = keras.random.uniform((ops.shape(real)[0], 1, 1, 1), seed=self.noise)

@@ -48,6 +48,35 @@ def test_a_training_step_under_jax_without_tensorflow(names):
     assert f"stepped {len(names)}" in done.stdout, done.stderr
 
 
+STYLES = """
+import sys
+import keras, numpy as np
+from kit.models.generative.stylegan import stylegan
+
+generator, discriminator = stylegan(6, 3, (8, 8, 1), widths=(16, 8))
+inputs = generator.inputs
+answer = discriminator([generator(inputs), inputs[1]])
+model = keras.Model(inputs, answer)
+model.compile("sgd", "mse")
+given = [np.random.default_rng(0).normal(size=(6, 6)).astype("float32"), np.arange(6, dtype="int32") % 3]
+before = [weight.copy() for weight in model.get_weights()]
+for _ in range(2):
+    assert np.isfinite(float(model.train_on_batch(given, np.ones((6, 1)))))
+moved = [(old != new).any() for old, new in zip(before, model.get_weights(), strict=True)]
+assert sum(moved) > 0.8 * len(moved), moved
+assert np.abs(np.asarray(generator.get_layer("truncation").mean)).max() > 0
+assert keras.backend.backend() == "jax" and "tensorflow" not in sys.modules
+print("stepped")
+"""
+
+
+@pytest.mark.slow
+def test_a_generator_of_styles_steps_under_jax():
+    environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run([sys.executable, "-c", STYLES], capture_output=True, text=True, env=environment)
+    assert "stepped" in done.stdout, done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", LARGE)
 def test_a_training_step_of_every_other_variant_under_jax(variant):

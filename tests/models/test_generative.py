@@ -7,6 +7,7 @@ import pytest
 from kit.errors import SettingError
 from kit.models import generative
 from kit.models.generative.dcgan import dcgan
+from kit.models.generative.stylegan import stylegan
 
 
 def build(family, conditions=0, shape=(8, 8, 3)):
@@ -73,6 +74,88 @@ def test_no_norm_couples_the_images_of_a_penalised_critic():
     whole = np.asarray(critic(images, training=True))
     alone = np.concatenate([np.asarray(critic(image[None], training=True)) for image in images])
     assert whole == pytest.approx(alone, abs=1e-5)
+
+
+def count(weights):
+    return sum(weight.shape.num_elements() for weight in weights)
+
+
+def test_sizes_of_the_maps_and_parameters_of_a_generator_of_styles():
+    generator, discriminator = stylegan(64, 0, (28, 28, 1), widths=(64, 32), style_dim=48, mapping_layers=2)
+    mapping, synthesis = generator.get_layer("mapping"), generator.get_layer("synthesis")
+    assert mapping.output.shape[1:] == (48,) and synthesis.input.shape[1:] == (4, 48)
+    assert synthesis.get_layer("stage1").output.shape[1:] == (7, 7, 64)
+    assert synthesis.get_layer("stage2").output.shape[1:] == (14, 14, 32)
+    assert count(mapping.trainable_weights) == 65 * 48 + 49 * 48
+    modulations = 49 * (64 + 64 + 64 + 32 + 32)  # of three convolutions and two images
+    convolutions = 9 * 64 * 64 + 64 + 16 * 64 * 32 + 32 + 9 * 32 * 32 + 32
+    begin, noises, pixels = 7 * 7 * 64, 3, 16 * (64 + 32)
+    assert count(synthesis.trainable_weights) == modulations + convolutions + begin + noises + pixels
+    assert count(generator.non_trainable_weights) == 48 + 7 * 7 + 2 * 14 * 14  # the mean of styles, noise
+    assert discriminator.get_layer("stage1").output.shape[1:] == (14, 14, 32)
+    assert discriminator.get_layer("stage2").output.shape[1:] == (7, 7, 64)
+    assert discriminator.get_layer("deviation").output.shape[1:] == (7, 7, 65)
+
+
+@pytest.mark.parametrize(("shape", "widths"), [((32, 32, 3), (16, 8, 8)), ((8, 12, 1), (16,))])
+def test_other_sizes_of_images_of_styles(shape, widths):
+    generator, discriminator = stylegan(6, 0, shape, widths=widths)
+    made = generator(inputs(0))
+    assert made.shape == (5, *shape) and discriminator(made).shape == (5, 1)
+
+
+@pytest.mark.parametrize("conditions", [0, 3])
+def test_a_copy_of_a_generator_of_styles_has_its_weights_in_the_same_order(conditions):
+    generator, _ = build("stylegan", conditions)
+    generator(inputs(conditions), training=True)
+    again = keras.models.clone_model(generator)
+    assert [each.shape for each in again.variables] == [each.shape for each in generator.variables]
+    again.set_weights(generator.get_weights())
+    given = inputs(conditions)
+    assert (np.asarray(again(given)) == np.asarray(generator(given))).all()
+
+
+@pytest.mark.parametrize("conditions", [0, 3])
+def test_styles_are_mixed_only_while_training_and_within_a_class(conditions):
+    generator, _ = build("stylegan", conditions)
+    given = inputs(conditions)
+    assert (np.asarray(generator(given)) == np.asarray(generator(given))).all()
+    inside = keras.Model(generator.input, generator.get_layer("mixing").output)
+    still, mixed = (np.asarray(inside(given, training=training)) for training in (False, True))
+    assert (still == still[:, :1]).all()
+    for _ in range(10):
+        mixed = np.maximum(mixed, np.asarray(inside(given, training=True)))
+    assert (mixed != still).any()
+    mapping = generator.get_layer("mapping")
+    if conditions:  # the second latent vector comes with the first one's label
+        second = np.asarray(mapping([np.roll(given[0], -1, axis=0), given[1]]))
+    else:
+        second = np.roll(np.asarray(mapping(given)), -1, axis=0)
+    assert mixed[:, -1] == pytest.approx(np.maximum(second, still[:, -1]), abs=1e-5)
+
+
+def test_the_mean_of_all_styles_is_one_image():
+    generator, _ = build("stylegan")
+    generator(inputs(0), training=True)
+    assert np.ptp(generator(inputs(0)), axis=0).max() > 1e-3
+    generator.get_layer("truncation").truncation = 0.0
+    assert np.ptp(generator(inputs(0)), axis=0).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"widths": (8, 8, 8, 8)}, "widths: expected fewer, or images whose sides are multiples of 16: these are 8x8"),
+        ({"widths": (0,)}, "widths: expected channels of at least 1"),
+        ({"style_dim": 0}, "style_dim: expected at least 1"),
+        ({"mapping_layers": 0}, "mapping_layers: expected at least 1"),
+        ({"mapping_rate": 0.0}, "mapping_rate: expected above 0"),
+        ({"mixing": 1.5}, "mixing: expected a number from 0 to 1"),
+    ],
+)
+def test_impossible_arguments_of_styles(arguments, said):
+    with pytest.raises(SettingError, match=said):
+        stylegan(6, 0, (8, 8, 3), **arguments)
 
 
 @pytest.mark.parametrize(

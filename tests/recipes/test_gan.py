@@ -9,6 +9,7 @@ import kit
 from kit import cli, recipes, schema
 from kit.errors import KitError, SettingError
 from kit.files import read_json
+from kit.reporting import generated
 
 SMALL = {
     "backbone": {"widths": [16, 8]},
@@ -78,6 +79,36 @@ def test_predict_writes_images_and_a_seed_gives_the_same(run, empty_folder):
     assert not (empty_folder / "f").exists()
 
 
+def test_without_styles_there_is_no_mean_to_go_to(run, empty_folder):
+    with pytest.raises(SettingError, match="truncation: expected 1: this model has no styles"):
+        run.predict(truncation=0.7, output="f")
+    assert not (empty_folder / "f").exists()
+
+
+def test_styles_are_truncated_and_mixed(empty_folder):
+    model = {"family": "stylegan", "conditional": True}
+    run = kit.train("gan", folder=empty_folder / "styles", model=model, verbose=False, **SMALL)
+    assert any("styles_mixed" in path.name for path in (run.folder / "plots").iterdir())
+    names = {"a": 1.0, "b": 0.5, "c": 0.0, "d": 1.0}
+    for name, truncation in names.items():
+        run.predict(count=3, classes=("1",), truncation=truncation, output=name)
+    made = {name: [(empty_folder / name / f"{index}.png").read_bytes() for index in range(3)] for name in names}
+    assert made["a"] == made["d"] != made["b"]
+    assert len(set(made["a"])) == 3 and len(set(made["c"])) == 1
+    with pytest.raises(SettingError, match="truncation: expected at least 0"):
+        run.predict(truncation=-1.0, output="e")
+    assert cli.main(["predict", str(run.folder), "--truncation", "0.5", "--count", "3", "--output", "cli"]) == 0
+
+
+def test_the_mixed_images_are_those_of_their_two_styles():
+    model = recipes.image_generator((8, 8, 1), latent_dim=8, family="stylegan").sampler
+    images = generated.style_mixing(model, 0, 0, count=2)
+    assert images.shape == (9, 8, 8, 1) and (images[0] == 255).all()
+    latents, _ = generated.draw(model, 4, 0, 0)
+    plain = generated.make(model, latents, None, 10)
+    assert (images[[3, 6]] == plain[:2]).all() and (images[[1, 2]] == plain[2:]).all()
+
+
 def test_predict_on_the_command_line(run, empty_folder, capsys):
     assert cli.main(["predict", str(run.folder), "--count", "3", "--seed", "1", "--output", "made"]) == 0
     assert "3 images in made" in capsys.readouterr().out
@@ -138,6 +169,8 @@ def test_a_family_brings_its_own_objective():
     assert settings["backbone"]["discriminator_normalization"] == "layer"
     settings = schema.resolve(recipe, None, {"model.family": "wgan_gp", "model.critic_steps": 2}, None)
     assert settings["model"]["critic_steps"] == 2
+    settings = schema.resolve(recipe, None, {"model.family": "stylegan"}, None)["model"]
+    assert settings["r1"] > 0 and settings["r1_interval"] > 1 and settings["loss"] == "non_saturating"
 
 
 def test_the_second_optimizer_is_like_the_first_where_nothing_else_is_said():
@@ -179,6 +212,7 @@ def test_images_without_classes(empty_folder, monkeypatch):
     [
         ({"model": {"family": "dcgam"}}, "model.family: unknown name 'dcgam'; did you mean 'dcgan'"),
         ({"model": {"critic_steps": 0}}, "model.critic_steps: expected at least 1"),
+        ({"model": {"r1_interval": 0}}, "model.r1_interval: expected at least 1"),
         ({"model": {"loss": "hing"}}, "model.loss: expected"),
         ({"model": {"augment": ["colour"]}}, "model.augment: expected"),
         ({"backbone": {"widths": [8, 8, 8, 8]}}, "backbone.widths: expected fewer, or images"),

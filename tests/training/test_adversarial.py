@@ -115,6 +115,38 @@ def test_penalties_are_those_of_slow_differences():
         assert found[index] == pytest.approx(np.square(slopes).sum(), rel=0.02)
 
 
+def test_a_penalty_at_every_step_is_the_same_when_it_is_added_apart():
+    """Only the first of these steps has the penalty, by the other path, and twice as large a one."""
+    found = []
+    for settings in ({"r1": 2.0}, {"r1": 1.0, "r1_interval": 2}):
+        model = pair(**settings)
+        model.compile(keras.optimizers.SGD(0.01), keras.optimizers.SGD(0.05))
+        loss = model.train_on_batch(*batch(), return_dict=True)["loss"]
+        found.append([loss, *model.discriminator.get_weights()])
+    for one, other in zip(*found, strict=True):
+        assert one == pytest.approx(other, rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize("critic_steps", [1, 2])
+def test_a_penalty_now_and_then_is_taken_when_it_is_due(critic_steps):
+    def moves(**settings):
+        """Returns how far the discriminator goes in each of six steps on the same images, from where it began."""
+        model = pair(critic_steps=critic_steps, **settings)
+        model.compile(keras.optimizers.SGD(0.0), keras.optimizers.SGD(0.05))
+        state, begin, found = np.array(model.noise.state), model.discriminator.get_weights(), []
+        for _ in range(6):
+            model.noise.state.assign(state)
+            model.discriminator.set_weights(begin)
+            model.train_on_batch(*batch())
+            found.append([a - b for a, b in zip(model.discriminator.get_weights(), begin, strict=True)])
+        return found
+
+    without, with_it = moves(), moves(r1=1.0, r1_interval=3)
+    for step, (one, other) in enumerate(zip(without, with_it, strict=True)):
+        difference = max(np.abs(a - b).max() for a, b in zip(one, other, strict=True))
+        assert (difference > 1e-4) == (step % 3 == 0), step
+
+
 def test_clipped_weights_stay_within_their_bound():
     model = pair(loss="wasserstein", weight_clip=0.02)
     model.train_on_batch(*batch())
@@ -141,7 +173,13 @@ def test_the_average_follows_and_makes_pixels():
 
 @pytest.mark.parametrize(
     "settings",
-    [{"r1": 1.0}, {"gradient_penalty": 10.0, "loss": "wasserstein"}, {"augment": tuple(POLICIES)}, {"critic_steps": 2}],
+    [
+        {"r1": 1.0},
+        {"r1": 1.0, "r1_interval": 3, "critic_steps": 2},
+        {"gradient_penalty": 10.0, "loss": "wasserstein"},
+        {"augment": tuple(POLICIES)},
+        {"critic_steps": 2},
+    ],
 )
 @pytest.mark.parametrize("conditional", [False, True])
 def test_every_part_trains_and_repeats(settings, conditional):
@@ -159,6 +197,7 @@ def test_every_part_trains_and_repeats(settings, conditional):
     [
         ({"loss": "hinges"}, "loss: unknown name 'hinges'; did you mean 'hinge'"),
         ({"critic_steps": 0}, "critic_steps: expected at least 1"),
+        ({"r1_interval": 0}, "r1_interval: expected at least 1"),
         ({"r1": -1.0}, "r1: expected at least 0"),
         ({"ema_momentum": 1.0}, "ema_momentum: expected a number from 0 to below 1"),
         ({"augment": ("colour",)}, "augment: unknown name 'colour'; did you mean 'color'"),

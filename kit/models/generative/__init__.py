@@ -4,11 +4,11 @@ A builder takes the width of the latent vector and the number of classes that im
 returns a generator and a discriminator. Images are between -1 and 1.
 """
 
-from kit.models.generative import dcgan, mlp_gan
+from kit.models.generative import dcgan, mlp_gan, stylegan
 
 # A module's builder has the module's name.
 VARIANTS = {
     variant: (getattr(module, module.__name__.rpartition(".")[2]), arguments)
-    for module in (mlp_gan, dcgan)
+    for module in (mlp_gan, dcgan, stylegan)
     for variant, arguments in module.VARIANTS.items()
 }
