@@ -257,7 +257,7 @@ def test_killed_at_many_moments(unkilled, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", [*(name for name in SETTINGS if name != "image_classification"))]
+@pytest.mark.parametrize("recipe", [name for name in SETTINGS if name != "image_classification"])
 def test_another_killed_recipe_ends_like_an_unkilled_one(recipe, tmp_path):
     folders = [tmp_path / "unkilled", tmp_path / "killed"]
     end(folders[0], recipe=recipe)

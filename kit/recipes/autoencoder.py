@@ -440,7 +440,7 @@ def predict(
     for key, value in (("count", count), ("interpolate", interpolate)):
         check(not value, key, value, "0 with images")
     names, batches = image_inputs(inputs, tuple(assets["image_shape"]), assets["crop_to_aspect_ratio"], batch_size)
-    folder = _new_folder(output) if output else None
+    folder = samples.new_folder(output) if output else None
     errors, made, latents = [], [], []
     for batch in batches():
         made.append(_made(model, batch, batch_size))
@@ -460,13 +460,6 @@ def predict(
     return table
 
 
-def _new_folder(path):
-    folder = Path(path)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise KitError(f"{folder}: exists already; expected a new folder, --output")
-    return folder
-
-
 def _out_of_noise(model, output, count, seed, interpolate, batch_size):
     """Makes images and writes them; returns a table of their files."""
     if not _is_variational(model):
@@ -476,7 +469,7 @@ def _out_of_noise(model, output, count, seed, interpolate, batch_size):
         )
     if not count and not interpolate:
         raise KitError("predict: no images; expected files or folders, or --count for images out of noise")
-    folder, decoder = _new_folder(output), model.get_layer("decoder")
+    folder, decoder = samples.new_folder(output), model.get_layer("decoder")
     latents, _ = (
         generated.ways(decoder, 0, seed, generated.COLUMNS, interpolate)
         if interpolate

@@ -355,9 +355,7 @@ def predict(
         wanted = np.resize(np.repeat(np.array(chosen, "int32"), repeats), len(latents))
     elif wanted is not None and not interpolate:
         wanted = (np.arange(count) % len(names)).astype("int32")
-    folder = Path(output)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise KitError(f"{folder}: exists already; expected a new folder, --output")
+    folder = samples.new_folder(output)
     with generated.truncated(model, truncation):
         pixels = generated.make(model, latents, wanted, batch_size)
     files = samples.write_numbered(folder, pixels, generated.COLUMNS if interpolate or chosen else 8)

@@ -351,9 +351,7 @@ def predict(
     """
     choose(_DIRECTIONS, direction, "direction")
     check(batch_size >= 1, "batch_size", batch_size, "at least 1")
-    folder = Path(output)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise KitError(f"{folder}: exists already; expected a new folder, --output")
+    folder = samples.new_folder(output)
     names, batches = image_inputs(inputs, tuple(assets["image_shape"]), assets["crop_to_aspect_ratio"], batch_size)
     translate = _translators(model, batch_size)[direction]
     pixels = np.concatenate([translate(batch) for batch in batches()])

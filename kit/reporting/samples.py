@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from PIL import Image
 
+from kit.errors import KitError
 from kit.files import atomic
 
 # A sample is shown at least so many pixels high; between two of them is a gap of so many.
@@ -52,6 +53,18 @@ def write_folder(folder, images):
         for name, image in images.items():
             _picture(image).save(inside / name, format="PNG")
         os.replace(inside, folder)
+
+
+def new_folder(path):
+    """Returns the path of a folder that is new or empty.
+
+    Raises:
+        KitError: there is something in it, or it is a file.
+    """
+    folder = Path(path)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise KitError(f"{folder}: exists already; expected a new folder, --output")
+    return folder
 
 
 def write_numbered(folder, images, columns):
