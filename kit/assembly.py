@@ -23,7 +23,7 @@ class Given:
     model: object = None
 
 
-def prepare(recipe, folder, run_settings, given):
+def prepare(recipe, folder, run_settings, given, *, is_rehearsal=False):
     """Builds what training needs.
 
     Args:
@@ -31,6 +31,7 @@ def prepare(recipe, folder, run_settings, given):
         folder: The run folder; where it holds a run, its division of the data is used again.
         run_settings: The settings, `train` being a `Training`, which is filled in.
         given: `Given`.
+        is_rehearsal: Leave away what the recipe does once before training, which may take long.
 
     Returns:
         The `Splits`, the compiled model, callbacks of its schedule, the name of the monitored value and its direction.
@@ -66,7 +67,7 @@ def prepare(recipe, folder, run_settings, given):
         if training.sampling_rate:
             sampling.switch_on(model, training.sampling_rate)
     if not (folder / "checkpoint" / "state.npz").exists():
-        if recipe.prepare is not None:
+        if recipe.prepare is not None and not is_rehearsal:
             recipe.prepare(model, splits)
         if training.start_from:
             with table("train"):

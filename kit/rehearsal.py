@@ -58,7 +58,10 @@ def _stage(recipe_name, overrides, config, seed, given, *, constant=False):
     ):
         before = given.model.get_weights() if given.model is not None and given.model.built else None
         prepared = {**settings, "train": training}
-        splits, model, _, monitor, mode = prepare(recipe, Path(scratch) / "run", prepared, given)
+        # A range test wants the weights that training begins with, however long they take.
+        splits, model, _, monitor, mode = prepare(
+            recipe, Path(scratch) / "run", prepared, given, is_rehearsal=not constant
+        )
         network = recipe.network(model)
         log.info("%s", summary(recipe, prepared, splits, network, "none: this is a rehearsal"))
         compilation = device.compilation(training.jit_compile)

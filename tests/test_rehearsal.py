@@ -103,3 +103,9 @@ def test_a_loss_that_never_falls_is_said():
 def test_schedules_are_left_away():
     settings = {"name": "adamw", "schedule": "one_cycle", "learning_rate": 1.0, "warmup_fraction": 0.3}
     assert without_schedule(settings) == {"name": "adamw", "schedule": "constant", "learning_rate": 1.0}
+
+
+def test_a_dry_run_leaves_long_preparations_away():
+    endless = {"units": [10], "pretraining_epochs": 10**9}
+    found = kit.dry_run("image_classification", model={"backbone": "dbn"}, backbone=endless, verbose=False)
+    assert found["params"] > 0 and found["seconds_estimated"] > 0
