@@ -232,7 +232,7 @@ def evaluate(model, examples, assets, *, batch_size: PositiveInt = 500):
         images of that domain.
     """
     translate = _translators(model, batch_size)
-    metrics, rows, figures, per_class = {}, [], {}, {}
+    metrics, columns, figures, per_class = {}, {}, {}, {}
     for index, (direction, (number, source, target)) in enumerate(_DIRECTIONS.items()):
         images, labels = getattr(examples, source).columns
         real_images, real_labels = getattr(examples, target).columns
@@ -259,12 +259,13 @@ def evaluate(model, examples, assets, *, batch_size: PositiveInt = 500):
             per_class[direction] = pd.Series(is_read).groupby(labels).mean()
         found = {name: float(value) for name, value in found.items()}
         metrics |= {f"{direction}_{name}": value for name, value in found.items()}
-        rows.append({"direction": direction.replace("_", " "), **found})
+        columns[direction.replace("_", " ")] = found
         shown = np.concatenate([part[:_COLUMNS] for part in (images, made, back)])
         figures[f"{2 + index}_{direction}_original_translated_and_back_again"] = lambda shown=shown: samples.figure(
             samples.mosaic(shown, len(shown) // 3)
         )
-    tables = {"1_directions": pd.DataFrame(rows)}
+    table = pd.DataFrame(columns).rename(index=lambda name: name.replace("_", " "))
+    tables = {"1_directions": table.rename_axis("what").reset_index()}
     if per_class:
         numbers = range(len(assets["class_names"]))
         tables["2_read_correctly"] = pd.DataFrame(
