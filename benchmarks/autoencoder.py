@@ -41,12 +41,17 @@ def shipped(name, source, seeds, scratch):
 def pretraining(source, seeds, scratch):
     """Returns the rows of a deep belief network on 100 labels, and of the same network from random weights."""
     found = []
-    for name, epochs in (("layer-wise, without labels", 10), ("at random", 0)):
-        options = ["--config", "mnist_dbn", "--data.source", str(source), "--backbone.pretraining_epochs", str(epochs)]
+    starts = {
+        "layer-wise, without labels": [],
+        "at random": ["backbone.pretraining_epochs=0"],
+        "at random, ReLU in place of sigmoid": ["model.backbone=mlp", "backbone.units=[500,500,2000]"],
+    }
+    for name, changed in starts.items():
+        options = ["--config", "mnist_dbn", "--data.source", str(source), *(f"--{setting}" for setting in changed)]
         runs = []
         for seed in seeds:
             before = os.times()
-            runs.append(train("image_classification", f"{scratch}/{epochs}-{seed}", "--seed", str(seed), *options))
+            runs.append(train("image_classification", f"{scratch}/{len(found)}-{seed}", "--seed", str(seed), *options))
             after = os.times()
             runs[-1]["seconds"] = (
                 after.children_user + after.children_system - before.children_user - before.children_system
@@ -54,7 +59,7 @@ def pretraining(source, seeds, scratch):
             accuracy = runs[-1]["test"]["accuracy"]
             print(f"  {name} seed {seed}: {accuracy:.4f} {runs[-1]['seconds']:.0f} CPU-s", file=sys.stderr, flush=True)
         values = [run["test"]["accuracy"] for run in runs]
-        setting = "" if epochs else ' SET="backbone.pretraining_epochs=0"'
+        setting = f' SET="{" ".join(changed)}"' if changed else ""
         found.append(
             f"| {name} | `make train RECIPE=image_classification CONFIG=mnist_dbn DATA=mnist{setting}` | "
             f"{', '.join(f'{value:.1%}' for value in values)} | "

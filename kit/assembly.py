@@ -31,7 +31,7 @@ def prepare(recipe, folder, run_settings, given, *, is_rehearsal=False):
         folder: The run folder; where it holds a run, its division of the data is used again.
         run_settings: The settings, `train` being a `Training`, which is filled in.
         given: `Given`.
-        is_rehearsal: Leave away what the recipe does once before training, which may take long.
+        is_rehearsal: Leave away what the recipe does once before training, where that takes long.
 
     Returns:
         The `Splits`, the compiled model, callbacks of its schedule, the name of the monitored value and its direction.
@@ -67,7 +67,8 @@ def prepare(recipe, folder, run_settings, given, *, is_rehearsal=False):
         if training.sampling_rate:
             sampling.switch_on(model, training.sampling_rate)
     if not (folder / "checkpoint" / "state.npz").exists():
-        if recipe.prepare is not None and not is_rehearsal:
+        is_left_away = recipe.is_prepare_long and (is_rehearsal or training.start_from)
+        if recipe.prepare is not None and not is_left_away:
             recipe.prepare(model, splits)
         if training.start_from:
             with table("train"):

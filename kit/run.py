@@ -252,6 +252,8 @@ def _finish(recipe, folder, run_settings, splits, network, trained, monitor):
         results = {
             name: recipe.evaluate(network, part, splits.assets, **run_settings["evaluate"]) for name, part in held_out
         }
+    if splits.keep:
+        splits.keep(folder / "assets")  # what only the evaluation has needed
     history = pd.DataFrame(trained.history)
     training = run_settings["train"]
     epochs = len(history)

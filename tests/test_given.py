@@ -299,3 +299,17 @@ def test_sentences_can_be_given(tmp_path):
     ):
         with pytest.raises(KitError, match=message):
             kit.train("sequence_tagging", data=data, folder=tmp_path / "no", **settings)
+
+
+def test_images_alone_are_enough_where_classes_are_not_needed():
+    from kit.data.image_splits import image_splits
+
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1)).astype("uint8")
+    given = {"image_size": None, "color_mode": "auto", "crop_to_aspect_ratio": False, "on_bad": "error"}
+    given |= {"validation_fraction": 0.2, "test_fraction": 0.2, "in_memory": True}
+    for source in (pixels, (pixels, np.zeros(20, int)), {"train": pixels[:10], "test": pixels[10:]}):
+        found = image_splits(0, None, source=source, needs_classes=False, **given)
+        assert sum(map(len, found.parts)) == 20 and found.class_names == ["0"]
+    for source in (pixels, (pixels, np.zeros(20, int))):
+        with pytest.raises(KitError, match=r"expected \(images, labels\)|at least two classes"):
+            image_splits(0, None, source=source, **given)

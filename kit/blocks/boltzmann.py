@@ -22,6 +22,9 @@ class Standardization(layers.Layer):
         in, out: (batch, ...)
     """
 
+    def __init__(self, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+
     def build(self, input_shape):
         self.mean = self.add_weight(shape=(), initializer="zeros", trainable=False, name="mean")
         self.stddev = self.add_weight(shape=(), initializer="ones", trainable=False, name="stddev")
@@ -75,7 +78,8 @@ class RestrictedBoltzmann(layers.Layer):
         persistent=False,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        # Small differences of large sums: few bits would lose them.
+        super().__init__(**{"dtype": "float32", **kwargs})
         for key, value in (("visible", visible), ("hidden", hidden)):
             check(value in KINDS, key, value, " or ".join(KINDS))
         for key, value, least in (("units", units, 1), ("gibbs_steps", gibbs_steps, 1), ("epochs", epochs, 0)):

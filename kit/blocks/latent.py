@@ -64,6 +64,10 @@ class GaussianLatent(layers.Layer):
     def build(self, input_shape):
         self.step = self.add_weight(shape=(), dtype="int32", initializer="zeros", trainable=False, name="step")
 
+    def begin_again(self):
+        """Takes the steps back that were counted: the weights may have come from another training."""
+        self.step.assign(0)
+
     def call(self, code, training=False):
         mean, log_variance = moments(ops.cast(code, "float32"))
         weight = self.beta

@@ -1,6 +1,7 @@
 """Images from any source, divided into splits: what every recipe of images begins with."""
 
 import dataclasses
+import inspect
 
 import numpy as np
 import pandas as pd
@@ -53,7 +54,7 @@ def image_splits(
         saved: Assignment of an earlier run that is used again, or None.
         source, image_size, color_mode, crop_to_aspect_ratio, validation_fraction, test_fraction, on_bad, in_memory:
             As the image recipes' data functions describe them.
-        needs_classes: Refuse a folder of images that are not in folders of their classes.
+        needs_classes: Refuse images without classes, or of one class.
 
     Returns:
         `ImageSplits`.
@@ -71,8 +72,9 @@ def image_splits(
         "1 to 8192 pixels",
     )
     module, place = sources.find(source, "images")
-    is_folder = module.__name__.endswith("image_folder")
-    images = module.read(place, needs_classes) if is_folder else module.read(place)
+    # The other sources have classes by their nature.
+    may_lack_them = "needs_classes" in inspect.signature(module.read).parameters
+    images = module.read(place, needs_classes) if may_lack_them else module.read(place)
     skipped = []
     if on_bad == "skip" and images.paths is not None:
         images, skipped = without_unreadable(images)

@@ -1,6 +1,7 @@
 """Autoencoders: images through a narrow place and back, to mend them, to make some, and to find what is unlike them."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -49,7 +50,8 @@ def image_autoencoder(
         model.get_layer("encoder"), model.get_layer("decoder")
 
     It takes pixels from 0 to 255 and returns such; so do its encoder and its decoder. The loss is in nats: how
-    improbable the image is, given the means of its pixels; with `variational` the negative evidence lower bound.
+    improbable the image is, given the means of its pixels; with `variational` and `beta=1`, while it trains, the
+    negative evidence lower bound.
 
     Args:
         image_shape: Height, width and channels of an image, in pixels.
@@ -104,9 +106,29 @@ class Images(Examples):
 
     Args:
         reference: `Reference` of the training images.
+        corrupt: What makes them worse anew in each step, `(step, images) -> images`; None where they are already.
     """
 
     reference: Reference | None = None
+    corrupt: Callable | None = None
+
+    def join(self, others):
+        """Returns these images and then those of another split, the latter as they should be where these are."""
+        if self.corrupt:
+            others = dataclasses.replace(others, columns=(others.columns[1], *others.columns[1:]))
+        return super().join(others)
+
+    def as_given(self):
+        """Returns the images as a model is given them to be scored: made worse, if at all, once and for all."""
+        return _made_worse(self.columns[1], self.corrupt, 0) if self.corrupt else self.columns[0]
+
+
+def _made_worse(pixels, corrupt, step):
+    """Returns images made worse in steps that no training comes to."""
+    starts = range(0, len(pixels), 1000)
+    return np.concatenate(
+        [corrupt(2**40 * (step + 1) + start, pixels[start : start + 1000]).numpy() for start in starts]
+    )
 
 
 def images(
@@ -131,7 +153,8 @@ def images(
         saved: Assignment of an earlier run that is used again, or None.
         source: `digits`, `tfds:NAME`, a CSV file (path, label), an .npz file, or a folder: images, images in a folder
             for each class, the same inside train/, validation/ and test/, or idx files as MNIST is published. In Python
-            also (images, labels), a `tf.data.Dataset` of them, or a dictionary of these for train, validation and test.
+            also an array of images, (images, labels), a `tf.data.Dataset` of them, or a dictionary of these for train,
+            validation and test.
         image_size: Side, or height and width, in pixels, that images are resized to; by default their own.
         color_mode: Channels of the images: "grayscale" (1), "rgb" (3), or "auto" if all are of one kind.
         crop_to_aspect_ratio: Cut margins instead of distorting images of another shape.
@@ -178,15 +201,10 @@ def images(
     splits = []
     for index, part in enumerate(parts):
         pixels, labels = part.columns
-        given = pixels
-        if corrupt and index:
-            # Steps of their own for each split, out of the reach of a training.
-            starts = range(0, len(pixels), 1000)
-            given = np.concatenate(
-                [corrupt(2**40 * index + start, pixels[start : start + 1000]).numpy() for start in starts]
-            )
+        given = _made_worse(pixels, corrupt, index) if corrupt and index else pixels
         splits.append(Images((given, pixels, labels), shown=2, reference=reference))
     if corrupt:
+        splits[0].corrupt = corrupt
         splits[0].augment = lambda step, given, pixels: (corrupt(step, given), pixels)
     return Splits(
         *splits,
@@ -196,10 +214,12 @@ def images(
             "image_shape": read.shape,
             "crop_to_aspect_ratio": crop_to_aspect_ratio,
             "held_out": list(held_out),
+            "is_made_worse": corrupt is not None,
             "skipped": read.skipped,
         },
         assignment=read.assignment,
         settings={"source": read.source},
+        keep=lambda folder: reference.keep(folder, only_if_used=True),
     )
 
 
@@ -270,24 +290,25 @@ def evaluate(
         importance_samples: Latent vectors drawn for each image for a tighter bound of its probability; 0 leaves that
             away.
         num_samples: Images that a variational autoencoder makes out of noise, to compare them with real ones by their
-            features, as `gan` does; 0 makes none.
+            features, as `gan` does, at least 2; 0 makes none.
         seed: Seed of all draws.
         batch_size: Images in a step.
 
     Returns:
-        `Evaluation` with the squared error, the peak signal-to-noise ratio and that of as many principal components;
-        where images were made worse the ratio of what was given; of a variational autoencoder the evidence lower bound
-        (exact divergence, `draws` latent vectors an image), in nats; with classes held out how well the error tells
-        them from the others.
+        `Evaluation` with the squared error and the peak signal-to-noise ratio, and that of as many principal
+        components or, where images were made worse, of what was given; of a variational autoencoder the evidence lower
+        bound (exact divergence, `draws` latent vectors an image), in nats; with classes held out how well the
+        difference to what was given tells them from the others.
     """
-    given, targets, labels = examples.columns
+    (_, targets, labels), given = examples.columns, examples.as_given()
     names, is_variational = assets["class_names"], _is_variational(model)
     made = _made(model, given, batch_size)
     errors = _errors(made, targets)
     codes = _codes(model, given, batch_size)
     metrics = {"psnr": _decibels(errors), "mean_squared_error": float(errors.mean())}
-    metrics["psnr_pca"] = _decibels(_errors(_by_pca(examples.reference, given, codes.shape[1]), targets))
-    if given is not targets:
+    if not assets["is_made_worse"]:
+        metrics["psnr_pca"] = _decibels(_errors(_by_pca(examples.reference, given, codes.shape[1]), targets))
+    else:
         metrics["psnr_of_inputs"] = _decibels(_errors(given, targets))
         metrics["psnr_gain"] = metrics["psnr"] - metrics["psnr_of_inputs"]
     encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
@@ -311,7 +332,7 @@ def evaluate(
     if unseen.any() and not unseen.all():
         from sklearn.metrics import roc_auc_score
 
-        metrics["anomaly_auroc"] = float(roc_auc_score(unseen, errors))
+        metrics["anomaly_auroc"] = float(roc_auc_score(unseen, _errors(made, given)))
     if len(names) > 1:
         tables["1_classes"] = pd.DataFrame(
             {
@@ -323,19 +344,17 @@ def evaluate(
             }
         )
     if is_variational and num_samples:
-        check(num_samples >= 2, "num_samples", num_samples, "0, or at least 2")
-        count = min(num_samples, len(examples.reference.images))
+        count = min(max(num_samples, 2), len(examples.reference.images))
         pixels = generated.make(decoder, *generated.draw(decoder, count, seed, 0), batch_size)
         more, shares = compare(pixels, targets, labels, names, examples.reference)
         metrics |= more
         if shares:
             tables["2_made_images"] = shares["1_classes"]
     chosen = _spread(labels, 10)
-    rows = [given, targets, made] if given is not targets else [given, made]
-    kinds = "given, wanted and mended" if given is not targets else "originals_above_and_what_comes_back_below"
-    figures[f"2_{kinds.replace(', ', '_').replace(' ', '_')}"] = lambda: samples.figure(
-        samples.mosaic(np.concatenate([row[chosen] for row in rows]), len(chosen))
-    )
+    rows, title = [given, made], "2_originals_above_and_what_comes_back_below"
+    if assets["is_made_worse"]:
+        rows, title = [given, targets, made], "2_given_wanted_and_mended"
+    figures[title] = lambda: samples.figure(samples.mosaic(np.concatenate([row[chosen] for row in rows]), len(chosen)))
     if is_variational:
         figures["3_samples"] = lambda: samples.figure(
             samples.mosaic(
@@ -378,13 +397,17 @@ def _spread(labels, count):
 
 
 def validate(model, examples, assets):
-    """Returns the evidence lower bound after each epoch, one latent vector drawn for each of up to 5,000 images."""
+    """Returns how improbable up to 5,000 images are after each epoch, in nats.
+
+    Of a variational autoencoder that is the negative evidence lower bound, one latent vector drawn for each image,
+    where the loss that `fit` validates by takes the mean of it.
+    """
+    given, targets = (some(column, 5000) for column in (examples.as_given(), examples.columns[1]))
     if not _is_variational(model):
-        return {}
-    given, targets = (some(column, 5000) for column in examples.columns[:2])
+        return {"nats": ops.convert_to_numpy(_nats(model)(targets, _made(model, given, 500))).mean()}
     encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
     found = evidence(encoder, decoder, _nats(model), given, targets)
-    return {name: found[name].mean() for name in ("elbo", "kl")}
+    return {"nats": -found["elbo"].mean(), "kl": found["kl"].mean()}
 
 
 def calibrate(model, examples, assets, *, batch_size=500):
@@ -396,7 +419,7 @@ def calibrate(model, examples, assets, *, batch_size=500):
         assets: The assets of the data.
         batch_size: As for `evaluate`.
     """
-    given = examples.columns[0]  # as `predict` gets them: nobody knows what they should be
+    given = examples.as_given()  # as `predict` gets them: nobody knows what they should be
     errors = _errors(_made(model, given, batch_size), given)
     return {"error_quantiles": np.quantile(errors, np.linspace(0, 1, 101)).tolist()}
 
@@ -507,9 +530,10 @@ RECIPE = Recipe(
     data=images,
     evaluate=evaluate,
     predict=predict,
-    monitors={"val_loss": "min", "val_elbo": "max", "val_psnr": "max"},
+    monitors={"val_nats": "min", "val_loss": "min", "val_psnr": "max"},
     architectures=autoencoding.VARIANTS,
     prepare=prepare,
+    is_prepare_long=True,
     validate=validate,
     calibrate=calibrate,
     illustrate=illustrate,

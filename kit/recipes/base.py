@@ -44,6 +44,7 @@ class Recipe:
             settings are the `[model]` table then. None where a recipe takes none.
         network: Function from what `build` returns to the functional model that predicts and is saved.
         prepare: Function `(model, splits)` run once before training, such as layer-wise pre-training; or None.
+        is_prepare_long: `prepare` trains: a rehearsal leaves it away, and so does a run that starts from another one.
         validate: Function `(model, examples, assets) -> dict` run after each epoch on the validation split: values that
             `fit` cannot compute batch by batch; they are in the logs as `val_<name>`, and may be monitored. An empty
             dictionary says that there are none for this model; or None.
@@ -78,6 +79,7 @@ class Recipe:
     adopt: Callable | None = None
     network: Callable = lambda model: model
     prepare: Callable | None = None
+    is_prepare_long: bool = False
     validate: Callable | None = None
     meanings: dict = dataclasses.field(default_factory=dict)
     calibrate: Callable | None = None

@@ -159,7 +159,8 @@ def images(
         saved: Assignment of an earlier run that is used again, or None.
         source: `digits`, `tfds:NAME`, a CSV file (path, label), an .npz file, or a folder: images, images in a folder
             for each class, the same inside train/, validation/ and test/, or idx files as MNIST is published. In Python
-            also (images, labels), a `tf.data.Dataset` of them, or a dictionary of these for train, validation and test.
+            also an array of images, (images, labels), a `tf.data.Dataset` of them, or a dictionary of these for train,
+            validation and test.
         image_size: Side, or height and width, in pixels, that images are resized to; by default their own.
         color_mode: Channels of the images: "grayscale" (1), "rgb" (3), or "auto" if all are of one kind.
         crop_to_aspect_ratio: Cut margins instead of distorting images of another shape.

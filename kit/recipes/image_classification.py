@@ -281,10 +281,10 @@ def _divided(examples, labelled, num_classes, seed):
 
 def prepare(model, splits):
     """Trains layers one by one, without labels, where the backbone has such."""
-    images = splits.train if splits.unlabelled is None else splits.unlabelled.join(splits.train)
+    parts = [part for part in (splits.unlabelled, splits.train) if part is not None]
     for layer in model.layers:
         if isinstance(layer, keras.Model):
-            boltzmann.pretrain(layer, lambda pixels: keras.ops.cast(pixels, "float32") / 127.5 - 1.0, images)
+            boltzmann.pretrain(layer, lambda pixels: keras.ops.cast(pixels, "float32") / 127.5 - 1.0, *parts)
 
 
 def evaluate(
@@ -473,6 +473,7 @@ RECIPE = Recipe(
     adopt=adopted_classifier,
     network=_without_auxiliary,
     prepare=prepare,
+    is_prepare_long=True,
     calibrate=calibrate,
     meanings={"class_names": ("logits",)},
     illustrate=illustrate,

@@ -1,6 +1,7 @@
 """Image-to-image translation: images of one kind made into images of another, learned without pairs of them."""
 
 import dataclasses
+import logging
 from pathlib import Path
 from typing import Literal
 
@@ -18,13 +19,18 @@ from kit.models import image_to_image
 from kit.recipes.base import Evaluation, Recipe
 from kit.reporting import samples
 from kit.scoring import distances
+from kit.scoring.comparison import some
 from kit.scoring.reference import Reference
 from kit.training.cycle import CycleConsistent
+
+log = logging.getLogger("kit")
 
 # Output of the network, and the domains that it leads from and to.
 _DIRECTIONS = {"a_to_b": (0, "a", "b"), "b_to_a": (1, "b", "a")}
 # Images in a row of a figure.
 _COLUMNS = 12
+# Images in a call: a feature map of so many with 256 pixels needs a gigabyte.
+_BATCH = 64
 
 
 def image_translator(
@@ -153,6 +159,9 @@ def domains(
             f"{read.source}: holds {', '.join(names)}; expected two domains, A/ and B/ or train/A, train/B ..., or "
             "images of one kind"
         )
+    if sorted(name.casefold() for name in names) == ["a", "b"] and not is_given:
+        raise KitError(f"{read.source}: holds {', '.join(names)}; expected two domains, A/ and B/, in capitals")
+    log.info("domains: %s", "A and B as given" if is_given else f"a half as it is, and the other half {change}")
     if is_given:
         pairs = [[part.take(np.flatnonzero(part.columns[1] == label)) for label in (0, 1)] for part in read.parts]
         names = []
@@ -213,7 +222,7 @@ def _changed(images, change):
 _CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))
 
 
-def evaluate(model, examples, assets, *, batch_size: PositiveInt = 500):
+def evaluate(model, examples, assets, *, batch_size: PositiveInt = _BATCH):
     """Compares translated images of a split with its images of the wanted domain, by features of a classifier.
 
     Each domain has a classifier of its own training images. The floor of a distance is what training images of the
@@ -260,7 +269,7 @@ def evaluate(model, examples, assets, *, batch_size: PositiveInt = 500):
         found = {name: float(value) for name, value in found.items()}
         metrics |= {f"{direction}_{name}": value for name, value in found.items()}
         columns[direction.replace("_", " ")] = found
-        shown = np.concatenate([part[:_COLUMNS] for part in (images, made, back)])
+        shown = np.concatenate([some(part, _COLUMNS) for part in (images, made, back)])
         figures[f"{2 + index}_{direction}_original_translated_and_back_again"] = lambda shown=shown: samples.figure(
             samples.mosaic(shown, len(shown) // 3)
         )
@@ -295,7 +304,7 @@ def _translators(model, batch_size):
 
 def validate(model, examples, assets):
     """Returns the Frechet distance of translated images to those of the wanted domain, the mean of both directions."""
-    translate = _translators(model, 500)
+    translate = _translators(model, _BATCH)
     found = []
     for direction, (number, source, target) in _DIRECTIONS.items():
         reference = examples.references[1 - number]
@@ -310,11 +319,11 @@ def validate(model, examples, assets):
 
 def observers(network, splits, folder):
     """Returns the callback that looks on: after each epoch images of both domains, each above its translation."""
-    shown = [part.columns[0][:_COLUMNS] for part in (splits.validation.a, splits.validation.b)]
+    shown = [some(part.columns[0], _COLUMNS) for part in (splits.validation.a, splits.validation.b)]
     count = min(map(len, shown))
 
     def draw():
-        translate = _translators(network, 500)
+        translate = _translators(network, _BATCH)
         rows = []
         for direction, images in zip(_DIRECTIONS, shown, strict=True):
             rows += [images[:count], translate[direction](images[:count])]
@@ -330,7 +339,7 @@ def predict(
     *,
     direction: Literal["a_to_b", "b_to_a"] = "a_to_b",
     output: str = "translated",
-    batch_size: PositiveInt = 100,
+    batch_size: PositiveInt = _BATCH,
 ):
     """Translates images and writes them as PNG files.
 

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREY, LIGHT = "#2563a8", "#d9762b", "#5c6570", "#d7dce1"
@@ -211,7 +212,8 @@ def latent_space(codes, labels, class_names):
             panels["t-SNE"] = TSNE(2, perplexity=perplexity, init="random", random_state=0).fit_transform(codes)
     panels = panels or {"latent variable": np.concatenate([codes, np.zeros_like(codes)], 1)[:, :2]}
     figure = Figure(figsize=(5 * len(panels) + 1.2, 4.4), layout="constrained")
-    colours = None if labels is None else [f"C{index}" for index in labels % 10]
+    shades = colormaps["tab10" if len(class_names) <= 10 else "tab20"].colors
+    colours = None if labels is None else [shades[index % len(shades)] for index in labels]
     for axis, (title, places) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
         axis.scatter(places[:, 0], places[:, 1], s=10, c=colours or BLUE, alpha=0.7, linewidths=0)
         axis.set_title(title, loc="left", fontsize=11)
@@ -220,7 +222,7 @@ def latent_space(codes, labels, class_names):
         plain(axis)
     if labels is not None:
         shown = np.unique(labels)[:20]
-        marks = [figure.axes[-1].scatter([], [], s=20, color=f"C{index % 10}") for index in shown]
+        marks = [figure.axes[-1].scatter([], [], s=20, color=shades[index % len(shades)]) for index in shown]
         names = [class_names[index] for index in shown]
         figure.axes[-1].legend(marks, names, frameon=False, fontsize=8, bbox_to_anchor=(1.0, 1), loc="upper left")
     return figure

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers
 
 from kit.data.splits import Examples
@@ -45,12 +46,14 @@ class Reference:
         self._network = None
         self._training = {}
 
-    def keep(self, folder):
-        """Brings the network back from a folder, or puts it there."""
+    def keep(self, folder, only_if_used=False):
+        """Brings the network back from a folder, or puts it there; if so asked, only where it has been used already."""
         path = folder / "features.keras"
         if path.exists():
             with reading(path):
                 self._network = keras.models.load_model(path, compile=False)
+            return
+        if only_if_used and self._network is None:
             return
         network = self._classifier()
         with atomic(path) as temporary:
@@ -140,7 +143,7 @@ class Reference:
         model.compile(
             keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(3e-3, _STEPS)),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            steps_per_execution=20,
+            steps_per_execution=1 if tf.distribute.has_strategy() else 20,  # Keras cannot do both
             jit_compile=False,
         )
         batches = Examples((images, labels.astype("int32"))).stream(min(_BATCH, len(images)), _SEED, 0, _STEPS)

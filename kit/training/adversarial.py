@@ -46,8 +46,8 @@ LOSSES = {
 class Adversarial(keras.Model):
     """A generator and a discriminator that train against each other.
 
-    Each step is one of the discriminator; every `critic_steps` steps the generator takes one too, on the images that
-    the discriminator has just seen. It is given images of pixels from 0 to 255 and, with classes, labels.
+    Each step is one of the discriminator; every `critic_steps` steps the generator takes one too, on images of the same
+    latent vectors. It is given images of pixels from 0 to 255 and, with classes, labels.
 
     `sampler` is the network that is kept: the moving average of the generator, which returns pixels from 0 to 255.
 

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from kit.errors import SettingError
 from kit.terminal import duration
 from kit.training import device
 
@@ -65,36 +66,45 @@ class ContrastiveDivergence(keras.Model):
         return {"error": self.error.result()}
 
 
-def pretrain(network, below, examples):
+def pretrain(network, below, *parts):
     """Trains the restricted Boltzmann machines of a network one after the other, from the bottom, without labels.
 
-    Nothing is done where the network has none, or where they want no such training.
+    Nothing is trained where the network has none, or where they want no such training.
 
     Args:
         network: Functional model that holds the layers.
         below: Function from the examples' first column to what the network is given.
-        examples: `Examples`; their labels are not looked at.
+        parts: `Examples`; their labels are not looked at.
 
     Returns:
-        Whether there was anything to do.
+        Whether there was anything to train.
+
+    Raises:
+        SettingError: there are several devices.
     """
-    machines = [layer for layer in _machines(network) if layer.epochs]
-    if not machines:
-        return False
-    seed = int(np.random.randint(2**31))  # the run's, which is set before anything is built
-    plain = dataclasses.replace(examples, columns=examples.columns[:1], augment=None)
+    plain = [dataclasses.replace(part, columns=part.columns[:1], augment=None) for part in parts]
 
     def given_to(layer):
-        """Returns what a layer gets of all examples."""
+        """Returns what a layer gets of all examples, float32."""
         look = keras.Model(network.input, layer.input)
-        return np.concatenate([ops.convert_to_numpy(look(below(batch))) for (batch,) in plain.batches(500)])
+        found = [look(below(batch)) for part in plain for (batch,) in part.batches(500)]
+        return np.concatenate([ops.convert_to_numpy(each).astype("float32") for each in found])
 
     for layer in network.layers:
         if hasattr(layer, "measure"):
             layer.measure(given_to(layer))
+    machines = [layer for layer in _machines(network) if layer.epochs]
+    if not machines:
+        return False
+    if tf.distribute.has_strategy():
+        raise SettingError(
+            "train.devices", "expected 1 with layers that are trained alone first, or backbone.pretraining_epochs=0"
+        )
+    log.info("%d layers are trained alone first; of an interrupted one nothing is kept", len(machines))
+    seed = int(np.random.randint(2**31))  # the run's, which is set before anything is built
     for number, layer in enumerate(machines, 1):
-        values = given_to(layer)
-        _train(layer, dataclasses.replace(plain, columns=(values,), load=None), seed, number, len(machines))
+        values = dataclasses.replace(plain[0], columns=(given_to(layer),), load=None)
+        _train(layer, values, seed, number, len(machines))
     return True
 
 
@@ -156,3 +166,10 @@ def unroll(encoder, decoder):
     for machine, layer in zip(reversed(_machines(encoder)), dense, strict=True):
         layer.kernel.assign(ops.transpose(machine.kernel))
         layer.bias.assign(machine.visible_bias)
+    standard = [layer for layer in encoder.layers if hasattr(layer, "measure")]
+    if standard:
+        # The last layer's answers are standardised pixels between -1 and 1 here, and logits of shares there: at a half
+        # a logit is twice as steep as such a pixel.
+        mean, stddev = (float(weight) for weight in (standard[0].mean, standard[0].stddev))
+        dense[-1].kernel.assign(2 * stddev * dense[-1].kernel)
+        dense[-1].bias.assign(2 * (mean + stddev * dense[-1].bias))

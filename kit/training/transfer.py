@@ -49,6 +49,8 @@ def start_from(network, earlier, name, new=()):
         weights = sources[path].get_weights() if path in sources else []
         if path not in others and [each.shape for each in weights] == [tuple(each.shape) for each in layer.weights]:
             layer.set_weights(weights)
+            if hasattr(layer, "begin_again"):
+                layer.begin_again()
             copied += 1
         else:
             left.append(path)

@@ -16,13 +16,12 @@ SMALL = {
     "evaluate": {"num_samples": 0},
 }
 PLAIN = {"variational": False}
-MONITOR = {"monitor": "val_elbo"}
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "variational"
-    return kit.train("autoencoder", folder=folder, verbose=False, **SMALL | {"train": SMALL["train"] | MONITOR})
+    return kit.train("autoencoder", folder=folder, verbose=False, **SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +35,8 @@ def test_the_run_folder_has_scores_pictures_and_a_page(run):
     test = read_json(run.folder / "metrics.json")["test"]
     assert {"psnr", "psnr_pca", "elbo", "kl", "reconstruction_nats", "active_units"} <= set(test)
     assert test["elbo"] == pytest.approx(-test["kl"] - test["reconstruction_nats"])
-    assert {"val_elbo", "val_kl", "psnr", "val_psnr"} <= set(run.history)
-    assert run.metrics["best_epoch"] == run.history["val_elbo"].argmax() + 1
+    assert {"val_nats", "val_kl", "psnr", "val_psnr"} <= set(run.history)
+    assert run.metrics["best_epoch"] == run.history["val_nats"].argmin() + 1
     names = {path.stem for path in (run.folder / "plots").iterdir()}
     assert {"3_samples", "4_on_the_way_from_one_to_another", "5_latent_space", "6_largest_errors"} <= names
     assert "Latent space" in (run.folder / "report.html").read_text(encoding="utf-8")
@@ -64,7 +63,7 @@ def test_images_are_mended(mending):
     test = mending.metrics["test"]
     assert test["psnr_gain"] == pytest.approx(test["psnr"] - test["psnr_of_inputs"])
     assert test["psnr_gain"] > 2
-    assert "elbo" not in test and "val_elbo" not in mending.history
+    assert "elbo" not in test and "psnr_pca" not in test and "val_kl" not in mending.history
     names = {path.stem for path in (mending.folder / "plots").iterdir()}
     assert {"2_given_wanted_and_mended", "7_training_images_as_given_and_as_they_should_be"} <= names
 
@@ -176,3 +175,23 @@ def test_model_fit_works_by_itself():
     images = np.tile(np.arange(0, 256, 4, dtype="uint8").reshape(1, 8, 8, 1), (64, 1, 1, 1))
     history = model.fit(images, images, epochs=8, verbose=0).history["loss"]
     assert history[-1] < history[0]
+
+
+def test_images_of_the_validation_split_are_made_worse_once_alone(mending):
+    splits = kit.finished.data_of(mending)
+    joined = splits.train.join(splits.validation)
+    given, wanted, _ = joined.columns
+    assert (given == wanted).all() and len(joined) == len(splits.train) + len(splits.validation)
+    again = splits.train.as_given()
+    assert (again != splits.train.columns[1]).mean() > 0.5 and (again == splits.train.as_given()).all()
+    assert kit.evaluate(mending.folder, split="train").metrics["psnr_gain"] > 2
+
+
+def test_a_run_that_starts_from_another_warms_up_again(run, empty_folder):
+    again = kit.train(
+        "autoencoder",
+        model={"kl_warmup_steps": 1000},
+        verbose=False,
+        **SMALL | {"train": {"epochs": 1, "steps_per_epoch": 3, "start_from": str(run.folder)}},
+    )
+    assert int(again.model.get_layer("latent").step) == 3

@@ -193,3 +193,30 @@ def test_prediction_refuses_what_it_cannot_read(small_run, tmp_path):
 
 def test_backbones_of_the_recipe_are_all_that_are_registered():
     assert recipe.RECIPE.architectures is vision.VARIANTS
+
+
+def test_few_labels_of_all_classes_and_the_rest_without():
+    splits = recipe.labelled_images(0, None, labelled=25, class_weights="balanced")
+    counts = np.bincount(splits.train.columns[1], minlength=10)
+    assert counts.sum() == 25 and counts.min() == 2 and counts.max() == 3
+    whole = recipe.labelled_images(0, None)
+    assert len(splits.unlabelled) + 25 == len(whole.train)
+    pixels = np.concatenate([splits.train.columns[0], splits.unlabelled.columns[0]]).reshape(len(whole.train), -1)
+    assert (np.sort(pixels, 0) == np.sort(whole.train.columns[0].reshape(len(whole.train), -1), 0)).all()
+    again = recipe.labelled_images(0, None, labelled=25)
+    assert (again.train.columns[0] == splits.train.columns[0]).all()
+    with pytest.raises(SettingError, match="labelled: expected 10 to"):
+        recipe.labelled_images(0, None, labelled=9)
+
+
+def test_layers_are_trained_on_all_images_and_the_network_on_few_labels(empty_folder):
+    settings = {"data": {"labelled": 20, "class_weights": "balanced"}, "train": {"epochs": 1, "batch_size": 10}}
+    run = kit.train(
+        "image_classification",
+        model={"backbone": "dbn"},
+        backbone={"units": [12], "pretraining_epochs": 1},
+        verbose=False,
+        **settings,
+    )
+    stage = run.model.get_layer("dbn").get_layer("stage1")
+    assert np.abs(np.asarray(stage.visible_bias)).max() > 0.1  # what nothing but that training moves

@@ -83,3 +83,30 @@ def test_unrolled_the_decoder_is_the_encoder_turned_around():
         x = layer.visible_mean(x)
     logits = np.asarray(decoder(code)).reshape(4, 6)
     assert 1 / (1 + np.exp(-logits)) == pytest.approx(np.asarray(machines[0].visible_mean(x)), rel=1e-4)
+
+
+def test_numbers_turned_around_are_pixels():
+    """With few bits of precision elsewhere, too: a GPU's default."""
+    keras.utils.set_random_seed(0)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        encoder, decoder = dbn_autoencoder(2, 2, (2, 3, 1), units=(8,), visible="gaussian", pretraining_epochs=3)
+        images = Examples(((stripes().columns[0] // 8 + 100).astype("uint8"),))
+        boltzmann.pretrain(encoder, below, images)
+        boltzmann.unroll(encoder, decoder)
+        codes = encoder(below(images.columns[0]))
+        made = 255 / (1 + np.exp(-np.asarray(decoder(codes)).astype("float32")))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert codes.dtype == "float32"
+    assert made.mean() == pytest.approx(images.columns[0].mean(), abs=12)
+
+
+def test_several_parts_are_one():
+    found = []
+    for parts in ((stripes(300),), (stripes(300).take(slice(0, 100)), stripes(300).take(slice(100, 300)))):
+        keras.utils.set_random_seed(0)
+        network = dbn((2, 3, 1), units=(5,), pretraining_epochs=2)
+        boltzmann.pretrain(network, below, *parts)
+        found.append(network.get_weights())
+    assert all((first == second).all() for first, second in zip(*found, strict=True))

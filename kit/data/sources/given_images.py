@@ -15,7 +15,7 @@ log = logging.getLogger("kit")
 LAYOUT = "(images, labels), a tf.data.Dataset of them, or a dictionary of these for train, validation and test"
 
 
-def read(source):
+def read(source, needs_classes=True):
     """Returns the images of what was given; a `tf.data.Dataset` is read into memory, once.
 
     Args:
@@ -23,6 +23,7 @@ def read(source):
             255 or, as fractions, from 0 to 1; labels are class numbers, class names, or one-hot rows. A dictionary may
             hold `class_names`. Elements of a `tf.data.Dataset` are (image, label) or {"image": ..., "label": ...}, in
             batches or not; it may shuffle, and its `class_names` are read (`image_dataset_from_directory` gives them).
+        needs_classes: Refuse images alone, an array in place of such a pair, and images of fewer than two classes.
 
     Raises:
         KitError: pixels or labels that cannot be.
@@ -39,7 +40,7 @@ def read(source):
     places = {name: f"data: {name}" if name else "data" for name in parts}
     if class_names is None:
         class_names = next((part.class_names for part in parts.values() if hasattr(part, "class_names")), None)
-    found = {name: _pair(part, places[name]) for name, part in parts.items()}
+    found = {name: _pair(part, places[name], needs_classes) for name, part in parts.items()}
     # Whether pixels are fractions is decided for all splits together.
     numbers = [images for images, _ in found.values() if images.dtype.kind in "fiu" and images.size]
     highest = max((images.max() for images in numbers), default=0)
@@ -56,7 +57,8 @@ def read(source):
             "data: images of different shapes in the splits; expected one height, width and number of channels"
         )
     count = count or int(max(each.max() for each in labels.values())) + 1
-    check_classes("data", count, labels["train"] if "train" in labels else labels[None])
+    if needs_classes:
+        check_classes("data", count, labels["train"] if "train" in labels else labels[None])
     names = [
         f"{name or 'image'} {row} {zlib.crc32(image.tobytes()):08x}"
         for name, each in pixels.items()
@@ -74,8 +76,10 @@ def read(source):
     )
 
 
-def _pair(part, place):
-    """Returns images and labels of one split as arrays."""
+def _pair(part, place, needs_classes):
+    """Returns images and labels of one split as arrays; images alone get one label."""
+    if isinstance(part, np.ndarray) and not needs_classes:
+        return part, np.zeros(len(part), "int32")
     if hasattr(part, "as_numpy_iterator"):
         return _from_dataset(part, place)
     if isinstance(part, tuple | list) and len(part) == 2:

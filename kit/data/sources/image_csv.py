@@ -15,11 +15,15 @@ def accepts(path):
     return path.is_file() and path.suffix.lower() == ".csv"
 
 
-def read(source):
+def read(source, needs_classes=True):
     """Returns the paths, classes and, where there is such a column, splits of a CSV file.
 
     Paths are relative to the file's folder. Classes that are all numbers are in their order, others in that of the
     alphabet.
+
+    Args:
+        source: The file.
+        needs_classes: Refuse images of fewer than two classes.
 
     Raises:
         KitError: the file cannot be read; the message names the row and what was expected.
@@ -28,7 +32,7 @@ def read(source):
     classes = {label for _, _, label, _ in rows}
     numbers = all(label.isdecimal() for label in classes)
     class_names = sorted(classes, key=int) if numbers else sorted(classes)
-    if len(class_names) < 2:
+    if needs_classes and len(class_names) < 2:
         raise KitError(f"{source}: only one class, {class_names[0]!r}; expected at least two")
     index = {name: position for position, name in enumerate(class_names)}
     splits = [split for _, _, _, split in rows]

@@ -33,8 +33,12 @@ def accepts(path):
     return path.suffix.lower() == ".npz"
 
 
-def read(source):
+def read(source, needs_classes=True):
     """Returns the images of an archive.
+
+    Args:
+        source: The archive, or a folder with it alone.
+        needs_classes: Refuse images of fewer than two classes.
 
     Raises:
         KitError: the archive cannot be used; the message names it, the array and what was expected.
@@ -66,7 +70,8 @@ def read(source):
         split.append(np.full(len(found), part, dtype=object))
     whole = np.concatenate(labels)
     count = len(class_names) or int(whole.max()) + 1
-    check_classes(source, count, labels[0])
+    if needs_classes:
+        check_classes(source, count, labels[0])
     names = [f"{part or 'image'} {row}" for part, each in zip(parts, images, strict=True) for row in range(len(each))]
     files = isinstance(images[0], list)
     if not files and len({each.shape[1:] for each in images}) > 1:

@@ -54,7 +54,7 @@ def mlp_autoencoder(
     for index, width in enumerate(units, 1):
         x = layers.Dense(width, activation=activation, name=f"stage{index}")(x)
         x = layers.Dropout(dropout, name=f"stage{index}_dropout")(x) if dropout else x
-    encoder = keras.Model(image, layers.Dense(code_dim, name="code")(x), name=f"{name}_encoder")
+    encoder = keras.Model(image, layers.Dense(code_dim, dtype="float32", name="code")(x), name=f"{name}_encoder")
 
     latent = keras.Input((latent_dim,), name="latent")
     x = latent
