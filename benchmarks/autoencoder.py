@@ -12,10 +12,9 @@ import argparse
 import os
 import statistics
 import sys
-import tempfile
 from pathlib import Path
 
-from measure import SEEDS, day, machine, rows, spread, train, train_seeds, write
+from measure import SEEDS, day, machine, rows, scratch_folder, spread, train, train_seeds, write
 
 RECIPE = "autoencoder"
 SHIPPED = ("what", "command", "PSNR in dB", "as many principal components", "gain over the input in dB", "ELBO in nats")
@@ -75,11 +74,12 @@ def main():
     parser.add_argument("--data", help="folder that holds mnist/")
     parser.add_argument("--only", nargs="+", choices=parts, default=parts)
     parser.add_argument("--seeds", nargs="+", type=int, help="by default three, five for `pretraining`")
+    parser.add_argument("--runs", help="folder that keeps the runs: finished ones are not trained again")
     parser.add_argument("--write", action="store_true", help="put the rows into the recipes' READMEs")
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     mnist = options.data and Path(options.data) / "mnist"
-    with tempfile.TemporaryDirectory() as scratch:
+    with scratch_folder(options.runs) as scratch:
         measured = [
             shipped(name, None if name == "digits" else mnist, options.seeds or list(SEEDS), scratch)
             for name in options.only

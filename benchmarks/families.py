@@ -11,11 +11,10 @@ import argparse
 import os
 import statistics
 import sys
-import tempfile
 import time
 from pathlib import Path
 
-from measure import day, machine, rows, train, write
+from measure import day, machine, rows, scratch_folder, train, write
 
 RECIPE = "image_classification"
 CONFIG = "fashion_mnist_families"
@@ -107,12 +106,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="folder that holds fashion_mnist/")
     parser.add_argument("--only", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
+    parser.add_argument("--runs", help="folder that keeps the runs: finished ones are not trained again")
     parser.add_argument("--write", action="store_true", help="put the rows into the recipe's README")
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if not options.data:
         return
-    with tempfile.TemporaryDirectory() as scratch:
+    with scratch_folder(options.runs) as scratch:
         measured = [row(name, VARIANTS[name], options.data, scratch) for name in options.only]
     text = f"{rows(RECIPE, {COLUMNS: measured}, 'families')}\n\n{machine()}"
     print(text)

@@ -11,14 +11,14 @@
 """
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-from measure import SEEDS, day, machine, rows, spread, train_seeds, write
+from measure import SEEDS, day, machine, rows, scratch_folder, spread, train_seeds, write
 
 RECIPE = "gan"
 # Settings in which a family differs from those of `fashion_mnist_families.toml`.
@@ -128,11 +128,12 @@ def main():
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
     parser.add_argument("--budget", type=float, default=120, help="CPU-seconds of training of a family")
     parser.add_argument("--torch", help="a Python that has PyTorch, for `speed`")
+    parser.add_argument("--runs", help="folder that keeps the runs: finished ones are not trained again")
     parser.add_argument("--write", action="store_true", help="put the rows into the recipe's README")
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     tables = {SHIPPED: [], COMPARED: [], SPEED: []}
-    with tempfile.TemporaryDirectory() as scratch:
+    with scratch_folder(options.runs) as scratch:
         if "digits" in options.only:
             tables[SHIPPED].append(shipped("digits", [], "make train RECIPE=gan", scratch, options.seeds))
         if "mnist_dcgan" in options.only and options.data:
@@ -141,7 +142,9 @@ def main():
             tables[SHIPPED].append(shipped("mnist_dcgan", words, command, scratch, options.seeds))
         if "families" in options.only and options.data:
             source = Path(options.data) / "fashion_mnist"
-            cost = seconds_of_a_step(list(FAMILIES))
+            kept = Path(scratch) / "seconds_of_a_step.json"  # so that runs of another day are as long
+            cost = json.loads(kept.read_text()) if kept.exists() else seconds_of_a_step(list(FAMILIES))
+            kept.write_text(json.dumps(cost))
             for name in options.family:
                 steps = options.budget / cost[name]
                 tables[COMPARED].append(family(name, FAMILIES[name], source, scratch, options.seeds, steps))

@@ -6,9 +6,8 @@ make bench
 
 import argparse
 import os
-import tempfile
 
-from measure import SEEDS, day, machine, rows, spread, train_seeds, write
+from measure import SEEDS, day, machine, rows, scratch_folder, spread, train_seeds, write
 
 RECIPE = "image_to_image"
 # What makes domain B of the digits, and settings that differ from those of `default.toml`.
@@ -43,11 +42,12 @@ def main():
     parser.add_argument("--data", help="taken and not used: these digits come with scikit-learn")
     parser.add_argument("--only", nargs="+", choices=list(CHANGES), default=list(CHANGES))
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
+    parser.add_argument("--runs", help="folder that keeps the runs: finished ones are not trained again")
     parser.add_argument("--write", action="store_true", help="put the rows into the recipe's README")
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     table = []
-    with tempfile.TemporaryDirectory() as scratch:
+    with scratch_folder(options.runs) as scratch:
         for name in options.only:
             table += measured(name, CHANGES[name], scratch, options.seeds)
     seeds = ", ".join(map(str, options.seeds))

@@ -1,5 +1,6 @@
 """What the benchmarks share: runs through `kit train`, spreads, and the tables between the markers of a README."""
 
+import contextlib
 import datetime
 import json
 import os
@@ -7,14 +8,32 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 SEEDS = (0, 1, 2)
 _END = "<!-- end of numbers -->"
 
 
+@contextlib.contextmanager
+def scratch_folder(path=None):
+    """Yields a folder for runs: the given one, which is kept with all that has finished, or one that is thrown away."""
+    if path is not None:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        yield scratch
+
+
 def train(recipe, folder, *options):
-    """Runs `kit train` in a process of its own and returns its metrics."""
+    """Runs `kit train` in a process of its own and returns its metrics; those of a finished run are taken as they are.
+
+    An unfinished one is carried on.
+    """
+    finished = Path(folder) / "metrics.json"
+    if finished.exists():
+        return json.loads(finished.read_text(encoding="utf-8"))
     words = [sys.executable, "-m", "kit", "train", recipe, "--json", "--folder", folder, *options]
     result = subprocess.run(words, capture_output=True, text=True)
     if result.returncode:
