@@ -11,6 +11,7 @@ _BUILDERS = {
     "translator": "translation",
     "image_generator": "gan",
     "image_autoencoder": "autoencoder",
+    "dqn_agent": "dqn",
 }
 
 
