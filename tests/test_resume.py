@@ -113,12 +113,32 @@ PRETRAINING = [
     "--backbone.persistent=true",
     "--backbone.dropout=0.2",
 ]
+# Two environments and what is remembered of them, drawn by errors over several steps, exploration, a slower copy.
+ACTING = [
+    "--train.deterministic=true",
+    "--train.epochs=8",
+    "--train.steps_per_epoch=3",
+    "--train.batch_size=16",
+    "--data.num_environments=3",
+    "--data.rollout_steps=20",
+    "--data.gradient_steps=8",
+    "--data.learning_starts=100",
+    "--data.replay_size=900",
+    "--data.prioritized=true",
+    "--data.validation_episodes=3",
+    "--data.test_episodes=3",
+    "--model.n_step=3",
+    "--model.dueling=true",
+    "--model.target_update_steps=16",
+    "--backbone.units=16,16",
+]
 SETTINGS = {
     "image_classification": DEMANDING,
     "sequence_tagging": TAGGING,
     "translation": TRANSLATING,
     "gan": ADVERSARIAL,
     "autoencoder": ENCODING,
+    "dqn": ACTING,
 }
 
 

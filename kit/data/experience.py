@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from kit.data.environments import Environments, check_finite, episode_seed, play
 from kit.data.replay import Replay
-from kit.errors import SettingError, check
+from kit.errors import KitError, SettingError, check
 
 # The first number of each episode's seed: no two of these play the same episodes.
 _TRAINING, _VALIDATION, _TEST = range(3)
@@ -98,6 +98,7 @@ class Experience:
         self.environments = None
         self.drawn = None
         self.saved = None
+        self.failure = None  # why the stream broke off: TensorFlow tells it in many lines
         self.finished, self.share, self.steps = [], exploration.start, 0
 
     def __len__(self):
@@ -139,10 +140,16 @@ class Experience:
             {"action": tf.TensorSpec(shape, "int32"), "reward": number, "factor": number},
             number,
         )
-        made = tf.data.Dataset.from_generator(
-            lambda: (self._round(step, stop, batch_size, seed) for step in range(start, stop)),
-            output_signature=signature,
-        )
+
+        def rounds():
+            for step in range(start, stop):
+                try:
+                    yield self._round(step, stop, batch_size, seed)
+                except KitError as error:
+                    self.failure = error
+                    raise
+
+        made = tf.data.Dataset.from_generator(rounds, output_signature=signature)
         options = tf.data.Options()
         options.autotune.enabled = False
         options.experimental_optimization.inject_prefetch = False
@@ -257,14 +264,9 @@ class Episodes:
         return play(self._environments, seeds, act)
 
 
-def validation_episodes(place, count):
-    """Returns the episodes that decide which weights are kept."""
-    return Episodes(place, _VALIDATION, np.arange(count))
-
-
-def test_episodes(place, count):
-    """Returns the episodes that are played once, in the end."""
-    return Episodes(place, _TEST, np.arange(count))
+def judging(place, split, count):
+    """Returns the episodes of the "validation" or "test" split; they are the same for every run."""
+    return Episodes(place, {"validation": _VALIDATION, "test": _TEST}[split], np.arange(count))
 
 
 def _observations(place, split, batch_size):

@@ -8,7 +8,7 @@ import pandas as pd
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from kit.data.environments import Environments, Place, play
-from kit.data.experience import Experience, Exploration, assignment, test_episodes, validation_episodes
+from kit.data.experience import Experience, Exploration, assignment, judging
 from kit.data.replay import Replay
 from kit.data.splits import Splits
 from kit.errors import KitError, SettingError, check, choose
@@ -156,7 +156,7 @@ def episodes(
         importance_exponent=importance_exponent,
         clip_rewards=clip_rewards,
     )
-    validation, test = _judged(place, validation_episodes, test_episodes)
+    validation, test = judging(place, "validation", validation_episodes), judging(place, "test", test_episodes)
     return Splits(
         train,
         validation,
@@ -171,10 +171,6 @@ def episodes(
         },
         assignment=assignment(validation, test),
     )
-
-
-def _judged(place, validation_count, test_count):
-    return validation_episodes(place, validation_count), test_episodes(place, test_count)
 
 
 def prepare(model, splits):

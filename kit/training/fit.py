@@ -309,6 +309,10 @@ def fit(
                     shuffle=False,
                     verbose=0,
                 )
+        except Exception:
+            if getattr(splits.train, "failure", None) is None:
+                raise
+            raise splits.train.failure from None
         finally:
             progress.stop()
             if freeze:

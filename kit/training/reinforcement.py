@@ -236,12 +236,12 @@ def values_of(network):
     Networks of dense layers are copied to NumPy, whose call costs a twentieth of a compiled function's for so few
     observations.
     """
-    steps, ids = [], {}
+    network, steps, ids = getattr(network, "_functional", network), [], {}
     for depth in sorted(network._nodes_by_depth, reverse=True):
         for node in network._nodes_by_depth[depth]:
             operation = node.operation
             inputs = [ids[id(tensor)] for tensor in node.arguments.keras_tensors]
-            for tensor in node.output_tensors if hasattr(node, "output_tensors") else node.outputs:
+            for tensor in node.output_tensors:
                 ids[id(tensor)] = len(ids)
             if isinstance(operation, keras.layers.InputLayer):
                 continue
