@@ -247,7 +247,14 @@ def fit(
     path.parent.mkdir(exist_ok=True)
     restored = checkpoint.load(path) if path.exists() else None
     done = restored[1]["epochs"] if restored else 0
-    best = BestWeights(network, monitor, mode, keep_last=training.use_validation)
+    best = BestWeights(
+        network,
+        monitor,
+        mode,
+        keep_last=training.use_validation,
+        # Few episodes often end alike; an agent that has acted for longer has seen more.
+        later_of_equals=splits.train.follows_model,
+    )
     freeze = transfer.Freeze(network, training.freeze, training.unfreeze_epochs) if training.freeze else None
     others = [SynchronizedReplicas()] if training.devices > 1 else []
     if any(getattr(each, "use_ema", False) for each in checkpoint.optimizers(model)):

@@ -47,7 +47,7 @@ def test_a_run_solves_a_task_and_explains_itself(run):
     assert {"return", "val_return", "q_value", "val_value", "exploration", "environment_steps"} <= set(run.history)
     assert run.history["environment_steps"].tolist() == [340, 580, 820, 1060]
     assert run.history["exploration"].is_monotonic_decreasing
-    assert run.metrics["best_epoch"] == run.history["val_return"].argmax() + 1
+    assert run.metrics["best_epoch"] == len(run.history) - run.history["val_return"][::-1].argmax()
     assert {"2_training", "3_returns_of_episodes"} <= {path.stem for path in (run.folder / "plots").iterdir()}
     assert len((run.folder / "tables" / "1_episodes.csv").read_text().splitlines()) == 11
 
@@ -83,7 +83,7 @@ def test_play_is_recorded(empty_folder, capsys):
     table = done.predict(episodes=3)
     assert list(table) == ["episode", "return", "length"] and (table["length"] > 5).all()
     with Image.open("out.gif") as film:
-        assert film.n_frames == done.predict(episodes=2)["length"].sum()
+        assert 5 < film.n_frames <= done.predict(episodes=2)["length"].sum()  # equal neighbours become one
     assert cli.main(["predict", "run", "--video", "out.gif"]) == 2
     assert "expected a new .gif file" in capsys.readouterr().err
     assert cli.main(["predict", "run", "photo.jpg"]) == 2
@@ -101,7 +101,6 @@ def test_play_is_recorded(empty_folder, capsys):
         ({"data": {"exploration_end": 2.0}}, "data.exploration_end: expected a share"),
         ({"model": {"network": "cnn_q_small"}, "backbone": {}}, "takes images"),
         ({"train": {"use_validation": True}}, "train.use_validation: an agent is judged by playing"),
-        ({"train": {"devices": 2, "batch_size": 32}}, "train.devices: expected 1: the data are made by acting"),
         ({"train": {"steps_per_execution": 3}}, "train.steps_per_execution: expected 1: the data are made by acting"),
         ({"model": {"target_update": "hard", "target_update_steps": 27}}, "target_update_steps: expected a divisor"),
     ],
