@@ -155,7 +155,8 @@ class Environments:
 
         self.place, self.count, self.seed_of = place, count, seed_of
         with _one_line(place.environment, "be made"):
-            self.vector = SyncVectorEnv([lambda: place.make(render_mode)] * count, copy=False, autoreset_mode=AutoresetMode.DISABLED)
+            makers = [lambda: place.make(render_mode)] * count
+            self.vector = SyncVectorEnv(makers, copy=False, autoreset_mode=AutoresetMode.DISABLED)
         own = self.vector.envs[0].spec.max_episode_steps
         self.limit = place.time_limit or own or LONGEST_EPISODE
         self.restore(np.zeros(count, "int64"), [[] for _ in range(count)])

@@ -7,7 +7,6 @@ import pandas as pd
 import tensorflow as tf
 
 from kit.data.environments import Environments, check_finite, episode_seed, play
-from kit.data.replay import Replay
 from kit.errors import KitError, SettingError, check
 
 # The first number of each episode's seed: no two of these play the same episodes.
@@ -50,8 +49,8 @@ class Experience:
     """The training split of an agent: has the interface of `Examples`, and acts to fill it.
 
     A round is some steps in every environment, then as many minibatches as the wrapper takes gradient steps in one
-    call. A round's random numbers are a function of the seed and its number; the environments and the replay are carried
-    by the checkpoint (`arrays`, `put_back`).
+    call. A round's random numbers are a function of the seed and its number; the environments and the replay are
+    carried by the checkpoint (`arrays`, `put_back`).
 
     Args:
         place: `Place`.
@@ -94,7 +93,7 @@ class Experience:
         self.rollout_steps, self.batches_per_step = rollout_steps, gradient_steps
         self.learning_starts, self.importance_exponent = learning_starts, importance_exponent
         self.clip_rewards = clip_rewards
-        self.model = None
+        self.model, self.shape = None, None
         self.environments = None
         self.drawn = None
         self.saved = None
@@ -132,7 +131,7 @@ class Experience:
             A `tf.data.Dataset` of inputs `observation` and `following`, targets `action`, `reward` and `factor`, and
             weights, all of them (gradient steps, batch, ...).
         """
-        shape = (self.batches_per_step, batch_size)
+        shape = self.shape = (self.batches_per_step, batch_size)
         seen = tf.TensorSpec((*shape, *self.replay.shape), self.replay.dtype)
         number = tf.TensorSpec(shape, "float32")
         signature = (
@@ -288,6 +287,9 @@ def _observations(place, split, batch_size):
 
 def assignment(validation, test):
     """Returns which episode belongs to which split, as a table."""
-    rows = [(f"{name} {number}", name) for name, part in (("validation", validation), ("test", test)) for number in
-            part.numbers.tolist()]
+    rows = [
+        (f"{name} {number}", name)
+        for name, part in (("validation", validation), ("test", test))
+        for number in part.numbers.tolist()
+    ]
     return pd.DataFrame(rows, columns=["example", "split"])

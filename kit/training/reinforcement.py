@@ -209,6 +209,8 @@ class Acting(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         experience = self.experience
         experience.model = self.model
+        if experience.replay.prioritized:
+            self.model.remember_errors(experience.shape)
         slack = self.params["steps"] * experience.rollout_steps + -(
             -experience.learning_starts // experience.replay.environments
         )

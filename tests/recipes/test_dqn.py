@@ -120,6 +120,9 @@ def test_errors_and_several_steps(empty_folder):
     tables = {"data": {"prioritized": True}, "model": {"n_step": 2, "dueling": True}, "train": {"epochs": 5}}
     done = kit.train("dqn", verbose=False, **changed(**tables))
     assert done.metrics["test"]["return"] == 1
+    with np.load(done.folder / "checkpoint" / "state.npz") as state:
+        priorities = state["replay/6"]
+    assert len(np.unique(priorities[priorities > 0])) > 100
 
 
 def test_the_interquartile_mean_leaves_both_ends_away():

@@ -152,7 +152,8 @@ def test_gradient_steps_are_those_of_a_plain_loop(double, period):
     seen, targets, weight = round_of(random)
     expected = slow(network.get_weights(), before, seen, targets, weight, 0.3, double, period, 0 if period else 0.2)
     agent.train_on_batch(seen, targets, weight)
-    for found, wanted in zip(network.get_weights() + agent.target.get_weights(), expected[0] + expected[1], strict=True):
+    weights = network.get_weights() + agent.target.get_weights()
+    for found, wanted in zip(weights, expected[0] + expected[1], strict=True):
         np.testing.assert_allclose(found, wanted, atol=1e-5)
     np.testing.assert_allclose(agent.errors.numpy(), expected[2], atol=1e-5)
 
