@@ -12,6 +12,8 @@ from kit.errors import KitError, SettingError, check, closest
 
 # An episode of an environment that states no limit is taken for endless after so many steps; Atari's limit is below.
 LONGEST_EPISODE = 30_000
+# A look at every observation would cost as much as a step of a small environment.
+_CHECKED_EVERY = 16
 _EXTRA = 'pip install "kit[games]"'
 # Namespace of an environment to the module that registers it, and its package.
 _REGISTERED_BY = {"ALE": ("ale_py", "ale-py"), "MinAtar": ("minatar.gym", "minatar")}
@@ -200,10 +202,10 @@ class Environments:
             Observations after the step, (copies, ...), rewards, whether the episode ended, whether it ended for good
             (not by a time limit), and return and length of each episode that ended.
         """
-        actions = np.asarray(actions, "int64")
+        actions = np.asarray(actions, "int64").tolist()  # NumPy's numbers take gymnasium longer to check
         with _one_line(self.place.environment, "take a step"):
             observations, rewards, terminated, truncated, _ = self.vector.step(actions)
-        for history, action in zip(self.histories, actions.tolist(), strict=True):
+        for history, action in zip(self.histories, actions, strict=True):
             history.append(action)
         self.returns += rewards
         self.lengths += 1
@@ -235,7 +237,7 @@ class Environments:
 
 def check_finite(place, observations, rewards):
     """Raises KitError where an environment has given what is no number."""
-    for name, values in (("observations", observations), ("rewards", rewards)):
+    for name, values in (("rewards", rewards), ("observations", observations)):
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             found = values[~np.isfinite(values)][0]
             raise KitError(f"{place.environment}: gave {name} that are {found}; expected numbers")
@@ -271,14 +273,17 @@ def play(environments, seeds, act):
     following = count
     environments.seed_of = lambda copy, episode: seeds[playing[copy]]
     environments.restore(np.zeros(count), [[] for _ in range(count)])
-    sums = np.zeros(count)
+    sums, moment = np.zeros(count), 0
     while is_open.any():
         actions, value = act(environments.observations)
-        _, rewards, ended, _, _ = environments.step(actions, restart=False)
+        ended = environments.step(actions, restart=False)[2]
         sums += value
-        check_finite(environments.place, environments.observations, rewards)
+        moment += 1
+        if moment % _CHECKED_EVERY == 0:
+            check_finite(environments.place, environments.observations, environments.returns)
         if not ended.any():
             continue
+        check_finite(environments.place, environments.observations, environments.returns)
         for copy in np.flatnonzero(ended & is_open):
             episode = playing[copy]
             returns[episode], lengths[episode] = environments.returns[copy], environments.lengths[copy]
