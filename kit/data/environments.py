@@ -51,8 +51,8 @@ class Place:
             made = gymnasium.make(
                 self.environment,
                 max_episode_steps=self.time_limit,
-                render_mode=render_mode,
                 disable_env_checker=True,
+                **({"render_mode": render_mode} if render_mode else {}),
                 **({"frameskip": 1} if self.environment.startswith("ALE/") else {}),
             )
         except gymnasium.error.DependencyNotInstalled as error:
@@ -63,8 +63,9 @@ class Place:
             raise SettingError(
                 "environment", f"unknown name {self.environment!r}{closest(self.environment, names)}"
             ) from None
-        except gymnasium.error.Error as error:
-            raise SettingError("environment", " ".join(str(error).split())[:200]) from None
+        except Exception as error:  # environments raise anything
+            reason = " ".join(str(error).split())[:200]
+            raise SettingError("environment", f"{self.environment!r} cannot be made: {reason}") from None
         if not isinstance(made.action_space, gymnasium.spaces.Discrete):
             raise SettingError(
                 "environment",

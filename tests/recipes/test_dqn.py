@@ -7,7 +7,9 @@ from PIL import Image
 
 import kit
 from kit import cli
+from kit.data import replay
 from kit.errors import KitError, SettingError
+from kit.export import export
 from kit.files import read_json
 from kit.reporting import returns
 from tests.data.test_environments import Faulty  # noqa: F401 - registers environments that go wrong
@@ -123,6 +125,27 @@ def test_errors_and_several_steps(empty_folder):
     with np.load(done.folder / "checkpoint" / "state.npz") as state:
         priorities = state["replay/6"]
     assert len(np.unique(priorities[priorities > 0])) > 100
+
+
+def test_images_lie_in_a_file_of_the_run_folder(empty_folder, monkeypatch):
+    monkeypatch.setattr(replay, "MAPPED_BYTES", 1000)
+    settings = changed(data={"environment": "Lamp-v0"}, model={"network": "cnn_q_small"}, train={"epochs": 5})
+    settings["backbone"] = {"filters": [8], "units": 16, "highest": 255.0}
+    done = kit.train("dqn", folder="run", verbose=False, **settings)
+    assert done.metrics["test"]["return"] == 1
+    slots = 250 + 3 * 20 + 25
+    assert (done.folder / "checkpoint" / "replay.dat").stat().st_size == 2 * slots * 4 * 36
+    assert (done.folder / "checkpoint" / "state.npz").stat().st_size < 100_000
+
+
+def test_it_is_exported_like_any_network(run):
+    done = export(run.folder, "saved_model")
+    assert done.difference < 1e-4
+
+
+def test_a_rehearsal_takes_steps(empty_folder):
+    found = kit.dry_run("dqn", verbose=False, **changed())
+    assert found["steps_per_epoch"] == 3
 
 
 def test_the_interquartile_mean_leaves_both_ends_away():

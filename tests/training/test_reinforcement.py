@@ -199,3 +199,23 @@ def test_updates_that_do_not_fit_into_a_round_are_refused():
     agent = dqn_agent((3,), 4, target_update_steps=4)
     with pytest.raises(SettingError, match="target_update_steps: expected a divisor or a multiple of the 6"):
         agent.train_on_batch(*round_of(np.random.default_rng(0)))
+
+
+class Lamp(gymnasium.Env):
+    """Shows on which side of an image it is bright; the action that names the side pays."""
+
+    observation_space = gymnasium.spaces.Box(0, 255, (6, 6), "uint8")
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.side = int(self.np_random.integers(2))
+        image = np.zeros((6, 6), "uint8")
+        image[:, 3 * self.side : 3 * self.side + 3] = 200
+        return image, {}
+
+    def step(self, action):
+        return np.zeros((6, 6), "uint8"), float(action == self.side), True, False, {}
+
+
+gymnasium.register("Lamp-v0", Lamp)
