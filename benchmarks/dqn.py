@@ -181,6 +181,7 @@ def main():
                     print(f"  {name} seed {seed}: {runs[-1]}", file=sys.stderr, flush=True)
                 tables.setdefault(columns, []).append(row(name, command, runs))
     text = f"{rows(RECIPE, tables)}\n\nMean ± standard deviation; one thread; {machine()}"
+    text = text.replace("`make bench DATA=...`", "`benchmarks/dqn.py`")
     print(text)
     if options.write:
         write(RECIPE, text)
