@@ -140,7 +140,7 @@ def slow(weights, target, seen, targets, weight, rate, double, period, share):
 
 
 @pytest.mark.parametrize("double", [False, True])
-@pytest.mark.parametrize("period", [0, 2, 6, 12])
+@pytest.mark.parametrize("period", [0, 2, 12])
 def test_gradient_steps_are_those_of_a_plain_loop(double, period):
     keras.utils.set_random_seed(1)
     random = np.random.default_rng(period)
