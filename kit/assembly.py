@@ -57,7 +57,7 @@ def prepare(recipe, folder, run_settings, given, *, is_rehearsal=False):
     keras.utils.set_random_seed(run_settings["seed"])
     accumulation = run_settings["optimizer"].get("gradient_accumulation_steps")
     device.check_combination(training.devices, training.steps_per_execution, training.jit_compile, accumulation)
-    made, callbacks = _optimizers(recipe, run_settings, training)
+    made, callbacks = _optimizers(recipe, run_settings, training, splits.train.batches_per_step)
     if run_settings["model"][recipe.architecture_key] == "given":
         model = _adopted(recipe, splits.facts, run_settings, made, given)
     else:
@@ -78,13 +78,14 @@ def prepare(recipe, folder, run_settings, given, *, is_rehearsal=False):
     return splits, model, callbacks, monitor, mode
 
 
-def _optimizers(recipe, run_settings, training):
+def _optimizers(recipe, run_settings, training, batches_per_step):
     """Returns what the builder takes as optimizers, by name, and the callbacks that their schedules need."""
     from kit.training import optimizers
 
-    steps, lowered = training.epochs * training.steps_per_epoch, None
+    per_epoch = training.steps_per_epoch * batches_per_step
+    steps, lowered = training.epochs * per_epoch, None
     if training.unfreeze_rate != 1:
-        lowered = training.unfreeze_epochs * training.steps_per_epoch, training.unfreeze_rate
+        lowered = training.unfreeze_epochs * per_epoch, training.unfreeze_rate
     first = dict(run_settings["optimizer"])
     second = first.pop(recipe.second_optimizer, None)
     interval = run_settings["model"].get(recipe.optimizer_interval) or 1

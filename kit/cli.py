@@ -225,6 +225,7 @@ def _train(options, overrides):
     _print_scores(done.metrics["test"], "test")
     recipe = done.recipe
     use = '--text "..."' if recipe.takes_text else "INPUT" if recipe.takes_inputs else "--count 64 --seed 1"
+    use = recipe.usage or use
     print(f"page  {done.folder / 'report.html'}\nuse   kit predict {done.folder} {use}")
     return {"folder": str(done.folder), "metrics": done.metrics}
 

@@ -257,7 +257,7 @@ def _finish(recipe, folder, run_settings, splits, network, trained, monitor):
     history = pd.DataFrame(trained.history)
     training = run_settings["train"]
     epochs = len(history)
-    seen = epochs * training.steps_per_epoch * training.batch_size
+    seen = epochs * training.steps_per_epoch * training.batch_size * splits.train.batches_per_step
     metrics = {
         **{name: result.metrics for name, result in results.items()},
         "train_seconds": round(trained.seconds, 2),
@@ -268,6 +268,13 @@ def _finish(recipe, folder, run_settings, splits, network, trained, monitor):
         "best_epoch": trained.best_epoch,
         **({"averaged_epochs": trained.averaged_epochs} if training.average_epochs else {}),
     }
+    if recipe.scores_last:
+        kept = network.get_weights()
+        network.set_weights(trained.last_weights)
+        with table("evaluate"):
+            last = recipe.evaluate(network, splits.test, splits.assets, **run_settings["evaluate"])
+        metrics["test_of_last_epoch"] = last.metrics
+        network.set_weights(kept)
     # Saved without its training set-up, it loads in plain Keras, unless it has a layer of the kit.
     with atomic(folder / "best.keras") as temporary:
         keras.Model(network._inputs_struct, network._outputs_struct, name=network.name).save(temporary)
@@ -279,6 +286,7 @@ def _finish(recipe, folder, run_settings, splits, network, trained, monitor):
     metric = curves if curves != "loss" else next(iter(recipe.monitors)).removeprefix("val_")
     figures = {
         "1_learning_curves": lambda: plots.learning_curves(history, metric, trained.best_epoch),
+        **(recipe.curves(history) if recipe.curves else {}),
         **results["test"].figures,
         **(recipe.illustrate(splits, run_settings["seed"]) if recipe.illustrate else {}),
     }

@@ -5,6 +5,7 @@ import configparser
 import importlib.metadata
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -23,6 +24,11 @@ def setup():
     return parser
 
 
+def bare(requirement):
+    """Returns the name of a requirement, without its extras and versions."""
+    return re.split(r"[\[<>=]", requirement)[0]
+
+
 def test_every_package_is_declared():
     declared = set(setup()["options"]["packages"].split()) - {"kit.settings"}
     found = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "kit").rglob("__init__.py")}
@@ -32,7 +38,7 @@ def test_every_package_is_declared():
 def test_every_import_is_a_declared_dependency():
     extras = setup()["options.extras_require"]["export"].split()  # imported where they are used
     words = [*setup()["options"]["install_requires"].split(), *extras]
-    declared = {word.split(">")[0].split("<")[0].lower().replace("_", "-") for word in words}
+    declared = {bare(word).lower().replace("_", "-") for word in words}
     owners = importlib.metadata.packages_distributions()
     for path in (ROOT / "kit").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -51,13 +57,13 @@ def test_every_import_is_a_declared_dependency():
 def test_every_dependency_is_justified():
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     for word in setup()["options"]["install_requires"].split():
-        assert f"`{word.split('>')[0].split('<')[0]}`" in text
+        assert f"`{bare(word)}`" in text
 
 
 def test_constraints_pin_every_dependency():
     pinned = (ROOT / "constraints.txt").read_text(encoding="utf-8").lower().replace("_", "-")
     for word in setup()["options"]["install_requires"].split():
-        assert f"\n{word.split('>')[0].split('<')[0].lower().replace('_', '-')}==" in pinned
+        assert f"\n{bare(word).lower().replace('_', '-')}==" in pinned
 
 
 @pytest.mark.slow

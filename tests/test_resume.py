@@ -142,6 +142,25 @@ STYLES = [
     "--backbone.mixing=0.9",
     "--evaluate.num_samples=200",
 ]
+# Two environments and what is remembered of them, drawn by errors over several steps, exploration, a slower copy.
+ACTING = [
+    "--train.deterministic=true",
+    "--train.epochs=8",
+    "--train.steps_per_epoch=3",
+    "--train.batch_size=16",
+    "--data.num_environments=3",
+    "--data.rollout_steps=20",
+    "--data.gradient_steps=8",
+    "--data.learning_starts=100",
+    "--data.replay_size=900",
+    "--data.prioritized=true",
+    "--data.validation_episodes=3",
+    "--data.test_episodes=3",
+    "--model.n_step=3",
+    "--model.dueling=true",
+    "--model.target_update_steps=16",
+    "--backbone.units=16,16",
+]
 SETTINGS = {
     "image_classification": DEMANDING,
     "sequence_tagging": TAGGING,
@@ -151,6 +170,7 @@ SETTINGS = {
     "image_to_image": TRANSLATING_IMAGES,
     "image_classification by layers": PRETRAINING,
     "gan of styles": STYLES,
+    "dqn": ACTING,
 }
 
 

@@ -24,6 +24,9 @@ class Bitext:
         target_texts: Text of each translation, or None.
     """
 
+    batches_per_step = 1
+    follows_model = False
+
     def __init__(self, sources, targets, source_texts, target_texts=None):
         self.source_texts = source_texts
         self.target_texts = target_texts

@@ -61,6 +61,9 @@ class Sequences:
         labels: Label of each word of each sentence, or None.
     """
 
+    batches_per_step = 1
+    follows_model = False
+
     def __init__(self, sentences, features, labels=None):
         types = {}
         flat = [types.setdefault(word, len(types) + 1) for words in sentences for word in words]

@@ -48,6 +48,11 @@ class Examples:
     augment: Callable | None = None
     shown: int | None = None
 
+    # For data that a model makes by acting: batches in a step, and whether a step needs the model as the one before it
+    # has left it.
+    batches_per_step = 1
+    follows_model = False
+
     def __len__(self):
         return len(self.columns[0])
 

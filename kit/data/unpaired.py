@@ -25,6 +25,9 @@ class Unpaired:
     a: Examples
     b: Examples
 
+    batches_per_step = 1
+    follows_model = False
+
     def __len__(self):
         return max(len(self.a), len(self.b))
 

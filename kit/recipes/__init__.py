@@ -12,6 +12,7 @@ _BUILDERS = {
     "image_generator": "gan",
     "image_translator": "image_to_image",
     "image_autoencoder": "autoencoder",
+    "dqn_agent": "dqn",
 }
 
 

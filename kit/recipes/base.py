@@ -55,7 +55,9 @@ class Recipe:
             temperature; or None.
         illustrate: Function `(splits, seed) -> dict` of figures of the training data, as in `Evaluation`; or None.
         observers: Function `(network, splits, folder) -> list` of callbacks that look on while it trains, and keep no
-            state; or None.
+            state but what their `arrays()` returns; or None.
+        curves: Function `(history) -> dict` of figures of how the training went, as in `Evaluation`; or None.
+        scores_last: Score the weights of the last epoch on the test split too, beside the best ones.
         optional_facts: Parameters of `build` with a default that are facts of the data all the same.
         variant_settings: Variant to arguments of `build` that stand in for its defaults.
         second_optimizer: Whose optimizer `build` takes as `NAME_optimizer`: its settings are the table
@@ -65,6 +67,7 @@ class Recipe:
         takes_text: `predict` takes texts, and files of them; else it takes files.
         takes_inputs: `predict` takes anything at all; else it makes something out of nothing.
         needs_inputs: `predict` cannot do without; else it makes something where it is given none.
+        usage: What follows `kit predict RUN` in the example that training ends with; by default it goes by the above.
     """
 
     name: str
@@ -85,6 +88,8 @@ class Recipe:
     calibrate: Callable | None = None
     illustrate: Callable | None = None
     observers: Callable | None = None
+    curves: Callable | None = None
+    scores_last: bool = False
     optional_facts: tuple = ()
     variant_settings: dict = dataclasses.field(default_factory=dict)
     second_optimizer: str | None = None
@@ -93,3 +98,4 @@ class Recipe:
     takes_text: bool = False
     takes_inputs: bool = True
     needs_inputs: bool = True
+    usage: str | None = None

@@ -14,6 +14,7 @@ from kit.files import atomic
 # A sample is shown at least so many pixels high; between two of them is a gap of so many.
 _LEAST_HEIGHT, _GAP = 48, 2
 _MOST_FRAMES = 30
+_FILM_WIDTH = 300
 
 
 def mosaic(images, columns):
@@ -96,6 +97,31 @@ def write_animation(path, frames, seconds=0.25):
     with atomic(path) as temporary:
         pictures[0].save(
             temporary, format="GIF", save_all=True, append_images=pictures[1:], duration=times, loop=0, optimize=False
+        )
+
+
+def write_film(path, frames, seconds):
+    """Writes frames, uint8 (height, width, 3), as an animated GIF, made smaller where they are large.
+
+    Args:
+        path: File to write.
+        frames: Frames of equal size.
+        seconds: How long each is shown.
+    """
+    pictures = []
+    for frame in frames:
+        picture = Image.fromarray(frame)
+        picture.thumbnail((_FILM_WIDTH, _FILM_WIDTH))
+        pictures.append(picture.convert("P", palette=Image.Palette.ADAPTIVE, colors=64))
+    with atomic(path) as temporary:
+        pictures[0].save(
+            temporary,
+            format="GIF",
+            save_all=True,
+            append_images=pictures[1:],
+            duration=max(20, round(1000 * seconds)),
+            loop=0,
+            optimize=False,
         )
 
 

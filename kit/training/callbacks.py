@@ -83,11 +83,13 @@ class BestWeights(keras.callbacks.Callback):
         monitor: Name in the logs.
         mode: "max" or "min".
         keep_last: Keep the weights of the last epoch, whatever its value.
+        later_of_equals: Of epochs with the same value keep the last, not the first.
     """
 
-    def __init__(self, network, monitor, mode, keep_last=False):
+    def __init__(self, network, monitor, mode, keep_last=False, later_of_equals=False):
         super().__init__()
         self.keep_last = keep_last
+        self.later_of_equals = later_of_equals
         self.network = network
         self.monitor = monitor
         self.sign = 1 if mode == "max" else -1
@@ -106,7 +108,8 @@ class BestWeights(keras.callbacks.Callback):
             raise KitError(f"train.monitor: {self.monitor!r} is not among {', '.join(sorted(logs))}")
         value = float(logs[self.monitor])
         is_first = self.best is None or math.isnan(self.best)
-        if self.keep_last or is_first or self.sign * value > self.sign * self.best:
+        is_equal = self.later_of_equals and value == self.best
+        if self.keep_last or is_first or is_equal or self.sign * value > self.sign * self.best:
             self.best, self.best_epoch = value, epoch
             self.best_weights = self.network.get_weights()
 

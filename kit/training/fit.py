@@ -144,6 +144,15 @@ class Training:
             )
         if self.steps_per_epoch is None:
             self.steps_per_epoch = examples.steps_per_epoch(self.batch_size)
+        if examples.follows_model:
+            for key, allowed in (("devices", 1), ("average_epochs", 0), ("steps_per_execution", ("auto", 1))):
+                value = getattr(self, key)
+                check(
+                    value == allowed or (isinstance(allowed, tuple) and value in allowed),
+                    key,
+                    value,
+                    f"{allowed if key != 'steps_per_execution' else 1}: the data are made by acting",
+                )
         if self.steps_per_execution != "auto":
             check(
                 self.steps_per_epoch % self.steps_per_execution == 0,
@@ -155,7 +164,7 @@ class Training:
     def measure(self, model, examples):
         """Decides what depends on the machine, compilation and steps in one call; a resumed run keeps the decision."""
         steps = self.steps_per_execution
-        if steps == "auto" and self.devices > 1:
+        if steps == "auto" and (self.devices > 1 or examples.follows_model):
             steps = 1
         elif steps == "auto":
             batch = examples.take(slice(0, self.batch_size)).batches(self.batch_size)
@@ -173,6 +182,7 @@ class Trained:
         seconds: Seconds of training.
         cpu_seconds: CPU-seconds of training.
         averaged_epochs: Number of epochs whose mean the weights are; 0 where they are those of the best epoch.
+        last_weights: Weights of the network after the last epoch.
     """
 
     history: list
@@ -180,6 +190,7 @@ class Trained:
     seconds: float
     cpu_seconds: float
     averaged_epochs: int = 0
+    last_weights: list = dataclasses.field(default_factory=list)
 
 
 def fit(
@@ -236,7 +247,14 @@ def fit(
     path.parent.mkdir(exist_ok=True)
     restored = checkpoint.load(path) if path.exists() else None
     done = restored[1]["epochs"] if restored else 0
-    best = BestWeights(network, monitor, mode, keep_last=training.use_validation)
+    best = BestWeights(
+        network,
+        monitor,
+        mode,
+        keep_last=training.use_validation,
+        # Few episodes often end alike; an agent that has acted for longer has seen more.
+        later_of_equals=splits.train.follows_model,
+    )
     freeze = transfer.Freeze(network, training.freeze, training.unfreeze_epochs) if training.freeze else None
     others = [SynchronizedReplicas()] if training.devices > 1 else []
     if any(getattr(each, "use_ema", False) for each in checkpoint.optimizers(model)):
@@ -284,7 +302,7 @@ def fit(
         if restored:
             log.info("going on after epoch %d of %d", done, training.epochs)
         size, steps = training.batch_size, training.steps_per_epoch
-        progress = Progress(training.epochs, steps, size, best)
+        progress = Progress(training.epochs, steps, size * splits.train.batches_per_step, best)
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "A layer's `trainable` state has changed")  # `Freeze` sees to it
@@ -298,16 +316,21 @@ def fit(
                     shuffle=False,
                     verbose=0,
                 )
+        except Exception:
+            if getattr(splits.train, "failure", None) is None:
+                raise
+            raise splits.train.failure from None
         finally:
             progress.stop()
             if freeze:
                 freeze.restore()
         seconds = state.elapsed()
+    last_weights = network.get_weights()
     network.set_weights(best.best_weights)
     averaged = 0
     if last.kept:
         averaged = _averaged(model, network, splits, training, best, last, freeze, seed, validate)
-    return Trained(state.rows, best.best_epoch + 1, *seconds, averaged)
+    return Trained(state.rows, best.best_epoch + 1, *seconds, averaged, last_weights)
 
 
 def _averaged(model, network, splits, training, best, last, freeze, seed, validate):

@@ -1,0 +1,237 @@
+"""What was lived through, in arrays made once: stored and drawn many steps at a time, without Python for each.
+
+Lin, "Self-Improving Reactive Agents Based On Reinforcement Learning, Planning and Teaching", 1992.
+"""
+
+import math
+
+import numpy as np
+
+from kit.errors import SettingError, check
+
+# Arrays larger than this lie in a file of the run folder instead of in every checkpoint.
+MAPPED_BYTES = 256 * 2**20
+
+
+class SumTree:
+    """Numbers whose sums are at hand: a draw in proportion to them costs a step for each doubling of their count.
+
+    Args:
+        size: How many numbers there are.
+    """
+
+    def __init__(self, size):
+        self.base = 1 << max(1, math.ceil(math.log2(size)))
+        self.nodes = np.zeros(2 * self.base)
+        self.levels = self.base.bit_length() - 1
+
+    def __getitem__(self, leaves):
+        return self.nodes[self.base + leaves]
+
+    @property
+    def total(self):
+        return self.nodes[1]
+
+    def put(self, leaves, values):
+        """Sets some numbers; of one that is named twice, the last value stays."""
+        places = self.base + np.asarray(leaves)
+        self.nodes[places] = values
+        for _ in range(self.levels):
+            places = np.unique(places >> 1)
+            self.nodes[places] = self.nodes[2 * places] + self.nodes[2 * places + 1]
+
+    def find(self, sums):
+        """Returns where the running sum of the numbers passes each of the given sums, (draws,)."""
+        places, rest = np.ones(len(sums), "int64"), np.array(sums)
+        for _ in range(self.levels):
+            places *= 2
+            left = self.nodes[places]
+            goes_right = (rest >= left) & (self.nodes[places + 1] > 0)
+            rest -= left * goes_right
+            places += goes_right
+        return places - self.base
+
+
+class Replay:
+    """The latest steps of several environments that are stepped together.
+
+    A step is a slot, in which every environment has a row; the oldest slot makes room for the newest.
+
+    Args:
+        size: Steps to keep, those of all environments together.
+        environments: Number of environments.
+        shape: Shape of an observation.
+        dtype: Its type, "float32" or "uint8".
+        prioritized: Draw steps in proportion to how wrong the network was about them (Schaul et al., "Prioritized
+            Experience Replay", 2016).
+        priority_exponent: How much more the worse ones are drawn; 0 is not at all.
+
+    Raises:
+        SettingError: it does not fit into memory, or a value is out of range.
+    """
+
+    def __init__(self, size, environments, shape, dtype, *, prioritized=False, priority_exponent=0.6):
+        check(size >= environments, "replay_size", size, f"at least {environments}, a step of every environment")
+        check(0 <= priority_exponent <= 1, "priority_exponent", priority_exponent, "a number from 0 to 1")
+        self.slots, self.environments = size // environments, environments
+        self.shape, self.dtype = tuple(shape), dtype
+        self.exponent = priority_exponent
+        self.slack, self.position, self.count, self.wrapped = 0, 0, 0, False
+        self.bytes_of_images = 2 * size * math.prod(self.shape) * np.dtype(dtype).itemsize
+        self.is_mapped = self.bytes_of_images > MAPPED_BYTES
+        _check_memory(self.bytes_of_images, size)
+        self.prioritized = prioritized
+        self.seen = None  # observations before and after each step, made at the first step or in the run folder
+        self._make(self.slots)
+        self.greatest = 1.0
+
+    def _make(self, capacity):
+        self.capacity = capacity
+        rows = (capacity, self.environments)
+        self.actions = np.zeros(rows, "int32")
+        self.rewards = np.zeros(rows, "float32")
+        self.ended = np.zeros(rows, bool)
+        self.terminated = np.zeros(rows, bool)
+        self.tree = SumTree(capacity * self.environments) if self.prioritized else None
+
+    def keep_in(self, path, slack):
+        """Keeps large observations in a file; call it before the first step.
+
+        A checkpoint cannot hold them, and a run may be killed at any moment behind one: so many slots more than are
+        drawn from make sure that what was drawn from at the checkpoint is not overwritten before the next.
+
+        Args:
+            path: File.
+            slack: Slots that are filled between two checkpoints.
+        """
+        if not self.is_mapped or self.seen is not None:
+            return
+        self.slack = slack
+        self._make(self.slots + slack)
+        shape = (2, self.capacity, self.environments, *self.shape)
+        mode = "r+" if path.exists() else "w+"
+        self.seen = np.memmap(path, self.dtype, mode, shape=shape)
+
+    def __len__(self):
+        return self.count * self.environments
+
+    def add(self, observations, actions, rewards, following, ended, terminated):
+        """Stores a step of every environment, each argument (environments, ...)."""
+        if self.seen is None:
+            self.seen = np.zeros((2, self.capacity, self.environments, *self.shape), self.dtype)
+        slot = self.position
+        self.seen[0, slot], self.seen[1, slot] = observations, following
+        self.actions[slot], self.rewards[slot] = actions, rewards
+        self.ended[slot], self.terminated[slot] = ended, terminated
+        if self.prioritized:
+            columns = np.arange(self.environments)
+            leaving = (slot - self.slots) % self.capacity
+            if self.slack:
+                self.tree.put(leaving * self.environments + columns, 0.0)
+            self.tree.put(slot * self.environments + columns, self.greatest**self.exponent)
+        self.position = (slot + 1) % self.capacity
+        self.wrapped |= self.position == 0
+        self.count = min(self.count + 1, self.slots)
+
+    def draw(self, random, count):
+        """Draws steps.
+
+        Args:
+            random: NumPy generator.
+            count: How many.
+
+        Returns:
+            Slot and environment of each, and how probable the draw of each was, three arrays (count,).
+        """
+        if not self.prioritized:
+            rows = random.integers(0, len(self), count)
+            ages, columns = np.divmod(rows, self.environments)
+            return (self.position - 1 - ages) % self.capacity, columns, np.full(count, 1 / len(self))
+        # One draw from each of as many equal parts of the whole sum, in random order: minibatches are cut from it.
+        sums = (random.permutation(count) + random.random(count)) / count * self.tree.total
+        leaves = self.tree.find(sums)
+        probabilities = self.tree[leaves] / self.tree.total
+        return *np.divmod(leaves, self.environments), probabilities
+
+    def revalue(self, slots, columns, errors):
+        """Sets the priorities of drawn steps anew, by how wrong the network was about them."""
+        priorities = np.abs(errors) + 1e-6
+        self.greatest = max(self.greatest, float(priorities.max()))
+        self.tree.put(slots * self.environments + columns, priorities**self.exponent)
+
+    def look_up(self, slots, columns, n_step, discount):
+        """Returns what followed some steps.
+
+        A return over several steps ends with its episode, or with what has been lived through; the value of what
+        comes behind is estimated from there on.
+
+        Args:
+            slots, columns: Slot and environment of each step, (steps,).
+            n_step: Steps whose rewards are added.
+            discount: Factor of each later reward.
+
+        Returns:
+            Observations, actions, discounted sums of rewards, observations behind those, and the factor of their
+            value: 0 where the episode has ended for good.
+        """
+        newest = (self.position - 1) % self.capacity
+        sums = np.zeros(len(slots), "float32")
+        factors = np.ones(len(slots), "float32")
+        last, is_open = slots.copy(), np.ones(len(slots), bool)
+        for step in range(n_step):
+            here = (slots + step) % self.capacity
+            last[is_open] = here[is_open]
+            sums += np.where(is_open, factors * self.rewards[here, columns], 0.0).astype("float32")
+            factors[is_open] *= discount
+            if step + 1 < n_step:
+                is_open &= ~self.ended[here, columns] & (here != newest)
+        factors[self.terminated[last, columns]] = 0.0
+        return (
+            self.seen[0, slots, columns],
+            self.actions[slots, columns],
+            sums,
+            self.seen[1, last, columns],
+            factors,
+        )
+
+    def arrays(self):
+        """Returns what a checkpoint keeps; observations in a file of their own are written out there."""
+        filled = slice(0, self.capacity if self.wrapped else self.position)
+        found = [np.array([self.position, self.count, self.wrapped]), np.array(self.greatest)]
+        found += [each[filled] for each in (self.actions, self.rewards, self.ended, self.terminated)]
+        if self.prioritized:
+            found.append(self.tree[np.arange(self.capacity * self.environments)])
+        if self.is_mapped:
+            self.seen.flush()
+        else:
+            found.append(self.seen[:, filled])
+        return found
+
+    def put_back(self, arrays):
+        """Takes over what `arrays` returned."""
+        (position, count, wrapped), greatest, *columns = arrays
+        self.position, self.count, self.wrapped = int(position), int(count), bool(wrapped)
+        self.greatest = float(greatest)
+        for target in (self.actions, self.rewards, self.ended, self.terminated):
+            values = columns.pop(0)
+            target[: len(values)] = values
+        if self.prioritized:
+            priorities = columns.pop(0)
+            self.tree.put(np.arange(len(priorities)), priorities)
+        if not self.is_mapped:
+            values = columns.pop(0)
+            self.seen = np.zeros((2, self.capacity, self.environments, *self.shape), self.dtype)
+            self.seen[:, : values.shape[1]] = values
+
+
+def _check_memory(needed, size):
+    """Raises SettingError where a replay needs more than nine tenths of the memory that is free."""
+    import psutil
+
+    free = psutil.virtual_memory().available
+    if needed > 0.9 * free:
+        raise SettingError(
+            "replay_size",
+            f"{size:,} steps take {needed / 2**30:,.1f} GiB, and {free / 2**30:,.1f} GiB of memory are free; "
+            "expected fewer",
+        )

@@ -1,0 +1,294 @@
+"""Deep Q-learning: an agent that acts in an environment and learns what its actions are worth."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from jsonargparse.typing import NonNegativeInt, PositiveInt
+
+from kit.data.environments import Environments, Place, play
+from kit.data.experience import Experience, Exploration, assignment, judging
+from kit.data.replay import Replay
+from kit.data.splits import Splits
+from kit.errors import KitError, SettingError, check, choose
+from kit.models import control
+from kit.recipes.base import Evaluation, Recipe
+from kit.reporting import returns, samples
+from kit.training.reinforcement import Acting, DeepQ, greedy
+
+# Frames of a film, at most; of longer play every second one is left away, and so on.
+_MOST_FRAMES = 600
+
+
+def dqn_agent(
+    observation_shape,
+    num_actions,
+    *,
+    network: str = "mlp_q",
+    double: bool = True,
+    dueling: bool = False,
+    n_step: PositiveInt = 1,
+    discount: float = 0.99,
+    huber_delta: float = 1.0,
+    target_update: Literal["hard", "soft"] = "hard",
+    target_update_steps: PositiveInt = 1000,
+    target_update_rate: float = 0.005,
+    optimizer="adam",
+):
+    """Builds a compiled agent that learns the value of actions.
+
+        agent = kit.recipes.dqn_agent(observation_shape=(4,), num_actions=2)
+        agent.network(observations)     # values of actions; a functional Keras model
+
+    Args:
+        observation_shape: Shape of an observation.
+        num_actions: Number of actions.
+        network: `mlp_q` for vectors, `cnn_q` and `cnn_q_small` for images; or what a builder of `kit.models.control`
+            becomes with all but its first argument filled in.
+        double: Choose by the network what its slower copy values, which overestimates less.
+        dueling: Learn the value of states and the advantages of actions apart.
+        n_step: Steps whose rewards are added before the value of what follows is estimated.
+        discount: Factor of a reward one step later.
+        huber_delta: Error from which on the loss grows in a straight line; 0 squares all errors.
+        target_update: "hard" makes the slower copy anew every `target_update_steps`, "soft" moves it in every gradient
+            step by `target_update_rate`.
+        target_update_steps: Gradient steps between two copies; a divisor or a multiple of `data.gradient_steps`.
+        target_update_rate: Share of the way to the network that the copy goes in a gradient step.
+        optimizer: Keras optimizer, or its name.
+
+    Returns:
+        `kit.training.reinforcement.DeepQ`, with `network`, a functional model.
+
+    Shape:
+        network: (batch, *observation_shape) to (batch, num_actions)
+
+    Raises:
+        SettingError: an unknown network, or a value out of range; the message names the argument.
+    """
+    check(0 < target_update_rate <= 1, "target_update_rate", target_update_rate, "a share above 0 and at most 1")
+    if isinstance(network, str):
+        build, arguments = choose(control.VARIANTS, network, "network")
+        network = build(dueling, tuple(observation_shape), num_actions, **arguments, name=network)
+    else:
+        network = network(dueling)
+    agent = DeepQ(
+        network,
+        discount=discount,
+        n_step=n_step,
+        double=double,
+        huber_delta=huber_delta,
+        target_update_steps=target_update_steps,
+        target_update_rate=target_update_rate if target_update == "soft" else 0.0,
+    )
+    agent.compile(optimizer)
+    return agent
+
+
+def episodes(
+    seed,
+    saved,
+    *,
+    environment: str = "CartPole-v1",
+    time_limit: int | None = None,
+    frame_stack: PositiveInt = 1,
+    clip_rewards: bool = False,
+    num_environments: PositiveInt = 8,
+    rollout_steps: PositiveInt = 25,
+    gradient_steps: PositiveInt = 100,
+    replay_size: PositiveInt = 50_000,
+    learning_starts: NonNegativeInt = 1000,
+    prioritized: bool = False,
+    priority_exponent: float = 0.6,
+    importance_exponent: float = 0.4,
+    exploration_start: float = 1.0,
+    exploration_end: float = 0.05,
+    exploration_fraction: float = 0.1,
+    validation_episodes: PositiveInt = 10,
+    test_episodes: PositiveInt = 100,
+):
+    """Sets up environments to act in, and what is remembered of it.
+
+    Args:
+        seed: Seed of the run; the episodes that judge an agent are the same for every seed.
+        saved: Not used: episodes follow from their numbers.
+        environment: Name that gymnasium knows, such as `CartPole-v1`, `ALE/Pong-v5`, `MinAtar/Breakout-v1`;
+            `module:Name-v0` imports the module first.
+        time_limit: Steps after which an episode is cut; by default the environment's own limit.
+        frame_stack: Latest images that make one observation; Atari wants 4.
+        clip_rewards: Learn from the sign of rewards; what is reported are the rewards themselves.
+        num_environments: Environments that are stepped together.
+        rollout_steps: Steps of each environment in a round, a step of `[train]`.
+        gradient_steps: Minibatches of a round, all in one compiled call.
+        replay_size: Steps that are remembered, those of all environments together.
+        learning_starts: Steps at random before the first round, those of all environments together.
+        prioritized: Draw steps in proportion to how wrong the network was about them.
+        priority_exponent: How much more the worse ones are drawn; 0 is not at all.
+        importance_exponent: How far the weights of the losses make up for that in the beginning; it grows to 1.
+        exploration_start: Share of actions at random in the beginning.
+        exploration_end: Share that is left.
+        exploration_fraction: Part of the training after which it is reached.
+        validation_episodes: Episodes after each epoch that decide which weights are best.
+        test_episodes: Episodes in the end.
+
+    Returns:
+        `Splits` with facts `observation_shape` and `num_actions`.
+
+    Raises:
+        KitError: the environment cannot be used; the message names it.
+        SettingError: a value out of range; the message names the key.
+    """
+    place = Place(environment, time_limit, frame_stack)
+    made = place.make()
+    shape, kind = made.observation_space.shape, str(made.observation_space.dtype)
+    num_actions = int(made.action_space.n)
+    made.close()
+    replay = Replay(
+        replay_size, num_environments, shape, kind, prioritized=prioritized, priority_exponent=priority_exponent
+    )
+    train = Experience(
+        place,
+        replay,
+        Exploration(exploration_start, exploration_end, exploration_fraction),
+        rollout_steps=rollout_steps,
+        gradient_steps=gradient_steps,
+        learning_starts=learning_starts,
+        importance_exponent=importance_exponent,
+        clip_rewards=clip_rewards,
+    )
+    validation, test = judging(place, "validation", validation_episodes), judging(place, "test", test_episodes)
+    return Splits(
+        train,
+        validation,
+        test,
+        facts={"observation_shape": tuple(shape), "num_actions": num_actions},
+        assets={
+            "environment": environment,
+            "time_limit": time_limit,
+            "frame_stack": frame_stack,
+            "observation_shape": list(shape),
+            "num_actions": num_actions,
+        },
+        assignment=assignment(validation, test),
+    )
+
+
+def prepare(model, splits):
+    """Lets the training split act with the model."""
+    splits.train.model = model
+
+
+def observers(network, splits, folder):
+    """Returns the callback that ties acting and learning together."""
+    return [Acting(splits.train, folder)]
+
+
+def validate(model, examples, assets):
+    """Returns how greedy episodes go after each epoch."""
+    found, lengths, values = examples.play(greedy(model))
+    return {"return": found.mean(), "length": lengths.mean(), "value": values.mean()}
+
+
+def evaluate(model, examples, assets):
+    """Plays the episodes of a split, each action the one of the highest value.
+
+    Args:
+        model: The network that values actions.
+        examples: `Episodes` of the split.
+        assets: The assets of the data.
+
+    Returns:
+        `Evaluation` with mean, standard deviation, extremes and interquartile mean of the returns, the mean length, and
+        the mean value that the network gave to the states.
+    """
+    if not hasattr(examples, "play"):
+        raise SettingError("split", "the training split has no episodes of its own; expected 'validation' or 'test'")
+    found, lengths, values = examples.play(greedy(model))
+    table = pd.DataFrame({"episode": examples.numbers, "return": found, "length": lengths, "mean value": values})
+    metrics = {
+        "return": float(found.mean()),
+        "return_std": float(found.std()),
+        "return_min": float(found.min()),
+        "return_max": float(found.max()),
+        "return_iqm": returns.interquartile_mean(found),
+        "length": float(lengths.mean()),
+        "q_value": float(values.mean()),
+        "episodes": len(found),
+    }
+    return Evaluation(metrics, {"1_episodes": table}, {"3_returns_of_episodes": lambda: returns.spread(found)})
+
+
+def curves(history):
+    """Returns figures of how the training went."""
+    return {"2_training": lambda: returns.training(history)}
+
+
+def predict(
+    model,
+    inputs,
+    assets,
+    *,
+    episodes: PositiveInt = 5,
+    seed: NonNegativeInt = 0,
+    video: str | None = None,
+):
+    """Plays episodes, each action the one of the highest value, and records them.
+
+    Args:
+        model: The network that values actions.
+        inputs: Nothing: it plays in the environment that it was trained in.
+        assets: The assets of the data that the model was trained on.
+        episodes: Number of episodes.
+        seed: Seed of the episodes.
+        video: Animated GIF to write, new.
+
+    Returns:
+        Table with a row an episode: `episode`, `return`, `length`, and `file` with `video`.
+
+    Raises:
+        KitError: there are inputs, the file exists, or the environment cannot draw.
+    """
+    if inputs is not None and (not isinstance(inputs, list | tuple) or inputs):
+        raise KitError("predict: the agent plays in its own environment; expected no inputs, but --episodes")
+    place = Place(assets["environment"], assets["time_limit"], assets["frame_stack"])
+    if video:
+        path = Path(video)
+        if path.suffix != ".gif" or path.exists() or not path.absolute().parent.is_dir():
+            raise SettingError("video", f"expected a new .gif file in a folder that exists, got {video!r}")
+    seeds = np.random.SeedSequence((3, seed)).generate_state(episodes).tolist()
+    environments = Environments(place, 1, lambda copy, episode: 0, "rgb_array" if video else None)
+    act, film = greedy(model), returns.Film(_MOST_FRAMES)
+
+    def watched(observations):
+        if video:
+            film.add(environments.frame())
+        return act(observations)
+
+    found, lengths, _ = play(environments, seeds, watched)
+    environments.close()
+    table = pd.DataFrame({"episode": np.arange(1, episodes + 1), "return": found, "length": lengths})
+    if video:
+        samples.write_film(path, film.frames, film.every / 30)
+        table["file"] = str(path)
+    return table
+
+
+RECIPE = Recipe(
+    name="dqn",
+    purpose="An agent that acts in an environment and learns what its actions are worth (deep Q-learning).",
+    build=dqn_agent,
+    data=episodes,
+    evaluate=evaluate,
+    predict=predict,
+    monitors={"val_return": "max"},
+    architectures=control.VARIANTS,
+    architecture_key="network",
+    network=lambda model: model.network,
+    prepare=prepare,
+    validate=validate,
+    observers=observers,
+    curves=curves,
+    scores_last=True,
+    needs_inputs=False,
+    usage="--episodes 5 --video out.gif",
+)
