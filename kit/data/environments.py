@@ -14,7 +14,7 @@ from kit.errors import KitError, SettingError, check, closest
 LONGEST_EPISODE = 30_000
 # A look at every observation would cost as much as a step of a small environment.
 _CHECKED_EVERY = 16
-_EXTRA = 'pip install "kit[games]"'
+_EXTRA = 'pip install ".[games]"'
 # Namespace of an environment to the module that registers it, and its package.
 _REGISTERED_BY = {"ALE": ("ale_py", "ale-py"), "MinAtar": ("minatar.gym", "minatar")}
 

@@ -52,7 +52,8 @@ def write(folder, metrics=None):
     with reading(folder / "metrics.json"):
         cards = _cards(metrics)
     recipe = settings["recipe"]
-    title = f"{recipe.replace('_', ' ').capitalize()} — {folder.name}"
+    shown = recipe.upper() if len(recipe) <= 3 else recipe.replace("_", " ").capitalize()  # GAN, DQN
+    title = f"{shown} — {folder.name}"
     command = f"kit train {recipe} --config {shlex.quote(str(folder / 'config.toml'))}"
     given = [
         name for name, key in (("data", "data.source"), ("model", "model.backbone")) if settings.get(key) == "given"
