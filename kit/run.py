@@ -169,6 +169,8 @@ def _fitted(recipe, folder, run_settings, given, watch=None):
     with table("train"):
         training = Training(**run_settings["train"])
     device.split_cpu(training.devices)
+    if recipe.takes_small_steps:
+        device.use_one_thread()
     with device.session(training.devices, training.mixed_precision, training.deterministic):
         prepared = {**run_settings, "train": training}
         splits, model, callbacks, monitor, mode = prepare(recipe, folder, prepared, given)

@@ -5,6 +5,7 @@ Towers et al., "Gymnasium: A Standard Interface for Reinforcement Learning Envir
 
 import contextlib
 import dataclasses
+import os
 
 import numpy as np
 
@@ -44,6 +45,8 @@ class Place:
         """
         import gymnasium
 
+        if render_mode:
+            os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pictures are drawn in memory, no screen is asked for
         check(self.time_limit is None or self.time_limit >= 1, "time_limit", self.time_limit, "at least 1")
         check(self.frame_stack >= 1, "frame_stack", self.frame_stack, "at least 1")
         self._register()

@@ -67,6 +67,7 @@ class Recipe:
         takes_text: `predict` takes texts, and files of them; else it takes files.
         takes_inputs: `predict` takes anything at all; else it makes something out of nothing.
         needs_inputs: `predict` cannot do without; else it makes something where it is given none.
+        takes_small_steps: Its training steps are so small that one thread takes less time than several.
         usage: What follows `kit predict RUN` in the example that training ends with; by default it goes by the above.
     """
 
@@ -98,4 +99,5 @@ class Recipe:
     takes_text: bool = False
     takes_inputs: bool = True
     needs_inputs: bool = True
+    takes_small_steps: bool = False
     usage: str | None = None

@@ -290,5 +290,6 @@ RECIPE = Recipe(
     curves=curves,
     scores_last=True,
     needs_inputs=False,
+    takes_small_steps=True,
     usage="--episodes 5 --video out.gif",
 )

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import statistics
 import time
 
@@ -79,6 +80,17 @@ def split_cpu(devices):
             tf.config.list_physical_devices("CPU")[0],
             [tf.config.LogicalDeviceConfiguration()] * devices,
         )
+
+
+def use_one_thread():
+    """Lets operations work on one processor, where no setting says otherwise; possible only before the first one.
+
+    Of steps that take less than a millisecond several threads spend most of their time waiting for each other.
+    """
+    if "TF_NUM_INTRAOP_THREADS" not in os.environ:
+        with contextlib.suppress(RuntimeError):  # TensorFlow is in use
+            tf.config.threading.set_intra_op_parallelism_threads(1)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
 def compilation(jit_compile):
