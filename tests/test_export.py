@@ -31,6 +31,7 @@ def test_command_line(small_run, tmp_path, capsys):
     assert "format: unknown name 'onxn'; did you mean 'onnx'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_format_that_cannot_carry_a_model_says_so(tmp_path):
     settings = {
         "data": {"num_sentences": 200},

@@ -180,6 +180,7 @@ def test_own_model_is_trained_in_place_and_saved(digits, tmp_path):
     assert list(again["label"]) == list(run.predict(digits[0])["label"])
 
 
+@pytest.mark.slow
 def test_own_functional_model_keeps_its_structure(digits, tmp_path):
     inputs = keras.Input((8, 8, 1))
     model = keras.Model(inputs, layers.Dense(10)(layers.Flatten()(inputs)))
@@ -215,6 +216,7 @@ def test_own_models_that_cannot_be(digits, tmp_path, model, message):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_own_model_with_other_settings_of_the_table(digits, tmp_path):
     settings = {"train": _FEW, "evaluate": _SCORES, "verbose": False}
     model = {"backbone": own_model(), "label_smoothing": 0.0}

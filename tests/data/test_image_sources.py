@@ -251,6 +251,7 @@ def test_a_small_file_that_unfolds_to_a_huge_image(tmp_path):
         read_image(path)
 
 
+@pytest.mark.slow
 def test_mixed_labels_train(tmp_path):
     done = kit.train(
         "image_classification",

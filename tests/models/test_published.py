@@ -57,6 +57,7 @@ def test_same_weights_same_outputs(variant):
     assert expected.std() > 1e-6
 
 
+@pytest.mark.slow
 def test_what_differs_from_the_reference_is_refused():
     keras.utils.set_random_seed(0)
     build, arguments = vision.VARIANTS["mobilenetv2"]

@@ -127,6 +127,7 @@ def test_made_images_are_compared_as_those_of_a_generator(run, monkeypatch):
     assert {"kid", "modes_covered", "precision"} <= set(found)
 
 
+@pytest.mark.slow
 def test_layers_are_trained_alone_first_and_turned_around(empty_folder):
     settings = {
         "backbone": {"units": [20, 10], "pretraining_epochs": 5},
@@ -187,6 +188,7 @@ def test_images_of_the_validation_split_are_made_worse_once_alone(mending):
     assert kit.evaluate(mending.folder, split="train").metrics["psnr_gain"] > 2
 
 
+@pytest.mark.slow
 def test_a_run_that_starts_from_another_warms_up_again(run, empty_folder):
     again = kit.train(
         "autoencoder",

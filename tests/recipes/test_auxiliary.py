@@ -29,6 +29,7 @@ def test_the_loss_is_the_sum_of_the_answers_losses():
     np.testing.assert_allclose(again(y_true, y_pred), expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_what_is_saved_is_without_them(empty_folder):
     run = kit.train(
         "image_classification",

@@ -19,7 +19,7 @@ from tests.conftest import draw
 SMALL = ["mlp", "lenet5", "resnet8", "resnet20"]
 
 
-@pytest.mark.parametrize("backbone", SMALL)
+@pytest.mark.parametrize("backbone", [*SMALL[:3], pytest.param("resnet20", marks=pytest.mark.slow)])
 def test_plain_fit_works_on_the_builder(backbone):
     keras.utils.set_random_seed(0)
     model = kit.recipes.image_classifier(input_shape=(16, 16, 1), num_classes=3, backbone=backbone)

@@ -92,7 +92,7 @@ def test_plain_fit_learns_one_batch(encoder):
     assert history[-1] < 0.1 < history[0]
 
 
-@pytest.mark.parametrize("character_encoder", ["cnn", "lstm"])
+@pytest.mark.parametrize("character_encoder", [pytest.param("cnn", marks=pytest.mark.slow), "lstm"])
 def test_words_alone_and_characters_alone(character_encoder):
     words = kit.recipes.sequence_tagger(vocabulary_size=20, num_tags=4, encoder="bilstm_crf")
     assert words.fit(batch()[0]["word"], batch()[1], verbose=0).history["loss"][0] > 0

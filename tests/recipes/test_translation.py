@@ -339,6 +339,7 @@ def test_a_sentence_longer_than_the_position_table_is_refused(tmp_path):
         done.predict(["one\n" + "one " * 14])
 
 
+@pytest.mark.slow
 def test_scheduled_sampling_without_attention(tmp_path):
     settings = {
         "data": {"source": pairs(80), "token_kind": "word", "vocabulary_size": 100},

@@ -207,6 +207,7 @@ def test_an_interrupted_study_is_carried_on(monkeypatch, empty_folder):
     assert sum("end" in json.loads(line) for line in journal.splitlines()) == 4
 
 
+@pytest.mark.slow
 def test_hyperband_trains_on_in_the_same_folder(empty_folder):
     found = kit.tune(
         "image_classification",
