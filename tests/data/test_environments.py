@@ -66,7 +66,7 @@ def test_a_missing_package_names_the_extra(name, package, module_name, monkeypat
         return found(wanted, *rest)
 
     monkeypatch.setattr(importlib, "import_module", importing)
-    with pytest.raises(SettingError, match=rf"environment: '{name}' needs {package}, .*kit\[games\]"):
+    with pytest.raises(SettingError, match=rf"environment: '{name}' needs {package}, .*\.\[games\]"):
         Place(name).make()
 
 
