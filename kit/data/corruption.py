@@ -3,8 +3,13 @@
 Vincent, Larochelle, Bengio and Manzagol, "Extracting and Composing Robust Features with Denoising Autoencoders", 2008.
 """
 
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
 import tensorflow as tf
 
+from kit.data.splits import Examples
 from kit.errors import check
 
 
@@ -40,3 +45,40 @@ def corruption(seed, noise=0.0, masking=0.0):
         return tf.cast(tf.clip_by_value(tf.round(pixels), 0, 255), tf.uint8)
 
     return corrupt
+
+
+def made_worse(pixels, corrupt, turn):
+    """Returns images made worse once and for all, in steps that no training comes to.
+
+    Args:
+        pixels: uint8 array (examples, height, width, channels).
+        corrupt: What `corruption` returned.
+        turn: Number of the split; each has steps of its own.
+    """
+    starts = range(0, len(pixels), 1000)
+    return np.concatenate(
+        [corrupt(2**40 * (turn + 1) + start, pixels[start : start + 1000]).numpy() for start in starts]
+    )
+
+
+@dataclasses.dataclass
+class Mended(Examples):
+    """Images of one split as they are given, as they should be, and their labels.
+
+    Args:
+        reference: What made images are compared by.
+        corrupt: What makes them worse anew in each step, `(step, images) -> images`; None where they are already.
+    """
+
+    reference: object = None
+    corrupt: Callable | None = None
+
+    def join(self, others):
+        """Returns these images and then those of another split, the latter as they should be where these are."""
+        if self.corrupt:
+            others = dataclasses.replace(others, columns=(others.columns[1], *others.columns[1:]))
+        return super().join(others)
+
+    def as_given(self):
+        """Returns the images as a model is given them to be scored: made worse, if at all, once and for all."""
+        return made_worse(self.columns[1], self.corrupt, 0) if self.corrupt else self.columns[0]

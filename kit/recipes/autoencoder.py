@@ -1,7 +1,5 @@
 """Autoencoders: images through a narrow place and back, to mend them, to make some, and to find what is unlike them."""
 
-import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -12,23 +10,21 @@ from jsonargparse.typing import NonNegativeInt, PositiveInt
 from keras import layers, ops
 
 from kit.blocks.latent import GaussianLatent, PixelDistribution
-from kit.data.corruption import corruption
+from kit.data.corruption import Mended, corruption, made_worse
 from kit.data.image_inputs import image_inputs
 from kit.data.image_splits import image_splits
-from kit.data.splits import SPLITS, Examples, Splits
+from kit.data.splits import SPLITS, Splits
 from kit.errors import KitError, check, choose
 from kit.models import autoencoding
 from kit.recipes.base import Evaluation, Recipe
 from kit.reporting import generated, plots, samples
 from kit.scoring.comparison import compare, some
 from kit.scoring.evidence import evidence
+from kit.scoring.reconstruction import by_pca, decibels, squared_errors
 from kit.scoring.reference import Reference
 from kit.training import boltzmann
 from kit.training.losses import NegativeLogLikelihood
 from kit.training.metrics import PeakSignalToNoise
-
-# Numbers that the principal components are fitted to, at most: about 200 MB.
-_MOST_VALUES = 50_000_000
 
 
 def image_autoencoder(
@@ -98,37 +94,6 @@ def image_autoencoder(
         optimizer=optimizer, loss=NegativeLogLikelihood(likelihood, pixel_stddev), metrics=[PeakSignalToNoise()]
     )
     return model
-
-
-@dataclasses.dataclass
-class Images(Examples):
-    """Images of one split as they are given, as they should be, and their labels.
-
-    Args:
-        reference: `Reference` of the training images.
-        corrupt: What makes them worse anew in each step, `(step, images) -> images`; None where they are already.
-    """
-
-    reference: Reference | None = None
-    corrupt: Callable | None = None
-
-    def join(self, others):
-        """Returns these images and then those of another split, the latter as they should be where these are."""
-        if self.corrupt:
-            others = dataclasses.replace(others, columns=(others.columns[1], *others.columns[1:]))
-        return super().join(others)
-
-    def as_given(self):
-        """Returns the images as a model is given them to be scored: made worse, if at all, once and for all."""
-        return _made_worse(self.columns[1], self.corrupt, 0) if self.corrupt else self.columns[0]
-
-
-def _made_worse(pixels, corrupt, step):
-    """Returns images made worse in steps that no training comes to."""
-    starts = range(0, len(pixels), 1000)
-    return np.concatenate(
-        [corrupt(2**40 * (step + 1) + start, pixels[start : start + 1000]).numpy() for start in starts]
-    )
 
 
 def images(
@@ -201,8 +166,8 @@ def images(
     splits = []
     for index, part in enumerate(parts):
         pixels, labels = part.columns
-        given = _made_worse(pixels, corrupt, index) if corrupt and index else pixels
-        splits.append(Images((given, pixels, labels), shown=2, reference=reference))
+        given = made_worse(pixels, corrupt, index) if corrupt and index else pixels
+        splits.append(Mended((given, pixels, labels), shown=2, reference=reference))
     if corrupt:
         splits[0].corrupt = corrupt
         splits[0].augment = lambda step, given, pixels: (corrupt(step, given), pixels)
@@ -252,17 +217,6 @@ def _codes(model, pixels, batch_size):
     return codes[:, : codes.shape[1] // 2] if _is_variational(model) else codes
 
 
-def _errors(made, images, block=500):
-    """Returns the mean squared error of each image, pixels being from 0 to 1."""
-    rows = range(0, len(images), block)
-    pairs = ((made[row : row + block].astype("float32"), images[row : row + block]) for row in rows)
-    return np.concatenate([np.square((first - second) / 255).mean((1, 2, 3)) for first, second in pairs])
-
-
-def _decibels(errors):
-    return float(-10 * np.log10(np.maximum(errors, 1e-10)).mean())
-
-
 def _nats(model):
     """Returns the function that tells how improbable images are, given the means of their pixels."""
     pixels = model.get_layer("decoder").get_layer("pixels")
@@ -284,7 +238,7 @@ def evaluate(
 
     Args:
         model: The autoencoder.
-        examples: `Images` of the split.
+        examples: `Mended` images of the split.
         assets: The assets of the data.
         draws: Latent vectors drawn for each image for the evidence lower bound of a variational autoencoder.
         importance_samples: Latent vectors drawn for each image for a tighter bound of its probability; 0 leaves that
@@ -303,13 +257,13 @@ def evaluate(
     (_, targets, labels), given = examples.columns, examples.as_given()
     names, is_variational = assets["class_names"], _is_variational(model)
     made = _made(model, given, batch_size)
-    errors = _errors(made, targets)
+    errors = squared_errors(made, targets)
     codes = _codes(model, given, batch_size)
-    metrics = {"psnr": _decibels(errors), "mean_squared_error": float(errors.mean())}
+    metrics = {"psnr": decibels(errors), "mean_squared_error": float(errors.mean())}
     if not assets["is_made_worse"]:
-        metrics["psnr_pca"] = _decibels(_errors(_by_pca(examples.reference, given, codes.shape[1]), targets))
+        metrics["psnr_pca"] = decibels(squared_errors(by_pca(examples.reference, given, codes.shape[1]), targets))
     else:
-        metrics["psnr_of_inputs"] = _decibels(_errors(given, targets))
+        metrics["psnr_of_inputs"] = decibels(squared_errors(given, targets))
         metrics["psnr_gain"] = metrics["psnr"] - metrics["psnr_of_inputs"]
     encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
     tables, figures = {}, {}
@@ -332,7 +286,7 @@ def evaluate(
     if unseen.any() and not unseen.all():
         from sklearn.metrics import roc_auc_score
 
-        metrics["anomaly_auroc"] = float(roc_auc_score(unseen, _errors(made, given)))
+        metrics["anomaly_auroc"] = float(roc_auc_score(unseen, squared_errors(made, given)))
     if len(names) > 1:
         tables["1_classes"] = pd.DataFrame(
             {
@@ -350,7 +304,7 @@ def evaluate(
         metrics |= more
         if shares:
             tables["2_made_images"] = shares["1_classes"]
-    chosen = _spread(labels, 10)
+    chosen = samples.of_all_classes(labels, 10)
     rows, title = [given, made], "2_originals_above_and_what_comes_back_below"
     if assets["is_made_worse"]:
         rows, title = [given, targets, made], "2_given_wanted_and_mended"
@@ -377,25 +331,6 @@ def evaluate(
     return Evaluation(metrics, tables, figures)
 
 
-def _by_pca(reference, given, components):
-    """Returns what as many principal components leave of images: the best that a linear autoencoder can do."""
-    from sklearn.decomposition import PCA
-
-    size = int(np.prod(given.shape[1:]))
-    training = reference.some(min(20000, max(components, _MOST_VALUES // size)))
-    flat = training.reshape(len(training), size).astype("float32")
-    pca = PCA(min(components, *flat.shape), svd_solver="randomized", random_state=0).fit(flat)
-    blocks = np.array_split(given.reshape(len(given), size), -(-len(given) // 500))
-    back = [samples.as_pixels(pca.inverse_transform(pca.transform(block.astype("float32")))) for block in blocks]
-    return np.concatenate(back).reshape(given.shape)
-
-
-def _spread(labels, count):
-    """Returns rows of so many images, of as many classes as there are."""
-    turns = [np.arange(size) for size in np.unique(labels, return_counts=True)[1]]
-    return np.argsort(labels, kind="stable")[np.argsort(np.concatenate(turns), kind="stable")][:count]
-
-
 def validate(model, examples, assets):
     """Returns how improbable up to 5,000 images are after each epoch, in nats.
 
@@ -415,12 +350,12 @@ def calibrate(model, examples, assets, *, batch_size=500):
 
     Args:
         model: The autoencoder.
-        examples: `Images` of the validation split.
+        examples: `Mended` images of the validation split.
         assets: The assets of the data.
         batch_size: As for `evaluate`.
     """
     given = examples.as_given()  # as `predict` gets them: nobody knows what they should be
-    errors = _errors(_made(model, given, batch_size), given)
+    errors = squared_errors(_made(model, given, batch_size), given)
     return {"error_quantiles": np.quantile(errors, np.linspace(0, 1, 101)).tolist()}
 
 
@@ -467,7 +402,7 @@ def predict(
     errors, made, latents = [], [], []
     for batch in batches():
         made.append(_made(model, batch, batch_size))
-        errors.append(_errors(made[-1], batch))
+        errors.append(squared_errors(made[-1], batch))
         latents.append(_codes(model, batch, batch_size) if codes else None)
     errors = np.concatenate(errors)
     table = pd.DataFrame({"input": [str(name) for name in names], "error": errors})

@@ -50,8 +50,9 @@ class Reference:
         """Brings the network back from a folder, or puts it there; if so asked, only where it has been used already."""
         path = folder / "features.keras"
         if path.exists():
-            with reading(path):
-                self._network = keras.models.load_model(path, compile=False)
+            if self._network is None:
+                with reading(path):
+                    self._network = keras.models.load_model(path, compile=False)
             return
         if only_if_used and self._network is None:
             return
@@ -174,6 +175,21 @@ def _folder():
 _MOST_VALUES = 50_000_000
 
 
+def fitted_pca(images, components, seed=0):
+    """Returns scikit-learn's `PCA` of images, uint8 (examples, height, width, channels): of the first ones, if large.
+
+    Args:
+        images: The images.
+        components: Number of principal components, at most as many as there are images and pixels.
+        seed: Seed of the randomised solver.
+    """
+    from sklearn.decomposition import PCA
+
+    most = max(components, _MOST_VALUES // int(np.prod(images.shape[1:])))
+    flat = np.asarray(images[:most], "float32").reshape(min(len(images), most), -1)
+    return PCA(min(components, *flat.shape), svd_solver="randomized", random_state=seed).fit(flat)
+
+
 def pca_gaussian(images, count, components=64, seed=0):
     """Returns images drawn from a Gaussian fitted to the principal components of given ones: a simple generator.
 
@@ -183,11 +199,7 @@ def pca_gaussian(images, count, components=64, seed=0):
         components: Number of principal components.
         seed: Seed of the draw.
     """
-    from sklearn.decomposition import PCA
-
-    most = max(components, _MOST_VALUES // int(np.prod(images.shape[1:])))
-    flat = np.asarray(images[:most], "float32").reshape(min(len(images), most), -1)
-    pca = PCA(min(components, *flat.shape), svd_solver="randomized", random_state=seed).fit(flat)
+    pca = fitted_pca(images, components, seed)
     drawn = np.random.default_rng(seed).normal(size=(count, pca.n_components_)) * np.sqrt(pca.explained_variance_)
     made = [
         np.clip(np.round(pca.inverse_transform(part)), 0, 255).astype("uint8")

@@ -147,11 +147,11 @@ class Adversarial(keras.Model):
         count = ops.shape(images)[0]
         label = [ops.zeros((count,), "int32")] if self.is_conditional else []
         made = self.generator(_with(keras.random.normal((count, self.latent_dim), seed=0), label))
-        return self.discriminator(_with(_scaled(images), label)) + self.discriminator(_with(made, label))
+        return self.discriminator(_with(scaled(images), label)) + self.discriminator(_with(made, label))
 
     def train_step(self, data):
         images, classes, _ = keras.utils.unpack_x_y_sample_weight(data)
-        real, label = _scaled(images), [classes] if self.is_conditional else []
+        real, label = scaled(images), [classes] if self.is_conditional else []
         latent = keras.random.normal((ops.shape(real)[0], self.latent_dim), seed=self.noise)
         if self.critic_steps == 1:
             with tf.GradientTape() as tape:
@@ -244,7 +244,7 @@ class Adversarial(keras.Model):
 
     def test_step(self, data):
         images, classes, _ = keras.utils.unpack_x_y_sample_weight(data)
-        real, label = _scaled(images), [classes] if self.is_conditional else []
+        real, label = scaled(images), [classes] if self.is_conditional else []
         latent = keras.random.normal((ops.shape(real)[0], self.latent_dim), seed=self.noise)
         fake = self.average(_with(latent, label), training=False)
         logits = [self.discriminator(_with(images, label), training=False) for images in (real, fake)]
@@ -259,7 +259,7 @@ def _with(first, label):
     return [first, *label] if label else first
 
 
-def _scaled(images):
+def scaled(images):
     """Returns pixels from 0 to 255 between -1 and 1."""
     return ops.cast(images, "float32") / 127.5 - 1.0
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras import ops
 
 from kit.errors import SettingError, check, choose
-from kit.training.adversarial import LOSSES
+from kit.training.adversarial import LOSSES, scaled
 
 # `LOSSES` halves the generator's least squares as Mao et al. do; Zhu et al. do not, and the weights are theirs.
 _FACTORS = {"least_squares": 2.0}
@@ -151,14 +151,14 @@ class CycleConsistent(keras.Model):
         Args:
             inputs: Pixels of A and of B.
         """
-        a, b = (_scaled(each) for each in inputs)
+        a, b = (scaled(each) for each in inputs)
         made = self._translated(a, b, False)
         answers = ops.mean(self.discriminator_a(made["fake_a"])) + ops.mean(self.discriminator_b(made["fake_b"]))
         return answers + sum(self._distances(a, b, made))
 
     def train_step(self, data):
         (a, b), _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        a, b = _scaled(a), _scaled(b)
+        a, b = scaled(a), scaled(b)
         with tf.GradientTape() as tape:
             made = self._translated(a, b, True)
             loss, cycle, identity = self._generator_losses(a, b, made, True)
@@ -174,7 +174,7 @@ class CycleConsistent(keras.Model):
 
     def test_step(self, data):
         (a, b), _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        a, b = _scaled(a), _scaled(b)
+        a, b = scaled(a), scaled(b)
         made = self._translated(a, b, False)
         discriminator_loss = self._discriminator_loss(a, b, made["fake_a"], made["fake_b"], False)
         return self._updated(discriminator_loss, *self._generator_losses(a, b, made, False))
@@ -241,8 +241,3 @@ def _of_pixels(a_to_b, b_to_a):
 
 def _difference(first, second):
     return ops.mean(ops.abs(first - second))
-
-
-def _scaled(images):
-    """Returns pixels from 0 to 255 between -1 and 1."""
-    return ops.cast(images, "float32") / 127.5 - 1.0
