@@ -41,7 +41,7 @@ def _stage(recipe_name, overrides, config, seed, given, *, constant=False):
         constant: Leave the learning rate's schedule away.
     """
     from kit.training import device, optimizers, transfer
-    from kit.training.fit import Training
+    from kit.training.fit import Training, failed
 
     given = given or Given()
 
@@ -71,6 +71,9 @@ def _stage(recipe_name, overrides, config, seed, given, *, constant=False):
         freeze.apply(0)
         try:
             yield _Stage(recipe, settings["seed"], training, splits, model, network, monitor, mode)
+        except Exception:
+            failed(splits.train)
+            raise
         finally:
             freeze.restore()
             if before is not None:
@@ -111,10 +114,12 @@ def dry_run(
 def rehearse(recipe_name, overrides, *, config=None, seed=None, given=None):
     """`dry_run` with the settings as a flat dictionary of dotted keys."""
     with _stage(recipe_name, overrides, config, seed, given) as stage:
-        batches = list(stage.batches(3))
-        stage.model.train_on_batch(*batches[0])  # compiles
+        batches = iter(stage.batches(3))
+        stage.model.train_on_batch(*next(batches))  # compiles
+        if not stage.splits.train.follows_model:
+            batches = list(batches)  # what is read ahead while training costs no time; acting does
         start = time.perf_counter()
-        for batch in batches[1:]:
+        for batch in batches:
             stage.model.train_on_batch(*batch)
         seconds = (time.perf_counter() - start) / 2
     training, splits = stage.training, stage.splits

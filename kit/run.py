@@ -297,5 +297,7 @@ def _finish(recipe, folder, run_settings, splits, network, trained, monitor):
             draw().savefig(temporary, dpi=110)
     page.write(folder, metrics)
     write_json(folder / "metrics.json", metrics)
+    if splits.train.follows_model:
+        splits.train.end(folder)
     plain = run_settings | {"train": training.settings}
     return Run(folder, recipe, plain, network, history, metrics, splits.assets)

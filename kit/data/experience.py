@@ -1,20 +1,16 @@
-"""Training data that are made by acting: rounds of steps in environments, and minibatches of what was lived through."""
+"""Acting and remembering: rounds of steps in environments, and minibatches drawn from all that was lived through."""
 
 import dataclasses
 
 import numpy as np
-import pandas as pd
 import tensorflow as tf
 
-from kit.data.environments import Environments, check_finite, episode_seed, play
-from kit.errors import KitError, SettingError, check
+from kit.data.acting import Acted
+from kit.data.environments import check_finite
+from kit.errors import check
 
-# The first number of each episode's seed: no two of these play the same episodes.
-_TRAINING, _VALIDATION, _TEST = range(3)
-# States of random play that a network's values are looked at by.
-_STATES = 256
-# Episodes that are played side by side.
-_SIDE_BY_SIDE = 20
+# Where large observations are kept in the run folder.
+_FILE = "checkpoint/replay.dat"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,12 +41,11 @@ class Exploration:
         return self.start + way * (self.end - self.start)
 
 
-class Experience:
-    """The training split of an agent: has the interface of `Examples`, and acts to fill it.
+class Experience(Acted):
+    """Acts, remembers, and draws from memory.
 
     A round is some steps in every environment, then as many minibatches as the wrapper takes gradient steps in one
-    call. A round's random numbers are a function of the seed and its number; the environments and the replay are
-    carried by the checkpoint (`arrays`, `put_back`).
+    call. The replay is carried by the checkpoint too.
 
     Args:
         place: `Place`.
@@ -67,9 +62,6 @@ class Experience:
         SettingError: a value is out of range.
     """
 
-    # What is streamed depends on the model's weights: no step may be prepared before the one before it is done.
-    follows_model = True
-
     def __init__(
         self,
         place,
@@ -82,93 +74,55 @@ class Experience:
         importance_exponent=0.4,
         clip_rewards=False,
     ):
-        for key, value, least in (
-            ("rollout_steps", rollout_steps, 1),
-            ("gradient_steps", gradient_steps, 1),
-            ("learning_starts", learning_starts, 0),
-        ):
-            check(value >= least, key, value, f"at least {least}")
+        super().__init__(place, replay.environments, rollout_steps)
+        check(gradient_steps >= 1, "gradient_steps", gradient_steps, "at least 1")
+        check(learning_starts >= 0, "learning_starts", learning_starts, "at least 0")
         check(0 <= importance_exponent <= 1, "importance_exponent", importance_exponent, "a number from 0 to 1")
-        self.place, self.replay, self.exploration = place, replay, exploration
-        self.rollout_steps, self.batches_per_step = rollout_steps, gradient_steps
+        self.replay, self.exploration, self.share = replay, exploration, exploration.start
+        self.batches_per_step = gradient_steps
         self.learning_starts, self.importance_exponent = learning_starts, importance_exponent
         self.clip_rewards = clip_rewards
-        self.model, self.shape = None, None
-        self.environments = None
         self.drawn = None
-        self.saved = None
-        self.failure = None  # why the stream broke off: TensorFlow tells it in many lines
-        self.finished, self.share, self.steps = [], exploration.start, 0
 
     def __len__(self):
         return self.replay.slots * self.replay.environments
 
-    def steps_per_epoch(self, batch_size):
-        """Returns the rounds of an interval of about a thousand steps."""
-        return max(1, round(1000 / (self.rollout_steps * self.replay.environments)))
+    def begin(self, model, folder, rounds):
+        super().begin(model, folder, rounds)
+        if self.replay.prioritized:
+            model.remember_errors((self.batches_per_step, self.batch_size))
+        slack = rounds * self.rollout_steps + -(-self.learning_starts // self.num_environments)
+        self.replay.keep_in(folder / _FILE, slack)
 
-    def join(self, others):
-        raise SettingError("train.use_validation", "an agent is judged by playing; expected false")
+    def end(self, folder):
+        (folder / _FILE).unlink(missing_ok=True)
 
-    def take(self, rows):
-        """Returns itself: what is looked at before any step is made at random."""
-        return self
+    def divide(self, batch_size):
+        self.batch_size = batch_size
 
-    def batches(self, batch_size):
-        """Returns observations of random play, once."""
-        return _observations(self.place, _TRAINING, batch_size)
+    def logs(self):
+        return {**super().logs(), "exploration": self.share}
 
-    def stream(self, batch_size, seed, start, stop):
-        """Returns rounds number `start` to `stop`, each made when it is asked for, with the model's weights of then.
-
-        Args:
-            batch_size: Steps in a minibatch.
-            seed: Seed of actions, draws and episodes.
-            start: First round.
-            stop: Round before which the stream ends; exploration and importance weights go by it.
-
-        Returns:
-            A `tf.data.Dataset` of inputs `observation` and `following`, targets `action`, `reward` and `factor`, and
-            weights, all of them (gradient steps, batch, ...).
+    def signature(self, batch_size):
+        """Returns inputs `observation` and `following`, targets `action`, `reward` and `factor`, and weights, all of
+        them (gradient steps, batch, ...).
         """
-        shape = self.shape = (self.batches_per_step, batch_size)
+        shape = self.batches_per_step, batch_size
         seen = tf.TensorSpec((*shape, *self.replay.shape), self.replay.dtype)
         number = tf.TensorSpec(shape, "float32")
-        signature = (
+        return (
             {"observation": seen, "following": seen},
             {"action": tf.TensorSpec(shape, "int32"), "reward": number, "factor": number},
             number,
         )
 
-        def rounds():
-            for step in range(start, stop):
-                try:
-                    yield self._round(step, stop, batch_size, seed)
-                except KitError as error:
-                    self.failure = error
-                    raise
-
-        made = tf.data.Dataset.from_generator(rounds, output_signature=signature)
-        options = tf.data.Options()
-        options.autotune.enabled = False
-        options.experimental_optimization.inject_prefetch = False
-        return made.with_options(options)
-
-    def _round(self, step, stop, batch_size, seed):
+    def round(self, step, stop, batch_size, random):
         """Acts, draws, and returns the minibatches of a round."""
-        random = np.random.default_rng([seed, step])
-        if self.environments is None:
-            self.environments = Environments(
-                self.place, self.replay.environments, lambda copy, episode: episode_seed(_TRAINING, seed, copy, episode)
-            )
-            if self.saved:
-                self.environments.restore(*self.saved)
-                self.saved = None
+        self.learn_priorities()  # before acting puts other steps where these were
         if not self.steps and self.learning_starts:
             self._act(random, -(-self.learning_starts // self.replay.environments), 1.0)
         self.share = self.exploration.at(step / stop)
         self._act(random, self.rollout_steps, self.share)
-        self.learn_priorities()
         slots, columns, probabilities = self.replay.draw(random, self.batches_per_step * batch_size)
         weights = np.ones(len(slots), "float32")
         if self.replay.prioritized:
@@ -185,7 +139,7 @@ class Experience:
 
     def _act(self, random, count, share):
         """Takes so many steps in every environment, a share of the actions at random."""
-        environments, number = self.environments, self.replay.environments
+        environments, number = self.environments, self.num_environments
         values_of = self.model.acting() if share < 1 else None
         chosen = random.integers(0, self.model.num_actions, (count, number))
         is_random = random.random((count, number)) < share
@@ -212,84 +166,9 @@ class Experience:
     def arrays(self):
         """Returns what a checkpoint keeps: the replay, and where each environment is."""
         self.learn_priorities()
-        environments = self.environments
-        last = np.array(self.finished[-1:], "float64").reshape(-1, 2)
-        histories = [np.array(history, "int32") for history in environments.histories]
-        return {
-            "replay": self.replay.arrays(),
-            "environments": [environments.episodes, np.array(self.steps), last, *histories],
-        }
+        return {**super().arrays(), "replay": self.replay.arrays()}
 
     def put_back(self, arrays):
         """Takes over what `arrays` returned."""
+        super().put_back(arrays)
         self.replay.put_back(arrays["replay"])
-        episodes, steps, last, *histories = arrays["environments"]
-        self.saved = episodes, [history.tolist() for history in histories]
-        self.steps, self.finished = int(steps), [tuple(row) for row in last.tolist()]
-        self.environments = None
-
-
-@dataclasses.dataclass
-class Episodes:
-    """Episodes that an agent is judged by: has the interface of `Examples`, and seeds in place of columns.
-
-    Args:
-        place: `Place`.
-        split: Number of the split, part of each seed.
-        numbers: Number of each episode.
-    """
-
-    place: object
-    split: int
-    numbers: np.ndarray
-
-    def __len__(self):
-        return len(self.numbers)
-
-    def take(self, rows):
-        """Returns the episodes in the given rows."""
-        return dataclasses.replace(self, numbers=self.numbers[rows])
-
-    def batches(self, batch_size):
-        """Returns observations of random play, once."""
-        return _observations(self.place, self.split, batch_size)
-
-    def play(self, act):
-        """Plays them; see `kit.data.environments.play`."""
-        seeds = [episode_seed(self.split, number) for number in self.numbers.tolist()]
-        if not hasattr(self, "_environments"):
-            count = min(len(self), _SIDE_BY_SIDE)
-            self._environments = Environments(self.place, count, lambda copy, episode: 0)
-        return play(self._environments, seeds, act)
-
-
-def judging(place, split, count):
-    """Returns the episodes of the "validation" or "test" split; they are the same for every run."""
-    return Episodes(place, {"validation": _VALIDATION, "test": _TEST}[split], np.arange(count))
-
-
-def _observations(place, split, batch_size):
-    """Returns observations of random play as a `tf.data.Dataset` of batches (batch, ...)."""
-    random = np.random.default_rng(split)
-    environments = Environments(place, 8, lambda copy, episode: episode_seed(split, 1 << 30, copy, episode))
-    number = environments.vector.single_action_space.n
-    found = []
-    while len(found) * environments.count < _STATES:
-        found.append(environments.observations.copy())
-        environments.step(random.integers(0, number, environments.count))
-    environments.close()
-    found = np.concatenate(found)[:_STATES]
-    batches = tf.data.Dataset.from_tensor_slices((found,)).batch(min(batch_size, _STATES))
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return batches.with_options(options)
-
-
-def assignment(validation, test):
-    """Returns which episode belongs to which split, as a table."""
-    rows = [
-        (f"{name} {number}", name)
-        for name, part in (("validation", validation), ("test", test))
-        for number in part.numbers.tolist()
-    ]
-    return pd.DataFrame(rows, columns=["example", "split"])

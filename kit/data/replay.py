@@ -4,13 +4,14 @@ Lin, "Self-Improving Reactive Agents Based On Reinforcement Learning, Planning a
 """
 
 import math
+import os
 
 import numpy as np
 
-from kit.errors import SettingError, check
+from kit.errors import KitError, SettingError, Unavailable, check
 
 # Arrays larger than this lie in a file of the run folder instead of in every checkpoint.
-MAPPED_BYTES = 256 * 2**20
+MAPPED_BYTES = 16 * 2**20
 
 
 class SumTree:
@@ -75,24 +76,39 @@ class Replay:
         check(0 <= priority_exponent <= 1, "priority_exponent", priority_exponent, "a number from 0 to 1")
         self.slots, self.environments = size // environments, environments
         self.shape, self.dtype = tuple(shape), dtype
-        self.exponent = priority_exponent
         self.slack, self.position, self.count, self.wrapped = 0, 0, 0, False
         self.bytes_of_images = 2 * size * math.prod(self.shape) * np.dtype(dtype).itemsize
         self.is_mapped = self.bytes_of_images > MAPPED_BYTES
-        _check_memory(self.bytes_of_images, size)
+        self.exponent = priority_exponent
         self.prioritized = prioritized
-        self.seen = None  # observations before and after each step, made at the first step or in the run folder
-        self._make(self.slots)
+        self.capacity = self.slots
+        self.seen, self.actions = None, None  # made at the first step, so that who only looks on needs no memory
         self.greatest = 1.0
 
-    def _make(self, capacity):
-        self.capacity = capacity
-        rows = (capacity, self.environments)
+    def check_memory(self):
+        """Raises SettingError where memory for it is missing."""
+        import psutil
+
+        rows = self.slots * self.environments
+        needed = 10 * rows + (0 if self.is_mapped else self.bytes_of_images) + (32 * rows if self.prioritized else 0)
+        free = psutil.virtual_memory().available
+        if needed > 0.9 * free:
+            raise SettingError(
+                "data.replay_size",
+                f"{rows:,} steps take {needed / 2**30:,.1f} GiB, and {free / 2**30:,.1f} GiB of memory are free; "
+                "expected fewer",
+            )
+
+    def _make(self):
+        """Makes the arrays, those of observations where they do not lie in a file."""
+        rows = (self.capacity, self.environments)
+        if self.seen is None:
+            self.seen = np.zeros((2, *rows, *self.shape), self.dtype)
         self.actions = np.zeros(rows, "int32")
         self.rewards = np.zeros(rows, "float32")
         self.ended = np.zeros(rows, bool)
         self.terminated = np.zeros(rows, bool)
-        self.tree = SumTree(capacity * self.environments) if self.prioritized else None
+        self.tree = SumTree(self.capacity * self.environments) if self.prioritized else None
 
     def keep_in(self, path, slack):
         """Keeps large observations in a file; call it before the first step.
@@ -103,22 +119,36 @@ class Replay:
         Args:
             path: File.
             slack: Slots that are filled between two checkpoints.
+
+        Raises:
+            Unavailable: the disk has no room for it.
         """
         if not self.is_mapped or self.seen is not None:
             return
-        self.slack = slack
-        self._make(self.slots + slack)
+        self.slack, self.capacity, self.path = slack, self.slots + slack, path
         shape = (2, self.capacity, self.environments, *self.shape)
-        mode = "r+" if path.exists() else "w+"
-        self.seen = np.memmap(path, self.dtype, mode, shape=shape)
+        size = math.prod(shape) * np.dtype(self.dtype).itemsize
+        self.is_new = not path.exists() or path.stat().st_size != size
+        if self.is_new:
+            try:
+                with open(path, "wb") as file:
+                    os.posix_fallocate(file.fileno(), 0, size)  # a write beyond a full disk would kill the process
+            except OSError as error:
+                path.unlink(missing_ok=True)
+                raise Unavailable(
+                    f"{path}: {size / 2**30:,.1f} GiB cannot be had ({error.strerror}); expected a smaller "
+                    "data.replay_size, or room on the disk"
+                ) from None
+        self.seen = np.memmap(path, self.dtype, "r+", shape=shape)
+        self._make()
 
     def __len__(self):
         return self.count * self.environments
 
     def add(self, observations, actions, rewards, following, ended, terminated):
         """Stores a step of every environment, each argument (environments, ...)."""
-        if self.seen is None:
-            self.seen = np.zeros((2, self.capacity, self.environments, *self.shape), self.dtype)
+        if self.actions is None:
+            self._make()
         slot = self.position
         self.seen[0, slot], self.seen[1, slot] = observations, following
         self.actions[slot], self.rewards[slot] = actions, rewards
@@ -209,6 +239,10 @@ class Replay:
 
     def put_back(self, arrays):
         """Takes over what `arrays` returned."""
+        if self.is_mapped and self.is_new:
+            raise KitError(f"{self.path}: missing or damaged, so that the run cannot be carried on; expected a new run")
+        if self.actions is None:
+            self._make()
         (position, count, wrapped), greatest, *columns = arrays
         self.position, self.count, self.wrapped = int(position), int(count), bool(wrapped)
         self.greatest = float(greatest)
@@ -220,18 +254,4 @@ class Replay:
             self.tree.put(np.arange(len(priorities)), priorities)
         if not self.is_mapped:
             values = columns.pop(0)
-            self.seen = np.zeros((2, self.capacity, self.environments, *self.shape), self.dtype)
             self.seen[:, : values.shape[1]] = values
-
-
-def _check_memory(needed, size):
-    """Raises SettingError where a replay needs more than nine tenths of the memory that is free."""
-    import psutil
-
-    free = psutil.virtual_memory().available
-    if needed > 0.9 * free:
-        raise SettingError(
-            "replay_size",
-            f"{size:,} steps take {needed / 2**30:,.1f} GiB, and {free / 2**30:,.1f} GiB of memory are free; "
-            "expected fewer",
-        )

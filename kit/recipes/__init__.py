@@ -13,6 +13,8 @@ _BUILDERS = {
     "image_translator": "image_to_image",
     "image_autoencoder": "autoencoder",
     "dqn_agent": "dqn",
+    "policy_agent": "policy_gradient",
+    "actor_critic_agent": "actor_critic",
 }
 
 

@@ -1,24 +1,21 @@
 """Deep Q-learning: an agent that acts in an environment and learns what its actions are worth."""
 
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
-from kit.data.environments import Environments, Place, play
-from kit.data.experience import Experience, Exploration, assignment, judging
+from kit.data.acting import assignment, judging
+from kit.data.environments import Place, actions_of, watch
+from kit.data.experience import Experience, Exploration
 from kit.data.replay import Replay
 from kit.data.splits import Splits
-from kit.errors import KitError, SettingError, check, choose
+from kit.errors import KitError, check, choose
 from kit.models import control
 from kit.recipes.base import Evaluation, Recipe
-from kit.reporting import returns, samples
-from kit.training.reinforcement import Acting, DeepQ, greedy
-
-# Frames of a film, at most; of longer play every second one is left away, and so on.
-_MOST_FRAMES = 600
+from kit.reporting import returns
+from kit.training.acting import Acting
+from kit.training.reinforcement import DeepQ, greedy
 
 
 def dqn_agent(
@@ -53,7 +50,7 @@ def dqn_agent(
         huber_delta: Error from which on the loss grows in a straight line; 0 squares all errors.
         target_update: "hard" makes the slower copy anew every `target_update_steps`, "soft" moves it in every gradient
             step by `target_update_rate`.
-        target_update_steps: Gradient steps between two copies; a divisor or a multiple of `data.gradient_steps`.
+        target_update_steps: Gradient steps between two copies.
         target_update_rate: Share of the way to the network that the copy goes in a gradient step.
         optimizer: Keras optimizer, or its name.
 
@@ -68,7 +65,7 @@ def dqn_agent(
     """
     check(0 < target_update_rate <= 1, "target_update_rate", target_update_rate, "a share above 0 and at most 1")
     if isinstance(network, str):
-        build, arguments = choose(control.VARIANTS, network, "network")
+        build, arguments = choose(control.VALUES, network, "network")
         network = build(dueling, tuple(observation_shape), num_actions, **arguments, name=network)
     else:
         network = network(dueling)
@@ -120,7 +117,8 @@ def episodes(
         num_environments: Environments that are stepped together.
         rollout_steps: Steps of each environment in a round, a step of `[train]`.
         gradient_steps: Minibatches of a round, all in one compiled call.
-        replay_size: Steps that are remembered, those of all environments together.
+        replay_size: Steps that are remembered, those of all environments together; each takes two observations, those
+            before and after it.
         learning_starts: Steps at random before the first round, those of all environments together.
         prioritized: Draw steps in proportion to how wrong the network was about them.
         priority_exponent: How much more the worse ones are drawn; 0 is not at all.
@@ -141,7 +139,7 @@ def episodes(
     place = Place(environment, time_limit, frame_stack)
     made = place.make()
     shape, kind = made.observation_space.shape, str(made.observation_space.dtype)
-    num_actions = int(made.action_space.n)
+    num_actions, _ = actions_of(made)
     made.close()
     replay = Replay(
         replay_size, num_environments, shape, kind, prioritized=prioritized, priority_exponent=priority_exponent
@@ -174,8 +172,9 @@ def episodes(
 
 
 def prepare(model, splits):
-    """Lets the training split act with the model."""
+    """Lets the training split act with the model; refuses a replay that has no room, before anything is written."""
     splits.train.model = model
+    splits.train.replay.check_memory()
 
 
 def observers(network, splits, folder):
@@ -201,21 +200,7 @@ def evaluate(model, examples, assets):
         `Evaluation` with mean, standard deviation, extremes and interquartile mean of the returns, the mean length, and
         the mean value that the network gave to the states.
     """
-    if not hasattr(examples, "play"):
-        raise SettingError("split", "the training split has no episodes of its own; expected 'validation' or 'test'")
-    found, lengths, values = examples.play(greedy(model))
-    table = pd.DataFrame({"episode": examples.numbers, "return": found, "length": lengths, "mean value": values})
-    metrics = {
-        "return": float(found.mean()),
-        "return_std": float(found.std()),
-        "return_min": float(found.min()),
-        "return_max": float(found.max()),
-        "return_iqm": returns.interquartile_mean(found),
-        "length": float(lengths.mean()),
-        "q_value": float(values.mean()),
-        "episodes": len(found),
-    }
-    return Evaluation(metrics, {"1_episodes": table}, {"3_returns_of_episodes": lambda: returns.spread(found)})
+    return Evaluation(*returns.judged(examples, greedy(model), "q_value"))
 
 
 def curves(history):
@@ -251,25 +236,13 @@ def predict(
     if inputs is not None and (not isinstance(inputs, list | tuple) or inputs):
         raise KitError("predict: the agent plays in its own environment; expected no inputs, but --episodes")
     place = Place(assets["environment"], assets["time_limit"], assets["frame_stack"])
-    if video:
-        path = Path(video)
-        if path.suffix != ".gif" or path.exists() or not path.absolute().parent.is_dir():
-            raise SettingError("video", f"expected a new .gif file in a folder that exists, got {video!r}")
+    check(episodes >= 1, "episodes", episodes, "at least 1")
+    film = returns.Film(video)
     seeds = np.random.SeedSequence((3, seed)).generate_state(episodes).tolist()
-    environments = Environments(place, 1, lambda copy, episode: 0, "rgb_array" if video else None)
-    act, film = greedy(model), returns.Film(_MOST_FRAMES)
-
-    def watched(observations):
-        if video:
-            film.add(environments.frame())
-        return act(observations)
-
-    found, lengths, _ = play(environments, seeds, watched)
-    environments.close()
-    table = pd.DataFrame({"episode": np.arange(1, episodes + 1), "return": found, "length": lengths})
+    table, frames_per_second = watch(place, seeds, greedy(model), film.add if video else None)
     if video:
-        samples.write_film(path, film.frames, film.every / 30)
-        table["file"] = str(path)
+        film.write(frames_per_second)
+        table["file"] = str(video)
     return table
 
 
@@ -281,7 +254,7 @@ RECIPE = Recipe(
     evaluate=evaluate,
     predict=predict,
     monitors={"val_return": "max"},
-    architectures=control.VARIANTS,
+    architectures=control.VALUES,
     architecture_key="network",
     network=lambda model: model.network,
     prepare=prepare,

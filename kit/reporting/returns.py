@@ -1,8 +1,12 @@
 """What an agent earned: how it changed while it learned, how episodes differ, and films of them."""
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
+from kit.errors import SettingError
+from kit.files import as_path
+from kit.reporting import samples
 from kit.reporting.plots import BLUE, GREY, LIGHT, ORANGE, plain
 
 
@@ -16,6 +20,38 @@ def interquartile_mean(values):
     return float((values * shares).sum() / shares.sum())
 
 
+def judged(examples, act, name="value"):
+    """Plays the episodes of a split and returns what there is to say of them.
+
+    Args:
+        examples: `Episodes` of the split.
+        act: Function from observations to actions and the value of the states.
+        name: What that value is called.
+
+    Returns:
+        Metrics: mean, standard deviation, extremes and interquartile mean of the returns, mean length, mean value of
+        the states, and number of episodes; tables; and figures.
+
+    Raises:
+        SettingError: the split has no episodes.
+    """
+    if not hasattr(examples, "play"):
+        raise SettingError("split", "the training split has no episodes of its own; expected 'validation' or 'test'")
+    found, lengths, values = examples.play(act)
+    table = pd.DataFrame({"episode": examples.numbers, "return": found, "length": lengths, "mean value": values})
+    metrics = {
+        "return": float(found.mean()),
+        "return_std": float(found.std()),
+        "return_min": float(found.min()),
+        "return_max": float(found.max()),
+        "return_iqm": interquartile_mean(found),
+        "length": float(lengths.mean()),
+        name: float(values.mean()),
+        "episodes": len(found),
+    }
+    return metrics, {"1_episodes": table}, {"3_returns_of_episodes": lambda: spread(found)}
+
+
 def training(history, window=5):
     """Draws how the training of an agent went.
 
@@ -24,7 +60,7 @@ def training(history, window=5):
         window: Epochs of the rolling mean of returns.
 
     Returns:
-        A figure of returns, values, exploration and loss.
+        A figure of returns, values, exploration (or entropy) and loss.
     """
     x, label = history["epoch"], "epoch"
     if "environment_steps" in history:
@@ -35,8 +71,10 @@ def training(history, window=5):
     panels = (
         ("returns", (("return", "while exploring", GREY), ("val_return", "greedy, validation", ORANGE))),
         ("values", (("q_value", "of actions drawn", GREY), ("val_value", "of states in validation", ORANGE))),
-        ("share of actions at random", (("exploration", None, BLUE),)),
-        ("loss", (("loss", None, BLUE),)),
+        ("share of actions at random", (("exploration", None, BLUE),))
+        if "exploration" in history
+        else ("entropy of the policy", (("entropy", None, BLUE),)),
+        ("loss", (("loss", None, BLUE), ("policy_loss", "of the policy", GREY), ("value_loss", "of values", ORANGE))),
     )
     for axis, (title, lines) in zip(axes.ravel(), panels, strict=True):
         for name, meaning, colour in lines:
@@ -52,8 +90,9 @@ def training(history, window=5):
     axes[0, 0].fill_between(
         x, rolling.mean() - spread_of, rolling.mean() + spread_of, color=BLUE, alpha=0.15, linewidth=0
     )
-    for axis in axes[0]:
-        axis.legend(frameon=False, fontsize=8)
+    for axis in axes.ravel():
+        if axis.get_legend_handles_labels()[0]:
+            axis.legend(frameon=False, fontsize=8)
     return figure
 
 
@@ -78,16 +117,28 @@ class Film:
     """Frames of play, thinned out evenly so that there are never too many.
 
     Args:
+        path: Animated GIF to write, new; or None.
         most: Frames to keep, at most.
+
+    Raises:
+        SettingError: the path cannot be written; the message names `video`.
     """
 
-    def __init__(self, most):
-        self.most, self.every, self.seen, self.frames = most, 1, 0, []
+    def __init__(self, path=None, most=600):
+        self.path, self.most, self.every, self.seen, self.frames = path, most, 1, 0, []
+        if path is not None:
+            self.path = path = as_path(path, "video")
+            if path.suffix != ".gif" or path.exists() or not path.absolute().parent.is_dir():
+                raise SettingError("video", f"expected a new .gif file in a folder that exists, got {str(path)!r}")
 
-    def add(self, frame):
-        """Takes a frame, uint8 (height, width, 3), if it is its turn."""
+    def add(self, draw):
+        """Takes what a function draws, uint8 (height, width, 3), if it is its turn."""
         if self.seen % self.every == 0:
-            self.frames.append(frame)
+            self.frames.append(draw())
         self.seen += 1
         if len(self.frames) > self.most:
             self.frames, self.every = self.frames[::2], 2 * self.every
+
+    def write(self, frames_per_second):
+        """Writes them, at the speed that they were played at."""
+        samples.write_film(self.path, self.frames, self.every / frames_per_second)

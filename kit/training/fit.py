@@ -8,7 +8,7 @@ from typing import Literal
 import keras
 
 from kit.errors import SettingError, check
-from kit.training import averaging, checkpoint, device, sampling, transfer
+from kit.training import averaging, checkpoint, device, fused, sampling, transfer
 from kit.training.callbacks import (
     BestWeights,
     NaNGuard,
@@ -137,6 +137,8 @@ class Training:
         Raises:
             SettingError: the batch is larger than the data, or `steps_per_execution` does not divide an epoch.
         """
+        if examples.follows_model:
+            examples.divide(self.batch_size)
         if self.batch_size > len(examples):
             raise SettingError(
                 "batch_size",
@@ -301,10 +303,11 @@ def fit(
     else:
         if restored:
             log.info("going on after epoch %d of %d", done, training.epochs)
+            restored = None  # may be large, and is in the hands of `RunState`
         size, steps = training.batch_size, training.steps_per_epoch
         progress = Progress(training.epochs, steps, size * splits.train.batches_per_step, best)
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), fused.batch_normalization(model):
                 warnings.filterwarnings("ignore", "A layer's `trainable` state has changed")  # `Freeze` sees to it
                 model.fit(
                     splits.train.stream(size, seed, done * steps, training.epochs * steps),
@@ -317,9 +320,8 @@ def fit(
                     verbose=0,
                 )
         except Exception:
-            if getattr(splits.train, "failure", None) is None:
-                raise
-            raise splits.train.failure from None
+            failed(splits.train)
+            raise
         finally:
             progress.stop()
             if freeze:
@@ -331,6 +333,12 @@ def fit(
     if last.kept:
         averaged = _averaged(model, network, splits, training, best, last, freeze, seed, validate)
     return Trained(state.rows, best.best_epoch + 1, *seconds, averaged, last_weights)
+
+
+def failed(examples):
+    """Raises what broke the stream of examples that are made by acting off, if anything did."""
+    if getattr(examples, "failure", None) is not None:
+        raise examples.failure from None
 
 
 def _averaged(model, network, splits, training, best, last, freeze, seed, validate):

@@ -3,12 +3,14 @@
 Mnih et al., "Human-level control through deep reinforcement learning", 2015.
 """
 
+import math
+
 import keras
-import numpy as np
 import tensorflow as tf
 from keras import ops
 
 from kit.errors import SettingError, check
+from kit.training.acting import answers_of
 
 
 class DeepQ(keras.Model):
@@ -26,8 +28,7 @@ class DeepQ(keras.Model):
         double: Choose the action whose value follows by the network, and value it by the copy (van Hasselt, Guez and
             Silver, "Deep Reinforcement Learning with Double Q-learning", 2016).
         huber_delta: Error from which on the loss grows in a straight line; 0 squares all errors.
-        target_update_steps: Gradient steps after which the copy is made anew; a divisor or a multiple of those of a
-            round.
+        target_update_steps: Gradient steps after which the copy is made anew.
         target_update_rate: Share of the way to the network that the copy goes in every gradient step instead, as in
             Lillicrap et al., "Continuous control with deep reinforcement learning", 2016; 0 makes it anew.
 
@@ -53,7 +54,7 @@ class DeepQ(keras.Model):
         check(target_update_steps >= 1, "target_update_steps", target_update_steps, "at least 1")
         check(0 <= target_update_rate <= 1, "target_update_rate", target_update_rate, "a share from 0 to 1")
         if keras.config.dtype_policy().name == "mixed_float16":
-            raise SettingError("mixed_precision", "expected 'float32' or 'mixed_bfloat16' for an agent")
+            raise SettingError("train.mixed_precision", "expected 'float32' or 'mixed_bfloat16' for an agent")
         self.network = network
         self.discount, self.n_step, self.double, self.huber_delta = discount, n_step, double, huber_delta
         self.target_update_steps, self.target_update_rate = target_update_steps, target_update_rate
@@ -85,7 +86,7 @@ class DeepQ(keras.Model):
 
     def acting(self):
         """Returns a function from observations (environments, ...) to values, with the weights of now."""
-        return values_of(self.network)
+        return answers_of(self.network)
 
     def follow(self):
         """Gives the copy the weights of the network, after that was given others."""
@@ -99,15 +100,10 @@ class DeepQ(keras.Model):
     def train_step(self, data):
         seen, targets, weights = data
         count, batch = seen["observation"].shape[:2]
-        part = count
-        if not self.target_update_rate:
-            part = min(count, self.target_update_steps)
-            check(
-                count % part == 0 and self.target_update_steps % part == 0,
-                "model.target_update_steps",
-                self.target_update_steps,
-                f"a divisor or a multiple of the {count} gradient steps of a round",
-            )
+        # Where the copy rests for many steps: one large product is faster than many small ones, if it fits into memory.
+        part = math.gcd(count, self.target_update_steps)
+        rests = not self.target_update_rate and count <= 8 * part and len(seen["observation"].shape) == 3
+        part = part if rests else count
         losses = []
         for start in range(0, count, part):
             pieces = [
@@ -121,7 +117,7 @@ class DeepQ(keras.Model):
                     weights,
                 )
             ]
-            losses.append(self._learn(pieces, part, batch))
+            losses.append(self._learn(pieces, part, batch, rests))
         loss, value, errors = zip(*losses, strict=True)
         if self.errors is not None:
             self.errors.assign(tf.concat(errors, 0))
@@ -129,18 +125,23 @@ class DeepQ(keras.Model):
             mean.update_state(tf.add_n(values) / len(values))
         return {mean.name: mean.result() for mean in self._means}
 
-    def _learn(self, pieces, count, batch):
-        """Takes gradient steps between two updates of the copy, or some of those; returns losses, values and errors."""
+    def _renew(self, turn):
+        """Makes the copy anew where it is due."""
+        is_due = turn % self.target_update_steps == 0
+        tf.cond(is_due, lambda: self._move(1.0), lambda: tf.constant(0))
+
+    def _learn(self, pieces, count, batch, rests):
+        """Takes gradient steps, with `rests` such that the copy is the same in all; returns losses, values, errors."""
         observations, following, actions, rewards, factors, weights = pieces
-        later = None
-        if not self.target_update_rate:
-            is_due = self.turn % self.target_update_steps == 0
-            tf.cond(is_due, lambda: self._move(1.0), lambda: tf.constant(0))
-            # The copy rests meanwhile: one large product is faster than many small ones.
+        later, turn = None, tf.convert_to_tensor(self.turn)
+        if rests:
+            self._renew(turn)
             flat = tf.reshape(following, (count * batch, *following.shape[2:]))
             later = tf.reshape(self.target(flat, training=False), (count, batch, self.num_actions))
 
         def step(index, losses, values, errors):
+            if not rests and not self.target_update_rate:
+                self._renew(turn + index)
             follows = following[index]
             values_then = later[index] if later is not None else self.target(follows, training=False)
             if self.double:
@@ -193,113 +194,9 @@ class DeepQ(keras.Model):
         return {mean.name: mean.result()}
 
 
-class Acting(keras.callbacks.Callback):
-    """Ties the data that are made by acting to the agent that acts, and carries their state through checkpoints.
-
-    Args:
-        experience: Training split whose stream acts, such as `kit.data.experience.Experience`.
-        folder: Run folder, where large observations are kept.
-    """
-
-    def __init__(self, experience, folder):
-        super().__init__()
-        self.experience = experience
-        self.folder = folder
-
-    def on_train_begin(self, logs=None):
-        experience = self.experience
-        experience.model = self.model
-        if experience.replay.prioritized:
-            self.model.remember_errors(experience.shape)
-        slack = self.params["steps"] * experience.rollout_steps + -(
-            -experience.learning_starts // experience.replay.environments
-        )
-        experience.replay.keep_in(self.folder / "checkpoint" / "replay.dat", slack)
-
-    def on_epoch_end(self, epoch, logs=None):
-        experience = self.experience
-        if experience.finished:
-            logs["return"] = float(np.mean([value for value, _ in experience.finished]))
-        logs["exploration"] = experience.share
-        logs["environment_steps"] = experience.steps
-        self.saved = experience.arrays()
-        experience.finished = experience.finished[-1:]
-
-    def arrays(self):
-        return self.saved
-
-    def put_back(self, arrays):
-        self.experience.put_back(arrays)
-
-
-def values_of(network):
-    """Returns the fastest function from observations (environments, ...) to values, with the weights of now.
-
-    Networks of dense layers are copied to NumPy, whose call costs a twentieth of a compiled function's for so few
-    observations.
-    """
-    network, steps, ids = getattr(network, "_functional", network), [], {}
-    for depth in sorted(network._nodes_by_depth, reverse=True):
-        for node in network._nodes_by_depth[depth]:
-            operation = node.operation
-            inputs = [ids[id(tensor)] for tensor in node.arguments.keras_tensors]
-            for tensor in node.output_tensors:
-                ids[id(tensor)] = len(ids)
-            if isinstance(operation, keras.layers.InputLayer):
-                continue
-            function = _in_numpy(operation)
-            if function is None:
-                return _compiled(network)
-            steps.append((function, inputs))
-
-    def values(observations):
-        found = [observations]
-        for function, inputs in steps:
-            found.append(function(*(found[index] for index in inputs)))
-        return found[-1]
-
-    return values
-
-
-def _in_numpy(operation):
-    """Returns an operation of a network on NumPy arrays, or None where it is not one of a few plain ones."""
-    kind = type(operation).__name__
-    if isinstance(operation, keras.layers.Dense) and operation.activation.__name__ in ("relu", "linear"):
-        kernel = ops.convert_to_numpy(operation.kernel)
-        bias = ops.convert_to_numpy(operation.bias)
-        if operation.compute_dtype != "float32":
-            return None
-        if operation.activation.__name__ == "linear":
-            return lambda x: x @ kernel + bias
-
-        def dense(x):
-            x = x @ kernel
-            x += bias
-            return np.maximum(x, 0, out=x)
-
-        return dense
-    if isinstance(operation, keras.layers.Flatten):
-        return lambda x: x.reshape(len(x), -1)
-    if kind == "Add":
-        return np.add
-    if kind == "Subtract":
-        return np.subtract
-    if kind == "Mean":
-        axis, keepdims = tuple(np.atleast_1d(operation.axis)), operation.keepdims
-        return lambda x: x.mean(axis, keepdims=keepdims)
-    return None
-
-
-def _compiled(network):
-    """Returns a network as a compiled function on NumPy arrays; one is kept for each network."""
-    if not hasattr(network, "_acting"):
-        network._acting = tf.function(lambda observations: network(observations, training=False))
-    return lambda observations: network._acting(tf.constant(observations)).numpy()
-
-
 def greedy(network):
     """Returns a function from observations to the actions of the highest value, and that value, both (batch,)."""
-    values_now = values_of(network)
+    values_now = answers_of(network)
 
     def act(observations):
         values = values_now(observations)

@@ -20,7 +20,9 @@ class Faulty(gymnasium.Env):
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
-        return np.zeros(2, "float32"), {}
+        if self.fault == "reset":
+            raise RuntimeError("no door")
+        return np.full(2, np.nan if self.fault == "nanreset" else 0, "float32"), {}
 
     def step(self, action):
         if self.fault == "raises":
@@ -29,7 +31,7 @@ class Faulty(gymnasium.Env):
         return observation, 0.0, False, False, {}
 
 
-for fault in ("raises", "nan", "endless"):
+for fault in ("raises", "nan", "endless", "reset", "nanreset"):
     gymnasium.register(f"Faulty{fault.capitalize()}-v0", lambda fault=fault, **_: Faulty(fault))
 
 
@@ -43,7 +45,7 @@ def seeded(copy, episode):
         ("CartPole-v9", "environment: unknown name 'CartPole-v9'; did you mean 'CartPole-v"),
         ("CartPol-v1", "environment: unknown name 'CartPol-v1'; did you mean 'CartPole-v1'"),
         ("nothing_here:Game-v0", "environment: unknown name 'nothing_here:Game-v0'"),
-        ("Pendulum-v1", r"actions of Box.*DQN chooses.*expected a recipe that learns a policy \(policy_gradient\)"),
+        ("Pendulum-v1", r"actions of Box.*DQN chooses.*expected a recipe that learns a policy \(actor_critic"),
     ],
 )
 def test_what_cannot_be_acted_in_is_named(name, said):
@@ -73,6 +75,10 @@ def test_a_missing_package_names_the_extra(name, package, module_name, monkeypat
 def test_what_goes_wrong_in_a_step_is_one_line(monkeypatch):
     with pytest.raises(KitError, match="FaultyRaises-v0: could not take a step: RuntimeError: the motor is on fire"):
         Environments(Place("FaultyRaises-v0"), 2, seeded).step([0, 0])
+    with pytest.raises(KitError, match="FaultyReset-v0: could not be reset: RuntimeError: no door"):
+        Environments(Place("FaultyReset-v0"), 2, seeded)
+    with pytest.raises(KitError, match="FaultyNanreset-v0: gave observations that are nan"):
+        Environments(Place("FaultyNanreset-v0"), 2, seeded)
     environments = Environments(Place("FaultyNan-v0"), 2, seeded)
     with pytest.raises(KitError, match="FaultyNan-v0: gave observations that are nan; expected numbers"):
         play(environments, [1, 2], lambda observations: (np.zeros(2, int), np.zeros(2)))
@@ -151,3 +157,97 @@ def test_frames_are_stacked_as_channels(shape, channels, stack):
         observation = environment.step(0)[0]
     assert observation.dtype == np.uint8
     assert observation[0, 0].tolist() == [moment for moment in range(7 - stack, 7) for _ in range(channels)]
+
+
+class Acts(gymnasium.Env):
+    """Observes the action that it was given; `memory` counts steps of all episodes."""
+
+    def __init__(self, space, memory=False):
+        self.action_space, self.memory, self.count = space, memory, 0
+        self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (1,), "float32")
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros(1, "float32"), {}
+
+    def step(self, action):
+        self.count += 1
+        seen = self.count if self.memory else np.ravel(action)[0]
+        return np.array([seen], "float32"), 0.0, False, False, {"length": np.zeros(self.count)}
+
+
+BOX = gymnasium.spaces.Box
+for name, space in (
+    ("Shifted", gymnasium.spaces.Discrete(3, start=2)),
+    ("Bounded", BOX(np.array([-1.0, 0.0]), np.array([3.0, 1.0]), dtype=np.float32)),
+    ("Unbounded", BOX(-np.inf, np.inf, (2,), "float32")),
+    ("Empty", BOX(-1, 1, (0,), "float32")),
+    ("Many", gymnasium.spaces.MultiDiscrete([3] * 60)),
+):
+    gymnasium.register(f"{name}-v0", lambda space=space, **_: Acts(space), max_episode_steps=50)
+gymnasium.register("Remembering-v0", lambda **_: Acts(gymnasium.spaces.Discrete(2), True), max_episode_steps=50)
+
+
+def test_actions_are_numbered_from_where_the_environment_does():
+    environments = Environments(Place("Shifted-v0"), 2, seeded)
+    assert environments.step([0, 2])[0].ravel().tolist() == [2, 4]
+
+
+def test_vectors_are_brought_into_their_bounds():
+    clipped = Environments(Place("Bounded-v0", is_numbered=False), 2, seeded)
+    assert clipped.step(np.array([[9.0, 0], [-0.5, 0]]))[0].ravel().tolist() == [3.0, -0.5]
+    squashed = Environments(Place("Bounded-v0", is_numbered=False, squash_actions=True), 2, seeded)
+    found = squashed.step(np.array([[9.0, 0], [0.0, 0]]))[0].ravel()
+    np.testing.assert_allclose(found, [1 + 2 * np.tanh(9), 1.0], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_numbered", "said"),
+    [
+        ("Unbounded-v0", False, "without bounds; expected a lowest and a highest value"),
+        ("Empty-v0", False, "which are empty"),
+        ("Many-v0", True, r"actions of MultiDiscrete\(.*\.\.\., expected numbered actions \(Discrete\)"),
+        ("Many-v0", False, r"expected numbered actions \(Discrete\) or vectors \(Box\)"),
+    ],
+)
+def test_spaces_that_cannot_be_acted_in(name, is_numbered, said):
+    with pytest.raises(SettingError, match=said) as caught:
+        Place(name, is_numbered=is_numbered).make()
+    assert len(str(caught.value)) < 250 and "\n" not in str(caught.value)
+
+
+def test_some_copies_may_wait():
+    environments = Environments(Place("Shifted-v0"), 3, seeded)
+    environments.step([0, 1, 2])
+    environments.step([1, 1, 1], active=np.array([True, False, True]))
+    assert environments.observations.ravel().tolist() == [3, 3, 3]
+    assert environments.lengths.tolist() == [2, 1, 2] and environments.histories == [[0, 1], [1], [2, 1]]
+    environments.begin()
+    assert environments.episodes.tolist() == [1, 1, 1] and environments.observations.ravel().tolist() == [0, 0, 0]
+
+
+def test_an_environment_that_does_not_repeat_itself_is_found_out():
+    environments = Environments(Place("Remembering-v0"), 2, seeded)
+    for _ in range(60):
+        environments.step([0, 1])
+    saved = environments.episodes, [list(each) for each in environments.histories], environments.observations
+    with pytest.raises(KitError, match="Remembering-v0: does not do the same for the same seed and actions"):
+        Environments(Place("Remembering-v0"), 2, seeded).restore(*saved)
+
+
+class Game:
+    last_action = 3
+
+
+class Sticky(Acts):
+    """Repeats an action over a reset, as MinAtar does."""
+
+    game = Game()
+
+    def reset(self, *, seed=None, options=None):
+        return np.array([self.game.last_action], "float32"), {}
+
+
+def test_what_minatar_keeps_over_a_reset_is_forgotten():
+    made = module._forgetful(Sticky(gymnasium.spaces.Discrete(2)))
+    assert made.reset(seed=1)[0].tolist() == [0]

@@ -1,11 +1,16 @@
 """What is remembered, drawn and looked up, against plain loops."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from kit.data import replay as module
+from kit.data.environments import Place
+from kit.data.experience import Experience, Exploration
 from kit.data.replay import Replay, SumTree
-from kit.errors import SettingError
+from kit.errors import KitError, SettingError
+from tests.training.test_reinforcement import Tiny  # noqa: F401 - registers environments that are solved in seconds
 
 
 def filled(steps, size=24, environments=3, **settings):
@@ -109,7 +114,36 @@ def test_images_in_a_file_outlive_a_kill(prioritized, tmp_path, monkeypatch):
 
 
 def test_too_large_for_memory():
-    with pytest.raises(SettingError, match=r"replay_size: 1,000,000,000 steps take 52,571.* GiB, and .*fewer"):
-        Replay(1_000_000_000, 8, (84, 84, 4), "uint8")
+    with pytest.raises(SettingError, match=r"replay_size: 10,000,000,000 steps take 391.* GiB, and .*fewer"):
+        Replay(10_000_000_000, 8, (84, 84, 4), "uint8", prioritized=True).check_memory()
+    with pytest.raises(SettingError, match=r"replay_size: 1,000,000,000,000 steps take"):
+        Replay(1_000_000_000_000, 8, (4,), "float32").check_memory()
     with pytest.raises(SettingError, match="replay_size: expected at least 8"):
         Replay(7, 8, (4,), "float32")
+
+
+def test_errors_go_to_the_steps_that_were_drawn():
+    """Once the replay is full, acting overwrites the oldest steps: what was learned of these must be stored before."""
+    place = Place("TinyBandit-v0")
+    replay = Replay(8, 1, (2,), "float32", prioritized=True, priority_exponent=1.0)
+    experience = Experience(place, replay, Exploration(1.0, 1.0, 1.0), rollout_steps=4, gradient_steps=1)
+    experience.model = SimpleNamespace(num_actions=2, n_step=1, discount=0.9, errors=None, acting=lambda: None)
+    experience._enter(0)
+    for step in range(3):
+        experience.round(step, 10, 6, np.random.default_rng(step))
+    assert len(replay) == 8 and replay.position == 4
+    slots, columns = np.arange(4, 8), np.zeros(4, int)  # the next four to be overwritten
+    experience.drawn = slots, columns
+    experience.model.errors = SimpleNamespace(numpy=lambda: np.full((1, 4), 50.0))
+    experience.round(3, 10, 6, np.random.default_rng(3))
+    np.testing.assert_allclose(replay.tree[np.arange(4, 8)], replay.greatest)  # new steps, of which nothing is known
+    assert replay.greatest == pytest.approx(50)
+
+
+def test_a_file_that_is_missing_is_said_so(tmp_path, monkeypatch):
+    saved = filled(5)[0].arrays()
+    monkeypatch.setattr(module, "MAPPED_BYTES", 10)
+    again = Replay(24, 3, (1,), "float32")
+    again.keep_in(tmp_path / "replay.dat", 6)
+    with pytest.raises(KitError, match="replay.dat: missing or damaged"):
+        again.put_back(saved)

@@ -96,7 +96,7 @@ def test_play_is_recorded(empty_folder, capsys):
     ("tables", "said"),
     [
         ({"data": {"environment": "CartPol-v1"}}, "data.environment: unknown name 'CartPol-v1'; did you mean"),
-        ({"data": {"environment": "Pendulum-v1"}}, "data.environment: .*policy_gradient"),
+        ({"data": {"environment": "Pendulum-v1"}}, "data.environment: .*actor_critic"),
         ({"data": {"environment": "FaultyRaises-v0"}}, "FaultyRaises-v0: could not take a step: .* on fire"),
         ({"data": {"environment": "FaultyNan-v0"}}, "FaultyNan-v0: gave observations that are nan"),
         ({"data": {"replay_size": 10**12}}, "data.replay_size: 1,000,000,000,000 steps take"),
@@ -104,7 +104,6 @@ def test_play_is_recorded(empty_folder, capsys):
         ({"model": {"network": "cnn_q_small"}, "backbone": {}}, "takes images"),
         ({"train": {"use_validation": True}}, "train.use_validation: an agent is judged by playing"),
         ({"train": {"steps_per_execution": 3}}, "train.steps_per_execution: expected 1: the data are made by acting"),
-        ({"model": {"target_update": "hard", "target_update_steps": 27}}, "target_update_steps: expected a divisor"),
     ],
 )
 def test_bad_input_is_one_line(tables, said, empty_folder):
@@ -133,8 +132,7 @@ def test_images_lie_in_a_file_of_the_run_folder(empty_folder, monkeypatch):
     settings["backbone"] = {"filters": [8], "units": 16, "highest": 255.0}
     done = kit.train("dqn", folder="run", verbose=False, **settings)
     assert done.metrics["test"]["return"] == 1
-    slots = 250 + 3 * 20 + 25
-    assert (done.folder / "checkpoint" / "replay.dat").stat().st_size == 2 * slots * 4 * 36
+    assert not (done.folder / "checkpoint" / "replay.dat").exists()  # of no more use
     assert (done.folder / "checkpoint" / "state.npz").stat().st_size < 100_000
 
 
@@ -155,9 +153,9 @@ def test_the_interquartile_mean_leaves_both_ends_away():
 
 
 def test_a_film_is_thinned_out():
-    film = returns.Film(10)
+    film = returns.Film(most=10)
     for moment in range(95):
-        film.add(moment)
+        film.add(lambda moment=moment: moment)
     assert film.frames == list(range(0, 95, film.every)) and 5 <= len(film.frames) <= 10
 
 

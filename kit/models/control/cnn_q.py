@@ -1,10 +1,10 @@
 """Convolutional networks that value actions, for observations that are images."""
 
 import keras
-from keras import layers
 
 from kit.blocks.dueling import action_values
-from kit.errors import SettingError, check
+from kit.errors import check
+from kit.models.control.features import of_images
 
 VARIANTS = {
     # Mnih et al., "Human-level control through deep reinforcement learning", 2015: 84x84x4 pixels from 0 to 255
@@ -46,19 +46,7 @@ def cnn_q(
     Raises:
         SettingError: observations that are no images or too small ones, or values out of range.
     """
-    if len(observation_shape) != 3:
-        raise SettingError("network", f"takes images; observations have the shape {observation_shape}: expected mlp_q")
-    for key, values in (("filters", filters), ("kernel_sizes", kernel_sizes), ("strides", strides)):
-        check(values and min(values) >= 1, key, values, "numbers of at least 1")
-        check(len(values) == len(filters), key, values, f"as many as filters, {len(filters)}")
     check(units >= 1, "units", units, "at least 1")
-    check(highest > 0, "highest", highest, "a number above 0")
     observation = keras.Input(observation_shape, name="observation")
-    x = observation if highest == 1 else layers.Rescaling(1 / highest, name="rescaling")(observation)
-    sides = observation_shape[:2]
-    for index, (width, side, stride) in enumerate(zip(filters, kernel_sizes, strides, strict=True), 1):
-        sides = [(each - side) // stride + 1 for each in sides]
-        check(min(sides) >= 1, "kernel_sizes", kernel_sizes, f"smaller ones: images are {observation_shape}")
-        x = layers.Conv2D(width, side, stride, activation="relu", name=f"stage{index}")(x)
-    x = layers.Flatten(name="flatten")(x)
+    x = of_images(observation, filters, kernel_sizes, strides, highest, "mlp_q")
     return keras.Model(observation, action_values(x, num_actions, dueling, units), name=name)

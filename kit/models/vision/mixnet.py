@@ -70,7 +70,7 @@ VARIANTS = {
     "mixnet_m": {"table": "mixnet_m"},
     "mixnet_l": {"table": "mixnet_m", "width": 1.3},
     "efficientnet_b0": {"table": "efficientnet_b0", "stochastic_depth": 0.2},
-    "mixnet_small": {"table": "small", "stem_stride": 1},
+    "mixnet_small": {"table": "small"},
 }
 
 

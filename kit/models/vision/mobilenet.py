@@ -24,9 +24,9 @@ VARIANTS = {
     "mobilenet": {},
     "mobilenet_half": {"width": 0.5},
     "mobilenetv2": {"version": 2},
-    # For images of 28 to 64 pixels: the first two halvings are left out.
-    "mobilenet_small": {"width": 0.5, "first_strides": 0},
-    "mobilenetv2_small": {"version": 2, "width": 0.5, "first_strides": 0},
+    # For images of 28 to 64 pixels: the second halving is left out.
+    "mobilenet_small": {"width": 0.5, "first_strides": 1},
+    "mobilenetv2_small": {"version": 2, "width": 0.5, "first_strides": 1},
 }
 
 

@@ -1,0 +1,257 @@
+"""Policy gradient: an agent that learns what to do from the whole episodes that it has just lived through."""
+
+from typing import Literal
+
+import numpy as np
+from jsonargparse.typing import NonNegativeInt, PositiveInt
+
+from kit.blocks import policy as heads
+from kit.data.acting import assignment, judging
+from kit.data.environments import Place, watch
+from kit.data.rollouts import WholeEpisodes
+from kit.data.splits import Splits
+from kit.errors import KitError, check
+from kit.models import control
+from kit.recipes.base import Evaluation, Recipe
+from kit.reporting import returns
+from kit.training import policies
+from kit.training.acting import Acting
+from kit.training.actor_critic import ActorCritic, most_probable
+
+
+def policy_agent(
+    observation_shape,
+    num_actions,
+    *,
+    is_continuous: bool = False,
+    network: str = "mlp_policy",
+    policy: Literal["auto", "categorical", "gaussian"] = "auto",
+    initial_log_std: float = 0.0,
+    discount: float = 0.99,
+    value_coefficient: float = 0.5,
+    entropy_coefficient: float = 0.0,
+    normalize_advantages: bool = True,
+    normalize_observations: bool = False,
+    normalize_rewards: bool = False,
+    optimizer="adam",
+):
+    """Builds a compiled agent that learns a policy, and the value of states to compare its returns with.
+
+        agent = kit.recipes.policy_agent(observation_shape=(4,), num_actions=2)
+        agent.network(observations)     # logits of actions, and values; a functional Keras model
+
+    Williams, "Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning", 1992.
+
+    Args:
+        observation_shape: Shape of an observation.
+        num_actions: Number of actions; with `is_continuous` how many numbers are in one.
+        is_continuous: Actions are vectors.
+        network: `mlp_policy` for vectors, `cnn_policy` and `cnn_policy_small` for images; or what a builder of
+            `kit.models.control` becomes with all but its first two arguments filled in.
+        policy: "categorical" chooses among numbered actions, "gaussian" draws vectors; "auto" does what the environment
+            wants.
+        initial_log_std: Logarithm of the standard deviation of vectors in the beginning.
+        discount: Factor of a reward one step later.
+        value_coefficient: Weight of the loss of the baseline.
+        entropy_coefficient: Weight of the policy's entropy, which keeps it trying.
+        normalize_advantages: Give returns, less the baseline, mean 0 and standard deviation 1.
+        normalize_observations: Scale observations by running moments, which are saved in the network.
+        normalize_rewards: Divide rewards by the standard deviation of their discounted sum.
+        optimizer: Keras optimizer, or its name.
+
+    Returns:
+        `kit.training.actor_critic.ActorCritic`, with `network`, a functional model.
+
+    Shape:
+        network: (batch, *observation_shape) to (batch, num_actions), or (batch, 2 * num_actions) where these are
+            vectors, and (batch, 1)
+
+    Raises:
+        SettingError: an unknown network, a policy that the actions are not for, or a value out of range; the message
+            names the argument.
+    """
+    chosen = policies.policy(num_actions, is_continuous, policy)
+    network = control.policy_network(
+        network, heads.head(num_actions, is_continuous, initial_log_std), normalize_observations, observation_shape
+    )
+    agent = ActorCritic(
+        network,
+        chosen,
+        discount=discount,
+        gae_lambda=1.0,
+        value_coefficient=value_coefficient,
+        entropy_coefficient=entropy_coefficient,
+        normalizes_advantages=normalize_advantages,
+        normalizes_observations=normalize_observations,
+        normalizes_rewards=normalize_rewards,
+    )
+    agent.compile(optimizer)
+    return agent
+
+
+def episodes(
+    seed,
+    saved,
+    *,
+    environment: str = "CartPole-v1",
+    time_limit: int | None = None,
+    frame_stack: PositiveInt = 1,
+    squash_actions: bool = False,
+    num_environments: PositiveInt = 8,
+    max_steps: int | None = None,
+    validation_episodes: PositiveInt = 10,
+    test_episodes: PositiveInt = 100,
+):
+    """Sets up environments to act in; `train.batch_size` is the number of episodes of a round, a step of `[train]`.
+
+    Args:
+        seed: Seed of the run; the episodes that judge an agent are the same for every seed.
+        saved: Not used: episodes follow from their numbers.
+        environment: Name that gymnasium knows, such as `CartPole-v1`, `Pendulum-v1`, `ALE/Pong-v5`,
+            `MinAtar/Breakout-v1`; `module:Name-v0` imports the module first.
+        time_limit: Steps after which an episode is cut; by default the environment's own limit.
+        frame_stack: Latest images that make one observation; Atari wants 4.
+        squash_actions: Bring actions that are vectors into their bounds by tanh; else they are clipped.
+        num_environments: Environments that are stepped together, a divisor of `train.batch_size`.
+        max_steps: Steps, those of all environments together, after which the training ends with its epoch.
+        validation_episodes: Episodes after each epoch that decide which weights are best.
+        test_episodes: Episodes in the end.
+
+    Returns:
+        `Splits` with facts `observation_shape`, `num_actions` and `is_continuous`.
+
+    Raises:
+        KitError: the environment cannot be used; the message names it.
+        SettingError: a value out of range; the message names the key.
+    """
+    place = Place(environment, time_limit, frame_stack, is_numbered=False, squash_actions=squash_actions)
+    train = WholeEpisodes(place, num_environments, max_steps)
+    validation, test = judging(place, "validation", validation_episodes), judging(place, "test", test_episodes)
+    facts = {
+        "observation_shape": tuple(train.shape),
+        "num_actions": train.num_actions,
+        "is_continuous": train.is_continuous,
+    }
+    return Splits(
+        train,
+        validation,
+        test,
+        facts=facts,
+        assets={
+            "environment": environment,
+            "time_limit": time_limit,
+            "frame_stack": frame_stack,
+            "squash_actions": squash_actions,
+            **facts,
+            "observation_shape": list(train.shape),
+        },
+        assignment=assignment(validation, test),
+    )
+
+
+def prepare(model, splits):
+    """Lets the training split act with the model."""
+    splits.train.model = model
+
+
+def observers(network, splits, folder):
+    """Returns the callback that ties acting and learning together."""
+    return [Acting(splits.train, folder)]
+
+
+def _best_of(network, assets):
+    """Returns a function from observations to the most probable actions and the values of the states."""
+    return most_probable(network, policies.policy(assets["num_actions"], assets["is_continuous"]))
+
+
+def validate(model, examples, assets):
+    """Returns how episodes go after each epoch, each action the most probable one."""
+    found, lengths, values = examples.play(_best_of(model, assets))
+    return {"return": found.mean(), "length": lengths.mean(), "value": values.mean()}
+
+
+def evaluate(model, examples, assets):
+    """Plays the episodes of a split, each action the most probable one.
+
+    Args:
+        model: The network of policy and value.
+        examples: `Episodes` of the split.
+        assets: The assets of the data.
+
+    Returns:
+        `Evaluation` with mean, standard deviation, extremes and interquartile mean of the returns, the mean length, and
+        the mean value that the network gave to the states.
+    """
+    return Evaluation(*returns.judged(examples, _best_of(model, assets)))
+
+
+def curves(history):
+    """Returns figures of how the training went."""
+    return {"2_training": lambda: returns.training(history)}
+
+
+def predict(
+    model,
+    inputs,
+    assets,
+    *,
+    episodes: PositiveInt = 5,
+    seed: NonNegativeInt = 0,
+    video: str | None = None,
+):
+    """Plays episodes, each action the most probable one, and records them.
+
+    Args:
+        model: The network of policy and value.
+        inputs: Nothing: it plays in the environment that it was trained in.
+        assets: The assets of the data that the model was trained on.
+        episodes: Number of episodes.
+        seed: Seed of the episodes.
+        video: Animated GIF to write, new.
+
+    Returns:
+        Table with a row an episode: `episode`, `return`, `length`, and `file` with `video`.
+
+    Raises:
+        KitError: there are inputs, the file exists, or the environment cannot draw.
+    """
+    if inputs is not None and (not isinstance(inputs, list | tuple) or inputs):
+        raise KitError("predict: the agent plays in its own environment; expected no inputs, but --episodes")
+    place = Place(
+        assets["environment"],
+        assets["time_limit"],
+        assets["frame_stack"],
+        is_numbered=False,
+        squash_actions=assets["squash_actions"],
+    )
+    check(episodes >= 1, "episodes", episodes, "at least 1")
+    film = returns.Film(video)
+    seeds = np.random.SeedSequence((3, seed)).generate_state(episodes).tolist()
+    table, frames_per_second = watch(place, seeds, _best_of(model, assets), film.add if video else None)
+    if video:
+        film.write(frames_per_second)
+        table["file"] = str(video)
+    return table
+
+
+RECIPE = Recipe(
+    name="policy_gradient",
+    purpose="An agent that learns what to do from whole episodes (REINFORCE with a learned baseline).",
+    build=policy_agent,
+    data=episodes,
+    evaluate=evaluate,
+    predict=predict,
+    monitors={"val_return": "max"},
+    architectures=control.POLICIES,
+    architecture_key="network",
+    network=lambda model: model.network,
+    prepare=prepare,
+    validate=validate,
+    observers=observers,
+    curves=curves,
+    optional_facts=("is_continuous",),
+    scores_last=True,
+    needs_inputs=False,
+    takes_small_steps=True,
+    usage="--episodes 5 --video out.gif",
+)
