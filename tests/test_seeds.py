@@ -18,6 +18,7 @@ from kit.reporting import seeds as statistics
 from kit.training.callbacks import Progress
 from tests.conftest import TINY
 from tests.recipes.test_dqn import SMALL
+from tests.test_resume import assert_same, end, epochs, kill_after, start
 from tests.training.test_reinforcement import Tiny  # noqa: F401 - registers environments that are solved in seconds
 
 DIGITS = {**TINY, "train": {"epochs": 2, "steps_per_epoch": 3}, "evaluate": {"bootstrap_samples": 10}}
@@ -173,6 +174,19 @@ def test_what_was_interrupted_ends_like_what_was_not(digits, when, monkeypatch, 
     for seed in (0, 1):
         same(done.folder / f"seed-{seed}", digits.folder / f"seed-{seed}")
     assert done.metrics["test"] == digits.metrics["test"]
+
+
+@pytest.mark.slow
+def test_killed_in_the_second_seed_it_ends_like_that_seed_alone(tmp_path):
+    several, alone = tmp_path / "several", tmp_path / "alone"
+    process = start(several, "--train.seeds=2", recipe="dqn")
+    assert kill_after(process, several / "seed-1", 3, 0.0)
+    assert 3 <= epochs(several / "seed-1") < 8 and (several / "seed-0" / "metrics.json").exists()
+    output = end(several, "--train.seeds=2", recipe="dqn")
+    assert "seed 0, 1 of 2: finished before" in output and "going on after epoch" in output
+    end(alone, "--seed=1", recipe="dqn")
+    assert_same(several / "seed-1", alone)
+    assert (several / "seed-1" / "config.toml").read_bytes() == (alone / "config.toml").read_bytes()
 
 
 def test_the_newest_unfinished_one_is_resumed_and_finished_seeds_are_kept(digits, capsys):
