@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 __all__ = ["dry_run", "evaluate", "find_learning_rate", "load", "predict", "recipes", "report", "train", "tune"]
 
 _VERBS = {
-    "train": "run",
+    "train": "seeds",
     "tune": "tuning.study",
     "dry_run": "rehearsal",
     "find_learning_rate": "rehearsal",

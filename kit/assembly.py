@@ -7,7 +7,7 @@ import os
 
 from kit.errors import SettingError, choose, table
 from kit.files import as_path, reading
-from kit.finished import check_assets, load, saved_assignment
+from kit.finished import check_assets, load_one, saved_assignment
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,7 +188,7 @@ def _start_from(recipe, network, assets, training):
         raise SettingError("start_from", f"no run folder or .keras file {training.start_from!r}")
     new = ()
     if path.is_dir():
-        run = load(path)
+        run = load_one(path)
         earlier, here = run.model, json.loads(json.dumps(assets))
         new = [
             pattern

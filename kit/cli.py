@@ -196,8 +196,8 @@ def _show(options, overrides):
 
 
 def _train(options, overrides):
+    from kit import finished, rehearsal, run, seeds, terminal
     from kit import folder as places
-    from kit import rehearsal, run, terminal
 
     recipe = options.recipe or run.stated_recipe(options.config, options.folder)
     if recipe is None:
@@ -221,12 +221,18 @@ def _train(options, overrides):
         with terminal.log_shown():
             return rehearsal.rehearse(recipe, overrides, config=options.config, seed=seed)
     with terminal.log_shown():
-        done = run.train_with(recipe, overrides, config=options.config, folder=folder, seed=seed)
-    _print_scores(done.metrics["test"], "test")
+        done = seeds.train_with(recipe, overrides, config=options.config, folder=folder, seed=seed)
+    used, why = done.folder, ""
+    if isinstance(done, finished.Runs):
+        used, why = done.best.folder, f"   # the best of {len(done.folders)} by validation"
+        for split in ("test", "test_of_last_epoch"):
+            _print_over_seeds(done.metrics.get(split), split.replace("_", " "))
+    else:
+        _print_scores(done.metrics["test"], "test")
     recipe = done.recipe
     use = '--text "..."' if recipe.takes_text else "INPUT" if recipe.takes_inputs else "--count 64 --seed 1"
     use = recipe.usage or use
-    print(f"page  {done.folder / 'report.html'}\nuse   kit predict {done.folder} {use}")
+    print(f"page  {done.folder / 'report.html'}\nuse   kit predict {used} {use}{why}")
     return {"folder": str(done.folder), "metrics": done.metrics}
 
 
@@ -292,11 +298,20 @@ def _print_scores(metrics, split):
     print(f"{split}  {shown}")
 
 
+def _print_over_seeds(scores, title):
+    """Prints mean and standard deviation of scores, if there are any; their page has more."""
+    from kit.terminal import over_seeds
+
+    if scores:
+        print(f"{title}  {'   '.join(f'{name} {value}' for name, value, _ in over_seeds(scores))}")
+
+
 def _evaluate(options, overrides):
     from kit import finished
 
     evaluation = finished.evaluate(options.run, split=options.split, overrides=overrides)
-    _print_scores(evaluation.metrics, options.split)
+    show = _print_over_seeds if finished.has_seeds(options.run) else _print_scores
+    show(evaluation.metrics, options.split)
     for table in evaluation.tables.values():
         print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
     return {"folder": options.run, "split": options.split, "metrics": evaluation.metrics}
@@ -305,7 +320,9 @@ def _evaluate(options, overrides):
 def _predict(options, overrides):
     from kit import finished
 
-    loaded = finished.load(options.run)
+    loaded = finished.load_one(options.run)
+    if finished.has_seeds(options.run):
+        print(f"{loaded.folder} is applied, the best of its seeds by validation", file=sys.stderr)
     if options.text and not loaded.recipe.takes_text:
         raise KitError(f"--text: {loaded.recipe.name} takes files, not text")
     inputs = [*map(Path, options.inputs), *options.text]
@@ -317,7 +334,7 @@ def _predict(options, overrides):
     table = finished.predict(loaded, inputs, overrides)
     if not options.json:
         print(loaded.recipe.show(table, sys.stdout.isatty()))
-    return {"folder": options.run, "predictions": table.to_dict("records")}
+    return {"folder": str(loaded.folder), "predictions": table.to_dict("records")}
 
 
 def _standard_input():

@@ -42,7 +42,7 @@ def export(folder, format, path=None, data=None):
     """Writes the model of a finished run in another format, and checks it.
 
     Args:
-        folder: The run folder.
+        folder: The run folder; of one with several seeds the run that is best on the validation split is taken.
         format: `saved_model` (TensorFlow), `litert` (LiteRT, once TensorFlow Lite), `litert_int8` (the same with whole
             numbers of 8 bits inside, calibrated on training examples), or `onnx`.
         path: Where to write; by default inside the run folder's `exports/`.
@@ -56,7 +56,7 @@ def export(folder, format, path=None, data=None):
         SettingError: an unknown format.
     """
     name, write, start = choose(_FORMATS, format, "format")
-    run = finished.load(folder)
+    run = finished.load_one(folder)
     if not run.recipe.takes_inputs:
         raise KitError(f"{format}: {run.recipe.name} makes images out of noise; use best.keras with keras.Model.export")
     if len(run.model.outputs) > 1:

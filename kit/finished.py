@@ -1,6 +1,7 @@
 """What can be done with a run: bring it back, score it again, apply it, and write its page."""
 
 import dataclasses
+import functools
 import inspect
 import json
 import os
@@ -46,6 +47,45 @@ class Run:
         return self.recipe.predict(self.model, inputs, self.assets, **shared | settings)
 
 
+@dataclasses.dataclass
+class Runs:
+    """Finished runs of the same settings with several seeds, as `train` and `load` return them.
+
+    Args:
+        folder: Folder that holds a folder for each.
+        recipe: Their `Recipe`.
+        settings: Their settings, table by table; `seed` is the first one.
+        metrics: Content of `metrics.json`, like that of a run, each score being what
+            `kit.reporting.seeds.statistics` returns: `metrics["test"]["accuracy"]["mean"]`.
+        table: `pandas.DataFrame` with a row a run: its folder, seed, scores, epochs and CPU-seconds.
+    """
+
+    folder: Path
+    recipe: object
+    settings: dict
+    metrics: dict
+    table: object
+
+    @property
+    def folders(self):
+        """The run folders, in the order of their seeds."""
+        return [self.folder / name for name in self.metrics["folders"]]
+
+    @functools.cached_property
+    def runs(self):
+        """Every `Run`, in the order of their seeds; they are loaded when they are asked for."""
+        return [load(folder) for folder in self.folders]
+
+    @functools.cached_property
+    def best(self):
+        """The `Run` with the best monitored value on the validation split; where that was trained on, the first."""
+        return load(self.folder / self.metrics["best"])
+
+    def predict(self, inputs=None, **settings):
+        """Applies the model of the best run; see `Run.predict`."""
+        return self.best.predict(inputs, **settings)
+
+
 def load(folder):
     """Brings a finished run back; nothing but its folder is needed.
 
@@ -53,7 +93,7 @@ def load(folder):
         folder: The run folder.
 
     Returns:
-        `Run`.
+        `Run`; of a folder with several seeds `Runs`.
 
     Raises:
         KitError: there is no finished run in the folder.
@@ -65,6 +105,12 @@ def load(folder):
     flat = config.read_toml(folder / "config.toml")
     recipe = recipes.get(flat["recipe"])
     tables = {name: {} for name in schema.TABLES} | config.nested(flat)
+    if has_seeds(folder):
+        from kit.reporting import seeds
+
+        metrics = read_json(folder / "metrics.json")
+        with reading(folder / "metrics.json"):
+            return Runs(folder, recipe, tables, metrics, seeds.table(metrics))
     with reading(folder / "best.keras"):
         model = keras.models.load_model(folder / "best.keras", compile=False)
     with reading(folder / "history.csv"):
@@ -72,6 +118,17 @@ def load(folder):
     metrics = read_json(folder / "metrics.json")
     assets = read_json(folder / "assets" / "assets.json") | _calibration(folder)
     return Run(folder, recipe, tables, model, history, metrics, assets)
+
+
+def load_one(folder):
+    """Brings the finished run in a folder back; of several seeds the one that is best on the validation split."""
+    found = load(folder)
+    return found.best if isinstance(found, Runs) else found
+
+
+def has_seeds(folder):
+    """Whether a run folder holds runs with several seeds, rather than one run."""
+    return config.read_toml(as_path(folder, "folder") / "config.toml").get("train.seeds", 1) > 1
 
 
 def _calibration(folder):
@@ -146,12 +203,18 @@ def evaluate(folder, *, split="test", overrides=None, data=None):
         data: The data again, where they were given in Python.
 
     Returns:
-        The recipe's `Evaluation`.
+        The recipe's `Evaluation`; of a folder with several seeds one whose metrics are those of all runs together.
 
     Raises:
         KitError: the run or its data cannot be used.
     """
     run = load(folder)
+    if isinstance(run, Runs):
+        from kit.recipes.base import Evaluation
+        from kit.reporting import seeds
+
+        found = [evaluate(each, split=split, overrides=overrides, data=data).metrics for each in run.folders]
+        return Evaluation(seeds.summarize(found))
     overrides = overrides or {}
     offered = config.settings_of(run.recipe.evaluate, "evaluate")
     given = {f"evaluate.{key}": value for key, value in run.settings["evaluate"].items()}
@@ -166,7 +229,7 @@ def predict(run, inputs, overrides=None):
     """Applies a loaded run to inputs; returns the recipe's table.
 
     Args:
-        run: What `load` returned.
+        run: What `load` returned; of several seeds the best one is applied.
         inputs: See the recipe's `predict`.
         overrides: Flat dictionary of `predict.` settings.
 
@@ -181,10 +244,11 @@ def predict(run, inputs, overrides=None):
 
 
 def report(folder):
-    """Writes the page of a finished run anew; returns its path."""
-    from kit.reporting import page
+    """Writes the page of a finished run, or of runs with several seeds, anew; returns its path."""
+    from kit.reporting import page, seeds
 
-    return page.write(_run_folder(folder))
+    folder = _run_folder(folder)
+    return (seeds if has_seeds(folder) else page).write(folder)
 
 
 def compare(folders, path=None):
@@ -203,6 +267,10 @@ def compare(folders, path=None):
     from kit.reporting import comparison
 
     folders = [_run_folder(folder) for folder in folders]
+    for folder in folders:
+        if has_seeds(folder):
+            one = read_json(folder / "metrics.json")["best"]
+            raise KitError(f"{folder}: holds runs with several seeds; expected single runs, such as {folder / one}")
     found = {config.read_toml(folder / "config.toml")["recipe"]: folder for folder in folders}
     if len(found) > 1:
         shown = " and ".join(f"{folder} of {recipe}" for recipe, folder in found.items())

@@ -100,7 +100,7 @@ def dry_run(
 
     Returns:
         Dictionary: `params`, `examples` of each split, `steps_per_epoch`, `epochs`, `seconds_per_step`, and
-        `seconds_estimated` of all epochs without their validation.
+        `seconds_estimated` of all epochs, with every seed, without their validation.
 
     Raises:
         KitError: settings or data cannot be used.
@@ -123,11 +123,12 @@ def rehearse(recipe_name, overrides, *, config=None, seed=None, given=None):
             stage.model.train_on_batch(*batch)
         seconds = (time.perf_counter() - start) / 2
     training, splits = stage.training, stage.splits
-    steps = training.steps_per_epoch * training.epochs
+    steps = training.steps_per_epoch * training.epochs * training.seeds
     log.info(
-        "a training step of %d examples takes about %.0f ms; %d epochs of %d steps about %s, without validation",
+        "a training step of %d examples takes about %.0f ms; %s%d epochs of %d steps about %s, without validation",
         training.batch_size,
         seconds * 1000,
+        f"{training.seeds} seeds of " if training.seeds > 1 else "",
         training.epochs,
         training.steps_per_epoch,
         terminal.duration(steps * seconds),
@@ -201,7 +202,7 @@ def find_learning_rate(
 
 
 def range_test(recipe_name, overrides, *, config=None, seed=None, steps=100, given=None):
-    """`find_learning_rate` with the settings as a flat dictionary of dotted keys."""
+    """`find_learning_rate` with the settings as a flat dictionary of dotted keys; it uses the first seed."""
     from kit.training import learning_rate
 
     check(isinstance(steps, int) and steps >= 20, "steps", steps, "a whole number of at least 20")

@@ -6,61 +6,13 @@ import logging
 
 from kit import config as settings_files
 from kit import folder as places
-from kit import recipes, schema, terminal
+from kit import recipes, schema
 from kit.assembly import Given, keep_beginning, prepare
-from kit.errors import SettingError, table
+from kit.errors import SettingError, check, table
 from kit.files import as_path, atomic, read_json, reading, write_json, write_text
 from kit.finished import Run, given_data
 
 log = logging.getLogger("kit")
-
-
-def train(
-    recipe=None,
-    *,
-    config=None,
-    folder=None,
-    seed=None,
-    data=None,
-    model=None,
-    backbone=None,
-    optimizer=None,
-    train=None,
-    evaluate=None,
-    verbose=True,
-):
-    """Trains a recipe's model and evaluates it, or carries on an unfinished run.
-
-        kit.train("image_classification", data="photos")
-        kit.train("image_classification", data=(images, labels), train={"epochs": 5})
-        kit.train(model=my_model, data={"train": my_dataset, "test": (images, labels)})
-
-    Args:
-        recipe: Name of the recipe. It may be left out where `folder` or `config` tells it, or with a model of one's
-            own, which is then an image classifier.
-        config: Settings to start from: path of a TOML file, or name of one that comes with the recipe; by default its
-            `default.toml`, whose numbers suit its embedded data. An empty file gives the defaults of the signatures.
-        folder: Run folder; by default a new one below `runs/`. An unfinished one is carried on to the result that it
-            would have had.
-        seed: Seed of all that is random.
-        data: Settings of the table `[data]`, among them `source`; or the source itself: a path or name, or what the
-            recipe's data function takes in Python, such as `(images, labels)`.
-        model: Settings of the table `[model]`; or a `keras.Model` of one's own, also as `{"backbone": my_model, ...}`
-            with other settings. It is trained in place, with the recipe's loss and metrics and the settings' optimizer.
-        backbone, optimizer, train, evaluate: Settings of these tables; `kit show RECIPE` lists them. All settings stand
-            above those of `config`.
-        verbose: Print what happens; `run.log` gets it in any case.
-
-    Returns:
-        `Run`.
-
-    Raises:
-        KitError: settings, data or folder cannot be used; the message is one line that names what and why.
-    """
-    tables = dict(zip(schema.TABLES, (data, model, backbone, optimizer, train, evaluate), strict=True))
-    with terminal.log_shown(verbose):
-        recipe, overrides, given = from_python(recipe, tables, config, folder)
-        return train_with(recipe, overrides, config=config, folder=folder, seed=seed, given=given)
 
 
 def from_python(recipe_name, tables, config_file, folder):
@@ -69,7 +21,7 @@ def from_python(recipe_name, tables, config_file, folder):
     Args:
         recipe_name: Name of the recipe, or None.
         tables: What each table was given: a dictionary of settings, None, or the data or model themselves.
-        config_file, folder: As for `train`.
+        config_file, folder: As for `kit.train`.
 
     Returns:
         Name of the recipe, flat dictionary of settings, and `Given`.
@@ -107,26 +59,43 @@ def stated_recipe(config_file, folder, name="config.toml"):
     return None
 
 
-def train_with(recipe_name, overrides, *, config=None, folder=None, seed=None, given=None):
-    """`train` with the settings as a flat dictionary of dotted keys, and `Given` or None."""
+def train_with(recipe_name, overrides, *, config=None, folder=None, seed=None, given=None, is_part=False):
+    """Trains one run, or carries it on; see `kit.train`.
+
+    Args:
+        recipe_name, config, folder, seed: As for `kit.train`.
+        overrides: Flat dictionary of dotted keys.
+        given: `Given`, or None.
+        is_part: It is one of several runs, whose caller says how they go on after an interrupt.
+
+    Returns:
+        `Run`.
+    """
     recipe = recipes.get(recipe_name)
     folder = as_path(folder, "folder") if folder else places.new(recipe.name)
     places.check(folder)
     with places.held(folder), places.logged(folder):
         places.check(folder)  # another process may have finished it meanwhile
-        run_settings = _settings(recipe, folder, config, overrides, seed)
-        try:
+        run_settings = schema.of_run(recipe, folder, config, overrides, seed)
+        with contextlib.nullcontext() if is_part else interruptible(folder):
             return _train(recipe, folder, run_settings, given or Given())
-        except KeyboardInterrupt:
-            if (folder / "config.toml").exists():
-                log.info("stopped; the same command with --folder %s carries on from the last whole epoch", folder)
-            raise
+
+
+@contextlib.contextmanager
+def interruptible(folder):
+    """Says how the run in a folder goes on after an interrupt inside."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if (folder / "config.toml").exists():
+            log.info("stopped; the same command with --folder %s carries on from the last whole epoch", folder)
+        raise
 
 
 def train_trial(recipe_name, overrides, *, config, folder, seed, watch):
     """Trains as `train_with` does, as long as `watch` lets it, and looks at neither the test split nor a page.
 
-    The folder is that of a run whose training has not ended: it may be carried on, here or by `train`.
+    The folder is that of a run whose training has not ended: it may be carried on, here or by `kit.train`.
 
     Args:
         recipe_name, overrides, config, folder, seed: As for `train_with`.
@@ -139,20 +108,13 @@ def train_trial(recipe_name, overrides, *, config, folder, seed, watch):
     recipe = recipes.get(recipe_name)
     places.check(folder)
     with places.held(folder), places.logged(folder):
-        run_settings = _settings(recipe, folder, config, overrides, seed)
+        run_settings = schema.of_run(recipe, folder, config, overrides, seed)
         with _fitted(recipe, folder, run_settings, Given(), watch) as (_, _, _, trained, monitor, mode):
             return trained, monitor, mode
 
 
-def _settings(recipe, folder, config_file, overrides, seed):
-    """Returns the settings of a new run, or of the one in the folder."""
-    if (folder / "config.toml").exists():
-        return schema.resume(recipe, folder, config_file, overrides, seed)
-    return schema.resolve(recipe, config_file, overrides, seed)
-
-
 def _train(recipe, folder, run_settings, given):
-    """Trains in a held folder and evaluates; see `train`."""
+    """Trains in a held folder and evaluates."""
     with _fitted(recipe, folder, run_settings, given) as (prepared, splits, network, trained, monitor, _):
         return _finish(recipe, folder, prepared, splits, network, trained, monitor)
 
@@ -168,6 +130,7 @@ def _fitted(recipe, folder, run_settings, given, watch=None):
 
     with table("train"):
         training = Training(**run_settings["train"])
+        check(training.seeds == 1, "seeds", training.seeds, "1 for a run that is part of something else")
     device.split_cpu(training.devices)
     if recipe.takes_small_steps:
         device.use_one_thread()
@@ -266,6 +229,7 @@ def _finish(recipe, folder, run_settings, splits, network, trained, monitor):
         "train_cpu_seconds": round(trained.cpu_seconds, 2),
         "examples_per_second": round(seen / max(trained.seconds, 1e-9), 1),
         "params": network.count_params(),
+        "monitor": monitor,
         "epochs": epochs,
         "best_epoch": trained.best_epoch,
         **({"averaged_epochs": trained.averaged_epochs} if training.average_epochs else {}),

@@ -146,6 +146,13 @@ def _check_seed(seed):
     check(whole and 0 <= seed < 2**31, "seed", seed, "a whole number from 0 to 2147483647")
 
 
+def of_run(recipe, folder, config_file, overrides, seed):
+    """Returns the settings of a new run, or of the one in the folder, if those given now do not differ."""
+    if (folder / "config.toml").exists():
+        return resume(recipe, folder, config_file, overrides, seed)
+    return resolve(recipe, config_file, overrides, seed)
+
+
 def resume(recipe, folder, config_file, overrides, seed):
     """Returns the settings that an unfinished run was started with, if those given now do not differ.
 

@@ -93,3 +93,17 @@ def with_intervals(metrics):
             yield name.replace("_", " "), number(value), f"95 %: {number(low)} to {number(high)}"
         elif not name.endswith(("_low", "_high")):
             yield name.replace("_", " "), number(value), ""
+
+
+def over_seeds(scores):
+    """Yields name, mean ± standard deviation, and interquartile mean with its 95 % interval of each score as text.
+
+    Args:
+        scores: Name to what `kit.reporting.seeds.summarize` made of the score's values.
+    """
+    for name, score in scores.items():
+        if score["std"] == 0 and isinstance(score["seeds"][0], int):
+            yield name.replace("_", " "), number(score["seeds"][0]), ""  # a count, the same in every run
+            continue
+        middle = f"IQM {number(score['iqm'])}, 95 %: {number(score['iqm_low'])} to {number(score['iqm_high'])}"
+        yield name.replace("_", " "), f"{number(score['mean'])} ± {number(score['std'])}", middle

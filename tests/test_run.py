@@ -45,6 +45,7 @@ def test_run_folder_is_whole(small_run):
         "train_cpu_seconds",
         "examples_per_second",
         "params",
+        "monitor",
         "epochs",
         "best_epoch",
     }

@@ -1,8 +1,6 @@
 """A page that sets several runs side by side: their scores, the settings in which they differ, their curves."""
 
-import base64
 import html
-import io
 
 import pandas as pd
 
@@ -42,9 +40,6 @@ def write(folders, path):
     different = differing(settings)
     for key in different:
         table[key] = [str(each.get(key, "-")) for each in settings]
-    buffer = io.BytesIO()
-    plots.compared_curves(histories).savefig(buffer, format="png", dpi=110)
-    curves = base64.b64encode(buffer.getvalue()).decode()
     recipe = settings[0].get("recipe", "")
     title = f"{recipe.replace('_', ' ').capitalize()}: {len(folders)} runs"
     summary = (
@@ -64,7 +59,7 @@ def write(folders, path):
                 page.table(table),
                 "</div>",
                 "<h2>Validation, epoch by epoch</h2>",
-                f'<div class="wide"><img alt="curves" src="data:image/png;base64,{curves}"></div>',
+                page.picture(plots.compared_curves(histories), "curves"),
             ],
         ),
     )

@@ -2,6 +2,7 @@
 
 import base64
 import html
+import io
 import shlex
 import struct
 
@@ -20,7 +21,7 @@ _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--back); margin: 0 auto;
   max-width: 62rem; padding: 1.5rem 1rem 4rem; }
 h1 { font-size: 1.5rem; margin: 0; } h2 { font-size: 1.1rem; margin: 2.5rem 0 .6rem; }
-p { margin: .3rem 0; } .soft { color: var(--soft); }
+p { margin: .3rem 0; } a { color: inherit; } .soft { color: var(--soft); }
 .cards { display: flex; flex-wrap: wrap; gap: .6rem; margin: 1.2rem 0; }
 .card { background: var(--card); border-radius: .5rem; padding: .6rem .9rem; min-width: 8rem; flex: 1; }
 .card b { display: block; font-size: 1.35rem; } .card span { color: var(--soft); font-size: .85rem; }
@@ -51,16 +52,7 @@ def write(folder, metrics=None):
     environment = read_json(folder / "environment.json")
     with reading(folder / "metrics.json"):
         cards = _cards(metrics)
-    recipe = settings["recipe"]
-    shown = recipe.upper() if len(recipe) <= 3 else recipe.replace("_", " ").capitalize()  # GAN, DQN
-    title = f"{shown} — {folder.name}"
-    command = f"kit train {recipe} --config {shlex.quote(str(folder / 'config.toml'))}"
-    given = [
-        name for name, key in (("data", "data.source"), ("model", "model.backbone")) if settings.get(key) == "given"
-    ]
-    if given:
-        again = ", ".join(f"{name}=..." for name in given)
-        command = f"kit.train({recipe!r}, config={str(folder / 'config.toml')!r}, {again})"
+    title = f"{task(settings['recipe'])} — {folder.name}"
     averaged = metrics.get("averaged_epochs", 0)
     last = "those of the last epoch, trained on the validation split too"
     chosen = last if settings.get("train.use_validation") else "those of the best epoch by validation"
@@ -105,8 +97,28 @@ def write(folder, metrics=None):
             table(content),
             "</div>",
         ]
-    parts += [
-        "<h2>Repeat this run</h2>",
+    parts += ending("Repeat this run", folder, settings, environment)
+    write_text(folder / "report.html", document(title, parts))
+    return folder / "report.html"
+
+
+def task(recipe):
+    """Returns the name of a recipe as a title has it."""
+    return recipe.upper() if len(recipe) <= 3 else recipe.replace("_", " ").capitalize()  # GAN, DQN
+
+
+def ending(title, folder, settings, environment):
+    """Returns what a page ends with: the command that repeats it, settings and environment."""
+    recipe, path = settings["recipe"], folder / "config.toml"
+    command = f"kit train {recipe} --config {shlex.quote(str(path))}"
+    given = [
+        name for name, key in (("data", "data.source"), ("model", "model.backbone")) if settings.get(key) == "given"
+    ]
+    if given:
+        again = ", ".join(f"{name}=..." for name in given)
+        command = f"kit.train({recipe!r}, config={str(path)!r}, {again})"
+    return [
+        f"<h2>{html.escape(title)}</h2>",
         f"<pre>{html.escape(command)}</pre>",
         "<h2>Settings</h2>",
         '<div class="wide settings">',
@@ -117,8 +129,19 @@ def write(folder, metrics=None):
         _rows(environment),
         "</div>",
     ]
-    write_text(folder / "report.html", document(title, parts))
-    return folder / "report.html"
+
+
+def picture(figure, name):
+    """Returns a figure as HTML that needs no other file.
+
+    Args:
+        figure: matplotlib figure.
+        name: What stands in its place where it cannot be seen.
+    """
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return f'<div class="wide"><img alt="{html.escape(name)}" src="data:image/png;base64,{data}"></div>'
 
 
 def document(title, parts):
@@ -148,19 +171,27 @@ def _title(path):
     return html.escape(path.stem.partition("_")[2].replace("_", " ").capitalize())
 
 
-def table(frame):
-    """Returns a table as HTML; text stands on the left and may be broken, numbers on the right."""
+def table(frame, links=None):
+    """Returns a table as HTML; text stands on the left and may be broken, numbers on the right.
+
+    Args:
+        frame: The table.
+        links: What the first cell of each row leads to, in order; or None.
+    """
     texts = [not pd.api.types.is_numeric_dtype(frame[name]) for name in frame]
 
-    def row(cells, tag):
+    def row(cells, tag, link=None):
         shown = []
-        for cell, text in zip(cells, texts, strict=True):
-            value = f"{cell:.3f}" if isinstance(cell, float) else str(cell)
+        for index, (cell, text) in enumerate(zip(cells, texts, strict=True)):
+            value = html.escape(f"{cell:.3f}" if isinstance(cell, float) else str(cell))
+            if link and index == 0:
+                value = f'<a href="{html.escape(link)}">{value}</a>'
             kind = ' class="text"' if text else ""
-            shown.append(f"<{tag}{kind}>{html.escape(value)}</{tag}>")
+            shown.append(f"<{tag}{kind}>{value}</{tag}>")
         return f"<tr>{''.join(shown)}</tr>"
 
-    body = "".join(row(cells, "td") for cells in frame.itertuples(index=False))
+    rows = frame.itertuples(index=False)
+    body = "".join(row(cells, "td", link) for cells, link in zip(rows, links or [None] * len(frame), strict=True))
     return f"<table><thead>{row(frame.columns, 'th')}</thead><tbody>{body}</tbody></table>"
 
 

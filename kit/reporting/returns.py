@@ -8,16 +8,7 @@ from kit.errors import SettingError
 from kit.files import as_path
 from kit.reporting import samples
 from kit.reporting.plots import BLUE, GREY, LIGHT, ORANGE, plain
-
-
-def interquartile_mean(values):
-    """Returns the mean of the middle half (Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical
-    Precipice", 2021); a value at the border counts in part.
-    """
-    values = np.sort(np.asarray(values, "float64"))
-    ends = np.arange(len(values) + 1) / len(values)
-    shares = np.clip(np.minimum(ends[1:], 0.75) - np.maximum(ends[:-1], 0.25), 0, None)
-    return float((values * shares).sum() / shares.sum())
+from kit.reporting.scores import interquartile_mean
 
 
 def judged(examples, act, name="value"):

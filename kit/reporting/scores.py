@@ -38,6 +38,22 @@ def bootstrap(counts, score, samples, seed=0):
     return tuple(np.quantile(np.concatenate(scores), (0.025, 0.975), axis=0))
 
 
+def interquartile_mean(values, axis=-1):
+    """Returns the mean of the middle half; a value at the border counts in part.
+
+    Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Precipice", 2021.
+
+    Args:
+        values: Numbers; of an array of several axes those along one of them.
+        axis: That axis.
+    """
+    values = np.sort(np.moveaxis(np.asarray(values, "float64"), axis, -1))
+    ends = np.arange(values.shape[-1] + 1) / values.shape[-1]
+    shares = np.clip(np.minimum(ends[1:], 0.75) - np.maximum(ends[:-1], 0.25), 0, None)
+    found = (values * shares).sum(-1) / shares.sum()
+    return float(found) if found.ndim == 0 else found
+
+
 def accuracy_and_f1(matrices):
     """Returns accuracy (samples,) and F1 (samples, classes) of confusion matrices (samples, true, predicted)."""
     diagonal = np.diagonal(matrices, axis1=1, axis2=2)

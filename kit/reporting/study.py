@@ -1,8 +1,6 @@
 """The page of a study: its best trial, how it was found, and what each setting has to do with the score."""
 
-import base64
 import html
-import io
 import math
 
 import numpy as np
@@ -83,10 +81,7 @@ def write(folder, summary, trials, curves):
         f"<pre>{html.escape(command)}</pre>",
     ]
     for name, draw in figures.items():
-        buffer = io.BytesIO()
-        draw().savefig(buffer, format="png", dpi=110)
-        data = base64.b64encode(buffer.getvalue()).decode()
-        parts.append(f'<h2>{name}</h2><div class="wide"><img alt="{name}" src="data:image/png;base64,{data}"></div>')
+        parts += [f"<h2>{name}</h2>", page.picture(draw(), name)]
     ranked = trials.sort_values("score", ascending=summary["mode"] == "min", na_position="last")
     shown = ranked.drop(columns=["folder", "cpu_seconds", "message"] if trials["message"].isna().all() else ["folder"])
     shown = shown.assign(seconds=shown["seconds"].map(lambda value: "-" if pd.isna(value) else f"{value:.1f}"))

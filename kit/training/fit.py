@@ -55,6 +55,9 @@ class Training:
         sampling_schedule: How that share grows, from 0 in the first epoch.
         use_validation: Train on the validation split too, with settings that are decided: nothing stops early, the
             weights are those of the last epoch.
+        seeds: Runs of the same settings, one after the other, with `seed`, `seed + 1` and so on. With more than one
+            the folder holds a run folder for each, and what their scores say together: mean, standard deviation, and
+            interquartile mean with an interval.
         tensorboard: Write TensorBoard logs into the run folder.
 
     Raises:
@@ -80,12 +83,13 @@ class Training:
     sampling_rate: float = 0.0
     sampling_schedule: Literal["linear", "exponential", "inverse_sigmoid"] = "linear"
     use_validation: bool = False
+    seeds: int = 1
     tensorboard: bool = False
 
     def __post_init__(self):
         self.settings = dataclasses.asdict(self)
         self.decided = {}
-        for key in ("epochs", "batch_size", "devices"):
+        for key in ("epochs", "batch_size", "devices", "seeds"):
             value = getattr(self, key)
             check(value >= 1, key, value, "at least 1")
             check(value < 2**31, key, value, "less than 2147483648")

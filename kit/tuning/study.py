@@ -186,6 +186,8 @@ def _settings(recipe, folder, overrides, config_file, seed, searched):
     resolved = schema.resolve(recipe, path, base, seed)
     if resolved["train"]["use_validation"]:
         raise SettingError("train.use_validation", "expected false: trials are compared on the validation split")
+    if resolved["train"]["seeds"] != 1:
+        raise SettingError("train.seeds", "expected 1: all trials have one seed; train best.toml with several")
     types = space.check(parameters, recipe, path, base)
     try:
         space.hyperparameters(parameters, types)

@@ -1,0 +1,197 @@
+"""What runs that differ in their seed alone say together: statistics over runs, a figure, and their page."""
+
+import html
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from kit.config import read_toml
+from kit.files import read_json, reading, write_text
+from kit.reporting import page
+from kit.reporting.plots import BLUE, GREY, LIGHT, plain
+from kit.reporting.scores import interquartile_mean
+from kit.terminal import duration, number, over_seeds
+
+_PARTS = {
+    "test": "Test split, the weights that were kept",
+    "test_of_last_epoch": "Test split, the weights of the last epoch",
+    "validation": "Validation split, the weights that were kept",
+}
+# The first scores of a recipe say most; all stand in the tables.
+_MOST_CARDS = 4
+
+
+def summarize(found):
+    """Puts the scores of several runs together, name by name.
+
+    What is no number in every run, such as a signature, is left out, and so are the ends of intervals: those are of one
+    run's examples.
+
+    Args:
+        found: A dictionary of scores for each run, which may hold others.
+
+    Returns:
+        Dictionary from each name to what `statistics` returns.
+    """
+    summary = {}
+    for name in found[0]:
+        values = [each.get(name) for each in found]
+        if all(isinstance(value, dict) for value in values):
+            summary[name] = summarize(values)
+        elif all(isinstance(value, int | float) for value in values) and not name.endswith(("_low", "_high")):
+            summary[name] = statistics(values)
+    return summary
+
+
+def statistics(values):
+    """Returns mean, standard deviation and interquartile mean (IQM) of a score over runs, with an interval of the IQM.
+
+    The interval is that of the stratified bootstrap (Agarwal et al., "Deep Reinforcement Learning at the Edge of the
+    Statistical Precipice", 2021): runs are drawn with replacement within each task, and the percentiles of the IQMs of
+    the draws are its ends. Runs of the same settings have one task, which is the only stratum. The episodes or examples
+    of a run are not drawn anew: they say how sure one run's score is, not how runs differ.
+
+    Args:
+        values: The score of each run.
+
+    Returns:
+        Dictionary: `mean`, `std` (of a sample), `iqm`, `iqm_low` and `iqm_high` (95 %), and `seeds`, the values.
+    """
+    from scipy.stats import bootstrap
+
+    array = np.array(values, "float64")
+    low = high = interquartile_mean(array)
+    if len(np.unique(array)) > 1:
+        drawn = bootstrap((array,), interquartile_mean, method="percentile", rng=np.random.default_rng(0))
+        low, high = drawn.confidence_interval
+    return {
+        "mean": float(array.mean()),
+        "std": float(array.std(ddof=1)),
+        "iqm": interquartile_mean(array),
+        "iqm_low": float(low),
+        "iqm_high": float(high),
+        "seeds": list(values),
+    }
+
+
+def table(metrics):
+    """Returns the scores of each run.
+
+    Args:
+        metrics: Content of `metrics.json` of all.
+
+    Returns:
+        Table with a row a run: `run` (its folder), `seed`, the scores on the test split, the monitored value, epochs
+        and CPU-seconds.
+    """
+    columns = {name: score["seeds"] for name, score in metrics["test"].items()}
+    columns[metrics["monitor"]] = metrics["monitored"]["seeds"]
+    columns |= {name: metrics[name]["seeds"] for name in ("epochs", "best_epoch", "train_cpu_seconds")}
+    return pd.DataFrame({"run": metrics["folders"], "seed": metrics["seeds"], **columns})
+
+
+def curves(histories, monitor):
+    """Draws a value of every run as a thin line, their mean, and a band of a standard deviation on both sides.
+
+    Mean and band end with the shortest run: behind it they would be those of other runs.
+
+    Args:
+        histories: History of each run, with a row an epoch.
+        monitor: Name of the value.
+    """
+    x, label = ("environment_steps", "steps in the environment")
+    if any(x not in history for history in histories):
+        x, label = "epoch", "epoch"
+    figure = Figure(figsize=(8, 3.6), layout="constrained")
+    axis = figure.subplots()
+    shortest = min(map(len, histories))
+    marker = "o" if shortest < 3 else None
+    for index, history in enumerate(histories):
+        name = f"each of {len(histories)} seeds" if index == 0 else None
+        axis.plot(history[x], history[monitor], color=GREY, alpha=0.5, linewidth=0.8, label=name)
+    places = np.mean([history[x][:shortest] for history in histories], 0)
+    values = np.array([history[monitor][:shortest] for history in histories])  # (runs, epochs)
+    mean, std = values.mean(0), values.std(0, ddof=1)
+    axis.fill_between(places, mean - std, mean + std, color=BLUE, alpha=0.15, linewidth=0, label="± standard deviation")
+    axis.plot(places, mean, color=BLUE, linewidth=2, marker=marker, label="mean")
+    axis.set_title(monitor.removeprefix("val_").replace("_", " ") + ", validation", loc="left", fontsize=11)
+    axis.set_xlabel(label)
+    axis.grid(axis="y", color=LIGHT, linewidth=0.6)
+    axis.legend(frameon=False, fontsize=8, bbox_to_anchor=(1.02, 1), loc="upper left")
+    if x == "epoch":
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    plain(axis)
+    return figure
+
+
+def write(folder, metrics=None):
+    """Writes `report.html` of the runs in a folder anew, from its `metrics.json` and `config.toml` and their histories.
+
+    Args:
+        folder: Folder of finished runs that differ in their seed.
+        metrics: Content of `metrics.json` where it is not written yet.
+
+    Returns:
+        Path of the page.
+    """
+    metrics = metrics or read_json(folder / "metrics.json")
+    settings = read_toml(folder / "config.toml")
+    places = [folder / name for name in metrics["folders"]]
+    environment = read_json(places[0] / "environment.json")
+    histories = []
+    for place in places:
+        with reading(place / "history.csv"):
+            histories.append(pd.read_csv(place / "history.csv"))
+    title = f"{page.task(settings['recipe'])}: {len(places)} seeds — {folder.name}"
+    with reading(folder / "metrics.json"):
+        cards = list(over_seeds(metrics["test"]))[:_MOST_CARDS]
+        cards += [
+            ("best by validation", metrics["best"], ""),
+            ("training time of all", duration(sum(metrics["train_seconds"]["seeds"])), ""),
+        ]
+        shown = table(metrics)
+        parts = {title: _statistics(metrics[name]) for name, title in _PARTS.items() if name in metrics}
+    chosen = "of the last epoch" if settings.get("train.use_validation") else "of its best epoch by validation"
+    lines = [
+        f"<h1>{html.escape(title)}</h1>",
+        '<p class="soft">Scores on the test split, which nothing was chosen on: mean ± standard deviation over runs '
+        f"that differ in their seed alone, each with the weights {chosen}.</p>",
+        '<div class="cards">',
+        *(
+            f'<div class="card"><b>{html.escape(value)}</b><span>{html.escape(name)}<br>{more}</span></div>'
+            for name, value, more in cards
+        ),
+        "</div>",
+        "<h2>Validation, epoch by epoch</h2>",
+        page.picture(curves(histories, metrics["monitor"]), metrics["monitor"]),
+        "<h2>Seeds</h2>",
+        '<div class="wide">',
+        page.table(_as_text(shown), [f"{name}/report.html" for name in metrics["folders"]]),
+        "</div>",
+    ]
+    for name, content in parts.items():
+        lines += [f"<h2>{name}</h2>", '<div class="wide">', page.table(content), "</div>"]
+    lines += [
+        '<p class="soft">IQM: interquartile mean over runs, with its stratified bootstrap interval over runs (Agarwal '
+        "et al., 2021). Of few runs such an interval is too narrow.</p>",
+        *page.ending("Repeat these runs", folder, settings, environment),
+    ]
+    write_text(folder / "report.html", page.document(title, lines))
+    return folder / "report.html"
+
+
+def _statistics(scores):
+    """Returns a table with a row a score and a column for each of its statistics, as text."""
+    names = {"mean": "mean", "std": "standard deviation", "iqm": "IQM", "iqm_low": "95 % low", "iqm_high": "95 % high"}
+    rows = [{"score": name, **{names[key]: score[key] for key in names}} for name, score in scores.items()]
+    return _as_text(pd.DataFrame(rows))
+
+
+def _as_text(frame):
+    """Returns a table with numbers and names as people read them."""
+    shown = frame.rename(columns=lambda name: name.replace("_", " "))
+    for name in shown.columns[1:]:
+        shown[name] = [number(value) for value in shown[name].tolist()]
+    shown[shown.columns[0]] = shown[shown.columns[0]].str.replace("_", " ")
+    return shown
