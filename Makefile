@@ -77,7 +77,7 @@ format: $(READY) ## put the code into its format
 	@$(VENV)/bin/ruff format .
 
 bench: $(READY) ## measure the numbers of the recipes' READMEs; DATA= a folder with the data sets
-	@for script in image_classification families sequence_tagging translation tuning gan autoencoder image_to_image; do \
+	@for script in image_classification families sequence_tagging translation tuning gan autoencoder image_to_image agents; do \
 		$(VENV)/bin/python benchmarks/$$script.py $(if $(DATA),--write --data "$(DATA)") || exit 1; done
 
 wheel: $(READY) ## build the wheel into dist/

@@ -59,7 +59,8 @@ def export(folder, format, path=None, data=None):
     run = finished.load_one(folder)
     if not run.recipe.takes_inputs:
         raise KitError(f"{format}: {run.recipe.name} makes images out of noise; use best.keras with keras.Model.export")
-    if len(run.model.outputs) > 1:
+    model = run.recipe.exported(run.model)
+    if len(model.outputs) > 1:
         raise KitError(
             f"{format}: {run.recipe.name} translates in two directions; use best.keras with keras.Model.export"
         )
@@ -70,13 +71,13 @@ def export(folder, format, path=None, data=None):
     batch = next(iter(splits.test.take(slice(0, _CHECKED_EXAMPLES)).batches(_CHECKED_EXAMPLES)))
     inputs, labels = _arrays(batch[0]), np.asarray(batch[1]) if len(batch) > 1 else None
     calibration = next(iter(splits.train.take(slice(0, _CALIBRATION_EXAMPLES)).batches(_CALIBRATION_EXAMPLES)))[0]
-    expected = np.asarray(run.model.predict_on_batch(inputs))
-    run.model(_first(inputs))  # some converters want a model that was called outside of `predict`, too
+    expected = np.asarray(model.predict_on_batch(inputs))
+    model(_first(inputs))  # some converters want a model that was called outside of `predict`, too
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as scratch:
         temporary = Path(scratch) / path.name
         with _named(format):
-            write(run.model, temporary, calibration)
+            write(model, temporary, calibration)
             outputs = start(temporary)(inputs)
         done = _compare(format, path, outputs, expected, labels)
         os.replace(temporary, path)

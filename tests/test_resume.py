@@ -161,6 +161,37 @@ ACTING = [
     "--model.target_update_steps=16",
     "--backbone.units=16,16",
 ]
+# Rounds of two environments: moments of observations and rewards, minibatches, a divergence that may end a round.
+ON_POLICY = [
+    "--train.deterministic=true",
+    "--train.epochs=8",
+    "--train.steps_per_epoch=3",
+    "--train.batch_size=20",
+    "--train.patience=5",
+    "--data.environment=Pendulum-v1",
+    "--data.num_environments=2",
+    "--data.rollout_steps=30",
+    "--data.update_epochs=2",
+    "--data.squash_actions=true",
+    "--data.validation_episodes=2",
+    "--data.test_episodes=2",
+    "--model.normalize_observations=true",
+    "--model.normalize_rewards=true",
+    "--model.target_kl=0.01",
+    "--backbone.units=16,16",
+]
+EPISODES = [
+    "--train.deterministic=true",
+    "--train.epochs=8",
+    "--train.steps_per_epoch=2",
+    "--train.batch_size=4",
+    "--data.num_environments=2",
+    "--data.validation_episodes=2",
+    "--data.test_episodes=2",
+    "--model.normalize_observations=true",
+    "--model.normalize_rewards=true",
+    "--backbone.units=16,16",
+]
 SETTINGS = {
     "image_classification": DEMANDING,
     "sequence_tagging": TAGGING,
@@ -171,6 +202,8 @@ SETTINGS = {
     "image_classification by layers": PRETRAINING,
     "gan of styles": STYLES,
     "dqn": ACTING,
+    "actor_critic": ON_POLICY,
+    "policy_gradient": EPISODES,
 }
 
 

@@ -178,7 +178,7 @@ class Place:
 
 
 def _forgetful(made):
-    """Returns an environment of MinAtar that does not carry its last action, which it repeats at times, over a reset."""
+    """Returns an environment of MinAtar whose last action, which it repeats at times, does not outlive a reset."""
     import gymnasium
 
     class Forgetful(gymnasium.Wrapper):

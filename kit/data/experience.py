@@ -95,6 +95,7 @@ class Experience(Acted):
         self.replay.keep_in(folder / _FILE, slack)
 
     def end(self, folder):
+        self.replay.seen = None  # TensorFlow may hold on to the generator that fills it
         (folder / _FILE).unlink(missing_ok=True)
 
     def divide(self, batch_size):

@@ -64,6 +64,7 @@ class Recipe:
             `[optimizer.NAME]`, by default the first one's; or None.
         optimizer_interval: Setting of `[model]` that says at every how many steps the first optimizer takes one.
         show: Function `(predictions, is_terminal) -> str`: how `kit predict` prints what `predict` returned.
+        exported: Function from the network to the part of it that `kit export` writes.
         takes_text: `predict` takes texts, and files of them; else it takes files.
         takes_inputs: `predict` takes anything at all; else it makes something out of nothing.
         needs_inputs: `predict` cannot do without; else it makes something where it is given none.
@@ -96,6 +97,7 @@ class Recipe:
     second_optimizer: str | None = None
     optimizer_interval: str | None = None
     show: Callable = as_text
+    exported: Callable = lambda network: network
     takes_text: bool = False
     takes_inputs: bool = True
     needs_inputs: bool = True

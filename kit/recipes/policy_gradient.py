@@ -250,6 +250,7 @@ RECIPE = Recipe(
     observers=observers,
     curves=curves,
     optional_facts=("is_continuous",),
+    exported=control.policy_alone,
     scores_last=True,
     needs_inputs=False,
     takes_small_steps=True,

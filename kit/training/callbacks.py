@@ -22,6 +22,7 @@ _COUNTERS = (
     "stopped_epoch",
     "cooldown_counter",
     "_ema_weights_in_model",
+    "cpu_seconds",
 )
 
 
@@ -35,9 +36,12 @@ class Scores(keras.callbacks.Callback):
     def __init__(self, validate):
         super().__init__()
         self.validate = validate
+        self.cpu_seconds = 0.0
 
     def on_epoch_end(self, epoch, logs=None):
+        start = time.process_time()
         logs.update({f"val_{name}": float(value) for name, value in self.validate().items()})
+        self.cpu_seconds += time.process_time() - start
 
 
 class NaNGuard(keras.callbacks.Callback):

@@ -187,6 +187,7 @@ class Trained:
         best_epoch: The best epoch, from 1.
         seconds: Seconds of training.
         cpu_seconds: CPU-seconds of training.
+        score_cpu_seconds: Those of them that the recipe's own validation took, such as playing episodes.
         averaged_epochs: Number of epochs whose mean the weights are; 0 where they are those of the best epoch.
         last_weights: Weights of the network after the last epoch.
     """
@@ -195,6 +196,7 @@ class Trained:
     best_epoch: int
     seconds: float
     cpu_seconds: float
+    score_cpu_seconds: float = 0.0
     averaged_epochs: int = 0
     last_weights: list = dataclasses.field(default_factory=list)
 
@@ -265,8 +267,9 @@ def fit(
     others = [SynchronizedReplicas()] if training.devices > 1 else []
     if any(getattr(each, "use_ema", False) for each in checkpoint.optimizers(model)):
         others.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
+    scores = Scores(validate)
     if validate is not None:
-        others.append(Scores(validate))
+        others.append(scores)
     others.append(NaNGuard())
     for callback in callbacks:
         callback.monitor, callback.mode = monitor, mode
@@ -303,6 +306,8 @@ def fit(
         write_history(folder / "history.csv", values["history"])
         best.best_epoch = values["counters"][others.index(best)]["best_epoch"]
         best.best = values["counters"][others.index(best)]["best"]
+        if validate is not None:
+            scores.cpu_seconds = values["counters"][others.index(scores)]["cpu_seconds"]
         seconds = values["seconds"]
     else:
         if restored:
@@ -336,7 +341,7 @@ def fit(
     averaged = 0
     if last.kept:
         averaged = _averaged(model, network, splits, training, best, last, freeze, seed, validate)
-    return Trained(state.rows, best.best_epoch + 1, *seconds, averaged, last_weights)
+    return Trained(state.rows, best.best_epoch + 1, *seconds, scores.cpu_seconds, averaged, last_weights)
 
 
 def failed(examples):

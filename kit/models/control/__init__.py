@@ -1,9 +1,11 @@
-"""Networks that act: `VALUES` value actions, `POLICIES` say what to do; both map a name to its builder and its arguments.
+"""Networks that act: `VALUES` value actions, `POLICIES` say what to do; both map a name to builder and arguments.
 
 A builder of the first takes whether the value of the state is learned apart from the advantages, the shape of an
 observation and the number of actions; one of the second the end that gives a policy's parameters, whether observations
 are scaled by running moments, and the shape of one.
 """
+
+import keras
 
 from kit.errors import choose
 from kit.models.control import cnn_policy, cnn_q, mlp_policy, mlp_q
@@ -35,3 +37,8 @@ def policy_network(network, head, normalizes, observation_shape):
         return network(head, normalizes)
     build, arguments = choose(POLICIES, network, "network")
     return build(head, normalizes, tuple(observation_shape), **arguments, name=network)
+
+
+def policy_alone(network):
+    """Returns the part of a network of policy and value that acting needs."""
+    return keras.Model(network.inputs, network.outputs[0], name=network.name)
