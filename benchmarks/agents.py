@@ -1,10 +1,10 @@
 """Trains the settings of the recipes that act with five seeds, beside stable-baselines3 with the same or RL-Zoo's.
 
     taskset -c 1 .venv/bin/python benchmarks/agents.py --recipe dqn --write
-    taskset -c 1 .venv/bin/python benchmarks/agents.py --only ppo_cartpole --sb3 <python that has stable-baselines3 2.9.2>
+    taskset -c 1 .venv/bin/python benchmarks/agents.py --only ppo_cartpole --sb3 <python with stable-baselines3 2.9.2>
 
-Each run is a process of its own, with one thread. Of stable-baselines3 the same is measured: the policy at the end, the
-best one by about fifty evaluations of five episodes on the way, and CPU-seconds without these evaluations. What the
+Each run is a process of its own, with one thread. Of stable-baselines3 the same is measured: the policy at the end,
+the best one by about fifty evaluations of five episodes on the way, and CPU-seconds without these evaluations. What the
 environments themselves take is measured apart: copies of them stepped together by random actions, as both do it.
 """
 

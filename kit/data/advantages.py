@@ -70,13 +70,19 @@ class RewardScale:
     def __init__(self, environments, discount):
         self.discount, self.sums, self.moments = discount, np.zeros(environments), Moments()
 
-    def __call__(self, rewards, ended):
-        """Returns the rewards of some steps, scaled; both (steps, environments)."""
+    def __call__(self, rewards, ended, active=None):
+        """Returns the rewards of some steps, scaled.
+
+        Args:
+            rewards: (steps, environments).
+            ended: Whether the episode ended with the step.
+            active: Which steps were taken; by default all.
+        """
         seen = np.zeros(rewards.shape)
         for step, (reward, over) in enumerate(zip(rewards, ended, strict=True)):
             seen[step] = self.sums = self.discount * self.sums + reward
             self.sums = np.where(over, 0.0, self.sums)
-        self.moments.update(seen.ravel())
+        self.moments.update(seen.ravel() if active is None else seen[active])
         scaled = rewards / np.sqrt(self.moments.variance + 1e-8)
         return np.clip(scaled, -self.FURTHEST, self.FURTHEST)
 

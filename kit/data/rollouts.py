@@ -1,5 +1,7 @@
 """Acting by a policy, and learning from what was just lived through: rollouts of so many steps, or whole episodes."""
 
+import math
+
 import numpy as np
 import tensorflow as tf
 
@@ -22,23 +24,39 @@ class _OnPolicy(Acted):
 
     def begin(self, model, folder, rounds):
         super().begin(model, folder, rounds)
-        if model.normalizes_observations and self.seen is None:
+        self._ready()
+
+    def _ready(self):
+        """Makes what the model scales by."""
+        if self.model.normalizes_observations and self.seen is None:
             self.seen = Moments(self.shape)
             self.seen.update(random_states(self.place))
-        if model.normalizes_rewards and self.scale is None:
-            self.scale = RewardScale(self.num_environments, model.discount)
+        if self.model.normalizes_rewards and self.scale is None:
+            self.scale = RewardScale(self.num_environments, self.model.discount)
 
     def _start(self):
         """Lets the network see by the moments of now; they stay as they are until what is seen has been learned."""
+        self._ready()
         if self.seen is not None:
-            self.model.see_by(self.seen.mean, self.seen.variance)
+            self.moments = [each.astype("float32").ravel() for each in (self.seen.mean, self.seen.variance)]
+            self.model.see_by(*self.moments)
 
-    def _learned_from(self, steps):
+    def _inputs(self, observations):
+        """Returns what the network sees, and the moments by which it did.
+
+        A compiled training step may read variables before its data are there, so it has to be told.
+        """
+        if self.seen is None:
+            return {"observation": observations}
+        return {"observation": observations, "mean": self.moments[0], "variance": self.moments[1]}
+
+    def _learned_from(self, steps, active=None):
         """Returns what is learned from: arrays (steps, environments, ...) by name.
 
         Args:
             steps: A tuple for each step: observations before, actions, rewards, whether the episode ended, whether for
                 good, and the observations after it.
+            active: Which of them were taken, (steps, environments); by default all.
         """
         before, actions, rewards, ended, terminated = (np.stack(each) for each in list(zip(*steps, strict=True))[:5])
         after = steps[-1][5]
@@ -49,7 +67,7 @@ class _OnPolicy(Acted):
         for step, copy in np.argwhere(ended & ~terminated):  # not the first state of the next episode
             following[step, copy] = values_of(steps[step][5][copy : copy + 1])[0, 0]
         if self.scale is not None:
-            rewards = self.scale(rewards, ended)
+            rewards = self.scale(rewards, ended, active)
         advantages = generalized_advantages(
             rewards,
             values,
@@ -76,8 +94,12 @@ class _OnPolicy(Acted):
         """Returns what is learned from, each array (*axes, ...)."""
         action = (self.num_actions,) if self.is_continuous else ()
         number = tf.TensorSpec(axes, "float32")
+        inputs = {"observation": tf.TensorSpec((*axes, *self.shape), self.dtype)}
+        if self.model.normalizes_observations:
+            moments = tf.TensorSpec((math.prod(self.shape),), "float32")
+            inputs |= {"mean": moments, "variance": moments}
         return (
-            {"observation": tf.TensorSpec((*axes, *self.shape), self.dtype)},
+            inputs,
             {
                 "action": tf.TensorSpec((*axes, *action), "float32" if self.is_continuous else "int32"),
                 "advantage": number,
@@ -130,7 +152,7 @@ class Rollouts(_OnPolicy):
         self.batches_per_step = self.update_epochs * len(self) // batch_size
 
     def signature(self, batch_size):
-        """Returns inputs `observation`, (rollout, ...), and targets `action`, `advantage` and `return` of it, and
+        """Returns inputs `observation`, (rollout, ...), and perhaps its moments; and targets `action`, `advantage` and `return` of it, and
         `order`, which of them are in each minibatch, (gradient steps, batch).
         """
         inputs, targets = self.signature_of(len(self))
@@ -155,7 +177,7 @@ class Rollouts(_OnPolicy):
         found = {name: each.reshape(len(self), *each.shape[2:]) for name, each in self._learned_from(steps).items()}
         self._look_at(found["observation"])
         order = np.concatenate([random.permutation(len(self)) for _ in range(self.update_epochs)]).astype("int32")
-        return {"observation": found.pop("observation")}, {**found, "order": order.reshape(-1, batch_size)}
+        return self._inputs(found.pop("observation")), {**found, "order": order.reshape(-1, batch_size)}
 
 
 class WholeEpisodes(_OnPolicy):
@@ -207,7 +229,7 @@ class WholeEpisodes(_OnPolicy):
         parts = [self._episodes(random) for _ in range(batch_size // self.num_environments)]
         found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         self._look_at(found["observation"])
-        return {"observation": found.pop("observation")}, found
+        return self._inputs(found.pop("observation")), found
 
     def _episodes(self, random):
         """Plays an episode in each environment; returns what is learned from it, (steps of all, ...)."""
@@ -226,4 +248,4 @@ class WholeEpisodes(_OnPolicy):
         self.steps += int(environments.lengths.sum())
         environments.begin()
         chosen = np.stack(were_active)
-        return {name: each[chosen] for name, each in self._learned_from(steps).items()}
+        return {name: each[chosen] for name, each in self._learned_from(steps, chosen).items()}

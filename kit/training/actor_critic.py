@@ -15,7 +15,8 @@ from kit.training.acting import answers_of
 class ActorCritic(keras.Model):
     """A network with two ends, the parameters of a policy and the value of the state, that learns from what it did.
 
-    It is given rounds: input `observation`, (steps, ...); targets `action`, `advantage` and `return` of the same steps;
+    It is given rounds: input `observation`, (steps, ...), with `normalizes_observations` also `mean` and `variance` of
+    what was seen before; targets `action`, `advantage` and `return` of the same steps;
     and `order`, (gradient steps, batch), which of them are in which minibatch, all of whose gradient steps are taken in
     one compiled call. Without `order` one gradient step is taken on all steps.
 
@@ -96,14 +97,16 @@ class ActorCritic(keras.Model):
         return answers_of(self.network, ("policy", "value").index(what))
 
     def see_by(self, mean, variance):
-        """Sets the moments that observations are scaled by."""
+        """Sets the moments that observations are scaled by, both flat."""
         layer = self.network.get_layer("normalization")
-        layer.moving_mean.assign(mean.ravel())
-        layer.moving_variance.assign(variance.ravel())
+        layer.moving_mean.assign(mean)
+        layer.moving_variance.assign(variance)
 
     def train_step(self, data):
         seen, targets, _ = keras.utils.unpack_x_y_sample_weight(data)
         observations = seen["observation"]
+        if self.normalizes_observations and "mean" in seen:
+            self.see_by(seen["mean"], seen["variance"])
         steps = {name: targets[name] for name in ("action", "advantage", "return")}
         if "order" not in targets:
             parts = self._improve(observations, steps, None)

@@ -1,7 +1,5 @@
 """Advantages, running moments and rollouts against plain loops."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -70,6 +68,9 @@ def test_rewards_are_scaled_by_their_discounted_sum():
             sums = np.where(over, 0, sums)
         np.testing.assert_allclose(found, rewards / np.std(seen), rtol=1e-6)
     assert np.abs(scale(np.full((1, 3), 1e9), np.zeros((1, 3), bool))).max() <= 10
+    waiting = RewardScale(2, 0.9)
+    waiting(np.array([[1.0, 3.0], [0.0, 5.0]]), np.zeros((2, 2), bool), np.array([[True, True], [False, True]]))
+    assert waiting.moments.count == 3 and waiting.moments.mean == pytest.approx((1 + 3 + 7.7) / 3)
 
 
 class Fixed:
@@ -163,11 +164,13 @@ def test_observations_are_seen_by_moments_of_before():
     assert rollouts.seen.count == 256  # random play, so that the first round is scaled too
     rounds = list(rollouts.stream(20, 0, 0, 2))
     assert rollouts.seen.count == 256 + 40
+    np.testing.assert_array_equal(rounds[1][0]["mean"], seen_by[1])  # a training step is told, too
     first = np.asarray(rounds[0][0]["observation"], "float64")
-    np.testing.assert_allclose(seen_by[1], (seen_by[0] * 256 + first.sum(0)) / 276)
+    np.testing.assert_allclose(seen_by[1], (seen_by[0] * 256 + first.sum(0)) / 276, atol=1e-6)
 
 
 def test_the_environment_says_which_policy():
     rollouts = Rollouts(Place("Pendulum-v1", is_numbered=False), 2, 4, 1)
     assert (rollouts.num_actions, rollouts.is_continuous, rollouts.shape) == (1, True, (3,))
-    assert SimpleNamespace(**rollouts.signature(8)[1]).action.shape == (8, 1)
+    rollouts.model = Fixed()
+    assert rollouts.signature(8)[1]["action"].shape == (8, 1)

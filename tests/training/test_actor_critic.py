@@ -220,7 +220,7 @@ def test_acting_asks_the_network(name, shape, settings):
     agent = actor_critic_agent(shape, 2, network=name, **settings)
     random = np.random.default_rng(0)
     if "normalize_observations" in settings:
-        agent.see_by(random.normal(size=shape), random.random(shape))
+        agent.see_by(random.normal(size=shape).ravel(), random.random(shape).ravel())
     observations = random.normal(size=(5, *shape)).astype("float32") * 3
     for index, what in enumerate(("policy", "value")):
         found = agent.acting(what)(observations)

@@ -41,4 +41,4 @@ def policy_network(network, head, normalizes, observation_shape):
 
 def policy_alone(network):
     """Returns the part of a network of policy and value that acting needs."""
-    return keras.Model(network.inputs, network.outputs[0], name=network.name)
+    return keras.Model(network.input, network.outputs[0], name=network.name)
