@@ -66,6 +66,8 @@ def prepare(recipe, folder, run_settings, given, *, is_rehearsal=False):
         transfer.check_layers(recipe.network(model), training.freeze)
         if training.sampling_rate:
             sampling.switch_on(model, training.sampling_rate)
+    if splits.train.follows_model:
+        splits.train.model = model  # acts with it
     if not (folder / "checkpoint" / "state.npz").exists():
         is_left_away = recipe.is_prepare_long and (is_rehearsal or training.start_from)
         if recipe.prepare is not None and not is_left_away:

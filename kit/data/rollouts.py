@@ -152,8 +152,8 @@ class Rollouts(_OnPolicy):
         self.batches_per_step = self.update_epochs * len(self) // batch_size
 
     def signature(self, batch_size):
-        """Returns inputs `observation`, (rollout, ...), and perhaps its moments; and targets `action`, `advantage` and `return` of it, and
-        `order`, which of them are in each minibatch, (gradient steps, batch).
+        """Returns inputs `observation`, (rollout, ...), perhaps with its moments; targets `action`, `advantage` and
+        `return` of it, and `order`, which of them are in each minibatch, (gradient steps, batch).
         """
         inputs, targets = self.signature_of(len(self))
         updates = self.update_epochs * len(self) // batch_size

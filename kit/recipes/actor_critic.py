@@ -161,11 +161,6 @@ def rollouts(
     )
 
 
-def prepare(model, splits):
-    """Lets the training split act with the model."""
-    splits.train.model = model
-
-
 def observers(network, splits, folder):
     """Returns the callback that ties acting and learning together."""
     return [Acting(splits.train, folder)]
@@ -257,7 +252,6 @@ RECIPE = Recipe(
     architectures=control.POLICIES,
     architecture_key="network",
     network=lambda model: model.network,
-    prepare=prepare,
     validate=validate,
     observers=observers,
     curves=curves,

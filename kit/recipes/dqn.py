@@ -172,8 +172,7 @@ def episodes(
 
 
 def prepare(model, splits):
-    """Lets the training split act with the model; refuses a replay that has no room, before anything is written."""
-    splits.train.model = model
+    """Refuses a replay that has no room, before anything is written."""
     splits.train.replay.check_memory()
 
 

@@ -149,11 +149,6 @@ def episodes(
     )
 
 
-def prepare(model, splits):
-    """Lets the training split act with the model."""
-    splits.train.model = model
-
-
 def observers(network, splits, folder):
     """Returns the callback that ties acting and learning together."""
     return [Acting(splits.train, folder)]
@@ -245,7 +240,6 @@ RECIPE = Recipe(
     architectures=control.POLICIES,
     architecture_key="network",
     network=lambda model: model.network,
-    prepare=prepare,
     validate=validate,
     observers=observers,
     curves=curves,

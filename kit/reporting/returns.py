@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from kit.errors import SettingError
 from kit.files import as_path
@@ -72,6 +73,8 @@ def training(history, window=5):
             if name in history:
                 axis.plot(x, history[name], color=colour, marker=marker, label=meaning, linewidth=1)
         axis.set_title(title, loc="left", fontsize=11)
+        axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axis.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axis.grid(axis="y", color=LIGHT, linewidth=0.6)
         plain(axis)
         axis.set_xlabel(label)
