@@ -140,7 +140,7 @@ def test_the_terminal_says_which_seed_and_what_came_out(capsys):
     assert "this run is finished" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("when", [(1, 1), pytest.param((2, 0), marks=pytest.mark.slow), (2, 1)])
+@pytest.mark.parametrize("when", [(1, 1), *(pytest.param(each, marks=pytest.mark.slow) for each in ((2, 0), (2, 1)))])
 def test_what_was_interrupted_ends_like_what_was_not(digits, when, monkeypatch, capsys):
     begun = {"runs": 0}
     begin, start = Progress.on_epoch_begin, Progress.on_train_begin
@@ -189,6 +189,7 @@ def test_killed_in_the_second_seed_it_ends_like_that_seed_alone(tmp_path):
     assert (several / "seed-1" / "config.toml").read_bytes() == (alone / "config.toml").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_newest_unfinished_one_is_resumed_and_finished_seeds_are_kept(digits, capsys):
     folder = "runs/image_classification/2030-01-01-000000"
     shutil.copytree(digits.folder, folder)
@@ -237,6 +238,7 @@ def test_a_model_of_ones_own_has_one_beginning(empty_folder):
         kit.train(model=model, train={"seeds": 2}, verbose=False)
 
 
+@pytest.mark.slow
 def test_data_given_in_python_and_the_policy_of_keras(empty_folder):
     random = np.random.default_rng(0)
     data = (random.integers(0, 256, (60, 8, 8, 1), dtype=np.uint8), np.arange(60) % 3)
@@ -252,6 +254,7 @@ def test_data_given_in_python_and_the_policy_of_keras(empty_folder):
     assert finished.evaluate(done.folder, data=data).metrics == done.metrics["test"]
 
 
+@pytest.mark.slow
 def test_where_nothing_is_left_to_judge_the_first_is_taken(empty_folder):
     settings = changed(DIGITS, seeds=2, use_validation=True, patience=0)
     done = kit.train("image_classification", verbose=False, **settings)
