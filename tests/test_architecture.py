@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "scoring": GROUND | {"kit.data", "kit.training", "kit.models", "kit.scoring"},
     "recipes": GROUND
     | {f"kit.{room}" for room in (*FIRST, "decoding", "scoring")}
-    | {"kit.models", "kit.recipes.base"},
+    | {"kit.models", "kit.recipes.base", "kit.recipes._acting"},
     "folder": GROUND,
     "flags": GROUND,
     "schema": BELOW_RUN,

@@ -126,6 +126,7 @@ def test_predict_names_the_run_that_it_applies(agents, capsys):
     assert json.loads(captured.out.splitlines()[-1])["folder"] == str(agents.best.folder)
 
 
+@pytest.mark.slow
 def test_the_terminal_says_which_seed_and_what_came_out(capsys):
     flags = [f"--{name}.{key}={value}" for name in ("train", "evaluate") for key, value in DIGITS[name].items()]
     flags.append("--model.backbone=mlp")

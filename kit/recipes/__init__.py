@@ -20,7 +20,8 @@ _BUILDERS = {
 
 def names():
     """Returns the names of all recipes."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "base")
+    modules = (module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(name for name in modules if name != "base" and not name.startswith("_"))
 
 
 def get(name):

@@ -2,19 +2,17 @@
 
 from typing import Literal
 
-import numpy as np
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from kit.data.acting import assignment, judging
-from kit.data.environments import Place, actions_of, watch
+from kit.data.environments import Place, actions_of
 from kit.data.experience import Experience, Exploration
 from kit.data.replay import Replay
 from kit.data.splits import Splits
-from kit.errors import KitError, check, choose
+from kit.errors import check, choose
 from kit.models import control
-from kit.recipes.base import Evaluation, Recipe
-from kit.reporting import returns
-from kit.training.acting import Acting
+from kit.recipes._acting import curves, observers, verbs
+from kit.recipes.base import Recipe
 from kit.training.reinforcement import DeepQ, greedy
 
 
@@ -176,74 +174,7 @@ def prepare(model, splits):
     splits.train.replay.check_memory()
 
 
-def observers(network, splits, folder):
-    """Returns the callback that ties acting and learning together."""
-    return [Acting(splits.train, folder)]
-
-
-def validate(model, examples, assets):
-    """Returns how greedy episodes go after each epoch."""
-    found, lengths, values = examples.play(greedy(model))
-    return {"return": found.mean(), "length": lengths.mean(), "value": values.mean()}
-
-
-def evaluate(model, examples, assets):
-    """Plays the episodes of a split, each action the one of the highest value.
-
-    Args:
-        model: The network that values actions.
-        examples: `Episodes` of the split.
-        assets: The assets of the data.
-
-    Returns:
-        `Evaluation` with mean, standard deviation, extremes and interquartile mean of the returns, the mean length, and
-        the mean value that the network gave to the states.
-    """
-    return Evaluation(*returns.judged(examples, greedy(model), "q_value"))
-
-
-def curves(history):
-    """Returns figures of how the training went."""
-    return {"2_training": lambda: returns.training(history)}
-
-
-def predict(
-    model,
-    inputs,
-    assets,
-    *,
-    episodes: PositiveInt = 5,
-    seed: NonNegativeInt = 0,
-    video: str | None = None,
-):
-    """Plays episodes, each action the one of the highest value, and records them.
-
-    Args:
-        model: The network that values actions.
-        inputs: Nothing: it plays in the environment that it was trained in.
-        assets: The assets of the data that the model was trained on.
-        episodes: Number of episodes.
-        seed: Seed of the episodes.
-        video: Animated GIF to write, new.
-
-    Returns:
-        Table with a row an episode: `episode`, `return`, `length`, and `file` with `video`.
-
-    Raises:
-        KitError: there are inputs, the file exists, or the environment cannot draw.
-    """
-    if inputs is not None and (not isinstance(inputs, list | tuple) or inputs):
-        raise KitError("predict: the agent plays in its own environment; expected no inputs, but --episodes")
-    place = Place(assets["environment"], assets["time_limit"], assets["frame_stack"])
-    check(episodes >= 1, "episodes", episodes, "at least 1")
-    film = returns.Film(video)
-    seeds = np.random.SeedSequence((3, seed)).generate_state(episodes).tolist()
-    table, frames_per_second = watch(place, seeds, greedy(model), film.add if video else None)
-    if video:
-        film.write(frames_per_second)
-        table["file"] = str(video)
-    return table
-
+validate, evaluate, predict = verbs(lambda network, assets: greedy(network), "q_value")
 
 RECIPE = Recipe(
     name="dqn",

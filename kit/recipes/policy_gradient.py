@@ -2,20 +2,17 @@
 
 from typing import Literal
 
-import numpy as np
-from jsonargparse.typing import NonNegativeInt, PositiveInt
+from jsonargparse.typing import PositiveInt
 
 from kit.blocks import policy as heads
 from kit.data.acting import assignment, judging
-from kit.data.environments import Place, watch
+from kit.data.environments import Place
 from kit.data.rollouts import WholeEpisodes
 from kit.data.splits import Splits
-from kit.errors import KitError, check
 from kit.models import control
-from kit.recipes.base import Evaluation, Recipe
-from kit.reporting import returns
+from kit.recipes._acting import curves, observers, verbs
+from kit.recipes.base import Recipe
 from kit.training import policies
-from kit.training.acting import Acting
 from kit.training.actor_critic import ActorCritic, most_probable
 
 
@@ -149,85 +146,12 @@ def episodes(
     )
 
 
-def observers(network, splits, folder):
-    """Returns the callback that ties acting and learning together."""
-    return [Acting(splits.train, folder)]
-
-
 def _best_of(network, assets):
     """Returns a function from observations to the most probable actions and the values of the states."""
     return most_probable(network, policies.policy(assets["num_actions"], assets["is_continuous"]))
 
 
-def validate(model, examples, assets):
-    """Returns how episodes go after each epoch, each action the most probable one."""
-    found, lengths, values = examples.play(_best_of(model, assets))
-    return {"return": found.mean(), "length": lengths.mean(), "value": values.mean()}
-
-
-def evaluate(model, examples, assets):
-    """Plays the episodes of a split, each action the most probable one.
-
-    Args:
-        model: The network of policy and value.
-        examples: `Episodes` of the split.
-        assets: The assets of the data.
-
-    Returns:
-        `Evaluation` with mean, standard deviation, extremes and interquartile mean of the returns, the mean length, and
-        the mean value that the network gave to the states.
-    """
-    return Evaluation(*returns.judged(examples, _best_of(model, assets)))
-
-
-def curves(history):
-    """Returns figures of how the training went."""
-    return {"2_training": lambda: returns.training(history)}
-
-
-def predict(
-    model,
-    inputs,
-    assets,
-    *,
-    episodes: PositiveInt = 5,
-    seed: NonNegativeInt = 0,
-    video: str | None = None,
-):
-    """Plays episodes, each action the most probable one, and records them.
-
-    Args:
-        model: The network of policy and value.
-        inputs: Nothing: it plays in the environment that it was trained in.
-        assets: The assets of the data that the model was trained on.
-        episodes: Number of episodes.
-        seed: Seed of the episodes.
-        video: Animated GIF to write, new.
-
-    Returns:
-        Table with a row an episode: `episode`, `return`, `length`, and `file` with `video`.
-
-    Raises:
-        KitError: there are inputs, the file exists, or the environment cannot draw.
-    """
-    if inputs is not None and (not isinstance(inputs, list | tuple) or inputs):
-        raise KitError("predict: the agent plays in its own environment; expected no inputs, but --episodes")
-    place = Place(
-        assets["environment"],
-        assets["time_limit"],
-        assets["frame_stack"],
-        is_numbered=False,
-        squash_actions=assets["squash_actions"],
-    )
-    check(episodes >= 1, "episodes", episodes, "at least 1")
-    film = returns.Film(video)
-    seeds = np.random.SeedSequence((3, seed)).generate_state(episodes).tolist()
-    table, frames_per_second = watch(place, seeds, _best_of(model, assets), film.add if video else None)
-    if video:
-        film.write(frames_per_second)
-        table["file"] = str(video)
-    return table
-
+validate, evaluate, predict = verbs(_best_of)
 
 RECIPE = Recipe(
     name="policy_gradient",

@@ -63,6 +63,7 @@ def test_observations_are_scaled_within_ten_deviations():
     np.testing.assert_allclose(found, [[2, -1, 0, 10]], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_plain_keras_loads_a_policy_for_numbered_actions(tmp_path):
     network = control.policy_network("mlp_policy", head(2, False), True, (4,))
     network.save(tmp_path / "best.keras")
