@@ -1,4 +1,6 @@
-"""Trains the settings of the recipes that act with five seeds, beside stable-baselines3 with the same or RL-Zoo's.
+"""Trains the settings of the recipes that act with five seeds, beside stable-baselines3.
+
+That has RL-Zoo's settings for `dqn`, and else the recipe's own, but that its learning rate stays as it is.
 
     taskset -c 1 .venv/bin/python benchmarks/agents.py --recipe dqn --write
     taskset -c 1 .venv/bin/python benchmarks/agents.py --only ppo_cartpole --sb3 <python with stable-baselines3 2.9.2>
@@ -126,7 +128,7 @@ COLUMNS = (*COLUMNS, "worst episode of all", "best policy for each seed", "its I
 COLUMNS = (*COLUMNS, "share of good evaluations", "CPU-seconds without evaluations", "with them", "day")
 # Runs under the other Python: imports nothing of the kit.
 _OTHER = """
-import json, sys, time
+import copy, json, sys, time
 import gymnasium, numpy as np, stable_baselines3, torch
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
@@ -152,7 +154,7 @@ def play(number, first):
         found.append(total)
     return found
 class Watch(BaseCallback):
-    evaluations, best, weights, spent, due = [], -1e9, None, 0.0, steps // 50
+    evaluations, best, weights, moments, spent, due = [], -1e9, None, None, 0.0, steps // 50
     def _on_step(self):
         if self.num_timesteps >= self.due:
             self.due += steps // 50
@@ -161,6 +163,7 @@ class Watch(BaseCallback):
             if self.evaluations[-1] >= self.best:
                 self.best = self.evaluations[-1]
                 self.weights = {key: value.clone() for key, value in model.policy.state_dict().items()}
+                self.moments = copy.deepcopy(venv.obs_rms) if normalize else None
             self.spent += time.process_time() - start
         return True
 watch, start = Watch(), time.process_time()
@@ -168,6 +171,8 @@ model.learn(steps, callback=watch)
 whole = time.process_time() - start
 last = play(episodes, 50_000)
 model.policy.load_state_dict(watch.weights)
+if normalize:
+    venv.obs_rms = watch.moments
 best = play(episodes, 50_000)
 print(json.dumps({"last": last, "best": best, "evaluations": watch.evaluations, "whole": whole, "spent": watch.spent}))
 """
@@ -272,7 +277,7 @@ def main():
                 measured.setdefault(task.recipe, []).append(row(label, command, runs))
                 if function is kit_run:
                     seconds = np.mean([run["seconds"] for run in runs])
-                    speed = environment_speed(task.environment, 8)
+                    speed = environment_speed(task.environment, (task.other or {}).get("n_envs", 8))
                     steps = np.mean([run["steps"] for run in runs])
                     print(
                         f"  {title}: {steps / seconds:,.0f} steps/CPU-s in training, of which the environment takes "

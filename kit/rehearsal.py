@@ -113,7 +113,9 @@ def dry_run(
 
 def rehearse(recipe_name, overrides, *, config=None, seed=None, given=None):
     """`dry_run` with the settings as a flat dictionary of dotted keys."""
-    with _stage(recipe_name, overrides, config, seed, given) as stage:
+    from kit.training import fused
+
+    with _stage(recipe_name, overrides, config, seed, given) as stage, fused.batch_normalization(stage.model):
         batches = iter(stage.batches(3))
         stage.model.train_on_batch(*next(batches))  # compiles
         if not stage.splits.train.follows_model:
@@ -211,4 +213,6 @@ def range_test(recipe_name, overrides, *, config=None, seed=None, steps=100, giv
             f"{recipe_name} has two learning rates and no loss that says which is good; expected another recipe"
         )
     with _stage(recipe_name, overrides, config, seed, given, constant=True) as stage:
+        if stage.splits.train.follows_model:
+            raise KitError(f"{recipe_name}: no loss says whether an agent acts well; expected another recipe")
         return learning_rate.range_test(stage.model, stage.batches(steps), steps)

@@ -180,6 +180,18 @@ ON_POLICY = [
     "--model.target_kl=0.01",
     "--backbone.units=16,16",
 ]
+# The same with numbered actions, compiled with XLA.
+COMPILED = [
+    "--train.epochs=8",
+    "--train.steps_per_epoch=3",
+    "--train.batch_size=20",
+    "--data.num_environments=2",
+    "--data.rollout_steps=30",
+    "--data.update_epochs=2",
+    "--data.validation_episodes=2",
+    "--data.test_episodes=2",
+    "--backbone.units=16,16",
+]
 EPISODES = [
     "--train.deterministic=true",
     "--train.epochs=8",
@@ -203,6 +215,7 @@ SETTINGS = {
     "gan of styles": STYLES,
     "dqn": ACTING,
     "actor_critic": ON_POLICY,
+    "actor_critic compiled": COMPILED,
     "policy_gradient": EPISODES,
 }
 

@@ -37,6 +37,7 @@ class Acted:
     # What is streamed depends on the model's weights: no step may be prepared before the one before it is done.
     follows_model = True
     batches_per_step = 1
+    has_fixed_shapes = True  # all rounds are of equal size: XLA compiles for each size anew
 
     def __init__(self, place, num_environments, rollout_steps=1):
         for key, value in (("num_environments", num_environments), ("rollout_steps", rollout_steps)):

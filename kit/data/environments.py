@@ -96,6 +96,7 @@ class Place:
         import gymnasium
 
         if isinstance(space, gymnasium.spaces.Discrete):
+            check(not self.squash_actions, "squash_actions", True, "false: the environment's actions are numbered")
             return
         problem = None
         if not isinstance(space, gymnasium.spaces.Box) or space.dtype.kind != "f":
@@ -107,7 +108,7 @@ class Place:
             )
         elif not math.prod(space.shape):
             problem = "which are empty; expected at least one number in an action"
-        elif not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):
+        elif not np.isfinite(np.float32(space.high) - np.float32(space.low)).all():
             problem = "without bounds; expected a lowest and a highest value of each number"
         if problem:
             shown = " ".join(str(space).split())

@@ -10,6 +10,9 @@ from kit.data.advantages import Moments, RewardScale, generalized_advantages
 from kit.data.environments import actions_of, check_finite
 from kit.errors import SettingError, check
 
+# How many observations the moments of an earlier run count for.
+_EARLIER = 10_000
+
 
 class _OnPolicy(Acted):
     """What both have in common: moments of observations and rewards, and what is made of the steps of a round."""
@@ -30,7 +33,11 @@ class _OnPolicy(Acted):
         """Makes what the model scales by."""
         if self.model.normalizes_observations and self.seen is None:
             self.seen = Moments(self.shape)
-            self.seen.update(random_states(self.place))
+            mean, variance = self.model.sees_by()
+            if mean.any():  # of an earlier run: what it learned is worth little by other ones
+                self.seen.put_back([_EARLIER, mean.reshape(self.shape), variance.reshape(self.shape)])
+            else:
+                self.seen.update(random_states(self.place))
         if self.model.normalizes_rewards and self.scale is None:
             self.scale = RewardScale(self.num_environments, self.model.discount)
 
@@ -55,11 +62,13 @@ class _OnPolicy(Acted):
 
         Args:
             steps: A tuple for each step: observations before, actions, rewards, whether the episode ended, whether for
-                good, and the observations after it.
+                good, and the observations after it, which count for the last step and where an episode was cut.
             active: Which of them were taken, (steps, environments); by default all.
         """
         before, actions, rewards, ended, terminated = (np.stack(each) for each in list(zip(*steps, strict=True))[:5])
         after = steps[-1][5]
+        check_finite(self.place, before, rewards)
+        check_finite(self.place, after, rewards)
         count, number = rewards.shape
         values_of = self.model.acting("value")
         values = values_of(before.reshape(-1, *self.shape)).reshape(count, number)
@@ -171,9 +180,9 @@ class Rollouts(_OnPolicy):
             actions = policy.sample(parameters_of(before), noise[moment])
             after, rewards, ended, terminated, done = environments.step(actions)
             self.finished += done
-            steps.append((before, actions, rewards.copy(), ended.copy(), terminated.copy(), after.copy()))
+            is_kept = (ended & ~terminated).any() or moment == self.rollout_steps - 1
+            steps.append((before, actions, rewards.copy(), ended, terminated.copy(), after.copy() if is_kept else None))
         self.steps += len(self)
-        check_finite(self.place, np.stack([step[5] for step in steps]), np.stack([step[2] for step in steps]))
         found = {name: each.reshape(len(self), *each.shape[2:]) for name, each in self._learned_from(steps).items()}
         self._look_at(found["observation"])
         order = np.concatenate([random.permutation(len(self)) for _ in range(self.update_epochs)]).astype("int32")
@@ -196,6 +205,8 @@ class WholeEpisodes(_OnPolicy):
         super().__init__(place, num_environments)
         check(max_steps is None or max_steps >= 1, "max_steps", max_steps, "at least 1")
         self.max_steps, self.episodes = max_steps, num_environments
+
+    has_fixed_shapes = False
 
     # An example is an episode.
     def __len__(self):
@@ -240,10 +251,10 @@ class WholeEpisodes(_OnPolicy):
             before = environments.observations.copy()
             actions = policy.sample(parameters_of(before), policy.noise(random, self.num_environments))
             after, rewards, ended, terminated, _ = environments.step(actions, restart=False, active=active)
-            steps.append((before, actions, rewards.copy(), ended.copy(), terminated.copy(), after.copy()))
             were_active.append(active)
             active = active & ~ended
-        check_finite(self.place, np.stack([step[5] for step in steps]), np.stack([step[2] for step in steps]))
+            is_kept = (ended & ~terminated).any() or not active.any()
+            steps.append((before, actions, rewards.copy(), ended, terminated.copy(), after.copy() if is_kept else None))
         self.finished += zip(environments.returns.tolist(), environments.lengths.tolist(), strict=True)
         self.steps += int(environments.lengths.sum())
         environments.begin()

@@ -3,7 +3,9 @@
 import numpy as np
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
+from kit.data.acting import assignment, judging
 from kit.data.environments import Place, watch
+from kit.data.splits import Splits
 from kit.errors import KitError, check
 from kit.recipes.base import Evaluation
 from kit.reporting import returns
@@ -18,6 +20,32 @@ def observers(network, splits, folder):
 def curves(history):
     """Returns figures of how the training went."""
     return {"2_training": lambda: returns.training(history)}
+
+
+def policy_splits(train, validation_episodes, test_episodes):
+    """Returns `Splits` for agents that learn a policy, with facts `observation_shape`, `num_actions`, `is_continuous`.
+
+    Args:
+        train: The training split, of `kit.data.rollouts`.
+        validation_episodes: Episodes after each epoch.
+        test_episodes: Episodes in the end.
+    """
+    place = train.place
+    validation, test = judging(place, "validation", validation_episodes), judging(place, "test", test_episodes)
+    facts = {
+        "observation_shape": tuple(train.shape),
+        "num_actions": train.num_actions,
+        "is_continuous": train.is_continuous,
+    }
+    known = {key: getattr(place, key) for key in ("environment", "time_limit", "frame_stack", "squash_actions")}
+    return Splits(
+        train,
+        validation,
+        test,
+        facts=facts,
+        assets={**known, **facts, "observation_shape": list(train.shape)},
+        assignment=assignment(validation, test),
+    )
 
 
 def verbs(best_of, value="value"):

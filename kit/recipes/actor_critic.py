@@ -5,12 +5,11 @@ from typing import Literal
 from jsonargparse.typing import PositiveInt
 
 from kit.blocks import policy as heads
-from kit.data.acting import assignment, judging
 from kit.data.environments import Place
 from kit.data.rollouts import Rollouts
-from kit.data.splits import Splits
+from kit.errors import SettingError
 from kit.models import control
-from kit.recipes._acting import curves, observers, verbs
+from kit.recipes._acting import curves, observers, policy_splits, verbs
 from kit.recipes.base import Recipe
 from kit.training import policies
 from kit.training.actor_critic import ActorCritic, most_probable
@@ -55,12 +54,13 @@ def actor_critic_agent(
         discount: Factor of a reward one step later.
         gae_lambda: How far advantages look ahead; 0 one step, 1 to the end of the episode.
         clip_ratio: Change of an action's probability, as a share, that pays no more; of PPO.
-        target_kl: Divergence from the policy that acted from which on a round's other minibatches are left away.
+        target_kl: Divergence from the policy that acted from which on a round's other minibatches are left away; a
+            learning rate that falls goes by the steps taken, and then does not fall as far.
         value_coefficient: Weight of the loss of the values.
         entropy_coefficient: Weight of the policy's entropy, which keeps it trying.
         normalize_advantages: Give the advantages of a minibatch mean 0 and standard deviation 1.
         normalize_observations: Scale observations by running moments, which are saved in the network.
-        normalize_rewards: Divide rewards by the standard deviation of their discounted sum.
+        normalize_rewards: Divide rewards by the standard deviation of their discounted sum, and keep them within ten.
         optimizer: Keras optimizer, or its name.
 
     Returns:
@@ -135,27 +135,17 @@ def rollouts(
     """
     place = Place(environment, time_limit, frame_stack, is_numbered=False, squash_actions=squash_actions)
     train = Rollouts(place, num_environments, rollout_steps, update_epochs)
-    validation, test = judging(place, "validation", validation_episodes), judging(place, "test", test_episodes)
-    facts = {
-        "observation_shape": tuple(train.shape),
-        "num_actions": train.num_actions,
-        "is_continuous": train.is_continuous,
-    }
-    return Splits(
-        train,
-        validation,
-        test,
-        facts=facts,
-        assets={
-            "environment": environment,
-            "time_limit": time_limit,
-            "frame_stack": frame_stack,
-            "squash_actions": squash_actions,
-            **facts,
-            "observation_shape": list(train.shape),
-        },
-        assignment=assignment(validation, test),
-    )
+    return policy_splits(train, validation_episodes, test_episodes)
+
+
+def prepare(model, splits):
+    """Refuses to learn from the same steps again without a limit on how far that moves the policy."""
+    if model.clip_ratio is None and splits.train.batches_per_step > 1:
+        raise SettingError(
+            "data.update_epochs",
+            "a2c learns from each rollout once, in one minibatch: expected 1, and train.batch_size "
+            f"{len(splits.train)} (data.num_environments x data.rollout_steps)",
+        )
 
 
 def _best_of(network, assets):
@@ -180,6 +170,7 @@ RECIPE = Recipe(
     observers=observers,
     curves=curves,
     optional_facts=("is_continuous",),
+    prepare=prepare,
     exported=control.policy_alone,
     scores_last=True,
     needs_inputs=False,

@@ -5,12 +5,10 @@ from typing import Literal
 from jsonargparse.typing import PositiveInt
 
 from kit.blocks import policy as heads
-from kit.data.acting import assignment, judging
 from kit.data.environments import Place
 from kit.data.rollouts import WholeEpisodes
-from kit.data.splits import Splits
 from kit.models import control
-from kit.recipes._acting import curves, observers, verbs
+from kit.recipes._acting import curves, observers, policy_splits, verbs
 from kit.recipes.base import Recipe
 from kit.training import policies
 from kit.training.actor_critic import ActorCritic, most_probable
@@ -53,7 +51,7 @@ def policy_agent(
         entropy_coefficient: Weight of the policy's entropy, which keeps it trying.
         normalize_advantages: Give returns, less the baseline, mean 0 and standard deviation 1.
         normalize_observations: Scale observations by running moments, which are saved in the network.
-        normalize_rewards: Divide rewards by the standard deviation of their discounted sum.
+        normalize_rewards: Divide rewards by the standard deviation of their discounted sum, and keep them within ten.
         optimizer: Keras optimizer, or its name.
 
     Returns:
@@ -123,27 +121,7 @@ def episodes(
     """
     place = Place(environment, time_limit, frame_stack, is_numbered=False, squash_actions=squash_actions)
     train = WholeEpisodes(place, num_environments, max_steps)
-    validation, test = judging(place, "validation", validation_episodes), judging(place, "test", test_episodes)
-    facts = {
-        "observation_shape": tuple(train.shape),
-        "num_actions": train.num_actions,
-        "is_continuous": train.is_continuous,
-    }
-    return Splits(
-        train,
-        validation,
-        test,
-        facts=facts,
-        assets={
-            "environment": environment,
-            "time_limit": time_limit,
-            "frame_stack": frame_stack,
-            "squash_actions": squash_actions,
-            **facts,
-            "observation_shape": list(train.shape),
-        },
-        assignment=assignment(validation, test),
-    )
+    return policy_splits(train, validation_episodes, test_episodes)
 
 
 def _best_of(network, assets):

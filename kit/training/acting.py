@@ -46,13 +46,14 @@ def answers_of(network, index=0):
 
     Args:
         network: Functional model.
-        index: Which of its outputs; what only others need is not computed.
+        index: Which of its outputs, what only others need is not computed; or several, which are then a list.
     """
-    graph, wanted = getattr(network, "_functional", network), network.outputs[index]
+    several = index if isinstance(index, tuple) else (index,)
+    graph, wanted = getattr(network, "_functional", network), [id(network.outputs[each]) for each in several]
     nodes = []
     for depth in sorted(graph._nodes_by_depth, reverse=True):
         nodes += [node for node in graph._nodes_by_depth[depth] if not node.is_input]
-    needed = {id(wanted)}
+    needed = set(wanted)
     for node in reversed(nodes):
         if needed & {id(tensor) for tensor in node.output_tensors}:
             needed |= {id(tensor) for tensor in node.arguments.keras_tensors}
@@ -70,7 +71,8 @@ def answers_of(network, index=0):
         found = [observations]
         for function, inputs in steps:
             found.append(function(*(found[place] for place in inputs)))
-        return found[-1]
+        answered = [found[places[each]] for each in wanted]
+        return answered if several is index else answered[0]
 
     return answers
 
@@ -108,7 +110,8 @@ def _in_numpy(node):
 
 
 def _dense(layer):
-    kernel, bias = ops.convert_to_numpy(layer.kernel), ops.convert_to_numpy(layer.bias)
+    kernel = ops.convert_to_numpy(layer.kernel)
+    bias = ops.convert_to_numpy(layer.bias) if layer.use_bias else np.float32(0)
     activation = _ACTIVATIONS[layer.activation.__name__]
 
     def dense(x):
@@ -124,6 +127,20 @@ def _compiled(network, index):
     if not hasattr(network, "_acting"):
         network._acting = {}
     if index not in network._acting:
-        part = keras.Model(network.inputs, network.outputs[index])
-        network._acting[index] = tf.function(lambda observations: part(observations, training=False))
-    return lambda observations: network._acting[index](tf.constant(observations)).numpy()
+        outputs = [network.outputs[each] for each in index] if isinstance(index, tuple) else network.outputs[index]
+        part = keras.Model(network.input, outputs)
+        network._acting[index] = tf.function(
+            lambda observations: part(observations, training=False),
+            # Any number of observations of any type in one trace for each type.
+            reduce_retracing=True,
+        )
+    shape = (None, *network.input.shape[1:])
+
+    def answers(observations):
+        seen = tf.constant(observations)
+        kind = seen.dtype.name
+        if (index, kind) not in network._acting:
+            network._acting[index, kind] = network._acting[index].get_concrete_function(tf.TensorSpec(shape, kind))
+        return tf.nest.map_structure(lambda each: each.numpy(), network._acting[index, kind](seen))
+
+    return answers

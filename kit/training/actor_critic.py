@@ -64,6 +64,8 @@ class ActorCritic(keras.Model):
         check(entropy_coefficient >= 0, "entropy_coefficient", entropy_coefficient, "at least 0")
         if keras.config.dtype_policy().name == "mixed_float16":
             raise SettingError("train.mixed_precision", "expected 'float32' or 'mixed_bfloat16' for an agent")
+        if normalizes_observations and "normalization" not in [layer.name for layer in network.layers]:
+            raise SettingError("normalize_observations", "the network has no layer 'normalization'; expected false")
         self.network, self.policy = network, policy
         self.discount, self.gae_lambda = discount, gae_lambda
         self.clip_ratio, self.target_kl = clip_ratio, target_kl
@@ -72,7 +74,7 @@ class ActorCritic(keras.Model):
         self.normalizes_observations, self.normalizes_rewards = normalizes_observations, normalizes_rewards
         self.built = True
         self._means = [
-            keras.metrics.Mean(name) for name in ("loss", "policy_loss", "value_loss", "entropy", "kl", "clipped")
+            keras.metrics.Mean(name) for name in ("loss", "policy_loss", "value_loss", "entropy", "kl", "clip_fraction")
         ]
         self._value = keras.metrics.Mean("value")
 
@@ -95,6 +97,11 @@ class ActorCritic(keras.Model):
     def acting(self, what):
         """Returns a function from observations to the "policy"'s parameters or to "value", with the weights of now."""
         return answers_of(self.network, ("policy", "value").index(what))
+
+    def sees_by(self):
+        """Returns the moments that observations are scaled by, both flat."""
+        layer = self.network.get_layer("normalization")
+        return layer.moving_mean.numpy(), layer.moving_variance.numpy()
 
     def see_by(self, mean, variance):
         """Sets the moments that observations are scaled by, both flat."""
@@ -123,7 +130,7 @@ class ActorCritic(keras.Model):
 
         def goes_on(index, latest, *sums):
             more = index < order.shape[0]
-            return more if self.target_kl is None else tf.logical_and(more, latest <= 1.5 * self.target_kl)
+            return more if self.target_kl is None else tf.logical_and(more, latest < self.target_kl)
 
         def step(index, latest, *sums):
             rows = order[index]
@@ -151,8 +158,9 @@ class ActorCritic(keras.Model):
         """
         advantages = steps["advantage"]
         if self.normalizes_advantages:
-            advantages -= tf.reduce_mean(advantages)
-            advantages /= tf.math.reduce_std(advantages) + 1e-8
+            scaled = advantages - tf.reduce_mean(advantages)
+            scaled /= tf.math.reduce_std(scaled) + 1e-8
+            advantages = tf.where(tf.shape(advantages)[0] > 1, scaled, advantages)  # of one alone nothing would be left
         with tf.GradientTape() as tape:
             parameters, values = self.network(observations, training=True)
             log_prob = self.policy.log_prob(parameters, steps["action"])
@@ -196,9 +204,10 @@ def clipped_loss(log_prob, before, advantages, clip_ratio):
 
 def most_probable(network, policy):
     """Returns a function from observations to the most probable actions, and the value of the states, (batch,)."""
-    parameters_of, value_of = answers_of(network, 0), answers_of(network, 1)
+    answers = answers_of(network, (0, 1))
 
     def act(observations):
-        return policy.mode(parameters_of(observations)), value_of(observations)[:, 0]
+        parameters, values = answers(observations)
+        return policy.mode(parameters), values[:, 0]
 
     return act

@@ -143,6 +143,12 @@ class Training:
         """
         if examples.follows_model:
             examples.divide(self.batch_size)
+            check(
+                self.jit_compile is not True or examples.has_fixed_shapes,
+                "jit_compile",
+                True,
+                "false: rounds are of different sizes, and XLA would compile for each",
+            )
         if self.batch_size > len(examples):
             raise SettingError(
                 "batch_size",
@@ -175,7 +181,10 @@ class Training:
         elif steps == "auto":
             batch = examples.take(slice(0, self.batch_size)).batches(self.batch_size)
             steps = device.steps_per_execution(model, next(iter(batch))[0], self.steps_per_epoch)
-        self.decided = {"jit_compile": device.compilation(self.jit_compile), "steps_per_execution": steps}
+        is_compiled = False
+        if not examples.follows_model or examples.has_fixed_shapes:
+            is_compiled = device.compilation(self.jit_compile)
+        self.decided = {"jit_compile": is_compiled, "steps_per_execution": steps}
 
 
 @dataclasses.dataclass

@@ -158,6 +158,7 @@ def test_observations_are_seen_by_moments_of_before():
     rollouts.divide(20)
     model = Fixed()
     model.normalizes_observations, seen_by = True, []
+    model.sees_by = lambda: (np.zeros(4), np.ones(4))
     model.see_by = lambda mean, variance: seen_by.append(mean.copy())
     model.acting = lambda what: lambda seen: np.zeros((len(seen), 1 if what == "value" else 2), "float32")
     rollouts.begin(model, None, 1)

@@ -133,6 +133,7 @@ class Pictured(Target):
         ({"model": {"network": "cnn_policy_small"}, "backbone": None}, "takes images"),
         ({"train": {"steps_per_execution": 3}}, "train.steps_per_execution: expected 1: the data are made by acting"),
         ({"train": {"batch_size": 30}}, "expected a divisor of the"),
+        ({"data": {"squash_actions": True}}, "data.squash_actions: expected false: the environment's actions are"),
     ],
 )
 def test_bad_input_is_one_line(recipe, tables, said, empty_folder):
@@ -142,6 +143,28 @@ def test_bad_input_is_one_line(recipe, tables, said, empty_folder):
     with pytest.raises((KitError, SettingError), match=said) as caught:
         kit.train(recipe, verbose=False, **settings)
     assert "\n" not in str(caught.value)
+
+
+def test_what_fits_one_way_of_learning_alone(empty_folder):
+    with pytest.raises(SettingError, match=r"data.update_epochs: a2c learns from each rollout once.*batch_size 128"):
+        kit.train("actor_critic", verbose=False, **changed("actor_critic", model={"algorithm": "a2c"}))
+    with pytest.raises(SettingError, match="train.jit_compile: expected false: rounds are of different sizes"):
+        kit.train("policy_gradient", verbose=False, **changed("policy_gradient", train={"jit_compile": True}))
+    with pytest.raises(KitError, match="actor_critic: no loss says whether an agent acts well"):
+        kit.find_learning_rate("actor_critic", verbose=False, **changed("actor_critic"))
+
+
+def test_moments_of_an_earlier_run_are_kept(empty_folder):
+    settings = changed(
+        "actor_critic", model={"normalize_observations": True}, train={"epochs": 1, "steps_per_epoch": 1}
+    )
+    first = kit.train("actor_critic", folder="first", verbose=False, **settings)
+    layer = first.model.get_layer("normalization")
+    layer.moving_mean.assign([7, 8])
+    first.model.save("changed.keras")
+    settings["train"] |= {"start_from": "changed.keras"}
+    second = kit.train("actor_critic", folder="second", verbose=False, **settings)
+    np.testing.assert_array_equal(second.model.get_layer("normalization").moving_mean, [7, 8])
 
 
 def test_a_budget_of_steps_ends_the_training(empty_folder):

@@ -283,3 +283,27 @@ def test_compiled_with_xla_it_is_the_same():
 def test_bad_settings_name_themselves(settings, said):
     with pytest.raises(SettingError, match=said):
         actor_critic_agent((4,), 2, **settings)
+
+
+def test_one_step_alone_is_learned_from():
+    targets = {"action": np.zeros(1, "int32"), "advantage": np.ones(1, "float32"), "return": np.ones(1, "float32")}
+    agent = actor_critic_agent((3,), 2)
+    before = agent.network.get_layer("policy").get_weights()[0]
+    agent.fit(tf.data.Dataset.from_tensors(({"observation": np.ones((1, 3), "float32")}, targets)), verbose=0)
+    assert (agent.network.get_layer("policy").get_weights()[0] != before).any()
+
+
+def test_any_number_of_observations_is_one_trace():
+    agent = actor_critic_agent((6, 6, 2), 2, network="cnn_policy_small")
+    ask = answers_of(agent.network, (0, 1))
+    for count in (3, 5, 8):
+        assert [each.shape for each in ask(np.zeros((count, 6, 6, 2), "float32"))] == [(count, 2), (count, 1)]
+    assert len(agent.network._acting) == 2  # the function, and its trace
+
+
+def test_a_network_without_biases_acts():
+    inputs = keras.Input((3,))
+    hidden = keras.layers.Dense(4, "tanh", use_bias=False)(inputs)
+    network = keras.Model(inputs, keras.layers.Dense(2, use_bias=False)(hidden))
+    seen = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
+    np.testing.assert_allclose(answers_of(network)(seen), np.asarray(network(seen)), atol=1e-5)
