@@ -1,12 +1,15 @@
 """Acting while training: the callback that ties both together, and the fastest way to ask a network."""
 
+import weakref
+
 import keras
 import numpy as np
 import tensorflow as tf
-from keras import ops
 
 # Activations of dense layers that NumPy computes.
 _ACTIVATIONS = {"linear": None, "relu": lambda x: np.maximum(x, 0, out=x), "tanh": lambda x: np.tanh(x, out=x)}
+# Networks to how each of their outputs comes about.
+_PLANS = weakref.WeakKeyDictionary()
 
 
 class Acting(keras.callbacks.Callback):
@@ -48,7 +51,28 @@ def answers_of(network, index=0):
         network: Functional model.
         index: Which of its outputs, what only others need is not computed; or several, which are then a list.
     """
-    several = index if isinstance(index, tuple) else (index,)
+    plans = _PLANS.setdefault(network, {})
+    if index not in plans:
+        plans[index] = _plan(network, index if isinstance(index, tuple) else (index,))
+    if plans[index] is None:
+        return _compiled(network, index)
+    steps, wanted = plans[index]
+    steps = [(make(), inputs) for make, inputs in steps]
+
+    def answers(observations):
+        found = [observations]
+        for function, inputs in steps:
+            found.append(function(*(found[place] for place in inputs)))
+        answered = [found[place] for place in wanted]
+        return answered if isinstance(index, tuple) else answered[0]
+
+    return answers
+
+
+def _plan(network, several):
+    """Returns how outputs come about: for each operation what makes its function on NumPy arrays with the weights of
+    then, and the places of its inputs; and the places of the outputs. None where an operation is not a plain one.
+    """
     graph, wanted = getattr(network, "_functional", network), [id(network.outputs[each]) for each in several]
     nodes = []
     for depth in sorted(graph._nodes_by_depth, reverse=True):
@@ -61,57 +85,60 @@ def answers_of(network, index=0):
     for node in nodes:
         if not needed & {id(tensor) for tensor in node.output_tensors}:
             continue
-        function = _in_numpy(node)
-        if function is None or len(node.output_tensors) > 1:
-            return _compiled(network, index)
-        steps.append((function, [places[id(tensor)] for tensor in node.arguments.keras_tensors]))
+        make = _in_numpy(node.operation)
+        if make is None or len(node.output_tensors) > 1:
+            return None
+        steps.append((make, [places[id(tensor)] for tensor in node.arguments.keras_tensors]))
         places[id(node.output_tensors[0])] = len(steps)
-
-    def answers(observations):
-        found = [observations]
-        for function, inputs in steps:
-            found.append(function(*(found[place] for place in inputs)))
-        answered = [found[places[each]] for each in wanted]
-        return answered if several is index else answered[0]
-
-    return answers
+    return steps, [places[each] for each in wanted]
 
 
-def _in_numpy(node):
-    """Returns an operation of a network on NumPy arrays, or None where it is not one of a few plain ones."""
-    operation = node.operation
+def _in_numpy(operation):
+    """Returns what makes an operation's function on NumPy arrays, or None where it is not one of a few plain ones."""
     kind = type(operation).__name__
     if getattr(operation, "compute_dtype", "float32") != "float32":
         return None
     if isinstance(operation, keras.layers.Dense) and operation.activation.__name__ in _ACTIVATIONS:
-        return _dense(operation)
+        return lambda: _dense(operation)
     if isinstance(operation, keras.layers.Flatten):
-        return lambda x: x.reshape(len(x), -1)
+        return lambda: lambda x: x.reshape(len(x), -1)
     if isinstance(operation, keras.layers.BatchNormalization) and not operation.trainable and not operation.scale:
-        mean = ops.convert_to_numpy(operation.moving_mean)
-        factor = 1 / np.sqrt(ops.convert_to_numpy(operation.moving_variance) + np.float32(operation.epsilon))
-        return lambda x: (x - mean) * factor
+        return lambda: _scaling(operation)
     if kind == "SharedVector":
-        vector = ops.convert_to_numpy(operation.vector)
-        return lambda x: np.broadcast_to(vector, (len(x), len(vector)))
+        return lambda: _vector(operation)
     if isinstance(operation, keras.layers.Concatenate):
-        return lambda *parts: np.concatenate(parts, -1)
+        return lambda: lambda *parts: np.concatenate(parts, -1)
     if kind == "Clip":
-        low, high = operation.x_min, operation.x_max
-        return lambda x: np.clip(x, low, high)
+        return lambda: lambda x: np.clip(x, operation.x_min, operation.x_max)
     if kind == "Add":
-        return np.add
+        return lambda: np.add
     if kind == "Subtract":
-        return np.subtract
+        return lambda: np.subtract
     if kind == "Mean":
-        axis, keepdims = tuple(np.atleast_1d(operation.axis)), operation.keepdims
-        return lambda x: x.mean(axis, keepdims=keepdims)
+        axis = tuple(np.atleast_1d(operation.axis))
+        return lambda: lambda x: x.mean(axis, keepdims=operation.keepdims)
     return None
 
 
+def _array(variable):
+    """Returns a Keras variable as an array, in a sixth of the time of `ops.convert_to_numpy`."""
+    value = variable.value
+    return tf.raw_ops.ReadVariableOp(resource=value.handle, dtype=value.dtype).numpy()
+
+
+def _scaling(layer):
+    mean, factor = _array(layer.moving_mean), 1 / np.sqrt(_array(layer.moving_variance) + np.float32(layer.epsilon))
+    return lambda x: (x - mean) * factor
+
+
+def _vector(layer):
+    vector = _array(layer.vector)
+    return lambda x: np.broadcast_to(vector, (len(x), len(vector)))
+
+
 def _dense(layer):
-    kernel = ops.convert_to_numpy(layer.kernel)
-    bias = ops.convert_to_numpy(layer.bias) if layer.use_bias else np.float32(0)
+    kernel = _array(layer.kernel)
+    bias = _array(layer.bias) if layer.use_bias else np.float32(0)
     activation = _ACTIVATIONS[layer.activation.__name__]
 
     def dense(x):
