@@ -19,9 +19,10 @@ MAY_IMPORT = {
     "decoding": GROUND,
     "models": GROUND | {"kit.blocks", "kit.models"},
     "scoring": GROUND | {"kit.data", "kit.training", "kit.models", "kit.scoring"},
+    "acting": GROUND | {f"kit.{room}" for room in FIRST} | {"kit.recipes.base"},
     "recipes": GROUND
     | {f"kit.{room}" for room in (*FIRST, "decoding", "scoring")}
-    | {"kit.models", "kit.recipes.base", "kit.recipes._acting"},
+    | {"kit.models", "kit.recipes.base", "kit.acting"},
     "folder": GROUND,
     "flags": GROUND,
     "schema": BELOW_RUN,

@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from kit.data.acting import Acted, random_states
 from kit.data.advantages import Moments, RewardScale, generalized_advantages
-from kit.data.environments import actions_of, check_finite
+from kit.data.environments import check_finite
+from kit.data.places import actions_of
 from kit.errors import SettingError, check
 
 # How many observations the moments of an earlier run count for.

@@ -20,8 +20,7 @@ _BUILDERS = {
 
 def names():
     """Returns the names of all recipes."""
-    modules = (module.name for module in pkgutil.iter_modules(__path__))
-    return sorted(name for name in modules if name != "base" and not name.startswith("_"))
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "base")
 
 
 def get(name):

@@ -4,14 +4,14 @@ from typing import Literal
 
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
+from kit.acting import curves, observers, verbs
 from kit.data.acting import assignment, judging
-from kit.data.environments import Place, actions_of
 from kit.data.experience import Experience, Exploration
+from kit.data.places import Place, actions_of
 from kit.data.replay import Replay
 from kit.data.splits import Splits
 from kit.errors import check, choose
 from kit.models import control
-from kit.recipes._acting import curves, observers, verbs
 from kit.recipes.base import Recipe
 from kit.training.reinforcement import DeepQ, greedy
 

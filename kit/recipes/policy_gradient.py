@@ -4,11 +4,11 @@ from typing import Literal
 
 from jsonargparse.typing import PositiveInt
 
+from kit.acting import curves, observers, policy_splits, verbs
 from kit.blocks import policy as heads
-from kit.data.environments import Place
+from kit.data.places import Place
 from kit.data.rollouts import WholeEpisodes
 from kit.models import control
-from kit.recipes._acting import curves, observers, policy_splits, verbs
 from kit.recipes.base import Recipe
 from kit.training import policies
 from kit.training.actor_critic import ActorCritic, most_probable

@@ -6,10 +6,29 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kit.errors import SettingError
+
 # Activations of dense layers that NumPy computes.
 _ACTIVATIONS = {"linear": None, "relu": lambda x: np.maximum(x, 0, out=x), "tanh": lambda x: np.tanh(x, out=x)}
 # Networks to how each of their outputs comes about.
 _PLANS = weakref.WeakKeyDictionary()
+
+
+class Agent(keras.Model):
+    """A training wrapper that acts with the network inside it, `network`."""
+
+    def __init__(self, name):
+        super().__init__(name=name)
+        if keras.config.dtype_policy().name == "mixed_float16":
+            raise SettingError("train.mixed_precision", "expected 'float32' or 'mixed_bfloat16' for an agent")
+
+    def compile(self, optimizer, jit_compile="auto"):
+        """Sets the optimizer, or its name."""
+        optimizer = keras.optimizers.get(optimizer)
+        if getattr(optimizer, "use_ema", False):
+            raise SettingError("optimizer.use_ema", "the agent acts with the weights as they are; expected false")
+        super().compile(optimizer=optimizer, jit_compile=jit_compile)
+        optimizer.build(self.network.trainable_variables)
 
 
 class Acting(keras.callbacks.Callback):

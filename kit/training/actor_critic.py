@@ -9,10 +9,10 @@ import keras
 import tensorflow as tf
 
 from kit.errors import SettingError, check
-from kit.training.acting import answers_of
+from kit.training.acting import Agent, answers_of
 
 
-class ActorCritic(keras.Model):
+class ActorCritic(Agent):
     """A network with two ends, the parameters of a policy and the value of the state, that learns from what it did.
 
     It is given rounds: input `observation`, (steps, ...), with `normalizes_observations` also `mean` and `variance` of
@@ -55,15 +55,13 @@ class ActorCritic(keras.Model):
         normalizes_observations=False,
         normalizes_rewards=False,
     ):
-        super().__init__(name="actor_critic")
+        super().__init__("actor_critic")
         check(0 <= discount <= 1, "discount", discount, "a number from 0 to 1")
         check(0 <= gae_lambda <= 1, "gae_lambda", gae_lambda, "a number from 0 to 1")
         check(clip_ratio is None or 0 < clip_ratio < 1, "clip_ratio", clip_ratio, "a share between 0 and 1")
         check(target_kl is None or target_kl > 0, "target_kl", target_kl, "a number above 0")
         check(value_coefficient >= 0, "value_coefficient", value_coefficient, "at least 0")
         check(entropy_coefficient >= 0, "entropy_coefficient", entropy_coefficient, "at least 0")
-        if keras.config.dtype_policy().name == "mixed_float16":
-            raise SettingError("train.mixed_precision", "expected 'float32' or 'mixed_bfloat16' for an agent")
         if normalizes_observations and "normalization" not in [layer.name for layer in network.layers]:
             raise SettingError("normalize_observations", "the network has no layer 'normalization'; expected false")
         self.network, self.policy = network, policy
@@ -77,14 +75,6 @@ class ActorCritic(keras.Model):
             keras.metrics.Mean(name) for name in ("loss", "policy_loss", "value_loss", "entropy", "kl", "clip_fraction")
         ]
         self._value = keras.metrics.Mean("value")
-
-    def compile(self, optimizer, jit_compile="auto"):
-        """Sets the optimizer, or its name."""
-        optimizer = keras.optimizers.get(optimizer)
-        if getattr(optimizer, "use_ema", False):
-            raise SettingError("optimizer.use_ema", "the agent acts with the weights as they are; expected false")
-        super().compile(optimizer=optimizer, jit_compile=jit_compile)
-        optimizer.build(self.network.trainable_variables)
 
     @property
     def metrics(self):

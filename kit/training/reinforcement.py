@@ -9,11 +9,11 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from kit.errors import SettingError, check
-from kit.training.acting import answers_of
+from kit.errors import check
+from kit.training.acting import Agent, answers_of
 
 
-class DeepQ(keras.Model):
+class DeepQ(Agent):
     """A network that values actions, and a slower copy of it that values what comes behind them.
 
     It is given rounds of minibatches, each array (gradient steps, batch, ...): inputs `observation` and `following`,
@@ -47,14 +47,12 @@ class DeepQ(keras.Model):
         target_update_steps=1000,
         target_update_rate=0.0,
     ):
-        super().__init__(name="deep_q")
+        super().__init__("deep_q")
         check(0 <= discount <= 1, "discount", discount, "a number from 0 to 1")
         check(n_step >= 1, "n_step", n_step, "at least 1")
         check(huber_delta >= 0, "huber_delta", huber_delta, "at least 0")
         check(target_update_steps >= 1, "target_update_steps", target_update_steps, "at least 1")
         check(0 <= target_update_rate <= 1, "target_update_rate", target_update_rate, "a share from 0 to 1")
-        if keras.config.dtype_policy().name == "mixed_float16":
-            raise SettingError("train.mixed_precision", "expected 'float32' or 'mixed_bfloat16' for an agent")
         self.network = network
         self.discount, self.n_step, self.double, self.huber_delta = discount, n_step, double, huber_delta
         self.target_update_steps, self.target_update_rate = target_update_steps, target_update_rate
@@ -67,14 +65,6 @@ class DeepQ(keras.Model):
         self.built = True
         self.errors = None
         self._means = [keras.metrics.Mean(name) for name in ("loss", "q_value")]
-
-    def compile(self, optimizer, jit_compile="auto"):
-        """Sets the optimizer, or its name."""
-        optimizer = keras.optimizers.get(optimizer)
-        if getattr(optimizer, "use_ema", False):
-            raise SettingError("optimizer.use_ema", "the agent acts with the weights as they are; expected false")
-        super().compile(optimizer=optimizer, jit_compile=jit_compile)
-        optimizer.build(self.network.trainable_variables)
 
     @property
     def metrics(self):

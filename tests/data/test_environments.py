@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from kit.data import environments as module
-from kit.data.environments import Environments, Place, episode_seed, play
+from kit.data.environments import Environments, episode_seed, play
+from kit.data.places import Place, _forgetful
 from kit.errors import KitError, SettingError
 
 
@@ -249,5 +250,5 @@ class Sticky(Acts):
 
 
 def test_what_minatar_keeps_over_a_reset_is_forgotten():
-    made = module._forgetful(Sticky(gymnasium.spaces.Discrete(2)))
+    made = _forgetful(Sticky(gymnasium.spaces.Discrete(2)))
     assert made.reset(seed=1)[0].tolist() == [0]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from kit.data import replay as module
-from kit.data.environments import Place
 from kit.data.experience import Experience, Exploration
+from kit.data.places import Place
 from kit.data.replay import Replay, SumTree
 from kit.errors import KitError, SettingError
 from tests.training.test_reinforcement import Tiny  # noqa: F401 - registers environments that are solved in seconds

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kit.data.advantages import Moments, RewardScale, generalized_advantages
-from kit.data.environments import Place
+from kit.data.places import Place
 from kit.data.rollouts import Rollouts, WholeEpisodes
 from kit.errors import SettingError
 from kit.training.policies import Categorical

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from kit.data.acting import judging
-from kit.data.environments import Place
+from kit.data.places import Place
 from kit.data.rollouts import Rollouts, WholeEpisodes
 from kit.errors import SettingError
 from kit.recipes.actor_critic import actor_critic_agent

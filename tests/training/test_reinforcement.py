@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from kit.data.acting import judging
-from kit.data.environments import Place
 from kit.data.experience import Experience, Exploration
+from kit.data.places import Place
 from kit.data.replay import Replay
 from kit.errors import SettingError
 from kit.recipes.dqn import dqn_agent

@@ -4,7 +4,8 @@ import numpy as np
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from kit.data.acting import assignment, judging
-from kit.data.environments import Place, watch
+from kit.data.environments import watch
+from kit.data.places import Place
 from kit.data.splits import Splits
 from kit.errors import KitError, check
 from kit.recipes.base import Evaluation
