@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -183,6 +184,8 @@ def kit_run(task, name, seed, scratch):
     folder = f"{scratch}/{name}-{seed}"
     metrics = train(task.recipe, folder, "--seed", str(seed), "--config", task.config)
     history = pd.read_csv(f"{folder}/history.csv")
+    settings = tomllib.loads(Path(folder, "config.toml").read_text(encoding="utf-8"))
+    judged = history["val_length"].sum() * settings["data"]["validation_episodes"]
     return {
         "last": metrics["test_of_last_epoch"]["return"],
         "worst": metrics["test_of_last_epoch"]["return_min"],
@@ -191,6 +194,7 @@ def kit_run(task, name, seed, scratch):
         "seconds": metrics["train_cpu_seconds"] - metrics["score_cpu_seconds"],
         "whole": metrics["train_cpu_seconds"],
         "steps": int(history["environment_steps"].iloc[-1]),
+        "judged": float(judged / metrics["score_cpu_seconds"]),
     }
 
 
@@ -281,7 +285,8 @@ def main():
                     steps = np.mean([run["steps"] for run in runs])
                     print(
                         f"  {title}: {steps / seconds:,.0f} steps/CPU-s in training, of which the environment takes "
-                        f"{steps / speed / seconds:.0%} (alone {speed:,.0f} steps/CPU-s)",
+                        f"{steps / speed / seconds:.0%} (alone {speed:,.0f} steps/CPU-s); "
+                        f"{np.mean([run['judged'] for run in runs]):,.0f} in evaluation",
                         flush=True,
                     )
     for recipe, found in measured.items():
