@@ -57,6 +57,34 @@ def test_sizes_of_the_maps_and_parameters():
     assert sum(weight.shape.num_elements() for weight in discriminator.trainable_weights) == first + second + answer
 
 
+def test_a_residual_discriminator_has_sizes_of_its_own():
+    kinds = {"discriminator": "residual", "discriminator_normalization": "none"}
+    generator, discriminator = dcgan(64, 3, (28, 28, 1), widths=(16, 8), discriminator_widths=(12, 4), **kinds)
+    assert generator.get_layer("stage1").output.shape[1:] == (7, 7, 16)
+    assert discriminator.get_layer("stage1").output.shape[1:] == (14, 14, 4)
+    assert discriminator.get_layer("stage2").output.shape[1:] == (7, 7, 12)
+    assert discriminator.name == "dcgan_discriminator"
+    made = np.asarray(generator(inputs(3, (64,))))
+    answers = np.asarray(discriminator([made, inputs(3)[1]], training=True))
+    # It looks at the batch: alone each image gets another answer.
+    alone = np.concatenate([np.asarray(discriminator([made[i : i + 1], inputs(3)[1][i : i + 1]])) for i in range(5)])
+    assert answers.shape == (5, 1) and (answers != alone).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"discriminator": "residual"}, "discriminator_normalization.*none"),
+        ({"discriminator": "residual", "discriminator_normalization": "none", "dropout": 0.5}, "dropout.*residual"),
+        ({"discriminator_widths": (8, 8, 8)}, "discriminator_widths.*up to 2"),
+        ({"discriminator_widths": (0,)}, "discriminator_widths.*at least 1"),
+    ],
+)
+def test_a_discriminator_that_cannot_be_built_is_refused(settings, message):
+    with pytest.raises(SettingError, match=message):
+        dcgan(6, 0, (8, 8, 1), **settings)
+
+
 def test_spectral_norms_are_one():
     _, discriminator = build("sngan", 3)
     images = inputs(3, (8, 8, 3))

@@ -13,6 +13,7 @@ from kit.blocks import heads
 from kit.blocks.conditioning import latent_inputs
 from kit.blocks.upsampling import halving, seed_map, upsampling
 from kit.errors import check
+from kit.models.generative.residual_discriminator import residual_discriminator
 
 VARIANTS = {
     "dcgan": {},
@@ -34,11 +35,13 @@ def dcgan(
     *,
     widths: tuple[int, ...] = (64, 32),
     kernel_size: int = 4,
+    discriminator: Literal["mirror", "residual"] = "mirror",
+    discriminator_widths: tuple[int, ...] = (),
     discriminator_normalization: Literal["batch", "layer", "spectral", "none"] = "batch",
     dropout: float = 0.0,
     name: str = "dcgan",
 ):
-    """Builds a generator of transposed convolutions and a discriminator that is its mirror image.
+    """Builds a generator of transposed convolutions and a discriminator, by default its mirror image.
 
     Args:
         latent_dim: Width of the latent vector.
@@ -46,9 +49,13 @@ def dcgan(
         image_shape: Height, width and channels of an image.
         widths: Channels of the generator's feature maps; each is half as large as the next, the last as the image.
         kernel_size: Side of all kernels, in pixels.
-        discriminator_normalization: Normalisation behind the discriminator's convolutions but the first; "spectral"
+        discriminator: "mirror", the generator's mirror image, or "residual", the deeper one of `stylegan`, which has
+            neither normalisation nor dropout and wants a penalty on its gradients.
+        discriminator_widths: Channels of the discriminator's feature maps, in the same order; by default those of the
+            generator's.
+        discriminator_normalization: Normalisation behind the mirror image's convolutions but the first; "spectral"
             keeps the spectral norm of all its layers at 1 instead.
-        dropout: Share of the discriminator's feature maps dropped while training.
+        dropout: Share of the mirror image's feature maps dropped while training.
         name: Prefix of the networks' names.
 
     Returns:
@@ -56,7 +63,8 @@ def dcgan(
         with classes, (batch,) to (batch, 1), the logit of being real.
 
     Raises:
-        SettingError: widths below 1, sides that cannot be halved so often, or `dropout` out of range.
+        SettingError: widths below 1, sides that cannot be halved so often, `dropout` out of range, or a residual
+            discriminator with normalisation or dropout.
     """
     height, width, channels = image_shape
     factor = 2 ** len(widths)
@@ -67,8 +75,14 @@ def dcgan(
         widths,
         f"fewer, or images whose sides are multiples of {factor}: these are {height}x{width}",
     )
+    has_widths = len(discriminator_widths) <= len(widths) and min(discriminator_widths, default=1) >= 1
+    check(has_widths, "discriminator_widths", discriminator_widths, f"up to {len(widths)} channels of at least 1")
     check(kernel_size >= 2, "kernel_size", kernel_size, "at least 2")
     check(0 <= dropout < 1, "dropout", dropout, "a number from 0 to below 1")
+    if discriminator == "residual":
+        normalization = discriminator_normalization
+        check(normalization == "none", "discriminator_normalization", normalization, "none if it is residual")
+        check(not dropout, "dropout", dropout, "0 with a residual discriminator")
     inputs, x = latent_inputs(latent_dim, num_conditions)
     x = seed_map(x, height // factor, width // factor, widths[0], name="stage1")
     x = _norm_relu(x, "stage1")
@@ -78,6 +92,9 @@ def dcgan(
     x = layers.Activation("tanh", dtype="float32", name="image")(x)
     generator = keras.Model(inputs, x, name=f"{name}_generator")
 
+    widths, name = discriminator_widths or widths, f"{name}_discriminator"
+    if discriminator == "residual":
+        return generator, residual_discriminator(num_conditions, image_shape, widths, name=name)
     image = keras.Input(image_shape, name="image")
     x, is_spectral = image, discriminator_normalization == "spectral"
     for index, filters in enumerate(reversed(widths), 1):
@@ -90,7 +107,7 @@ def dcgan(
         x = layers.LeakyReLU(0.2, name=f"stage{index}")(x)
         x = layers.Dropout(dropout, name=f"stage{index}_dropout")(x) if dropout else x
     inputs, x = heads.realness(image, x, num_conditions, spectral=is_spectral)
-    return generator, keras.Model(inputs, x, name=f"{name}_discriminator")
+    return generator, keras.Model(inputs, x, name=name)
 
 
 def _norm_relu(x, name):

@@ -6,15 +6,11 @@ Quality of StyleGAN", 2020. For the sake of speed the largest feature map is hal
 are painted from there, as in DCGAN, and maps are doubled by transposed convolutions with even kernels, without a blur.
 """
 
-import math
-
 import keras
 from keras import layers, ops
 
-from kit.blocks import heads
 from kit.blocks.conditioning import latent_inputs
 from kit.blocks.style import (
-    BatchDeviation,
     EqualizedDense,
     LearnedMap,
     Modulation,
@@ -23,8 +19,9 @@ from kit.blocks.style import (
     Truncation,
     styled,
 )
-from kit.blocks.upsampling import halving, upsampling
+from kit.blocks.upsampling import upsampling
 from kit.errors import check
+from kit.models.generative.residual_discriminator import residual_discriminator
 
 VARIANTS = {"stylegan": {}}
 
@@ -87,7 +84,7 @@ def stylegan(
     styles = StyleMixing(2 * len(widths), mixing, name="mixing")([style, second])
     image = _synthesis(image_shape, widths, style_dim)(styles)
     generator = keras.Model(inputs if label else latent, image, name=f"{name}_generator")
-    return generator, _discriminator(num_conditions, image_shape, widths, f"{name}_discriminator")
+    return generator, residual_discriminator(num_conditions, image_shape, widths, name=f"{name}_discriminator")
 
 
 def _mapping(latent_dim, num_conditions, style_dim, num_layers, rate):
@@ -122,26 +119,3 @@ def _synthesis(image_shape, widths, style_dim):
         image = share
     image = layers.Activation("tanh", dtype="float32", name="image")(image)
     return keras.Model(styles, image, name="synthesis")
-
-
-def _discriminator(num_conditions, image_shape, widths, name):
-    """Returns the residual discriminator: the generator's sizes of maps, back to front."""
-    image = keras.Input(image_shape, name="image")
-    *others, filters = widths
-    x = layers.LeakyReLU(0.2, name="stage1")(halving(image, filters, use_bias=True, name="stage1_conv"))
-    for index, filters in enumerate(reversed(others), 2):
-        prefix = f"stage{index}"
-        y = layers.Conv2D(x.shape[-1], 3, padding="same", name=f"{prefix}_conv")(x)
-        y = layers.LeakyReLU(0.2, name=f"{prefix}_relu")(y)
-        y = layers.Conv2D(filters, 4, strides=2, padding="same", name=f"{prefix}_halving")(y)
-        y = layers.LeakyReLU(0.2, name=f"{prefix}_halved")(y)
-        x = layers.AveragePooling2D(2, name=f"{prefix}_pool")(x)
-        x = layers.Conv2D(filters, 1, use_bias=False, name=f"{prefix}_shortcut")(x)
-        x = layers.Add(name=f"{prefix}_add")([x, y])
-        x = layers.Rescaling(math.sqrt(0.5), name=prefix)(x)  # as much variance as each of the two had
-    x = BatchDeviation(name="deviation")(x)
-    x = layers.LeakyReLU(0.2, name="last")(layers.Conv2D(filters, 3, padding="same", name="last_conv")(x))
-    x = layers.Dense(filters, name="dense")(layers.Flatten(name="flatten")(x))
-    x = layers.LeakyReLU(0.2, name="dense_relu")(x)
-    inputs, x = heads.realness(image, x, num_conditions)
-    return keras.Model(inputs, x, name=name)
