@@ -3,6 +3,10 @@
 import keras
 from keras import layers, ops
 
+from kit.blocks.convolution import convolution_norm
+from kit.blocks.inverted_residual import inverted_residual
+from kit.errors import check
+
 
 def patch_embedding(x, dim, patch_size, *, name):
     """Cuts an image into square patches and maps each to a vector.
@@ -20,6 +24,42 @@ def patch_embedding(x, dim, patch_size, *, name):
         out: (batch, height // patch_size, width // patch_size, dim)
     """
     return layers.Conv2D(dim, patch_size, strides=patch_size, padding="valid", name=name)(x)
+
+
+def convolution_embedding(x, dim, patch_size, *, kernel_sizes=(), name):
+    """Halves an image by convolutions until each vector stands for a patch, and knows what lies around it.
+
+    Xiao et al., "Early Convolutions Help Transformers See Better", 2021: four convolutions, as many at each resolution,
+    and another of single pixels. The channels double from one resolution to the next, up to `dim`.
+
+    Args:
+        x: Image or feature map.
+        dim: Width of the vectors.
+        patch_size: How many times smaller than the image the map becomes, a power of 2.
+        kernel_sizes: Sides of kernels that share the channels of inverted residuals, in pixels, in place of plain 3x3
+            convolutions (MixNet).
+        name: Prefix of the layers' names; the last layer has exactly this name.
+
+    Shape:
+        in: (batch, height, width, channels)
+        out: (batch, ceil(height / patch_size), ceil(width / patch_size), dim)
+
+    Raises:
+        SettingError: `patch_size` is no power of 2.
+    """
+    check(patch_size & (patch_size - 1) == 0, "patch_size", patch_size, "a power of 2 with convolutions in front")
+    strides = [2] * (patch_size.bit_length() - 1) or [1]
+    filters = max(1, dim // 2 ** (len(strides) - 1))
+    for resolution, stride in enumerate(strides, 1):
+        for index in range(1, max(1, 4 // len(strides)) + 1):
+            step, place = (stride if index == 1 else 1), f"{name}{resolution}_{index}"
+            if kernel_sizes and (resolution, index) != (1, 1):
+                same = {"expansion": 3, "squeeze": 0.25, "activation": "silu"}
+                x = inverted_residual(x, filters, kernel_sizes=kernel_sizes, stride=step, **same, name=place)
+            else:
+                x = convolution_norm(x, filters, stride=step, padding="same", activation="relu", name=place)
+        filters *= 2
+    return layers.Conv2D(dim, 1, name=name)(x)
 
 
 def patch_merging(x, dim, *, epsilon=1e-5, name):

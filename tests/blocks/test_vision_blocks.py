@@ -10,7 +10,7 @@ from kit.blocks.dense_connection import dense_layer, transition
 from kit.blocks.inception import inception
 from kit.blocks.inverted_residual import inverted_residual, rounded
 from kit.blocks.normalization import LocalResponseNormalization
-from kit.blocks.patch import ClassToken, patch_embedding, patch_merging
+from kit.blocks.patch import ClassToken, convolution_embedding, patch_embedding, patch_merging
 from kit.blocks.regularization import LayerScale
 from kit.blocks.window_attention import WindowAttention, swin_block
 from kit.errors import SettingError
@@ -37,6 +37,9 @@ def images(shape=(2, 9, 8, 4)):
         (transition, {"name": "t"}, (4, 4, 2)),
         (inception, {"one": 1, "three": (2, 3), "five": (1, 2), "pooled": 1, "name": "i"}, (9, 8, 7)),
         (patch_embedding, {"dim": 6, "patch_size": 4, "name": "p"}, (2, 2, 6)),
+        (convolution_embedding, {"dim": 6, "patch_size": 4, "name": "p"}, (3, 2, 6)),
+        (convolution_embedding, {"dim": 6, "patch_size": 4, "kernel_sizes": (3, 5), "name": "p"}, (3, 2, 6)),
+        (convolution_embedding, {"dim": 6, "patch_size": 1, "name": "p"}, (9, 8, 6)),
         (patch_merging, {"dim": 6, "name": "p"}, (5, 4, 6)),
         (swin_block, {"num_heads": 2, "window_size": 3, "shift": 1, "drop_rate": 0.5, "name": "w"}, (9, 8, 4)),
     ],
@@ -48,6 +51,15 @@ def test_shape_and_reload(block, arguments, shape, tmp_path):
     model.save(tmp_path / "block.keras")
     again = keras.models.load_model(tmp_path / "block.keras")
     np.testing.assert_allclose(again(images(), training=False), y, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("patch_size", "filters"), [(16, [3, 6, 12, 24, 24]), (4, [12, 12, 24, 24, 24]), (2, [24, 24, 24, 24, 24])]
+)
+def test_four_convolutions_lead_to_the_vectors(patch_size, filters):
+    model = model_of(convolution_embedding, shape=(16, 16, 3), dim=24, patch_size=patch_size, name="p")
+    assert [layer.filters for layer in model.layers if isinstance(layer, keras.layers.Conv2D)] == filters
+    assert model.output.shape[1:] == (16 // patch_size, 16 // patch_size, 24)
 
 
 def test_groups_of_channels_do_not_see_each_other():

@@ -15,8 +15,8 @@ from kit.models.vision import resnet
 # One of each family that takes images of 28 pixels, and learns a batch by heart within seconds.
 SMALL = {
     *("perceptron", "mlp", "lenet5", "alexnet_small", "vgg_small", "googlenet_small", "resnet8", "se_resnet8"),
-    *("densenet_small", "mobilenet_small", "mobilenetv2_small", "mixnet_small", "vit_small_image", "mixvit"),
-    *("swin_small_image", "dbn_small"),
+    *("densenet_small", "mobilenet_small", "mobilenetv2_small", "mixnet_small", "vit_small_image"),
+    *("vitc_small_image", "mixvit", "swin_small_image", "dbn_small"),
 }
 # Trainable parameters with a head of 1,000 classes (10 for small images), from the papers or, to the last digit, from
 # the reference implementations: torchvision for AlexNet, ResNet, ViT and Swin, `keras.applications` for VGG, DenseNet,

@@ -3,10 +3,12 @@
 Liu et al., "Swin Transformer: Hierarchical Vision Transformer using Shifted Windows", 2021: section 3.3.
 """
 
+from typing import Literal
+
 import keras
 from keras import layers
 
-from kit.blocks.patch import patch_embedding, patch_merging
+from kit.blocks.patch import convolution_embedding, patch_embedding, patch_merging
 from kit.blocks.window_attention import swin_block
 from kit.errors import check
 
@@ -15,7 +17,10 @@ VARIANTS = {
     "swin_small": {"dim": 96, "depths": (2, 2, 18, 2), "num_heads": (3, 6, 12, 24), "stochastic_depth": 0.3},
     "swin_base": {"dim": 128, "depths": (2, 2, 18, 2), "num_heads": (4, 8, 16, 32), "stochastic_depth": 0.5},
     # For images of 28 to 64 pixels.
-    "swin_small_image": {"dim": 64, "depths": (2, 2), "num_heads": (2, 4), "patch_size": 2, "window_size": 7},
+    "swin_small_image": {
+        **{"dim": 48, "depths": (2, 2), "num_heads": (3, 6), "feedforward_ratio": 2, "stem": "convolution"},
+        **{"patch_size": 2, "window_size": 7, "stochastic_depth": 0.1},
+    },
 }
 
 
@@ -26,7 +31,9 @@ def swin(
     depths: tuple[int, ...] = (2, 2, 6, 2),
     num_heads: tuple[int, ...] = (3, 6, 12, 24),
     patch_size: int = 4,
+    stem: Literal["patch", "convolution"] = "patch",
     window_size: int = 7,
+    feedforward_ratio: int = 4,
     dropout: float = 0.0,
     stochastic_depth: float = 0.0,
     name: str = "swin",
@@ -38,8 +45,11 @@ def swin(
         dim: Width of the first stage.
         depths: Number of blocks in each stage; every second one has shifted windows.
         num_heads: Number of attention heads in each stage.
-        patch_size: Side of the patches that the image is cut into, in pixels.
+        patch_size: Side of the patches that the image is cut into, in pixels; with convolutions, how many times smaller
+            their map is than the image.
+        stem: "patch" (each patch on its own) or "convolution".
         window_size: Side of a window, in patches.
+        feedforward_ratio: Width between the two dense layers of a block as a multiple of the stage's.
         dropout: Share of attention weights and of what a block adds that is dropped while training.
         stochastic_depth: Probability of dropping the last block; earlier blocks are dropped linearly less.
         name: Name of the model.
@@ -61,7 +71,8 @@ def swin(
     size = tuple(input_shape[:2])
     check(min(size) >= patch_size, "data.image_size", size, f"at least {patch_size}x{patch_size} pixels")
     inputs = keras.Input(input_shape, name="image")
-    x = patch_embedding(inputs, dim, patch_size, name="stem_patches")
+    embedding = patch_embedding if stem == "patch" else convolution_embedding
+    x = embedding(inputs, dim, patch_size, name="stem_patches")
     x = layers.LayerNormalization(epsilon=1e-5, name="stem_norm")(x)
     total, built = sum(depths), 0
     for stage, (depth, heads) in enumerate(zip(depths, num_heads, strict=True), 1):
@@ -73,6 +84,7 @@ def swin(
                 num_heads=heads,
                 window_size=window_size,
                 shift=0 if index % 2 else window_size // 2,
+                feedforward_ratio=feedforward_ratio,
                 dropout=dropout,
                 drop_rate=stochastic_depth * built / max(total - 1, 1),
                 name=f"stage{stage}" if index == depth else f"stage{stage}_{index}",

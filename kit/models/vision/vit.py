@@ -2,7 +2,7 @@
 
 Dosovitskiy et al., "An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale", 2021: table 1; the
 smaller sizes: Touvron et al., "Training data-efficient image transformers", 2021. Convolutions in front of attention:
-Xiao et al., "Early Convolutions Help Transformers See Better", 2021, here with kernels of several sizes as in MixNet.
+Xiao et al., "Early Convolutions Help Transformers See Better", 2021, also with kernels of several sizes as in MixNet.
 """
 
 from typing import Literal
@@ -10,9 +10,7 @@ from typing import Literal
 import keras
 from keras import layers
 
-from kit.blocks.convolution import convolution_norm
-from kit.blocks.inverted_residual import inverted_residual
-from kit.blocks.patch import ClassToken, patch_embedding
+from kit.blocks.patch import ClassToken, convolution_embedding, patch_embedding
 from kit.blocks.position import LearnedPosition
 from kit.blocks.transformer import encoder_block
 from kit.errors import check
@@ -21,7 +19,7 @@ _TI, _S, _B = (
     {"dim": dim, "depth": 12, "num_heads": heads, "feedforward_dim": 4 * dim}
     for dim, heads in ((192, 3), (384, 6), (768, 12))
 )
-_SMALL = {"dim": 128, "depth": 4, "num_heads": 4, "feedforward_dim": 256, "pooling": "average"}
+_SMALL = {"patch_size": 4, "pooling": "average", "stochastic_depth": 0.1}
 
 VARIANTS = {
     **{
@@ -30,8 +28,16 @@ VARIANTS = {
         for patch in (16, 32)
     },
     # For images of 28 to 64 pixels.
-    "vit_small_image": {**_SMALL, "patch_size": 4},
-    "mixvit": {**_SMALL, "patch_size": 4, "stem": "mixed"},
+    "vit_small_image": {"dim": 128, "depth": 4, "num_heads": 4, "feedforward_dim": 256, **_SMALL},
+    "vitc_small_image": {
+        "dim": 96,
+        "depth": 2,
+        "num_heads": 3,
+        "feedforward_dim": 192,
+        "stem": "convolution",
+        **_SMALL,
+    },
+    "mixvit": {"dim": 64, "depth": 2, "num_heads": 2, "feedforward_dim": 128, "stem": "mixed", **_SMALL},
 }
 
 
@@ -43,7 +49,7 @@ def vit(
     depth: int = 12,
     num_heads: int = 12,
     feedforward_dim: int = 3072,
-    stem: Literal["patch", "mixed"] = "patch",
+    stem: Literal["patch", "convolution", "mixed"] = "patch",
     pooling: Literal["class_token", "average"] = "class_token",
     dropout: float = 0.0,
     stochastic_depth: float = 0.0,
@@ -54,12 +60,12 @@ def vit(
 
     Args:
         input_shape: Height, width and channels of an image.
-        patch_size: Side of a patch, in pixels; of the mixed stem, how many times smaller its map is than the image.
+        patch_size: Side of a patch, in pixels; with convolutions, how many times smaller their map is than the image.
         dim: Width of every block.
         depth: Number of blocks.
         num_heads: Number of attention heads of each.
         feedforward_dim: Width between the two dense layers of a block.
-        stem: "patch" (each patch on its own) or "mixed" (convolutions of several kernel sizes).
+        stem: "patch" (each patch on its own), "convolution" or "mixed" (convolutions of several kernel sizes).
         pooling: "class_token" or "average": what becomes of the sequence.
         dropout: Share of attention weights and of what a block adds that is dropped while training.
         stochastic_depth: Probability of dropping the last block; earlier blocks are dropped linearly less.
@@ -80,17 +86,12 @@ def vit(
     check(layer_scale >= 0, "layer_scale", layer_scale, "at least 0")
     size = tuple(input_shape[:2])
     check(min(size) >= patch_size, "data.image_size", size, f"at least {patch_size}x{patch_size} pixels")
-    check(
-        stem == "patch" or patch_size & (patch_size - 1) == 0,
-        "patch_size",
-        patch_size,
-        "a power of 2 with the mixed stem",
-    )
     inputs = keras.Input(input_shape, name="image")
     if stem == "patch":
         x = patch_embedding(inputs, dim, patch_size, name="stem_patches")
     else:
-        x = _mixed_stem(inputs, dim, patch_size)
+        kernels = (3, 5, 7) if stem == "mixed" else ()
+        x = convolution_embedding(inputs, dim, patch_size, kernel_sizes=kernels, name="stem_patches")
     x = layers.Reshape((-1, dim), name="stem_sequence")(x)  # (batch, patches, dim)
     if pooling == "class_token":
         x = ClassToken(name="stem_class_token")(x)
@@ -111,21 +112,3 @@ def vit(
     x = layers.LayerNormalization(epsilon=1e-6, name="stage1")(x)
     x = x[:, 0] if pooling == "class_token" else layers.GlobalAveragePooling1D(name="pool")(x)
     return keras.Model(inputs, x, name=name)
-
-
-def _mixed_stem(x, dim, patch_size):
-    """Halves the image until it is `patch_size` times smaller, by inverted residuals with several kernel sizes."""
-    filters = max(16, dim // patch_size)
-    x = convolution_norm(x, filters, stride=2 if patch_size > 1 else 1, activation="silu", name="stem")
-    for index in range(patch_size.bit_length() - 2):
-        x = inverted_residual(
-            x,
-            filters * 2 ** (index + 1),
-            expansion=3,
-            kernel_sizes=(3, 5, 7),
-            stride=2,
-            squeeze=0.25,
-            activation="silu",
-            name=f"stem_mixed{index + 1}",
-        )
-    return convolution_norm(x, dim, 1, activation=None, name="stem_last")
