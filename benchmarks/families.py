@@ -29,12 +29,13 @@ VARIANTS = {
     "resnet8": {},
     "se_resnet8": {},
     "densenet_small": {},
-    "mobilenet_small": {},
-    "mobilenetv2_small": {},
+    "mobilenet_small": {"train.epochs": 8},
+    "mobilenetv2_small": {"train.epochs": 8},
     "mixnet_small": {},
-    "vit_small_image": {"optimizer.learning_rate": 0.0007, "train.epochs": 10},
-    "mixvit": {"optimizer.learning_rate": 0.001},
-    "swin_small_image": {"optimizer.learning_rate": 0.001},
+    "vit_small_image": {"optimizer.learning_rate": 0.002, "train.epochs": 10},
+    "vitc_small_image": {"optimizer.learning_rate": 0.003, "train.epochs": 6},
+    "mixvit": {"optimizer.learning_rate": 0.003, "train.epochs": 6},
+    "swin_small_image": {"optimizer.learning_rate": 0.003, "train.epochs": 6},
 }
 COLUMNS = (
     *("family", "changed", "parameters", "million multiply-adds", "test accuracy", "CPU-seconds of training"),
