@@ -227,7 +227,7 @@ def _finish(recipe, folder, run_settings, splits, network, trained, monitor):
         **{name: result.metrics for name, result in results.items()},
         "train_seconds": round(trained.seconds, 2),
         "train_cpu_seconds": round(trained.cpu_seconds, 2),
-        **({"score_cpu_seconds": round(trained.score_cpu_seconds, 2)} if recipe.validate else {}),
+        **({"score_cpu_seconds": round(trained.score_cpu_seconds, 4)} if recipe.validate else {}),
         "examples_per_second": round(seen / max(trained.seconds, 1e-9), 1),
         "params": network.count_params(),
         "monitor": monitor,

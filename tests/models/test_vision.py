@@ -63,6 +63,8 @@ PARAMETERS = {
     "swin_small": (*IMAGENET, 49_606_258),
     "swin_base": (*IMAGENET, 87_768_224),
 }
+# Sizes of images that those which are not small are made for.
+LARGE = {name: PARAMETERS.get(name, ((224, 224, 3),))[0] for name in vision.VARIANTS if name not in SMALL}
 COUNTED_QUICKLY = {
     *("lenet5", "alexnet_2012_grouped", "vgg11", "googlenet", "resnet18", "resnet20", "mobilenet", "mixnet_s"),
     *("vit_base_16", "swin_tiny"),
@@ -177,7 +179,7 @@ def test_stochastic_depth_grows_with_depth():
         ("vit_small_image", {"num_heads": 3}, "num_heads"),
         ("vit_small_image", {"patch_size": 32}, "data.image_size"),
         ("mixvit", {"patch_size": 3}, "patch_size"),
-        ("swin_small_image", {"num_heads": (3, 4)}, "num_heads"),
+        ("swin_small_image", {"num_heads": (3, 5)}, "num_heads"),
         ("swin_small_image", {"window_size": 0}, "window_size"),
         ("mlp", {"dropout": -1.0}, "dropout"),
         ("lenet5", {"filters": (6,)}, "filters"),
