@@ -25,4 +25,5 @@ def test_runs_in_litert(variant, tmp_path):
     interpreter.set_tensor(index, x)
     interpreter.invoke()
     found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    # Deep residual networks answer in thousands from random weights, where float32 has steps of 1e-4.
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
