@@ -8,6 +8,17 @@ from kit.models import vision
 from tests.models.test_vision import LARGE, SMALL, build, head, some
 
 
+def _normalise(model, x):
+    """Gives batch normalisation the moments that it has after training; without, deep networks answer in thousands."""
+    norms = [each for each in model._flatten_layers() if isinstance(each, keras.layers.BatchNormalization)]
+    momenta = [each.momentum for each in norms]
+    for each in norms:
+        each.momentum = 0.0
+    model(x, training=True)
+    for each, momentum in zip(norms, momenta, strict=True):
+        each.momentum = momentum
+
+
 @pytest.mark.parametrize("variant", some(sorted(vision.VARIANTS), SMALL))
 def test_runs_in_litert(variant, tmp_path):
     from ai_edge_litert.interpreter import Interpreter
@@ -15,7 +26,9 @@ def test_runs_in_litert(variant, tmp_path):
     keras.utils.set_random_seed(0)
     shape = LARGE.get(variant, (28, 28, 1))
     model = head(build(variant, shape), 4)
-    x = np.random.default_rng(0).normal(size=(1, *shape)).astype("float32")
+    x = np.random.default_rng(0).normal(size=(4, *shape)).astype("float32")
+    _normalise(model, x)
+    x = x[:1]
     expected = np.asarray(model(x, training=False))
     model.export(tmp_path / "model.tflite", format="litert", verbose=False)
     interpreter = Interpreter(str(tmp_path / "model.tflite"))
@@ -25,5 +38,4 @@ def test_runs_in_litert(variant, tmp_path):
     interpreter.set_tensor(index, x)
     interpreter.invoke()
     found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-    # Deep residual networks answer in thousands from random weights, where float32 has steps of 1e-4.
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(found, expected, atol=1e-4)

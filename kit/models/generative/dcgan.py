@@ -51,7 +51,7 @@ def dcgan(
         kernel_size: Side of all kernels, in pixels.
         discriminator: "mirror", the generator's mirror image, or "residual", the deeper one of `stylegan`, which has
             neither normalisation nor dropout and wants a penalty on its gradients.
-        discriminator_widths: Channels of the discriminator's feature maps, in the same order; by default those of the
+        discriminator_widths: Channels of the discriminator's feature maps, in the same order; by default the
             generator's.
         discriminator_normalization: Normalisation behind the mirror image's convolutions but the first; "spectral"
             keeps the spectral norm of all its layers at 1 instead.
