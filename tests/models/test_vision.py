@@ -76,9 +76,11 @@ def some(names, quick):
     return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
-def build(variant, shape=(28, 28, 1)):
+def build(variant, shape=(28, 28, 1), **wanted):
+    """Returns a variant with those of the settings wanted that it has."""
     function, arguments = vision.VARIANTS[variant]
-    return function(shape, **arguments, name=variant)
+    wanted = {name: value for name, value in wanted.items() if name in inspect.signature(function).parameters}
+    return function(shape, **arguments | wanted, name=variant)
 
 
 def head(model, classes):
@@ -138,9 +140,7 @@ def test_learns_one_batch(variant):
     random = np.random.default_rng(0)
     x = random.normal(size=(8, 28, 28, 1)).astype("float32")
     y = np.arange(8) % 4
-    function, arguments = vision.VARIANTS[variant]
-    without = {"dropout": 0.0} if "dropout" in inspect.signature(function).parameters else {}
-    model = head(function((28, 28, 1), **arguments | without), 4)
+    model = head(build(variant, dropout=0.0), 4)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(1e-3), loss, metrics=["accuracy"])
     found = [model.train_on_batch(x, y, return_dict=True) for _ in range(80)]
