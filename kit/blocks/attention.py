@@ -55,9 +55,10 @@ class Attention(layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        pairs = num_key_value_heads or num_heads
+        pairs = num_heads if num_key_value_heads is None else num_key_value_heads
         check(num_heads >= 1, "num_heads", num_heads, "at least 1")
-        check(num_heads % pairs == 0, "num_key_value_heads", pairs, f"a divisor of num_heads ({num_heads})")
+        is_shared = pairs >= 1 and num_heads % pairs == 0
+        check(is_shared, "num_key_value_heads", pairs, f"a divisor of num_heads ({num_heads})")
         check(window is None or window >= 1, "window", window, "at least 1")
         check(0 <= dropout < 1, "dropout", dropout, "a number from 0 to below 1")
         self.supports_masking = True  # it takes its mask as an argument and hands none on

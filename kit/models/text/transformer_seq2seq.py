@@ -66,6 +66,7 @@ def transformer_seq2seq(
         SettingError: a width or number is too small, or the heads do not divide the width.
     """
     check_sizes(input_dim, dim, depth, num_heads, feedforward_dim, dropout)
+    check(decoder_depth is None or decoder_depth >= 1, "decoder_depth", decoder_depth, "at least 1")
     kinds = ("sinusoidal", "learned", "rotary", "none")
     check(positions in kinds, "positions", positions, " or ".join(map(repr, kinds)))
     check(norm in ("pre", "post"), "norm", norm, "'pre' or 'post'")
@@ -95,7 +96,7 @@ def transformer_seq2seq(
         )
     last = layers.LayerNormalization(name="memory") if norm == "pre" else layers.Identity(name="memory")
     decoder = TransformerDecoder(
-        decoder_depth or depth,
+        depth if decoder_depth is None else decoder_depth,
         num_heads,
         feedforward_dim,
         dropout=dropout,

@@ -61,12 +61,14 @@ def swin(
     Raises:
         SettingError: a number is out of range, or the image is smaller than a patch.
     """
+    sizes = {"dim": dim, "patch_size": patch_size, "window_size": window_size, "feedforward_ratio": feedforward_ratio}
+    for key, value in sizes.items():
+        check(value >= 1, key, value, "at least 1")
     check(len(depths) and min(depths) >= 1, "depths", depths, "depths of at least 1")
     check(len(num_heads) == len(depths) and min(num_heads) >= 1, "num_heads", num_heads, f"{len(depths)} numbers")
     for index, heads in enumerate(num_heads):
         check(dim * 2**index % heads == 0, "num_heads", num_heads, f"divisors of the widths {dim} * 2 ** stage")
-    for key, value in (("patch_size", patch_size), ("window_size", window_size)):
-        check(value >= 1, key, value, "at least 1")
+    check(0 <= dropout < 1, "dropout", dropout, "a number from 0 to below 1")
     check(0 <= stochastic_depth < 1, "stochastic_depth", stochastic_depth, "a number from 0 to below 1")
     size = tuple(input_shape[:2])
     check(min(size) >= patch_size, "data.image_size", size, f"at least {patch_size}x{patch_size} pixels")

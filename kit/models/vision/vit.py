@@ -79,9 +79,11 @@ def vit(
     Raises:
         SettingError: a number is out of range, or the image is smaller than a patch.
     """
-    for key, value in (("patch_size", patch_size), ("depth", depth), ("feedforward_dim", feedforward_dim)):
+    sizes = {"patch_size": patch_size, "dim": dim, "depth": depth, "feedforward_dim": feedforward_dim}
+    for key, value in sizes.items():
         check(value >= 1, key, value, "at least 1")
-    check(dim >= 1 and dim % num_heads == 0, "num_heads", num_heads, f"a divisor of the width ({dim})")
+    check(num_heads >= 1 and dim % num_heads == 0, "num_heads", num_heads, f"a divisor of the width ({dim})")
+    check(0 <= dropout < 1, "dropout", dropout, "a number from 0 to below 1")
     check(0 <= stochastic_depth < 1, "stochastic_depth", stochastic_depth, "a number from 0 to below 1")
     check(layer_scale >= 0, "layer_scale", layer_scale, "at least 0")
     size = tuple(input_shape[:2])

@@ -1,0 +1,80 @@
+"""Every number of every registered builder: what cannot be is refused by a line that names it."""
+
+import functools
+import inspect
+import typing
+
+import pytest
+
+from kit.blocks.policy import head
+from kit.errors import SettingError
+from kit.models import autoencoding, control, generative, image_to_image, text, vision
+from kit.models.text import seq2seq
+from tests.models.test_vision import SMALL
+
+# Each registry with what the data gives to its builders.
+REGISTRIES = {
+    "vision": (vision.VARIANTS, {"input_shape": (28, 28, 1)}),
+    "text": (text.VARIANTS, {"input_dim": 6}),
+    "seq2seq": (seq2seq.VARIANTS, {"input_dim": 6, "max_length": 9}),
+    "generative": (generative.VARIANTS, {"latent_dim": 4, "num_conditions": 3, "image_shape": (8, 8, 1)}),
+    "image_to_image": (image_to_image.VARIANTS, {"direction": "a_to_b", "image_shape": (8, 8, 1)}),
+    "autoencoding": (autoencoding.VARIANTS, {"code_dim": 4, "latent_dim": 4, "image_shape": (8, 8, 1)}),
+    "values": (control.VALUES, {"dueling": False, "observation_shape": (10, 10, 4), "num_actions": 3}),
+    "policies": (
+        control.POLICIES,
+        {"head": head(3, False), "normalizes": False, "observation_shape": (10, 10, 4)},
+    ),
+}
+
+
+def _builders():
+    """Yields each builder once, with the arguments of a small variant."""
+    for kind, (variants, facts) in REGISTRIES.items():
+        small = {}
+        for name in sorted(variants, key=lambda name: name not in SMALL and "small" not in name):
+            small.setdefault(*variants[name])
+        for build, arguments in small.items():
+            known = [fact for name, fact in facts.items() if name in inspect.signature(build).parameters]
+            yield pytest.param(functools.partial(build, *known, **arguments), id=f"{kind}-{build.__name__}")
+
+
+def _numbers(build):
+    """Yields the name, the annotation and the value of each argument of numbers."""
+    for name, parameter in inspect.signature(build).parameters.items():
+        kinds = {parameter.annotation, *typing.get_args(parameter.annotation)}
+        if parameter.kind is parameter.KEYWORD_ONLY and kinds & {int, float}:
+            yield name, parameter.annotation, parameter.default
+
+
+def _alike(annotation, value, number):
+    """Returns a value whose numbers are all the one given."""
+    return (number,) * len(value or (1,)) if typing.get_origin(annotation) is tuple else number
+
+
+@pytest.mark.parametrize("build", _builders())
+def test_no_number_below_zero(build):
+    found = list(_numbers(build))
+    assert found
+    for name, annotation, value in found:
+        with pytest.raises(SettingError) as error:
+            build(**{name: _alike(annotation, value, -1)})
+        assert error.value.key == name
+
+
+@pytest.mark.parametrize("build", _builders())
+def test_zeros_and_lists_of_another_length_are_built_or_refused(build):
+    settings, refused = inspect.signature(build).parameters, 0
+    for name, annotation, value in _numbers(build):
+        values = [_alike(annotation, value, 0)]
+        if typing.get_origin(annotation) is tuple:
+            values += [(), (*value, 1)]
+        if annotation is float:
+            values += [1.5]
+        for tried in values:
+            try:
+                build(**{name: tried})
+            except SettingError as error:
+                assert error.key in {*settings, "data.image_size"}
+                refused += 1
+    assert refused
