@@ -95,9 +95,13 @@ def build(settings, total_steps, lowered=None):
     of_optimizer = {key: value for key, value in arguments.items() if key not in of_course}
     learning_rate = of_optimizer["learning_rate"]
     check(learning_rate > 0, "learning_rate", learning_rate, "a number above 0")
-    for key in ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm"):
+    least = {
+        **dict.fromkeys(("weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "epsilon"), 0),
+        **{"ema_overwrite_frequency": 1, "gradient_accumulation_steps": 2},
+    }
+    for key, bound in least.items():
         value = of_optimizer.get(key)
-        check(value is None or value >= 0, key, value, "a number of at least 0")
+        check(value is None or value >= bound, key, value, f"a number of at least {bound}")
     for key, value in of_optimizer.items():
         if "beta_1" in key or key in ("beta_2", "adam_beta_2", "momentum", "ema_momentum", "rho"):
             check(0 <= value < 1, key, value, "a number from 0 to below 1")

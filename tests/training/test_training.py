@@ -116,6 +116,20 @@ def test_optimizers_refuse_what_cannot_be():
         optimizers.build({"name": "sgd", "schedule": "constant", "learning_rate": 0.0}, 10)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("epsilon", -1.0), ("beta_2", 1.0), ("weight_decay", -0.1), ("ema_overwrite_frequency", 0)),
+        *(("gradient_accumulation_steps", -1), ("gradient_accumulation_steps", 1)),
+    ],
+)
+def test_an_optimizer_names_the_setting_that_cannot_be(key, value):
+    settings = {"name": "adam", "schedule": "constant", "learning_rate": 0.1, key: value}
+    with pytest.raises(SettingError) as error:
+        optimizers.build(settings, 10)
+    assert error.value.key == key
+
+
 @pytest.mark.parametrize("shape", [(6,), (6, 5)])
 def test_sparse_smoothing_equals_keras_on_one_hot_labels(shape):
     random = np.random.default_rng(0)
