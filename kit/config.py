@@ -216,8 +216,9 @@ def describe(kind):
     }
     if kind in words:
         return words[kind]
-    if getattr(kind, "__name__", "") == "PositiveInt":
-        return "a whole number above 0"
+    bounded = {"PositiveInt": "a whole number above 0", "NonNegativeInt": "a whole number of at least 0"}
+    if getattr(kind, "__name__", "") in bounded:
+        return bounded[kind.__name__]
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Literal:
         shown = ", ".join(repr(option) for option in arguments)

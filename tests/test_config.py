@@ -3,6 +3,7 @@
 from typing import Literal
 
 import pytest
+from jsonargparse.typing import NonNegativeInt
 
 from kit import config
 from kit.config import Text, describe, resolve, settings_of
@@ -123,6 +124,7 @@ def test_types_in_words():
     assert describe(int | Literal["auto"]) == "a whole number or 'auto'"
     assert describe(float | None) == "a number"
     assert describe(tuple[int, int]) == "a list of 2, each a whole number"
+    assert describe(NonNegativeInt) == "a whole number of at least 0"
 
 
 def test_errors_name_table_key_and_closest():
