@@ -71,6 +71,41 @@ def test_groups_of_channels_do_not_see_each_other():
     assert (first[..., 2:] != second[..., 2:]).any()
 
 
+@pytest.mark.parametrize("settings", [{}, {"stride": 2}, {"dilation": 2, "use_bias": True}])
+@pytest.mark.parametrize("groups", [2, 4])
+def test_groups_equal_those_of_keras(groups, settings):
+    model = model_of(convolution, filters=8, groups=groups, **settings, name="c")
+    stride, dilation = settings.get("stride", 1), settings.get("dilation", 1)
+    reference = keras.layers.Conv2D(
+        8,
+        3,
+        strides=stride,
+        padding="valid",
+        dilation_rate=dilation,
+        groups=groups,
+        use_bias=settings.get("use_bias", False),
+    )
+    x = np.pad(images(), ((0, 0), (dilation, dilation), (dilation, dilation), (0, 0)))
+    reference.build(x.shape)
+    cut = [np.split(weight, groups, axis=-1) for weight in reference.get_weights()]
+    model.set_weights([part[index] for index in range(groups) for part in cut])
+    np.testing.assert_allclose(model(images()), reference(x), atol=1e-5)
+
+
+def test_a_group_starts_as_keras_would_start_it():
+    model = model_of(convolution, shape=(4, 4, 64), filters=256, groups=2, name="c")
+    kernels = [weight for weight in model.get_weights() if weight.ndim == 4]
+    assert [kernel.shape for kernel in kernels] == [(3, 3, 32, 128)] * 2
+    for kernel in kernels:
+        assert kernel.std() == pytest.approx((2 / (9 * 32)) ** 0.5, rel=0.02)  # He et al., of the group's inputs
+
+
+def test_groups_divide_the_channels():
+    for channels, filters in ((4, 6), (6, 4)):
+        with pytest.raises(SettingError, match="groups: expected a divisor of"):
+            model_of(convolution, shape=(9, 8, channels), filters=filters, groups=4, name="c")
+
+
 def test_a_dilated_kernel_reaches_further():
     model = model_of(convolution, shape=(9, 9, 1), filters=1, dilation=3, name="c")
     model.set_weights([np.ones((3, 3, 1, 1))])
