@@ -221,9 +221,11 @@ def assign(names, given, validation_fraction, test_fraction, seed, saved, *, lab
         ("test", test_fraction),
         ("validation", validation_fraction),
     ):
-        if (split == name).any():
+        is_given = (split == name).any()
+        is_share = 0 < fraction < 1 or (is_given and fraction == 0)
+        check(is_share, f"{name}_fraction", fraction, "a share between 0 and 1")
+        if is_given:
             continue
-        check(0 < fraction < 1, f"{name}_fraction", fraction, "a share between 0 and 1")
         rows = np.flatnonzero(split == "train")
         missing = 2 if name == "validation" else 3 - int("validation" in split)
         if labels is not None:

@@ -68,6 +68,7 @@ def image_classifier(
     """
     check(num_classes >= 2, "num_classes", num_classes, "at least 2")
     check(0 <= dropout < 1, "dropout", dropout, "a number from 0 to below 1")
+    check(auxiliary_weight >= 0, "auxiliary_weight", auxiliary_weight, "at least 0")
     if isinstance(backbone, str):
         build, arguments = choose(vision.VARIANTS, backbone, "backbone")
         backbone = build(input_shape, **arguments, name=backbone)

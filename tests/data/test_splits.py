@@ -152,6 +152,10 @@ def test_refuses_what_cannot_be_divided():
         draw([0] * 20 + [1] * 2)
     with pytest.raises(SettingError, match="test_fraction: expected a share"):
         draw([0, 1] * 10, test=1.5)
+    for fraction in (-1, 1.5):
+        with pytest.raises(SettingError, match="test_fraction: expected a share"):
+            assign("abcdefgh", ["test", *["train"] * 7], 0.2, fraction, 0, None)
+    assert list(assign("abcdefgh", ["test", *["train"] * 7], 0.2, 0, 0, None)["split"]).count("test") == 1
     with pytest.raises(SettingError, match="validation_fraction: 0.99"):
         draw([0, 1] * 20, validation=0.99)
 

@@ -48,3 +48,8 @@ def test_what_is_saved_is_without_them(empty_folder):
 def test_an_unknown_layer_is_named():
     with pytest.raises(SettingError, match="auxiliary: unknown name 'stage9'"):
         recipes.image_classifier((28, 28, 1), 10, backbone="resnet8", auxiliary=("stage9",))
+
+
+def test_a_weight_below_zero_is_refused():
+    with pytest.raises(SettingError, match="auxiliary_weight: expected at least 0, got -1"):
+        recipes.image_classifier((28, 28, 1), 10, backbone="resnet8", auxiliary_weight=-1)
