@@ -88,6 +88,7 @@ def in_turn(names, rounds=5, steps=4, size=128):
     import kit
     from kit.training import fused
 
+    tf.get_logger().setLevel("ERROR")  # one function a network is meant, and no cause for a warning
     random = np.random.default_rng(0)
     images = tf.constant(random.integers(0, 256, (size, *SHAPE)), "float32")
     labels = tf.constant(random.integers(0, 10, size))
