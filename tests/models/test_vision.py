@@ -11,6 +11,7 @@ import pytest
 from kit.errors import SettingError
 from kit.models import vision
 from kit.models.vision import resnet
+from kit.models.vision.stages import blocks, depths_of
 
 # One of each family that takes images of 28 pixels, and learns a batch by heart within seconds.
 SMALL = {
@@ -110,6 +111,21 @@ def test_is_headless_with_named_stages(variant):
     assert model.name == variant
 
 
+def test_a_stage_begins_with_each_halving_and_its_last_block_has_its_name():
+    assert depths_of((1, 2, 1, 2)) == [1, 2, 1]
+    assert list(blocks((1, 2))) == [(1, 1, "stage1"), (2, 1, "stage2_1"), (2, 2, "stage2")]
+
+
+@pytest.mark.parametrize("first_strides", [0, 1, 2])
+@pytest.mark.parametrize("version", [1, 2])
+def test_mobilenets_leave_out_the_first_halvings(version, first_strides):
+    model = vision.mobilenet.mobilenet((64, 64, 1), version=version, width=0.25, first_strides=first_strides)
+    sizes = [model.get_layer(f"stage{index}").output.shape[1] for index in range(1, 6)]
+    stem = 64 // 2 ** min(first_strides, 1)
+    second = stem // 2 ** (first_strides == 2)
+    assert sizes == [stem, second, second // 2, second // 4, second // 8]
+
+
 @pytest.mark.parametrize("variant", vision.VARIANTS)
 def test_settings_are_annotated_and_documented(variant):
     function, arguments = vision.VARIANTS[variant]
@@ -201,5 +217,5 @@ def test_lenet_needs_room():
 def test_every_module_is_registered():
     source = ast.parse(inspect.getsource(vision))
     imported = {alias.name for node in ast.walk(source) if isinstance(node, ast.ImportFrom) for alias in node.names}
-    files = {path.stem for path in Path(vision.__file__).parent.glob("*.py")} - {"__init__", "published"}
+    files = {path.stem for path in Path(vision.__file__).parent.glob("*.py")} - {"__init__", "published", "stages"}
     assert imported == files

@@ -12,6 +12,7 @@ from keras import layers
 from kit.blocks.convolution import convolution, convolution_norm, norm
 from kit.blocks.dense_connection import dense_layer, transition
 from kit.errors import check
+from kit.models.vision.stages import blocks
 
 VARIANTS = {
     # Table 1.
@@ -66,10 +67,8 @@ def densenet(
     else:
         # Without a normalisation: what follows begins with one.
         x = convolution(inputs, 2 * growth, stride=2 if stem == "strided" else 1, name="stem_conv")
-    for stage, depth in enumerate(depths, 1):
-        for index in range(1, depth + 1):
-            is_last = index == depth
-            x = dense_layer(x, growth, dropout=dropout, name=f"stage{stage}" if is_last else f"stage{stage}_{index}")
-        if stage < len(depths):
-            x = transition(x, compression, name=f"transition{stage}")
+    for stage, index, layer in blocks(depths):
+        if stage > 1 and index == 1:
+            x = transition(x, compression, name=f"transition{stage - 1}")
+        x = dense_layer(x, growth, dropout=dropout, name=layer)
     return keras.Model(inputs, norm(x, name="final"), name=name)

@@ -11,6 +11,7 @@ from keras import layers
 from kit.blocks.convolution import convolution_norm
 from kit.blocks.inception import inception
 from kit.errors import check
+from kit.models.vision.stages import blocks
 
 # Table 1: channels of 1x1; 3x3 and what reduces in front of it; 5x5 likewise; behind the pooling. A stage a row.
 _MODULES = (
@@ -77,9 +78,8 @@ def googlenet(
         x = layers.MaxPooling2D(3, strides=2, padding="same", name="stem_pool2")(x)
     else:
         x = convolution_norm(inputs, wide(192), 3, stride=2, name="stem")
-    for stage, (rows, count) in enumerate(zip(_MODULES, modules, strict=True), 1):
-        if stage > 1:
+    for stage, index, layer in blocks(modules):
+        if stage > 1 and index == 1:
             x = layers.MaxPooling2D(3, strides=2, padding="same", name=f"pool{stage}")(x)
-        for index, row in enumerate(rows[:count], 1):
-            x = inception(x, *wide(row), name=f"stage{stage}" if index == count else f"stage{stage}_{index}")
+        x = inception(x, *wide(_MODULES[stage - 1][index - 1]), name=layer)
     return keras.Model(inputs, x, name=name)

@@ -11,6 +11,7 @@ import keras
 from kit.blocks.convolution import convolution_norm
 from kit.blocks.inverted_residual import inverted_residual, rounded
 from kit.errors import check
+from kit.models.vision.stages import blocks, depths_of
 
 # Repetitions, kernels, groups of the 1x1 convolutions, stride, expansion, channels, squeeze, activation. A stage ends
 # where the resolution is halved.
@@ -108,26 +109,23 @@ def mixnet(
     x = convolution_norm(
         inputs, rounded(stem, width), stride=stem_stride, padding="same", activation=activation, name="stem"
     )
-    blocks = [(row, index) for row in rows for index in range(row[0])]
-    stage, built = 1, 0
-    for position, (row, index) in enumerate(blocks):
-        _, kernels, (expand, project), stride, expansion, filters, squeeze, kind = row
-        starts = stride == 2 and index == 0
-        stage, built = (stage + 1, 1) if starts else (stage, built + 1)
-        following = blocks[position + 1] if position + 1 < len(blocks) else None
-        is_last = following is None or (following[0][3] == 2 and following[1] == 0)
+    # A row's stride is that of the first of its repetitions.
+    rows = [(*row[1:3], 1 if index else row[3], *row[4:]) for row in rows for index in range(row[0])]
+    names = blocks(depths_of(row[2] for row in rows))
+    for position, (row, (_, _, layer)) in enumerate(zip(rows, names, strict=True)):
+        kernels, (expand, project), stride, expansion, filters, squeeze, kind = row
         x = inverted_residual(
             x,
             rounded(filters, width),
             expansion=expansion,
             kernel_sizes=kernels,
-            stride=2 if starts else 1,
+            stride=stride,
             expand_groups=expand,
             project_groups=project,
             squeeze=squeeze,
             activation=kind,
-            drop_rate=stochastic_depth * position / len(blocks),
-            name=f"stage{stage}" if is_last else f"stage{stage}_{built}",
+            drop_rate=stochastic_depth * position / len(rows),
+            name=layer,
         )
     x = convolution_norm(x, last, 1, activation=activation, name="final")
     return keras.Model(inputs, x, name=name)

@@ -11,6 +11,7 @@ import keras
 from kit.blocks.convolution import convolution_norm, depthwise_norm
 from kit.blocks.inverted_residual import inverted_residual, rounded
 from kit.errors import check
+from kit.models.vision.stages import blocks, depths_of
 
 # Channels and stride of each separable convolution: table 1 of the first paper.
 _V1 = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1))
@@ -61,34 +62,20 @@ def mobilenet(
     return keras.Model(inputs, build(inputs, width, first_strides), name=name)
 
 
-def _halvings(strides, first_strides):
-    """Yields each stride and the number of its stage; of the first two halvings some are left out."""
-    stage = done = 1
-    for stride in strides:
-        if stride == 2:
-            done += 1
-            stage += 1
-            stride = 2 if first_strides > 1 or done > 2 else 1
-        yield stride, stage
-
-
-def _named(stages):
-    """Returns a name for each block: `stage2_1`, `stage2_2`, and `stage2` for the last of the stage."""
-    names = []
-    for index, stage in enumerate(stages):
-        is_last = index + 1 == len(stages) or stages[index + 1] != stage
-        names.append(f"stage{stage}" if is_last else f"stage{stage}_{1 + stages[:index].count(stage)}")
-    return names
+def _steps(strides, first_strides):
+    """Yields the stride and the name of each block; the second stage begins without one where that is left out."""
+    for stride, (stage, _, layer) in zip(strides, blocks(depths_of(strides)), strict=True):
+        yield 1 if stage == 2 and first_strides < 2 else stride, layer
 
 
 def _first(x, width, first_strides):
     same = {"padding": "same", "activation": "relu6"}
     x = convolution_norm(x, int(32 * width), stride=2 if first_strides else 1, name="stem", **same)
-    strides, stages = zip(*_halvings([stride for _, stride in _V1], first_strides), strict=True)
-    for (filters, _), stride, name in zip(_V1, strides, _named(stages), strict=True):
-        x = depthwise_norm(x, stride=stride, name=f"{name}_depthwise", **same)
-        x = convolution_norm(x, int(filters * width), 1, activation=None, name=f"{name}_pointwise")
-        x = keras.layers.Activation("relu6", name=name)(x)
+    widths, strides = zip(*_V1, strict=True)
+    for filters, (stride, layer) in zip(widths, _steps(strides, first_strides), strict=True):
+        x = depthwise_norm(x, stride=stride, name=f"{layer}_depthwise", **same)
+        x = convolution_norm(x, int(filters * width), 1, activation=None, name=f"{layer}_pointwise")
+        x = keras.layers.Activation("relu6", name=layer)(x)
     return x
 
 
@@ -100,7 +87,7 @@ def _second(x, width, first_strides):
         for expansion, filters, count, stride in _V2
         for index in range(count)
     ]
-    strides, stages = zip(*_halvings([stride for _, _, stride in rows], first_strides), strict=True)
-    for (expansion, filters, _), stride, name in zip(rows, strides, _named(stages), strict=True):
-        x = inverted_residual(x, rounded(filters, width), expansion=expansion, stride=stride, name=name)
+    steps = _steps([stride for *_, stride in rows], first_strides)
+    for (expansion, filters, _), (stride, layer) in zip(rows, steps, strict=True):
+        x = inverted_residual(x, rounded(filters, width), expansion=expansion, stride=stride, name=layer)
     return convolution_norm(x, max(1280, rounded(1280, width)), 1, activation="relu6", name="final")

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from kit.errors import SettingError, check
+from kit.models.vision.stages import blocks
 
 _RESNET = {
     **{f"{index}_conv": f"{index}_conv" for index in (1, 2, 3)},
@@ -29,13 +30,6 @@ _EFFICIENT = {
 }
 
 
-def _blocks(depths):
-    """Yields stage, index and our name of each block."""
-    for stage, depth in enumerate(depths, 1):
-        for index in range(1, depth + 1):
-            yield stage, index, f"stage{stage}" if index == depth else f"stage{stage}_{index}"
-
-
 def _block_names(model, ending):
     """Returns the names of a model's blocks in order, told by a layer that each of them has."""
     return [layer.name.removesuffix(ending) for layer in model.layers if layer.name.endswith(ending)]
@@ -43,14 +37,14 @@ def _block_names(model, ending):
 
 def _resnet_names(model, depths):
     names = {"stem_conv": "conv1_conv", "stem_norm": "conv1_bn"}
-    for stage, index, block in _blocks(depths):
+    for stage, index, block in blocks(depths):
         names |= {f"{block}_{ours}": f"conv{stage + 1}_block{index}_{theirs}" for ours, theirs in _RESNET.items()}
     return names
 
 
 def _densenet_names(model, depths):
     names = {"stem_conv": "conv1_conv", "stem_norm": "conv1_bn", "final_norm": "bn"}
-    for stage, index, block in _blocks(depths):
+    for stage, index, block in blocks(depths):
         names |= {f"{block}_{ours}": f"conv{stage + 1}_block{index}_{theirs}" for ours, theirs in _DENSENET.items()}
         names |= {f"transition{stage}_conv": f"pool{stage + 1}_conv", f"transition{stage}_norm": f"pool{stage + 1}_bn"}
     return names

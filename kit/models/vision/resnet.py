@@ -13,6 +13,7 @@ from keras import layers
 from kit.blocks.convolution import convolution_norm
 from kit.blocks.residual import basic, bottleneck
 from kit.errors import check
+from kit.models.vision.stages import blocks
 
 _IMAGENET = {"widths": (64, 128, 256, 512), "stem": "imagenet"}
 _CIFAR = {"widths": (16, 32, 64), "stem": "cifar", "shortcut": "pad"}
@@ -101,19 +102,15 @@ def resnet(
     else:
         stride = 2 if stem == "strided" else 1
         x = convolution_norm(inputs, widths[0], stride=stride, name="stem")
-    total, built = sum(depths), 0
-    for stage, (depth, width) in enumerate(zip(depths, widths, strict=True), 1):
-        for index in range(1, depth + 1):
-            last = index == depth
-            x = build(
-                x,
-                width,
-                stride=2 if stage > 1 and index == 1 else 1,
-                shortcut=shortcut,
-                squeeze=squeeze,
-                drop_rate=stochastic_depth * built / max(total - 1, 1),
-                zero_init=zero_init,
-                name=f"stage{stage}" if last else f"stage{stage}_{index}",
-            )
-            built += 1
+    for position, (stage, index, layer) in enumerate(blocks(depths)):
+        x = build(
+            x,
+            widths[stage - 1],
+            stride=2 if stage > 1 and index == 1 else 1,
+            shortcut=shortcut,
+            squeeze=squeeze,
+            drop_rate=stochastic_depth * position / max(sum(depths) - 1, 1),
+            zero_init=zero_init,
+            name=layer,
+        )
     return keras.Model(inputs, x, name=name)

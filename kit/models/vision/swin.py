@@ -11,6 +11,7 @@ from keras import layers
 from kit.blocks.patch import convolution_embedding, patch_embedding, patch_merging
 from kit.blocks.window_attention import swin_block
 from kit.errors import check
+from kit.models.vision.stages import blocks
 
 VARIANTS = {
     "swin_tiny": {"dim": 96, "depths": (2, 2, 6, 2), "num_heads": (3, 6, 12, 24), "stochastic_depth": 0.2},
@@ -76,21 +77,18 @@ def swin(
     embedding = patch_embedding if stem == "patch" else convolution_embedding
     x = embedding(inputs, dim, patch_size, name="stem_patches")
     x = layers.LayerNormalization(epsilon=1e-5, name="stem_norm")(x)
-    total, built = sum(depths), 0
-    for stage, (depth, heads) in enumerate(zip(depths, num_heads, strict=True), 1):
-        if stage > 1:
+    for position, (stage, index, layer) in enumerate(blocks(depths)):
+        if stage > 1 and index == 1:
             x = patch_merging(x, 2 * x.shape[-1], name=f"merging{stage - 1}")
-        for index in range(1, depth + 1):
-            x = swin_block(
-                x,
-                num_heads=heads,
-                window_size=window_size,
-                shift=0 if index % 2 else window_size // 2,
-                feedforward_ratio=feedforward_ratio,
-                dropout=dropout,
-                drop_rate=stochastic_depth * built / max(total - 1, 1),
-                name=f"stage{stage}" if index == depth else f"stage{stage}_{index}",
-            )
-            built += 1
+        x = swin_block(
+            x,
+            num_heads=num_heads[stage - 1],
+            window_size=window_size,
+            shift=0 if index % 2 else window_size // 2,
+            feedforward_ratio=feedforward_ratio,
+            dropout=dropout,
+            drop_rate=stochastic_depth * position / max(sum(depths) - 1, 1),
+            name=layer,
+        )
     x = layers.LayerNormalization(epsilon=1e-5, name="final_norm")(x)
     return keras.Model(inputs, x, name=name)
