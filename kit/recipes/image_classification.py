@@ -306,7 +306,8 @@ def evaluate(
         examples: `Examples` of the split.
         assets: The assets of the data.
         top_k: A second accuracy counts an image as right if its class is among this many most probable ones.
-        bootstrap_samples: Draws with replacement behind each 95 % interval.
+        bootstrap_samples: Draws with replacement behind the 95 % interval of each class's F1; that of the accuracy is
+            Wilson's.
         flip: Average the answers for each image and its mirror image.
         temperature_scaling: Divide logits by the temperature that fits the validation split best.
         batch_size: Images in a step.
@@ -323,14 +324,13 @@ def evaluate(
     predicted = probabilities.argmax(1)
     matrix = np.zeros((len(names), len(names)), int)  # (true, predicted)
     np.add.at(matrix, (labels, predicted), 1)
-    accuracy, f1 = scores.accuracy_and_f1(matrix[None])
-    drawn_accuracy, drawn_f1 = scores.bootstrap_confusion(matrix, bootstrap_samples)
-    low, high = np.quantile(drawn_accuracy, (0.025, 0.975))
-    metrics = {"accuracy": accuracy[0], "accuracy_low": low, "accuracy_high": high}
+    diagonal, f1 = matrix.diagonal(), scores.confusion_f1(matrix)
+    low, high = scores.share_interval(diagonal.sum(), len(labels))
+    metrics = {"accuracy": diagonal.sum() / len(labels), "accuracy_low": low, "accuracy_high": high}
     if top_k < len(names) and top_k > 1:
         best = np.argpartition(-probabilities, top_k, 1)[:, :top_k]
         metrics[f"top_{top_k}_accuracy"] = (best == labels[:, None]).any(1).mean()
-    metrics["macro_f1"] = f1[0].mean()
+    metrics["macro_f1"] = f1.mean()
     right = probabilities[np.arange(len(labels)), labels]
     metrics["cross_entropy"] = -np.log(np.maximum(right, 1e-12)).mean()
     error, bins = scores.calibration(probabilities.max(1), predicted == labels)
@@ -340,15 +340,14 @@ def evaluate(
         metrics["calibration_error_unscaled"], _ = scores.calibration(unscaled.max(1), predicted == labels)
         metrics["temperature"] = temperature
 
-    lows, highs = np.quantile(drawn_f1, (0.025, 0.975), axis=0)
-    diagonal = matrix.diagonal()
+    lows, highs = scores.bootstrap_confusion_f1(matrix, bootstrap_samples)
     per_class = pd.DataFrame(
         {
             "class": names,
             "images": matrix.sum(1),
             "precision": diagonal / np.maximum(matrix.sum(0), 1),
             "recall": diagonal / np.maximum(matrix.sum(1), 1),
-            "f1": f1[0],
+            "f1": f1,
             "f1 95 % low": lows,
             "f1 95 % high": highs,
         }

@@ -47,6 +47,28 @@ def test_bootstrap_covers_the_mean():
     assert 50 <= inside <= 60
 
 
+def test_the_interval_of_a_share():
+    """Against the formula of Brown, Cai and DasGupta, "Interval Estimation for a Binomial Proportion", 2001."""
+    for right, total in ((0, 20), (7, 20), (20, 20), (9_312, 10_000)):
+        share, z = right / total, 1.959964
+        middle = (share + z**2 / (2 * total)) / (1 + z**2 / total)
+        half = z / (1 + z**2 / total) * np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
+        assert scores.share_interval(right, total) == pytest.approx((middle - half, middle + half), abs=1e-6)
+
+
+def test_f1_of_confusions_is_that_of_scikit_learn_and_inside_its_interval():
+    random = np.random.default_rng(0)
+    labels, predicted = random.integers(0, 3, (2, 300))
+    matrix = np.zeros((3, 3), int)
+    np.add.at(matrix, (labels, predicted), 1)
+    found = scores.confusion_f1(matrix)
+    np.testing.assert_allclose(found, f1_score(labels, predicted, average=None))
+    low, high = scores.bootstrap_confusion_f1(matrix, 500)
+    assert (low < found).all()
+    assert (found < high).all()
+    assert (high - low < 0.25).all()
+
+
 def test_calibration():
     confidences = np.array([0.95, 0.95, 0.65, 0.65])
     error, table = scores.calibration(confidences, np.array([1, 1, 1, 0]), bins=10)
