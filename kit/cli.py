@@ -226,9 +226,9 @@ def _train(options, overrides):
     if isinstance(done, finished.Runs):
         used, why = done.best.folder, f"   # the best of {len(done.folders)} by validation"
         for split in ("test", "test_of_last_epoch"):
-            _print_over_seeds(done.metrics.get(split), split.replace("_", " "))
+            terminal.print_over_seeds(done.metrics.get(split), split.replace("_", " "))
     else:
-        _print_scores(done.metrics["test"], "test")
+        terminal.print_scores(done.metrics["test"], "test")
     recipe = done.recipe
     use = '--text "..."' if recipe.takes_text else "INPUT" if recipe.takes_inputs else "--count 64 --seed 1"
     use = recipe.usage or use
@@ -255,7 +255,7 @@ def _tune(options, overrides):
             recipe, overrides, config=options.config, folder=options.folder, seed=_seed(options.seed)
         )
     if done.retrained:
-        _print_scores(done.retrained, "test")
+        terminal.print_scores(done.retrained, "test")
     return {
         "folder": str(done.folder),
         "monitor": done.monitor,
@@ -288,29 +288,11 @@ def _find_learning_rate(recipe, overrides, options, seed):
     return {"learning_rate": found.learning_rate, "highest": found.highest, "curve": found.table.to_dict("list")}
 
 
-def _print_scores(metrics, split):
-    from kit.terminal import with_intervals
-
-    shown = "   ".join(
-        f"{name} {value} ({interval})" if interval else f"{name} {value}"
-        for name, value, interval in with_intervals(metrics)
-    )
-    print(f"{split}  {shown}")
-
-
-def _print_over_seeds(scores, title):
-    """Prints mean and standard deviation of scores, if there are any; their page has more."""
-    from kit.terminal import over_seeds
-
-    if scores:
-        print(f"{title}  {'   '.join(f'{name} {value}' for name, value, _ in over_seeds(scores))}")
-
-
 def _evaluate(options, overrides):
-    from kit import finished
+    from kit import finished, terminal
 
     evaluation = finished.evaluate(options.run, split=options.split, overrides=overrides)
-    show = _print_over_seeds if finished.has_seeds(options.run) else _print_scores
+    show = terminal.print_over_seeds if finished.has_seeds(options.run) else terminal.print_scores
     show(evaluation.metrics, options.split)
     for table in evaluation.tables.values():
         print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))

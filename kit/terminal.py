@@ -107,3 +107,18 @@ def over_seeds(scores):
             continue
         middle = f"IQM {number(score['iqm'])}, 95 %: {number(score['iqm_low'])} to {number(score['iqm_high'])}"
         yield name.replace("_", " "), f"{number(score['mean'])} ± {number(score['std'])}", middle
+
+
+def print_scores(metrics, split):
+    """Prints a split's metrics with their intervals in one line."""
+    shown = "   ".join(
+        f"{name} {value} ({interval})" if interval else f"{name} {value}"
+        for name, value, interval in with_intervals(metrics)
+    )
+    print(f"{split}  {shown}")
+
+
+def print_over_seeds(scores, split):
+    """Prints mean and standard deviation of a split's scores in one line, if there are any; their page has more."""
+    if scores:
+        print(f"{split}  {'   '.join(f'{name} {value}' for name, value, _ in over_seeds(scores))}")
