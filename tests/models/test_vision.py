@@ -11,7 +11,7 @@ import pytest
 from kit.errors import SettingError
 from kit.models import vision
 from kit.models.vision import resnet
-from kit.models.vision.stages import blocks, depths_of
+from kit.models.vision.stages import depths_of, named_blocks
 
 # One of each family that takes images of 28 pixels, and learns a batch by heart within seconds.
 SMALL = {
@@ -113,7 +113,7 @@ def test_is_headless_with_named_stages(variant):
 
 def test_a_stage_begins_with_each_halving_and_its_last_block_has_its_name():
     assert depths_of((1, 2, 1, 2)) == [1, 2, 1]
-    assert list(blocks((1, 2))) == [(1, 1, "stage1"), (2, 1, "stage2_1"), (2, 2, "stage2")]
+    assert list(named_blocks((1, 2))) == [(1, 1, "stage1"), (2, 1, "stage2_1"), (2, 2, "stage2")]
 
 
 @pytest.mark.parametrize("first_strides", [0, 1, 2])

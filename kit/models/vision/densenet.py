@@ -12,7 +12,7 @@ from keras import layers
 from kit.blocks.convolution import convolution, convolution_norm, norm
 from kit.blocks.dense_connection import dense_layer, transition
 from kit.errors import check
-from kit.models.vision.stages import blocks
+from kit.models.vision.stages import named_blocks
 
 VARIANTS = {
     # Table 1.
@@ -67,7 +67,7 @@ def densenet(
     else:
         # Without a normalisation: what follows begins with one.
         x = convolution(inputs, 2 * growth, stride=2 if stem == "strided" else 1, name="stem_conv")
-    for stage, index, layer in blocks(depths):
+    for stage, index, layer in named_blocks(depths):
         if stage > 1 and index == 1:
             x = transition(x, compression, name=f"transition{stage - 1}")
         x = dense_layer(x, growth, dropout=dropout, name=layer)

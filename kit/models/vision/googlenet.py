@@ -11,7 +11,7 @@ from keras import layers
 from kit.blocks.convolution import convolution_norm
 from kit.blocks.inception import inception
 from kit.errors import check
-from kit.models.vision.stages import blocks
+from kit.models.vision.stages import named_blocks
 
 # Table 1: channels of 1x1; 3x3 and what reduces in front of it; 5x5 likewise; behind the pooling. A stage a row.
 _MODULES = (
@@ -78,7 +78,7 @@ def googlenet(
         x = layers.MaxPooling2D(3, strides=2, padding="same", name="stem_pool2")(x)
     else:
         x = convolution_norm(inputs, wide(192), 3, stride=2, name="stem")
-    for stage, index, layer in blocks(modules):
+    for stage, index, layer in named_blocks(modules):
         if stage > 1 and index == 1:
             x = layers.MaxPooling2D(3, strides=2, padding="same", name=f"pool{stage}")(x)
         x = inception(x, *wide(_MODULES[stage - 1][index - 1]), name=layer)

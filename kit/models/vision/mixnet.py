@@ -11,7 +11,7 @@ import keras
 from kit.blocks.convolution import convolution_norm
 from kit.blocks.inverted_residual import inverted_residual, rounded
 from kit.errors import check
-from kit.models.vision.stages import blocks, depths_of
+from kit.models.vision.stages import depths_of, named_blocks
 
 # Repetitions, kernels, groups of the 1x1 convolutions, stride, expansion, channels, squeeze, activation. A stage ends
 # where the resolution is halved.
@@ -111,7 +111,7 @@ def mixnet(
     )
     # A row's stride is that of the first of its repetitions.
     rows = [(*row[1:3], 1 if index else row[3], *row[4:]) for row in rows for index in range(row[0])]
-    names = blocks(depths_of(row[2] for row in rows))
+    names = named_blocks(depths_of(row[2] for row in rows))
     for position, (row, (_, _, layer)) in enumerate(zip(rows, names, strict=True)):
         kernels, (expand, project), stride, expansion, filters, squeeze, kind = row
         x = inverted_residual(

@@ -11,7 +11,7 @@ import keras
 from kit.blocks.convolution import convolution_norm, depthwise_norm
 from kit.blocks.inverted_residual import inverted_residual, rounded
 from kit.errors import check
-from kit.models.vision.stages import blocks, depths_of
+from kit.models.vision.stages import depths_of, named_blocks
 
 # Channels and stride of each separable convolution: table 1 of the first paper.
 _V1 = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1))
@@ -64,7 +64,7 @@ def mobilenet(
 
 def _steps(strides, first_strides):
     """Yields the stride and the name of each block; the second stage begins without one where that is left out."""
-    for stride, (stage, _, layer) in zip(strides, blocks(depths_of(strides)), strict=True):
+    for stride, (stage, _, layer) in zip(strides, named_blocks(depths_of(strides)), strict=True):
         yield 1 if stage == 2 and first_strides < 2 else stride, layer
 
 

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from kit.errors import SettingError, check
-from kit.models.vision.stages import blocks
+from kit.models.vision.stages import named_blocks
 
 _RESNET = {
     **{f"{index}_conv": f"{index}_conv" for index in (1, 2, 3)},
@@ -37,14 +37,14 @@ def _block_names(model, ending):
 
 def _resnet_names(model, depths):
     names = {"stem_conv": "conv1_conv", "stem_norm": "conv1_bn"}
-    for stage, index, block in blocks(depths):
+    for stage, index, block in named_blocks(depths):
         names |= {f"{block}_{ours}": f"conv{stage + 1}_block{index}_{theirs}" for ours, theirs in _RESNET.items()}
     return names
 
 
 def _densenet_names(model, depths):
     names = {"stem_conv": "conv1_conv", "stem_norm": "conv1_bn", "final_norm": "bn"}
-    for stage, index, block in blocks(depths):
+    for stage, index, block in named_blocks(depths):
         names |= {f"{block}_{ours}": f"conv{stage + 1}_block{index}_{theirs}" for ours, theirs in _DENSENET.items()}
         names |= {f"transition{stage}_conv": f"pool{stage + 1}_conv", f"transition{stage}_norm": f"pool{stage + 1}_bn"}
     return names

@@ -13,7 +13,7 @@ from keras import layers
 from kit.blocks.convolution import convolution_norm
 from kit.blocks.residual import basic, bottleneck
 from kit.errors import check
-from kit.models.vision.stages import blocks
+from kit.models.vision.stages import named_blocks
 
 _IMAGENET = {"widths": (64, 128, 256, 512), "stem": "imagenet"}
 _CIFAR = {"widths": (16, 32, 64), "stem": "cifar", "shortcut": "pad"}
@@ -102,7 +102,7 @@ def resnet(
     else:
         stride = 2 if stem == "strided" else 1
         x = convolution_norm(inputs, widths[0], stride=stride, name="stem")
-    for position, (stage, index, layer) in enumerate(blocks(depths)):
+    for position, (stage, index, layer) in enumerate(named_blocks(depths)):
         x = build(
             x,
             widths[stage - 1],

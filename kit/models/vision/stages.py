@@ -1,7 +1,7 @@
 """Stages: the blocks between one halving of the resolution and the next, and how they are named."""
 
 
-def blocks(depths):
+def named_blocks(depths):
     """Yields stage, index within it and name of each block, in order.
 
     The last block of a stage has the stage's name, by which heads and feature extractors find it: `stage2_1`,

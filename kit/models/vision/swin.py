@@ -11,7 +11,7 @@ from keras import layers
 from kit.blocks.patch import convolution_embedding, patch_embedding, patch_merging
 from kit.blocks.window_attention import swin_block
 from kit.errors import check
-from kit.models.vision.stages import blocks
+from kit.models.vision.stages import named_blocks
 
 VARIANTS = {
     "swin_tiny": {"dim": 96, "depths": (2, 2, 6, 2), "num_heads": (3, 6, 12, 24), "stochastic_depth": 0.2},
@@ -77,7 +77,7 @@ def swin(
     embedding = patch_embedding if stem == "patch" else convolution_embedding
     x = embedding(inputs, dim, patch_size, name="stem_patches")
     x = layers.LayerNormalization(epsilon=1e-5, name="stem_norm")(x)
-    for position, (stage, index, layer) in enumerate(blocks(depths)):
+    for position, (stage, index, layer) in enumerate(named_blocks(depths)):
         if stage > 1 and index == 1:
             x = patch_merging(x, 2 * x.shape[-1], name=f"merging{stage - 1}")
         x = swin_block(
