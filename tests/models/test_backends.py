@@ -15,7 +15,9 @@ from kit.models import vision
 
 # JAX compiles the drawing of first weights for every shape, and what they are does not matter here.
 drawn = np.random.default_rng(0)
-jax.random.truncated_normal = lambda key, lower, upper, shape, dtype: jax.numpy.asarray(drawn.normal(size=shape), dtype)
+jax.random.truncated_normal = lambda key, lower, upper, shape, dtype: jax.numpy.asarray(
+    np.clip(drawn.normal(size=shape), lower, upper), dtype
+)
 
 y = np.arange(2)
 for name, *sides in (word.split(":") for word in sys.argv[1:]):

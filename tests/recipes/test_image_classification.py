@@ -132,6 +132,8 @@ def test_scores_are_those_of_scikit_learn():
     assert metrics["cross_entropy"] == pytest.approx(log_loss(labels, probabilities), rel=1e-4)
     second = np.argsort(-logits, 1)[:, :2]
     assert metrics["top_2_accuracy"] == pytest.approx((second == labels[:, None]).any(1).mean())
+    spread = 1.96 * np.sqrt(metrics["accuracy"] * (1 - metrics["accuracy"]) / 200)
+    assert metrics["accuracy"] - metrics["accuracy_low"] == pytest.approx(spread, abs=0.015)
     interval = metrics["accuracy_low"], metrics["accuracy_high"]
     assert interval == scores.share_interval((predicted == labels).sum(), 200)
     table = result.tables["1_per_class"]
