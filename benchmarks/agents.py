@@ -222,7 +222,7 @@ def other_run(task, name, seed, python, scratch):
 
 def row(name, command, runs):
     """Returns the runs of all seeds as a row."""
-    from kit.reporting.returns import interquartile_mean
+    from kit.agents.returns import interquartile_mean
 
     cells = [name, command]
     for key in ("last", "best"):

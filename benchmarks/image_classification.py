@@ -124,7 +124,7 @@ def overhead(scratch):
 
 def exports(scratch):
     """Trains on the digits and exports the model in every format; returns rows with what the checks said."""
-    from kit.export import FORMATS, export
+    from kit.commands.export import FORMATS, export
 
     folder = f"{scratch}/exported"
     train(RECIPE, folder)

@@ -13,17 +13,22 @@ __version__ = "0.1.0"
 __all__ = ["dry_run", "evaluate", "find_learning_rate", "load", "predict", "recipes", "report", "train", "tune"]
 
 _VERBS = {
-    "train": "seeds",
+    "train": "runs.seeds",
     "tune": "tuning.study",
-    "dry_run": "rehearsal",
-    "find_learning_rate": "rehearsal",
-    **dict.fromkeys(("load", "evaluate", "predict", "report"), "finished"),
+    "dry_run": "runs.rehearsal",
+    "find_learning_rate": "runs.rehearsal",
+    **dict.fromkeys(("load", "evaluate", "predict", "report"), "runs.finished"),
 }
+
+_ROOMS = (
+    *("agents", "blocks", "data", "models", "recipes", "reporting", "scoring", "tasks", "training", "tuning"),
+    "weights",
+)
 
 
 def __getattr__(name):
     if name in _VERBS:
         return getattr(importlib.import_module(f"kit.{_VERBS[name]}"), name)
-    if name in ("recipes", "blocks", "models", "data", "training", "reporting", "tuning"):
+    if name in _ROOMS:
         return importlib.import_module(f"kit.{name}")
     raise AttributeError(f"module 'kit' has no attribute {name!r}")

@@ -140,7 +140,7 @@ def main(arguments=None):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        from kit import flags
+        from kit.commands import flags
 
         overrides, words = flags.settings(sys.argv[1:] if arguments is None else arguments)
         if words and words[0] in _OWN_TABLE:
@@ -178,7 +178,7 @@ def _none(overrides):
 
 
 def _list(options, overrides):
-    from kit import catalogue
+    from kit.commands import catalogue
 
     _none(overrides)
     if options.what:
@@ -187,7 +187,8 @@ def _list(options, overrides):
 
 
 def _show(options, overrides):
-    from kit import catalogue, recipes
+    from kit import recipes
+    from kit.commands import catalogue
 
     if options.recipe in recipes.names():
         return catalogue.settings(options.recipe, options.config, overrides, not options.json)
@@ -196,8 +197,9 @@ def _show(options, overrides):
 
 
 def _train(options, overrides):
-    from kit import finished, rehearsal, run, seeds, terminal
-    from kit import folder as places
+    from kit import terminal
+    from kit.runs import finished, rehearsal, run, seeds
+    from kit.runs import folder as places
 
     recipe = options.recipe or run.stated_recipe(options.config, options.folder)
     if recipe is None:
@@ -244,7 +246,8 @@ def _seed(text):
 
 
 def _tune(options, overrides):
-    from kit import run, terminal
+    from kit import terminal
+    from kit.runs import run
     from kit.tuning import study
 
     recipe = options.recipe or run.stated_recipe(options.config, options.folder, "study.toml")
@@ -268,8 +271,10 @@ def _tune(options, overrides):
 
 
 def _find_learning_rate(recipe, overrides, options, seed):
-    from kit import rehearsal, terminal
+    from kit import terminal
     from kit.files import as_path, atomic
+    from kit.reporting import range_test as curve
+    from kit.runs import rehearsal
 
     path = as_path(options.output, "output") if options.output else None
     if path and (path.suffix != ".png" or not path.parent.is_dir()):
@@ -277,19 +282,20 @@ def _find_learning_rate(recipe, overrides, options, seed):
     with terminal.log_shown():
         found = rehearsal.range_test(recipe, overrides, config=options.config, seed=seed)
     if not options.json:
-        print(f"    rate      loss\n{found.to_text()}")
+        print(f"    rate      loss\n{curve.lines(found.table)}")
         print(
             f"use   --optimizer.learning_rate {found.learning_rate:.1e}   (the loss was lowest at {found.highest:.1e})"
         )
     if path:
         with atomic(path) as temporary:
-            found.draw().savefig(temporary, dpi=110)
+            curve.figure(found.table, found.learning_rate).savefig(temporary, dpi=110)
         print(f"curve {path}")
     return {"learning_rate": found.learning_rate, "highest": found.highest, "curve": found.table.to_dict("list")}
 
 
 def _evaluate(options, overrides):
-    from kit import finished, terminal
+    from kit import terminal
+    from kit.runs import finished
 
     evaluation = finished.evaluate(options.run, split=options.split, overrides=overrides)
     show = terminal.print_over_seeds if finished.has_seeds(options.run) else terminal.print_scores
@@ -300,7 +306,7 @@ def _evaluate(options, overrides):
 
 
 def _predict(options, overrides):
-    from kit import finished
+    from kit.runs import finished
 
     loaded = finished.load_one(options.run)
     if finished.has_seeds(options.run):
@@ -328,7 +334,7 @@ def _standard_input():
 
 
 def _export(options, overrides):
-    from kit.export import export
+    from kit.commands.export import export
 
     _none(overrides)
     done = export(options.run, options.format, options.output)
@@ -339,7 +345,7 @@ def _export(options, overrides):
 
 
 def _doctor(options, overrides):
-    from kit import doctor
+    from kit.commands import doctor
 
     _none(overrides)
     marks = {"ok": "ok      ", "note": "note    ", "problem": "PROBLEM "}
@@ -357,7 +363,7 @@ def _doctor(options, overrides):
 
 
 def _report(options, overrides):
-    from kit import finished
+    from kit.runs import finished
 
     _none(overrides)
     if len(options.runs) == 1:

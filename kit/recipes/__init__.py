@@ -20,7 +20,7 @@ _BUILDERS = {
 
 def names():
     """Returns the names of all recipes."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "base")
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
 def get(name):

@@ -16,12 +16,13 @@ from kit.data.image_splits import image_splits
 from kit.data.splits import SPLITS, Splits
 from kit.errors import KitError, check, choose
 from kit.models import autoencoding
-from kit.recipes.base import Evaluation, Recipe
-from kit.reporting import generated, plots, samples
-from kit.scoring.comparison import compare, some
-from kit.scoring.evidence import evidence
+from kit.reporting import plots, samples
 from kit.scoring.reconstruction import by_pca, decibels, squared_errors
-from kit.scoring.reference import Reference
+from kit.tasks import image_generation as generated
+from kit.tasks.evidence import evidence
+from kit.tasks.image_comparison import compare, some
+from kit.tasks.image_features import Reference
+from kit.tasks.recipe import Evaluation, Recipe
 from kit.training import boltzmann
 from kit.training.losses import NegativeLogLikelihood
 from kit.training.metrics import PeakSignalToNoise

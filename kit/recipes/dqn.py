@@ -4,16 +4,16 @@ from typing import Literal
 
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
-from kit.acting import curves, observers, verbs
-from kit.data.acting import assignment, judging
-from kit.data.experience import Experience, Exploration
-from kit.data.places import Place, actions_of
-from kit.data.replay import Replay
+from kit.agents.dqn import DeepQ, greedy
+from kit.agents.environment_spec import Place, actions_of
+from kit.agents.experience import Experience, Exploration
+from kit.agents.replay import Replay
+from kit.agents.rounds import assignment, judging
 from kit.data.splits import Splits
 from kit.errors import check, choose
 from kit.models import control
-from kit.recipes.base import Recipe
-from kit.training.reinforcement import DeepQ, greedy
+from kit.tasks.agents import curves, observers, verbs
+from kit.tasks.recipe import Recipe
 
 
 def dqn_agent(
@@ -53,7 +53,7 @@ def dqn_agent(
         optimizer: Keras optimizer, or its name.
 
     Returns:
-        `kit.training.reinforcement.DeepQ`, with `network`, a functional model.
+        `kit.agents.dqn.DeepQ`, with `network`, a functional model.
 
     Shape:
         network: (batch, *observation_shape) to (batch, num_actions)

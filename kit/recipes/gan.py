@@ -13,11 +13,12 @@ from kit.data.image_splits import image_splits
 from kit.data.splits import SPLITS, Examples, Splits
 from kit.errors import KitError, SettingError, check, choose
 from kit.models import generative
-from kit.recipes.base import Evaluation, Recipe
-from kit.reporting import generated, samples
+from kit.reporting import samples
 from kit.scoring import distances
-from kit.scoring.comparison import compare, modes, some
-from kit.scoring.reference import Reference
+from kit.tasks import image_generation as generated
+from kit.tasks.image_comparison import compare, modes, some
+from kit.tasks.image_features import Reference
+from kit.tasks.recipe import Evaluation, Recipe
 from kit.training.adversarial import Adversarial
 from kit.training.collapse import CollapseWarning
 

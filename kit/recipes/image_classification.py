@@ -16,12 +16,14 @@ from kit.data.image_splits import image_splits
 from kit.data.splits import Splits
 from kit.errors import SettingError, check, choose
 from kit.models import vision
-from kit.models.vision import published
-from kit.recipes.base import Evaluation, Recipe
-from kit.reporting import plots, scores
+from kit.reporting import plots
+from kit.reporting.statistics import share_interval
+from kit.scoring import classification as scores
+from kit.tasks.recipe import Evaluation, Recipe
 from kit.training import boltzmann
 from kit.training.losses import Auxiliary, SparseCategoricalCrossentropy
 from kit.training.metrics import Accuracy, FirstAccuracy
+from kit.weights import keras_applications as published
 
 
 def image_classifier(
@@ -325,7 +327,7 @@ def evaluate(
     matrix = np.zeros((len(names), len(names)), int)  # (true, predicted)
     np.add.at(matrix, (labels, predicted), 1)
     diagonal, f1 = matrix.diagonal(), scores.confusion_f1(matrix)
-    low, high = scores.share_interval(diagonal.sum(), len(labels))
+    low, high = share_interval(diagonal.sum(), len(labels))
     metrics = {"accuracy": diagonal.sum() / len(labels), "accuracy_low": low, "accuracy_high": high}
     if top_k < len(names) and top_k > 1:
         best = np.argpartition(-probabilities, top_k, 1)[:, :top_k]

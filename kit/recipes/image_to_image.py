@@ -16,11 +16,11 @@ from kit.data.splits import SPLITS, Examples, Splits
 from kit.data.unpaired import Unpaired
 from kit.errors import KitError, SettingError, check, choose
 from kit.models import image_to_image
-from kit.recipes.base import Evaluation, Recipe
 from kit.reporting import samples
 from kit.scoring import distances
-from kit.scoring.comparison import some
-from kit.scoring.reference import Reference
+from kit.tasks.image_comparison import some
+from kit.tasks.image_features import Reference
+from kit.tasks.recipe import Evaluation, Recipe
 from kit.training.cycle import CycleConsistent
 
 log = logging.getLogger("kit")

@@ -4,14 +4,14 @@ from typing import Literal
 
 from jsonargparse.typing import PositiveInt
 
-from kit.acting import curves, observers, policy_splits, verbs
+from kit.agents import policies
+from kit.agents.actor_critic import ActorCritic, most_probable
+from kit.agents.environment_spec import Place
+from kit.agents.rollouts import WholeEpisodes
 from kit.blocks import policy as heads
-from kit.data.places import Place
-from kit.data.rollouts import WholeEpisodes
 from kit.models import control
-from kit.recipes.base import Recipe
-from kit.training import policies
-from kit.training.actor_critic import ActorCritic, most_probable
+from kit.tasks.agents import curves, observers, policy_splits, verbs
+from kit.tasks.recipe import Recipe
 
 
 def policy_agent(
@@ -55,7 +55,7 @@ def policy_agent(
         optimizer: Keras optimizer, or its name.
 
     Returns:
-        `kit.training.actor_critic.ActorCritic`, with `network`, a functional model.
+        `kit.agents.actor_critic.ActorCritic`, with `network`, a functional model.
 
     Shape:
         network: (batch, *observation_shape) to (batch, num_actions), or (batch, 2 * num_actions) where these are

@@ -19,13 +19,17 @@ from kit.data import sources, tags
 from kit.data.sequences import Sequences
 from kit.data.sources import phrases
 from kit.data.splits import SPLITS, Splits, assign
-from kit.data.text import Features, read_sentences
+from kit.data.text import Features
+from kit.data.text_inputs import read_sentences
 from kit.data.vectors import read as read_vectors
 from kit.errors import KitError, SettingError, check, choose
 from kit.files import as_path
 from kit.models import text
-from kit.recipes.base import Evaluation, Recipe
-from kit.reporting import plots, scores
+from kit.reporting import plots
+from kit.reporting.statistics import bootstrap
+from kit.scoring import tagging as scores
+from kit.scoring.classification import softmax
+from kit.tasks.recipe import Evaluation, Recipe
 from kit.training.losses import SparseCategoricalCrossentropy
 from kit.training.metrics import Accuracy
 
@@ -327,7 +331,7 @@ def _decoded(model, sequences, batch_size, probabilities=True):
         if _has_crf(model):
             best, share = _from_potentials(outputs, probabilities)
         else:
-            best, share = outputs.argmax(-1), scores.softmax(outputs) if probabilities else None
+            best, share = outputs.argmax(-1), softmax(outputs) if probabilities else None
         for place, row in enumerate(rows):
             length = sequences.lengths[row]
             labels[row] = best[place, :length]
@@ -415,7 +419,7 @@ def evaluate(
 
 
 def _with_interval(name, counts, score, samples):
-    low, high = scores.bootstrap(counts, score, samples)
+    low, high = bootstrap(counts, score, samples)
     return {name: score(counts.sum(0)), f"{name}_low": low, f"{name}_high": high}
 
 

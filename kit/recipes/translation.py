@@ -19,13 +19,14 @@ from kit.data import sources, tokens
 from kit.data.bitext import Bitext, without_duplicates, without_uneven
 from kit.data.sources import phrase_pairs
 from kit.data.splits import SPLITS, Splits, assign
-from kit.data.text import read_lines
+from kit.data.text_inputs import read_lines
 from kit.data.tokens import Tokenizer
 from kit.errors import KitError, check, choose
 from kit.files import as_path, atomic
 from kit.models.text import seq2seq
-from kit.recipes.base import Evaluation, Recipe
-from kit.reporting import plots, translations
+from kit.reporting import plots
+from kit.scoring import text as translations
+from kit.tasks.recipe import Evaluation, Recipe
 from kit.training.losses import SparseCategoricalCrossentropy
 from kit.training.sampling import TeacherForcing
 

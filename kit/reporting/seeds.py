@@ -10,7 +10,7 @@ from kit.config import read_toml
 from kit.files import read_json, reading, write_text
 from kit.reporting import page
 from kit.reporting.plots import BLUE, GREY, LIGHT, plain
-from kit.reporting.scores import interquartile_mean
+from kit.reporting.statistics import interquartile_mean
 from kit.terminal import duration, number, over_seeds
 
 _PARTS = {

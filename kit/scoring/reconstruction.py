@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kit.scoring.reference import fitted_pca
+from kit.scoring.baselines import fitted_pca
 
 
 def squared_errors(made, images, block=500):

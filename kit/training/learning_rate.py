@@ -28,31 +28,6 @@ class RangeTest:
     learning_rate: float
     highest: float
 
-    def draw(self):
-        """Returns a matplotlib figure of the loss over the learning rate."""
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(7, 4), layout="constrained")
-        axis = figure.subplots()
-        axis.plot(self.table["learning_rate"], self.table["loss"])
-        axis.axvline(self.learning_rate, color="C1", linestyle="--", label=f"suggested: {self.learning_rate:.1e}")
-        axis.set_xscale("log")
-        axis.set_xlabel("learning rate")
-        axis.set_ylabel("training loss, smoothed")
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.legend(frameon=False)
-        return figure
-
-    def to_text(self, rows=16, width=40):
-        """Returns the curve as lines of text."""
-        chosen = self.table.iloc[np.unique(np.linspace(0, len(self.table) - 1, rows).round().astype(int))]
-        low, high = self.table["loss"].min(), self.table["loss"].iloc[: len(self.table) // 2].max()
-        lines = []
-        for rate, loss in zip(chosen["learning_rate"], chosen["loss"], strict=True):
-            bar = "━" * max(1, round(width * min(1.0, (loss - low) / max(high - low, 1e-12))))
-            lines.append(f"{rate:8.1e}  {loss:8.4f}  {bar}")
-        return "\n".join(lines)
-
 
 def range_test(model, batches, steps, lowest=1e-6, highest=1.0):
     """Trains a compiled model step by step, the learning rate rising from step to step by the same factor.

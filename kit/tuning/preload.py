@@ -13,8 +13,8 @@ with terminal.native_noise_hidden():
     import tensorflow  # noqa: F401
 
 for name in (
-    "kit.run",
-    "kit.rehearsal",
+    "kit.runs.run",
+    "kit.runs.rehearsal",
     "kit.training.fit",
     "kit.training.optimizers",
     "pandas",

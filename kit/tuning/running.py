@@ -7,9 +7,9 @@ import shutil
 import time
 
 from kit import config as toml
-from kit import folder as places
 from kit.errors import KitError
 from kit.files import read_json, write_text
+from kit.runs import folder as places
 from kit.tuning import brackets, display, oracle, outcome, space
 from kit.tuning.worker import Worker, carried_out, processors
 

@@ -12,8 +12,9 @@ import math
 import tomllib
 import typing
 
-from kit import config, schema
+from kit import config
 from kit.errors import KitError, SettingError, closest, table
+from kit.runs import settings as schema
 
 _SAMPLINGS = ("linear", "log", "reverse_log")
 _RANGE = {"min", "max", "step", "sampling"}

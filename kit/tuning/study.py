@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 from kit import config as toml
-from kit import folder as places
-from kit import recipes, run, schema, terminal
+from kit import recipes, terminal
 from kit.errors import KitError, SettingError, check, table
 from kit.files import as_path, write_json
+from kit.runs import folder as places
+from kit.runs import run
+from kit.runs import settings as schema
 from kit.tuning import outcome, space
 from kit.tuning.running import Running
 from kit.tuning.worker import carried_out, processors, start_server

@@ -174,8 +174,8 @@ def trial(ask, recipe, overrides, config, folder, seed, monitor, last_epoch):
     import resource
     import time
 
-    from kit import run
     from kit.files import as_path
+    from kit.runs import run
 
     started = time.perf_counter()
 
@@ -202,7 +202,7 @@ def trial(ask, recipe, overrides, config, folder, seed, monitor, last_epoch):
 
 def rehearsal(ask, recipe, config, seed, variants):
     """Builds the model and takes a few steps under every variant of the settings, and looks at the monitored value."""
-    from kit import rehearsal
+    from kit.runs import rehearsal
 
     found = {}
     for overrides in variants:
@@ -216,7 +216,7 @@ def rehearsal(ask, recipe, config, seed, variants):
 
 def retraining(ask, recipe, overrides, config, folder, seed):
     """Trains a run to its end and scores it on the test split."""
-    from kit import run
+    from kit.runs import run
 
     done = run.train_with(recipe, overrides, config=config, folder=folder, seed=seed)
     return {"metrics": done.metrics["test"]}

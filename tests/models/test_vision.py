@@ -8,10 +8,10 @@ import keras
 import numpy as np
 import pytest
 
+from kit.blocks.stages import depths_of, named_blocks
 from kit.errors import SettingError
 from kit.models import vision
 from kit.models.vision import resnet
-from kit.models.vision.stages import depths_of, named_blocks
 
 # One of each family that takes images of 28 pixels, and learns a batch by heart within seconds.
 SMALL = {

@@ -10,12 +10,12 @@ from PIL import Image
 
 import kit
 from kit import cli
+from kit.commands.export import export
 from kit.errors import KitError, SettingError
-from kit.export import export
 from kit.files import read_json
-from tests.data.test_environments import Acts, Faulty  # noqa: F401 - register environments
-from tests.training.test_actor_critic import Target
-from tests.training.test_reinforcement import Tiny  # noqa: F401 - registers environments that are solved in seconds
+from tests.agents.test_environments import Acts, Faulty  # noqa: F401 - register environments
+from tests.agents.test_actor_critic import Target
+from tests.agents.test_dqn import Tiny  # noqa: F401 - registers environments that are solved in seconds
 
 DATA = {"environment": "TinyDelayed-v0", "num_environments": 4, "validation_episodes": 5, "test_episodes": 10}
 SMALL = {

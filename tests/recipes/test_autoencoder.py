@@ -69,7 +69,7 @@ def test_images_are_mended(mending):
 
 
 def test_errors_say_what_is_unusual(run, empty_folder):
-    usual = kit.finished.data_of(run).validation.columns[1][:20]
+    usual = kit.runs.finished.data_of(run).validation.columns[1][:20]
     unusual = 255 * np.random.default_rng(0).integers(0, 2, (20, 8, 8, 1)).astype("uint8")
     table = run.predict(np.concatenate([usual, unusual]), codes=True)
     assert list(table)[:3] == ["input", "error", "anomaly"] and list(table)[3:] == [f"z({i})" for i in range(1, 9)]
@@ -112,15 +112,15 @@ def test_classes_that_were_held_out_are_the_anomalies(empty_folder):
     settings = SMALL | {"train": {"epochs": 2, "steps_per_epoch": 20}}
     run = kit.train("autoencoder", data={"held_out": ["0"]}, model=PLAIN, verbose=False, **settings)
     assert 0 < run.metrics["test"]["anomaly_auroc"] <= 1
-    splits = kit.finished.data_of(run)
+    splits = kit.runs.finished.data_of(run)
     assert 0 not in splits.train.columns[2] and 0 not in splits.validation.columns[2] and 0 in splits.test.columns[2]
     with pytest.raises(SettingError, match="data.held_out: unknown name 'zero'"):
         kit.train("autoencoder", data={"held_out": ["zero"]}, verbose=False, **SMALL)
 
 
 def test_made_images_are_compared_as_those_of_a_generator(run, monkeypatch):
-    monkeypatch.setattr("kit.scoring.reference._STEPS", 50)
-    from kit import finished
+    monkeypatch.setattr("kit.tasks.image_features._STEPS", 50)
+    from kit.runs import finished
 
     found = finished.evaluate(run.folder, overrides={"evaluate.num_samples": 100}).metrics
     assert found["sample_size"] == 100 and found["frechet_distance_floor"] < found["frechet_distance"]
@@ -179,7 +179,7 @@ def test_model_fit_works_by_itself():
 
 
 def test_images_of_the_validation_split_are_made_worse_once_alone(mending):
-    splits = kit.finished.data_of(mending)
+    splits = kit.runs.finished.data_of(mending)
     joined = splits.train.join(splits.validation)
     given, wanted, _ = joined.columns
     assert (given == wanted).all() and len(joined) == len(splits.train) + len(splits.validation)

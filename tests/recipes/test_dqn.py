@@ -7,13 +7,12 @@ from PIL import Image
 
 import kit
 from kit import cli
-from kit.data import replay
+from kit.agents import replay, returns
+from kit.commands.export import export
 from kit.errors import KitError, SettingError
-from kit.export import export
 from kit.files import read_json
-from kit.reporting import returns
-from tests.data.test_environments import Faulty  # noqa: F401 - registers environments that go wrong
-from tests.training.test_reinforcement import Tiny  # noqa: F401 - registers environments that are solved in seconds
+from tests.agents.test_environments import Faulty  # noqa: F401 - registers environments that go wrong
+from tests.agents.test_dqn import Tiny  # noqa: F401 - registers environments that are solved in seconds
 
 SMALL = {
     "data": {

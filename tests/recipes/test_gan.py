@@ -6,10 +6,11 @@ import pytest
 from PIL import Image
 
 import kit
-from kit import cli, recipes, schema
+from kit import cli, recipes
 from kit.errors import KitError, SettingError
 from kit.files import read_json
-from kit.reporting import generated
+from kit.runs import settings as schema
+from kit.tasks import image_generation as generated
 
 SMALL = {
     "backbone": {"widths": [16, 8]},
@@ -22,7 +23,7 @@ SMALL = {
 def quick_classifier():
     """Scores by a classifier that is trained less."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kit.scoring.reference._STEPS", 100)
+        patch.setattr("kit.tasks.image_features._STEPS", 100)
         yield
 
 
@@ -118,8 +119,8 @@ def test_predict_on_the_command_line(run, empty_folder, capsys):
 
 
 def test_other_features_may_be_chosen(run, monkeypatch):
-    from kit import finished
-    from kit.scoring import inception
+    from kit.runs import finished
+    from kit.tasks import inception
 
     seen = []
 
@@ -135,7 +136,7 @@ def test_other_features_may_be_chosen(run, monkeypatch):
 
 
 def test_weights_that_are_not_at_hand(run, monkeypatch):
-    from kit.scoring import inception
+    from kit.tasks import inception
 
     def unreachable(**settings):
         raise OSError("no network")
@@ -197,7 +198,7 @@ def test_the_two_optimizers_get_their_settings():
 
 @pytest.mark.slow
 def test_images_without_classes(empty_folder, monkeypatch):
-    monkeypatch.setattr("kit.scoring.reference._STEPS", 20)
+    monkeypatch.setattr("kit.tasks.image_features._STEPS", 20)
     (empty_folder / "photos").mkdir()
     for index in range(60):
         pixels = np.random.default_rng(index).integers(0, 256, (8, 8, 3), dtype="uint8")
@@ -243,6 +244,6 @@ def test_a_dry_run_says_how_long_it_takes():
 
 @pytest.mark.slow
 def test_the_default_makes_all_digits(monkeypatch):
-    monkeypatch.setattr("kit.scoring.reference._STEPS", 1000)
+    monkeypatch.setattr("kit.tasks.image_features._STEPS", 1000)
     done = kit.train("gan", verbose=False)
     assert done.metrics["test"]["modes_covered"] == 10

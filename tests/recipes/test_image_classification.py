@@ -8,12 +8,13 @@ import pandas as pd
 import pytest
 
 import kit
-from kit import finished
 from kit.data.splits import Examples
 from kit.errors import KitError, SettingError
 from kit.models import vision
 from kit.recipes import image_classification as recipe
-from kit.reporting import scores
+from kit.reporting.statistics import share_interval
+from kit.runs import finished
+from kit.scoring.classification import softmax
 from tests.conftest import draw
 
 SMALL = ["mlp", "lenet5", "resnet8", "resnet20"]
@@ -135,7 +136,7 @@ def test_scores_are_those_of_scikit_learn():
     spread = 1.96 * np.sqrt(metrics["accuracy"] * (1 - metrics["accuracy"]) / 200)
     assert metrics["accuracy"] - metrics["accuracy_low"] == pytest.approx(spread, abs=0.015)
     interval = metrics["accuracy_low"], metrics["accuracy_high"]
-    assert interval == scores.share_interval((predicted == labels).sum(), 200)
+    assert interval == share_interval((predicted == labels).sum(), 200)
     table = result.tables["1_per_class"]
     expected = precision_recall_fscore_support(labels, predicted)
     for column, values in zip(("precision", "recall", "f1", "images"), expected, strict=True):
@@ -174,13 +175,13 @@ def test_prediction_scales_and_mirrors_as_the_evaluation_did(small_run):
         ({"flip": True}, mirrored / temperature),
     ):
         found = small_run.predict(pixels, **settings)[classes]
-        np.testing.assert_allclose(found, scores.softmax(expected), rtol=1e-3, atol=1e-6)
+        np.testing.assert_allclose(found, softmax(expected), rtol=1e-3, atol=1e-6)
     settings = {**small_run.settings, "evaluate": {**small_run.settings["evaluate"], "flip": True}}
     evaluated_so = dataclasses.replace(small_run, settings=settings)
     pd.testing.assert_frame_equal(evaluated_so.predict(pixels), small_run.predict(pixels, flip=True))
     pd.testing.assert_frame_equal(finished.predict(evaluated_so, pixels), evaluated_so.predict(pixels))
     unscaled = finished.predict(evaluated_so, pixels, {"predict.temperature_scaling": False})
-    np.testing.assert_allclose(unscaled[classes], scores.softmax(mirrored), rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(unscaled[classes], softmax(mirrored), rtol=1e-3, atol=1e-6)
 
 
 def test_prediction_refuses_what_it_cannot_read(small_run, tmp_path):

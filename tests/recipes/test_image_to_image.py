@@ -20,7 +20,7 @@ SMALL = {
 def quick_classifier():
     """Scores by classifiers that are trained less."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kit.scoring.reference._STEPS", 40)
+        patch.setattr("kit.tasks.image_features._STEPS", 40)
         yield
 
 
@@ -209,7 +209,7 @@ def test_impossible_settings(arguments, said):
 
 
 def test_other_formats_are_refused_in_a_line(run):
-    from kit.export import export
+    from kit.commands.export import export
 
     with pytest.raises(KitError, match="onnx: image_to_image translates in two directions"):
         export(run.folder, "onnx")
@@ -217,6 +217,6 @@ def test_other_formats_are_refused_in_a_line(run):
 
 @pytest.mark.slow
 def test_the_default_keeps_what_a_digit_means(monkeypatch):
-    monkeypatch.setattr("kit.scoring.reference._STEPS", 1000)
+    monkeypatch.setattr("kit.tasks.image_features._STEPS", 1000)
     test = kit.train("image_to_image", verbose=False).metrics["test"]
     assert min(test["a_to_b_read_correctly"], test["b_to_a_read_correctly"]) > 0.9

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 import kit
-from kit import finished
 from kit.cli import main
 from kit.data import tags
 from kit.errors import KitError, SettingError
 from kit.recipes import sequence_tagging as recipe
+from kit.runs import finished
 
 TINY = {
     "data": {"num_sentences": 200},

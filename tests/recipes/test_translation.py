@@ -10,13 +10,14 @@ import pytest
 from keras import ops
 
 import kit
-from kit import decoding, finished
+from kit import decoding
 from kit.cli import main
 from kit.data import sources, tokens
 from kit.data.sources import given_pairs, pair_tfds
 from kit.data.tokens import Tokenizer
 from kit.errors import KitError, SettingError
 from kit.recipes import translation as recipe
+from kit.runs import finished
 
 WORDS = {
     **{"one": "eins", "two": "zwei", "three": "drei", "four": "vier", "five": "fünf"},

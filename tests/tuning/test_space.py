@@ -1,7 +1,8 @@
 import pytest
 
-from kit import config, recipes, schema
+from kit import config, recipes
 from kit.errors import SettingError
+from kit.runs import settings as schema
 from kit.tuning import space
 
 RECIPE = "image_classification"

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 import kit
-from kit import run
 from kit.errors import KitError, SettingError
 from kit.files import read_json
+from kit.runs import run
 from kit.tuning import study
 from kit.tuning.running import Running
 

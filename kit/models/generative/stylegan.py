@@ -10,15 +10,7 @@ import keras
 from keras import layers, ops
 
 from kit.blocks.conditioning import latent_inputs
-from kit.blocks.style import (
-    EqualizedDense,
-    LearnedMap,
-    Modulation,
-    Rolled,
-    StyleMixing,
-    Truncation,
-    styled,
-)
+from kit.blocks.style import EqualizedDense, LearnedMap, Modulation, Rolled, StyleMixing, Truncation, styled
 from kit.blocks.upsampling import upsampling
 from kit.errors import check
 from kit.models.generative.residual_discriminator import residual_discriminator

@@ -11,8 +11,8 @@ from keras import layers
 
 from kit.blocks.convolution import convolution, convolution_norm, norm
 from kit.blocks.dense_connection import dense_layer, transition
+from kit.blocks.stages import named_blocks
 from kit.errors import check
-from kit.models.vision.stages import named_blocks
 
 VARIANTS = {
     # Table 1.

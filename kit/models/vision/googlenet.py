@@ -10,8 +10,8 @@ from keras import layers
 
 from kit.blocks.convolution import convolution_norm
 from kit.blocks.inception import inception
+from kit.blocks.stages import named_blocks
 from kit.errors import check
-from kit.models.vision.stages import named_blocks
 
 # Table 1: channels of 1x1; 3x3 and what reduces in front of it; 5x5 likewise; behind the pooling. A stage a row.
 _MODULES = (

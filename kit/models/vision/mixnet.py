@@ -10,8 +10,8 @@ import keras
 
 from kit.blocks.convolution import convolution_norm
 from kit.blocks.inverted_residual import inverted_residual, rounded
+from kit.blocks.stages import depths_of, named_blocks
 from kit.errors import check
-from kit.models.vision.stages import depths_of, named_blocks
 
 # Repetitions, kernels, groups of the 1x1 convolutions, stride, expansion, channels, squeeze, activation. A stage ends
 # where the resolution is halved.

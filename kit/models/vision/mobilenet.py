@@ -10,8 +10,8 @@ import keras
 
 from kit.blocks.convolution import convolution_norm, depthwise_norm
 from kit.blocks.inverted_residual import inverted_residual, rounded
+from kit.blocks.stages import depths_of, named_blocks
 from kit.errors import check
-from kit.models.vision.stages import depths_of, named_blocks
 
 # Channels and stride of each separable convolution: table 1 of the first paper.
 _V1 = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1))

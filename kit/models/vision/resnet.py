@@ -12,8 +12,8 @@ from keras import layers
 
 from kit.blocks.convolution import convolution_norm
 from kit.blocks.residual import basic, bottleneck
+from kit.blocks.stages import named_blocks
 from kit.errors import check
-from kit.models.vision.stages import named_blocks
 
 _IMAGENET = {"widths": (64, 128, 256, 512), "stem": "imagenet"}
 _CIFAR = {"widths": (16, 32, 64), "stem": "cifar", "shortcut": "pad"}

@@ -9,9 +9,9 @@ import keras
 from keras import layers
 
 from kit.blocks.patch import convolution_embedding, patch_embedding, patch_merging
+from kit.blocks.stages import named_blocks
 from kit.blocks.window_attention import swin_block
 from kit.errors import check
-from kit.models.vision.stages import named_blocks
 
 VARIANTS = {
     "swin_tiny": {"dim": 96, "depths": (2, 2, 6, 2), "num_heads": (3, 6, 12, 24), "stochastic_depth": 0.2},

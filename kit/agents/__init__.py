@@ -1,0 +1,1 @@
+"""Agents that act in environments: environments, replay, rollouts, advantages, their training wrappers."""

@@ -1,0 +1,1 @@
+"""Commands beside running: list and show, export, doctor, flags."""

@@ -1,0 +1,1 @@
+"""Runs: settings, run folder, assembly, training, finished runs, rehearsal."""

@@ -1,0 +1,310 @@
+"""What can be done with a run: bring it back, score it again, apply it, and write its page."""
+
+import dataclasses
+import functools
+import inspect
+import json
+import os
+from pathlib import Path
+
+from kit import config, recipes
+from kit.errors import KitError, choose, table
+from kit.files import as_path, read_json, reading
+from kit.runs import folder as places
+from kit.runs import settings as schema
+
+
+@dataclasses.dataclass
+class Run:
+    """A finished run, as `train` and `load` return it.
+
+    Args:
+        folder: Its folder.
+        recipe: Its `Recipe`.
+        settings: Its settings, table by table.
+        model: The network with the best epoch's weights.
+        history: `pandas.DataFrame` with a row an epoch.
+        metrics: Content of `metrics.json`.
+        assets: What prediction needs beside the model.
+    """
+
+    folder: Path
+    recipe: object
+    settings: dict
+    model: object
+    history: object
+    metrics: dict
+    assets: dict
+
+    def predict(self, inputs=None, **settings):
+        """Applies the model; see the recipe's `predict` for inputs, settings and the returned table.
+
+        Inputs are left out where a recipe makes something out of nothing.
+
+        Settings that the evaluation has too are by default those that this run was evaluated with.
+        """
+        offered = inspect.signature(self.recipe.predict).parameters
+        shared = {key: value for key, value in self.settings["evaluate"].items() if key in offered}
+        return self.recipe.predict(self.model, inputs, self.assets, **shared | settings)
+
+
+@dataclasses.dataclass
+class Runs:
+    """Finished runs of the same settings with several seeds, as `train` and `load` return them.
+
+    Args:
+        folder: Folder that holds a folder for each.
+        recipe: Their `Recipe`.
+        settings: Their settings, table by table; `seed` is the first one.
+        metrics: Content of `metrics.json`, like that of a run, each score being what
+            `kit.reporting.seeds.statistics` returns: `metrics["test"]["accuracy"]["mean"]`.
+        table: `pandas.DataFrame` with a row a run: its folder, seed, scores, epochs and CPU-seconds.
+    """
+
+    folder: Path
+    recipe: object
+    settings: dict
+    metrics: dict
+    table: object
+
+    @property
+    def folders(self):
+        """The run folders, in the order of their seeds."""
+        return [self.folder / name for name in self.metrics["folders"]]
+
+    @functools.cached_property
+    def runs(self):
+        """Every `Run`, in the order of their seeds; they are loaded when they are asked for."""
+        return [load(folder) for folder in self.folders]
+
+    @functools.cached_property
+    def best(self):
+        """The `Run` with the best monitored value on the validation split; where that was trained on, the first."""
+        return load(self.folder / self.metrics["best"])
+
+    def predict(self, inputs=None, **settings):
+        """Applies the model of the best run; see `Run.predict`."""
+        return self.best.predict(inputs, **settings)
+
+
+def load(folder):
+    """Brings a finished run back; nothing but its folder is needed.
+
+    Args:
+        folder: The run folder.
+
+    Returns:
+        `Run`; of a folder with several seeds `Runs`.
+
+    Raises:
+        KitError: there is no finished run in the folder.
+    """
+    import keras
+    import pandas as pd
+
+    folder = _run_folder(folder)
+    flat = config.read_toml(folder / "config.toml")
+    recipe = recipes.get(flat["recipe"])
+    tables = {name: {} for name in schema.TABLES} | config.nested(flat)
+    if has_seeds(folder):
+        from kit.reporting import seeds
+
+        metrics = read_json(folder / "metrics.json")
+        with reading(folder / "metrics.json"):
+            return Runs(folder, recipe, tables, metrics, seeds.table(metrics))
+    with reading(folder / "best.keras"):
+        model = keras.models.load_model(folder / "best.keras", compile=False)
+    with reading(folder / "history.csv"):
+        history = pd.read_csv(folder / "history.csv")
+    metrics = read_json(folder / "metrics.json")
+    assets = read_json(folder / "assets" / "assets.json") | _calibration(folder)
+    return Run(folder, recipe, tables, model, history, metrics, assets)
+
+
+def load_one(folder):
+    """Brings the finished run in a folder back; of several seeds the one that is best on the validation split."""
+    found = load(folder)
+    return found.best if isinstance(found, Runs) else found
+
+
+def has_seeds(folder):
+    """Whether a run folder holds runs with several seeds, rather than one run."""
+    return config.read_toml(as_path(folder, "folder") / "config.toml").get("train.seeds", 1) > 1
+
+
+def _calibration(folder):
+    """Returns what was fitted to the validation split after training, if anything."""
+    path = folder / "assets" / "calibration.json"
+    return read_json(path) if path.exists() else {}
+
+
+def _run_folder(folder):
+    """Returns the path of a finished run, or raises KitError."""
+    folder = as_path(folder, "folder")
+    if not (folder / "config.toml").exists():
+        raise KitError(f"{folder}: no run folder; expected one that `kit train` has left")
+    recipe = config.read_toml(folder / "config.toml").get("recipe")
+    if recipe not in recipes.names():
+        raise KitError(f"{folder / 'config.toml'}: damaged; it names no recipe")
+    if not places.finished(folder):
+        raise KitError(f"{folder}: this run is not finished; carry it on with `kit train {recipe} --folder {folder}`")
+    return folder
+
+
+def given_data(data):
+    """Sorts what stands for `[data]` in Python.
+
+    Args:
+        data: None, settings of the table, a source, or data themselves.
+
+    Returns:
+        Settings of the table or None, and the data that have no place in a settings file or None.
+    """
+    if data is not None and (not isinstance(data, dict) or data.keys() & {"train", "validation", "test"}):
+        data = {"source": data}
+    source = (data or {}).get("source")
+    if source is None or isinstance(source, str | os.PathLike):
+        return data, None
+    return data | {"source": "given"}, source
+
+
+def data_of(run, data=None):
+    """Returns the `Splits` that a run was trained on, read again.
+
+    Args:
+        run: What `load` returned.
+        data: The data again, as `kit.train` got them, where they were given in Python.
+
+    Raises:
+        KitError: the data cannot be used, or is another by now.
+    """
+    with table("data"):
+        flat = {f"data.{key}": value for key, value in run.settings["data"].items()}
+        chosen = config.resolve(config.settings_of(run.recipe.data, "data"), flat)["data"]
+        settings, data = given_data(data)
+        if data is not None:
+            chosen["source"] = data
+        elif settings:
+            chosen["source"] = settings.get("source", chosen["source"])
+        splits = run.recipe.data(run.settings["seed"], saved_assignment(run.folder), **chosen)
+        check_assets(run.folder, splits)
+    if splits.keep:
+        splits.keep(run.folder / "assets")
+    splits.assets |= _calibration(run.folder)
+    return splits
+
+
+def evaluate(folder, *, split="test", overrides=None, data=None):
+    """Scores a finished run on one of its splits again.
+
+    Args:
+        folder: The run folder.
+        split: "train", "validation" or "test".
+        overrides: Flat dictionary of `evaluate.` settings.
+        data: The data again, where they were given in Python.
+
+    Returns:
+        The recipe's `Evaluation`; of a folder with several seeds one whose metrics are those of all runs together.
+
+    Raises:
+        KitError: the run or its data cannot be used.
+    """
+    run = load(folder)
+    if isinstance(run, Runs):
+        from kit.reporting import seeds
+        from kit.tasks.recipe import Evaluation
+
+        found = [evaluate(each, split=split, overrides=overrides, data=data).metrics for each in run.folders]
+        return Evaluation(seeds.summarize(found))
+    overrides = overrides or {}
+    offered = config.settings_of(run.recipe.evaluate, "evaluate")
+    given = {f"evaluate.{key}": value for key, value in run.settings["evaluate"].items()}
+    chosen = config.resolve(offered, given | overrides).get("evaluate", {})
+    splits = data_of(run, data)
+    parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    with table("evaluate"):
+        return run.recipe.evaluate(run.model, choose(parts, split, "split"), splits.assets, **chosen)
+
+
+def predict(run, inputs, overrides=None):
+    """Applies a loaded run to inputs; returns the recipe's table.
+
+    Args:
+        run: What `load` returned; of several seeds the best one is applied.
+        inputs: See the recipe's `predict`.
+        overrides: Flat dictionary of `predict.` settings.
+
+    Raises:
+        KitError: the inputs cannot be used.
+    """
+    offered = config.settings_of(run.recipe.predict, "predict")
+    given = overrides or {}
+    chosen = config.resolve(offered, given).get("predict", {})
+    with table("predict"):
+        return run.predict(inputs, **{key: value for key, value in chosen.items() if f"predict.{key}" in given})
+
+
+def report(folder):
+    """Writes the page of a finished run, or of runs with several seeds, anew; returns its path."""
+    from kit.reporting import page, seeds
+
+    folder = _run_folder(folder)
+    return (seeds if has_seeds(folder) else page).write(folder)
+
+
+def compare(folders, path=None):
+    """Writes a page that sets several finished runs of one recipe side by side.
+
+    Args:
+        folders: Run folders.
+        path: File to write; by default `comparison.html` beside the first run.
+
+    Returns:
+        Path of the page, and a table with a row a run.
+
+    Raises:
+        KitError: a folder is no finished run, is given twice, or the runs are of several recipes.
+    """
+    from kit.reporting import comparison
+
+    folders = [_run_folder(folder) for folder in folders]
+    for folder in folders:
+        if has_seeds(folder):
+            one = read_json(folder / "metrics.json")["best"]
+            raise KitError(f"{folder}: holds runs with several seeds; expected single runs, such as {folder / one}")
+    found = {config.read_toml(folder / "config.toml")["recipe"]: folder for folder in folders}
+    if len(found) > 1:
+        shown = " and ".join(f"{folder} of {recipe}" for recipe, folder in found.items())
+        raise KitError(f"{shown}: expected runs of one recipe")
+    names = [folder.resolve() for folder in folders]
+    for name in names:
+        if names.count(name) > 1:
+            raise KitError(f"{name}: given more than once; expected different runs")
+    path = as_path(path, "output") if path else folders[0].parent / "comparison.html"
+    return path, comparison.write(folders, path)
+
+
+def saved_assignment(folder):
+    """Returns which example of an earlier or unfinished run went where, or None in a new folder."""
+    import pandas as pd
+
+    path = folder / "assets" / "splits.csv"
+    if not (folder / "config.toml").exists():
+        return None
+    with reading(path):
+        table = pd.read_csv(path, dtype={"example": str, "split": str, "label": int}, keep_default_na=False)
+        return table[["example", "split", *({"label"} & set(table.columns))]]
+
+
+def check_assets(folder, splits):
+    """Raises KitError where what was learned from the data of a run is not what was learned when it began."""
+    path = folder / "assets" / "assets.json"
+    if not (folder / "config.toml").exists():
+        return
+    saved, now = read_json(path), json.loads(json.dumps(splits.assets))
+    for name in saved:
+        if saved[name] != now.get(name):
+            raise KitError(
+                f"the data changed since this run was started: its {name} differ from those in {path}; "
+                "expected the same files"
+            )

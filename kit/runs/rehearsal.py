@@ -1,0 +1,219 @@
+"""Before a training: does everything go together, how long will it take, which learning rate suits?"""
+
+import contextlib
+import dataclasses
+import logging
+import tempfile
+import time
+from pathlib import Path
+
+from kit import recipes, terminal
+from kit.errors import KitError, SettingError, check, table
+from kit.runs import settings as schema
+from kit.runs.assembly import Given, prepare
+from kit.runs.run import from_python, summary
+
+log = logging.getLogger("kit")
+
+
+@dataclasses.dataclass
+class _Stage:
+    """What a rehearsal works with: a run before its first step."""
+
+    recipe: object
+    seed: int
+    training: object
+    splits: object
+    model: object
+    network: object
+    monitor: str
+    mode: str
+
+    def batches(self, count):
+        return self.splits.train.stream(self.training.batch_size, self.seed, 0, count)
+
+
+@contextlib.contextmanager
+def _stage(recipe_name, overrides, config, seed, given, *, constant=False):
+    """Builds all that a run needs, in a folder that is thrown away.
+
+    Args:
+        recipe_name, overrides, config, seed, given: As for `kit.runs.run.train_with`.
+        constant: Leave the learning rate's schedule away.
+    """
+    from kit.training import device, optimizers, transfer
+    from kit.training.fit import Training, failed
+
+    given = given or Given()
+
+    recipe = recipes.get(recipe_name)
+    settings = schema.resolve(recipe, config, overrides, seed)
+    if constant:
+        settings["optimizer"] = optimizers.without_schedule(settings["optimizer"])
+    with table("train"):
+        training = Training(**settings["train"])
+    device.split_cpu(training.devices)
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        device.session(training.devices, training.mixed_precision, training.deterministic),
+    ):
+        before = given.model.get_weights() if given.model is not None and given.model.built else None
+        prepared = {**settings, "train": training}
+        # A range test wants the weights that training begins with, however long they take.
+        splits, model, _, monitor, mode = prepare(
+            recipe, Path(scratch) / "run", prepared, given, is_rehearsal=not constant
+        )
+        network = recipe.network(model)
+        log.info("%s", summary(recipe, prepared, splits, network, "none: this is a rehearsal"))
+        compilation = device.compilation(training.jit_compile)
+        if compilation != "auto":
+            model.jit_compile = compilation
+        freeze = transfer.Freeze(network, training.freeze, 0)
+        freeze.apply(0)
+        try:
+            yield _Stage(recipe, settings["seed"], training, splits, model, network, monitor, mode)
+        except Exception:
+            failed(splits.train)
+            raise
+        finally:
+            freeze.restore()
+            if before is not None:
+                given.model.set_weights(before)
+
+
+def dry_run(
+    recipe=None,
+    *,
+    config=None,
+    seed=None,
+    data=None,
+    model=None,
+    backbone=None,
+    optimizer=None,
+    train=None,
+    verbose=True,
+):
+    """Reads the data, builds the model and takes three training steps, as a run would, and writes nothing.
+
+    Args:
+        recipe, config, seed, data, model, backbone, optimizer, train: As for `kit.train`.
+        verbose: Print what happens.
+
+    Returns:
+        Dictionary: `params`, `examples` of each split, `steps_per_epoch`, `epochs`, `seconds_per_step`, and
+        `seconds_estimated` of all epochs, with every seed, without their validation.
+
+    Raises:
+        KitError: settings or data cannot be used.
+    """
+    tables = {"data": data, "model": model, "backbone": backbone, "optimizer": optimizer, "train": train}
+    with terminal.log_shown(verbose):
+        recipe, overrides, given = from_python(recipe, tables, config, None)
+        return rehearse(recipe, overrides, config=config, seed=seed, given=given)
+
+
+def rehearse(recipe_name, overrides, *, config=None, seed=None, given=None):
+    """`dry_run` with the settings as a flat dictionary of dotted keys."""
+    from kit.training import fused
+
+    with _stage(recipe_name, overrides, config, seed, given) as stage, fused.batch_normalization(stage.model):
+        batches = iter(stage.batches(3))
+        stage.model.train_on_batch(*next(batches))  # compiles
+        if not stage.splits.train.follows_model:
+            batches = list(batches)  # what is read ahead while training costs no time; acting does
+        start = time.perf_counter()
+        for batch in batches:
+            stage.model.train_on_batch(*batch)
+        seconds = (time.perf_counter() - start) / 2
+    training, splits = stage.training, stage.splits
+    steps = training.steps_per_epoch * training.epochs * training.seeds
+    log.info(
+        "a training step of %d examples takes about %.0f ms; %s%d epochs of %d steps about %s, without validation",
+        training.batch_size,
+        seconds * 1000,
+        f"{training.seeds} seeds of " if training.seeds > 1 else "",
+        training.epochs,
+        training.steps_per_epoch,
+        terminal.duration(steps * seconds),
+    )
+    return {
+        "params": stage.network.count_params(),
+        "examples": {"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)},
+        "steps_per_epoch": training.steps_per_epoch,
+        "epochs": training.epochs,
+        "seconds_per_step": round(seconds, 4),
+        "seconds_estimated": round(steps * seconds, 1),
+    }
+
+
+def monitored(recipe_name, overrides, *, config=None, seed=None):
+    """Takes a training step and scores a few validation examples, to see that the monitored value is there.
+
+    Args:
+        recipe_name, overrides, config, seed: As for `kit.runs.run.train_with`.
+
+    Returns:
+        Dictionary: `monitor`, its `mode` ("max" or "min"), and the `epochs` of a training.
+
+    Raises:
+        KitError: settings or data cannot be used, or the monitored value is missing.
+    """
+    with _stage(recipe_name, overrides, config, seed, None) as stage:
+        stage.model.run_eagerly = True  # to compile takes longer than these few examples
+        stage.model.train_on_batch(*next(iter(stage.batches(1))))
+        few = stage.splits.validation.take(slice(0, min(8, len(stage.splits.validation))))
+        found = stage.model.evaluate(few.batches(8), return_dict=True, verbose=0)
+        if stage.recipe.validate:
+            found |= stage.recipe.validate(stage.network, few, stage.splits.assets)
+        names = [f"val_{name}" for name in found]
+        if stage.monitor not in names:
+            raise SettingError("train.monitor", f"{stage.monitor!r} is not among {', '.join(sorted(names))}")
+    return {"monitor": stage.monitor, "mode": stage.mode, "epochs": stage.training.epochs}
+
+
+def find_learning_rate(
+    recipe=None,
+    *,
+    config=None,
+    seed=None,
+    data=None,
+    model=None,
+    backbone=None,
+    optimizer=None,
+    train=None,
+    steps=100,
+    verbose=True,
+):
+    """Trains for some steps at rising learning rates, to see which suit.
+
+    Args:
+        recipe, config, seed, data, model, backbone, optimizer, train: As for `kit.train`. A model of one's own has its
+            weights back afterwards.
+        steps: Training steps at most.
+        verbose: Print what happens.
+
+    Returns:
+        `kit.training.learning_rate.RangeTest`: its `learning_rate` is the one to try, its `draw()` the curve.
+
+    Raises:
+        KitError: settings or data cannot be used.
+    """
+    tables = {"data": data, "model": model, "backbone": backbone, "optimizer": optimizer, "train": train}
+    with terminal.log_shown(verbose):
+        recipe, overrides, given = from_python(recipe, tables, config, None)
+        return range_test(recipe, overrides, config=config, seed=seed, steps=steps, given=given)
+
+
+def range_test(recipe_name, overrides, *, config=None, seed=None, steps=100, given=None):
+    """`find_learning_rate` with the settings as a flat dictionary of dotted keys; it uses the first seed."""
+    from kit.training import learning_rate
+
+    check(isinstance(steps, int) and steps >= 20, "steps", steps, "a whole number of at least 20")
+    if recipes.get(recipe_name).second_optimizer:
+        raise KitError(
+            f"{recipe_name} has two learning rates and no loss that says which is good; expected another recipe"
+        )
+    with _stage(recipe_name, overrides, config, seed, given, constant=True) as stage:
+        if stage.splits.train.follows_model:
+            raise KitError(f"{recipe_name}: no loss says whether an agent acts well; expected another recipe")
+        return learning_rate.range_test(stage.model, stage.batches(steps), steps)

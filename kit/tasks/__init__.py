@@ -1,0 +1,1 @@
+"""Tasks: kinds of answer, each with its scores, figures and prediction table."""

@@ -1,0 +1,171 @@
+"""The network whose features images are compared by: a classifier of the training images, trained once and kept."""
+
+import hashlib
+import logging
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from kit.data.splits import Examples
+from kit.errors import Unavailable
+from kit.files import atomic, reading
+
+log = logging.getLogger("kit")
+
+# What the classifier is; another one gives other distances, so the number is part of the kept file's name.
+_VERSION = 3
+_STEPS, _BATCH, _SEED = 1000, 128, 0
+_MOST_TURNED = 10_000
+_WIDTHS, _SIDE, _FEATURES = (32, 64, 128), 4, 64
+
+
+class Reference:
+    """Features of images as a small convolutional network sees them that tells the training images' classes apart.
+
+    It is trained when it is first asked, and kept in `$KIT_CACHE`, or `kit` in the user's folder for caches, for other
+    runs on the same training images; and by `keep` with a run, which is scored by that one ever after.
+
+    Without classes it learns by how many quarters an image was turned: Gidaris, Singh and Komodakis, "Unsupervised
+    Representation Learning by Predicting Image Rotations", 2018.
+
+    Args:
+        images: uint8 array of training images, (examples, height, width, channels).
+        labels: Class of each, (examples,).
+        num_classes: Number of classes; below 2 they are not used.
+    """
+
+    def __init__(self, images, labels, num_classes):
+        self.images = images
+        self.labels = labels
+        self.num_classes = num_classes
+        self.has_classes = num_classes > 1
+        self._network = None
+        self._training = {}
+
+    def keep(self, folder, only_if_used=False):
+        """Brings the network back from a folder, or puts it there; if so asked, only where it has been used already."""
+        path = folder / "features.keras"
+        if path.exists():
+            if self._network is None:
+                with reading(path):
+                    self._network = keras.models.load_model(path, compile=False)
+            return
+        if only_if_used and self._network is None:
+            return
+        network = self._classifier()
+        with atomic(path) as temporary:
+            network.save(temporary)
+
+    def features_and_probabilities(self, images, batch_size=500):
+        """Returns features (examples, channels) and, of each class, probabilities (examples, classes)."""
+        features, logits = _answers(self._classifier(), self._seen(images), batch_size)
+        shifted = np.exp(logits - logits.max(1, keepdims=True))
+        return features, shifted / shifted.sum(1, keepdims=True)
+
+    def features(self, images):
+        """Returns features of images, (examples, channels)."""
+        return self.features_and_probabilities(images)[0]
+
+    def some(self, count):
+        """Returns so many of the training images, always the same ones."""
+        return self.images[np.sort(np.random.default_rng(_SEED).permutation(len(self.images))[:count])]
+
+    def of_training(self, count):
+        """Returns the features of so many training images, always the same ones."""
+        if count not in self._training:
+            self._training[count] = self.features(self.some(count))
+        return self._training[count]
+
+    def _seen(self, images):
+        """Returns what the network looks at: all of an image, or a square of it where it was turned."""
+        side = min(images.shape[1:3])
+        return np.asarray(images) if self.has_classes else np.asarray(images)[:, :side, :side]
+
+    def _classifier(self):
+        """Returns the network: the one that is kept, or a new one, which is then kept."""
+        if self._network is not None:
+            return self._network
+        name = f"features-{self._fingerprint()}.keras"
+        try:
+            path = _folder() / name
+            if path.exists():
+                with reading(path):
+                    self._network = keras.models.load_model(path, compile=False)
+                return self._network
+            self._network = self._trained()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic(path) as temporary:
+                self._network.save(temporary)
+        except (OSError, RuntimeError, Unavailable) as error:  # no home, no room, no rights
+            log.info("the classifier cannot be kept for other runs: %s", error)
+            self._network = self._network or self._trained()
+        return self._network
+
+    def _fingerprint(self):
+        digest = hashlib.sha256(f"{_VERSION} {_STEPS} {self.images.shape} {self.num_classes}".encode())
+        digest.update(np.ascontiguousarray(self.images))
+        digest.update(np.ascontiguousarray(self.labels, dtype="int64") if self.has_classes else b"")
+        return digest.hexdigest()[:16]
+
+    def _trained(self):
+        """Returns the network, trained; nothing in it is drawn from the caller's random numbers."""
+        log.info("training the classifier that scores images, once for these training images")
+        images, labels, outputs = self.images, self.labels, self.num_classes
+        if not self.has_classes:
+            some = self._seen(self.some(_MOST_TURNED))
+            quarters = [np.rot90(some, turn, axes=(1, 2)) for turn in range(4)]
+            images, labels, outputs = np.concatenate(quarters), np.repeat(np.arange(4), len(some)), 4
+        initial, policy = keras.initializers.HeNormal, "float32"
+        inputs = keras.Input(images.shape[1:], name="image")
+        x = layers.Rescaling(1 / 127.5, -1, dtype=policy, name="scale")(inputs)
+        for index, width in enumerate(_WIDTHS, 1):
+            x = layers.Conv2D(
+                width,
+                3,
+                2,
+                "same",
+                use_bias=False,
+                kernel_initializer=initial(seed=index),
+                dtype=policy,
+                name=f"stage{index}_conv",
+            )(x)
+            x = layers.BatchNormalization(momentum=0.9, dtype=policy, name=f"stage{index}_norm")(x)
+            x = layers.ReLU(dtype=policy, name=f"stage{index}")(x)
+        if max(x.shape[1:3]) > _SIDE:
+            x = layers.AdaptiveAveragePooling2D(_SIDE, dtype=policy, name="pool")(x)
+        x = layers.Flatten(dtype=policy, name="flatten")(x)
+        x = layers.Dense(_FEATURES, "relu", kernel_initializer=initial(seed=10), dtype=policy, name="features")(x)
+        logits = layers.Dense(outputs, kernel_initializer=initial(seed=11), dtype=policy, name="logits")(x)
+        model = keras.Model(inputs, logits)
+        model.compile(
+            keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(3e-3, _STEPS)),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            steps_per_execution=1 if tf.distribute.has_strategy() else 20,  # Keras cannot do both
+            jit_compile=False,
+        )
+        batches = Examples((images, labels.astype("int32"))).stream(min(_BATCH, len(images)), _SEED, 0, _STEPS)
+        model.fit(batches, steps_per_epoch=_STEPS, epochs=1, shuffle=False, verbose=0)
+        # Divided by their spread, so that distances of different data sets are of one size.
+        spread = _answers(keras.Model(inputs, [x, logits]), images[:: max(1, len(images) // 5000)], 500)[0].std(0)
+        x = layers.Rescaling(float(1 / max(np.sqrt(np.square(spread).mean()), 1e-6)), dtype=policy, name="scaled")(x)
+        return keras.Model(inputs, [x, logits], name="features")
+
+
+def _answers(network, images, batch_size):
+    """Returns features and logits of images; not compiled, since these are a few calls of many shapes."""
+    blocks = [
+        [keras.ops.convert_to_numpy(part) for part in network(images[start : start + batch_size].astype("float32"))]
+        for start in range(0, len(images), batch_size)
+    ]
+    return [np.concatenate(part) for part in zip(*blocks, strict=True)]
+
+
+def _folder():
+    """Returns the folder of what is kept from run to run."""
+    if os.environ.get("KIT_CACHE"):
+        return Path(os.environ["KIT_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kit"

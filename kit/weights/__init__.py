@@ -1,0 +1,1 @@
+"""Published weights: tables from their names to the kit's, and readers."""

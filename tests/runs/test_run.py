@@ -1,0 +1,351 @@
+"""The one path, from settings to a run folder that explains itself."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import kit
+from kit import config, recipes
+from kit.errors import KitError, SettingError
+from kit.runs import finished, run
+from kit.runs import settings as schema
+from kit.training.callbacks import Progress
+from tests.conftest import TINY
+
+FILES = {
+    "config.toml",
+    "history.csv",
+    "best.keras",
+    "metrics.json",
+    "report.html",
+    "environment.json",
+    "assets/assets.json",
+    "assets/splits.csv",
+    "checkpoint/state.npz",
+    "plots/1_learning_curves.png",
+    "plots/2_confusion_matrix.png",
+    "tables/1_per_class.csv",
+}
+
+
+def test_run_folder_is_whole(small_run):
+    folder = small_run.folder
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert found >= FILES
+    assert not [name for name in found if name.split("/")[-1].startswith(".") and name != ".lock"]
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics == small_run.metrics
+    assert set(metrics) == {
+        "test",
+        "validation",
+        "train_seconds",
+        "train_cpu_seconds",
+        "examples_per_second",
+        "params",
+        "monitor",
+        "epochs",
+        "best_epoch",
+    }
+    assert 0 <= metrics["test"]["accuracy"] <= 1
+    history = pd.read_csv(folder / "history.csv")
+    assert list(history["epoch"]) == [1, 2]
+    assert {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"} <= set(history.columns)
+    counts = pd.read_csv(folder / "assets" / "splits.csv")["split"].value_counts()
+    assert counts.to_dict() == {"train": 1294, "test": 359, "validation": 144}
+
+
+@pytest.mark.slow
+def test_load_gives_the_same_predictions_in_a_new_process(small_run):
+    images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1), dtype=np.uint8)
+    np.save("images.npy", images)
+    code = (
+        "import kit, numpy, sys; run = kit.load(sys.argv[1]); "
+        "run.predict(numpy.load('images.npy')).to_csv('out.csv', index=False); assert len(run.history) == 2"
+    )
+    subprocess.run([sys.executable, "-c", code, str(small_run.folder)], check=True, capture_output=True)
+    ours = small_run.predict(images)
+    np.testing.assert_allclose(pd.read_csv("out.csv")["probability"], ours["probability"], rtol=1e-4)
+
+
+def test_best_model_loads_in_plain_keras(small_run):
+    code = (
+        "import keras, sys; model = keras.models.load_model(sys.argv[1]); "
+        "assert model.output_shape == (None, 10); assert 'kit' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, str(small_run.folder / "best.keras")], check=True)
+
+
+def test_config_of_a_run_repeats_it(small_run, tmp_path):
+    again = run.train_with(
+        "image_classification", {}, config=small_run.folder / "config.toml", folder=tmp_path / "again"
+    )
+    assert (again.folder / "history.csv").read_bytes() == (small_run.folder / "history.csv").read_bytes()
+    for first, second in zip(again.model.get_weights(), small_run.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(first, second)
+    other = kit.train("image_classification", folder=tmp_path / "other", seed=1, **TINY)
+    assert (other.folder / "history.csv").read_bytes() != (small_run.folder / "history.csv").read_bytes()
+
+
+def test_best_epoch_is_what_is_evaluated(tmp_path):
+    settings = {**TINY, "train": {"epochs": 4, "steps_per_epoch": 6}, "optimizer": {"learning_rate": 0.03}}
+    done = kit.train("image_classification", folder=tmp_path / "run", **settings)
+    best = done.history.loc[done.metrics["best_epoch"] - 1]
+    assert best["val_accuracy"] == done.history["val_accuracy"].max()
+    assert done.metrics["validation"]["accuracy"] == pytest.approx(best["val_accuracy"], abs=1e-6)
+
+
+def test_early_stopping_and_monitor(tmp_path):
+    settings = {
+        **TINY,
+        "train": {"epochs": 20, "steps_per_epoch": 1, "patience": 2, "monitor": "val_loss"},
+        "optimizer": {"learning_rate": 1e-12, "schedule": "constant"},
+    }
+    done = kit.train("image_classification", folder=tmp_path / "run", **settings)
+    assert done.metrics["epochs"] < 20
+
+
+def test_averaged_weights_are_the_ones_kept(tmp_path):
+    settings = {**TINY, "optimizer": {"use_ema": True, "ema_momentum": 0.5, "learning_rate": 0.003}}
+    done = kit.train("image_classification", folder=tmp_path / "run", **settings)
+    best = done.history.loc[done.metrics["best_epoch"] - 1]
+    assert done.metrics["validation"]["accuracy"] == pytest.approx(best["val_accuracy"], abs=1e-6)
+
+
+def test_a_diverging_run_says_so_and_keeps_nothing_that_is_not_a_number(tmp_path):
+    settings = {**TINY, "optimizer": {"name": "sgd", "learning_rate": 1e30, "schedule": "constant"}}
+    with pytest.raises(KitError, match=r"loss became .* optimizer\.learning_rate"):
+        kit.train("image_classification", folder=tmp_path / "run", **settings)
+    assert not (tmp_path / "run" / "checkpoint" / "state.npz").exists()
+
+
+def test_a_finished_folder_is_refused(small_run):
+    with pytest.raises(KitError, match="this run is finished"):
+        kit.train("image_classification", folder=small_run.folder)
+
+
+def test_a_folder_with_other_files_is_refused(tmp_path):
+    (tmp_path / "precious.txt").write_text("x")
+    with pytest.raises(KitError, match="holds other files"):
+        kit.train("image_classification", folder=tmp_path)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(KitError, match="not a folder"):
+        kit.train("image_classification", folder=tmp_path / "file")
+
+
+def test_a_held_folder_is_refused(tmp_path):
+    from filelock import FileLock
+
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with FileLock(folder / ".lock"), pytest.raises(KitError, match="another live run holds this folder"):
+        kit.train("image_classification", folder=folder, **TINY)
+
+
+def unfinished(folder, monkeypatch, **more):
+    """Makes a run that was interrupted in its second epoch."""
+    begin = Progress.on_epoch_begin
+
+    def interrupted(self, epoch, logs=None):
+        if epoch:
+            raise KeyboardInterrupt
+        begin(self, epoch, logs)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Progress, "on_epoch_begin", interrupted)
+        kit.train("image_classification", folder=folder, **{**TINY, **more})
+
+
+def test_resume_refuses_other_settings(tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    unfinished(folder, monkeypatch)
+    with pytest.raises(SettingError, match=r"train\.epochs: the run in .* was started with 2, not 5"):
+        kit.train("image_classification", folder=folder, train={"epochs": 5})
+    with pytest.raises(SettingError, match="seed: the run in"):
+        kit.train("image_classification", folder=folder, seed=5)
+    with pytest.raises(KitError, match="this run is not finished"):
+        kit.load(folder)
+    done = kit.train("image_classification", folder=folder, **TINY)
+    assert done.metrics["epochs"] == 2
+
+
+def test_resume_notices_changed_data(tmp_path, photos, monkeypatch):
+    folder = tmp_path / "run"
+    small = {"train": {"epochs": 2, "batch_size": 4, "steps_per_epoch": 2}}
+    unfinished(folder, monkeypatch, data={"source": str(photos), "validation_fraction": 0.3}, **small)
+    (photos / "cat" / "0.png").rename(photos / "cat" / "other.png")
+    with pytest.raises(KitError, match="the data changed since this run was started"):
+        kit.train("image_classification", folder=folder)
+
+
+def test_evaluate_again_gives_the_same(small_run):
+    again = finished.evaluate(small_run.folder, overrides={"evaluate.bootstrap_samples": 50})
+    assert again.metrics["accuracy"] == small_run.metrics["test"]["accuracy"]
+    with pytest.raises(SettingError, match="split: unknown name 'tset'; did you mean 'test'"):
+        finished.evaluate(small_run.folder, split="tset")
+
+
+def test_report_is_written_anew(small_run):
+    page = small_run.folder / "report.html"
+    before = page.read_text()
+    page.unlink()
+    assert kit.report(small_run.folder) == page
+    assert page.read_text() == before
+    assert "kit train image_classification --config" in before
+    assert "http" not in before.replace("http-equiv", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("best.keras", b"junk"),
+        ("history.csv", b""),
+        ("metrics.json", b"{"),
+        ("assets/assets.json", b"{"),
+        ("config.toml", b""),
+    ],
+)
+def test_damaged_run_folders_name_the_file(small_run, tmp_path, name, content):
+    folder = tmp_path / "copy"
+    shutil.copytree(small_run.folder, folder)
+    (folder / name).write_bytes(content)
+    with pytest.raises(KitError, match=f"{name}: (missing or )?damaged"):
+        kit.load(folder)
+
+
+def test_a_damaged_assignment_is_named(small_run, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(small_run.folder, folder)
+    (folder / "assets" / "splits.csv").write_text("junk")
+    with pytest.raises(KitError, match="splits.csv: missing or damaged"):
+        finished.evaluate(folder)
+
+
+def test_what_a_kill_at_the_start_leaves_is_no_obstacle(tmp_path):
+    folder = tmp_path / "run"
+    (folder / "assets").mkdir(parents=True)
+    (folder / "assets" / "splits.csv").write_text("example,split,la")
+    (folder / "assets" / ".writing-12345678-assets.json").write_text("{")
+    (folder / ".writing-12345678-config.toml").write_text("recipe")
+    kit.train("image_classification", folder=folder, **TINY)
+    assert not list(folder.rglob(".writing-*"))
+
+
+def test_a_kill_before_the_end_is_carried_on(small_run, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(small_run.folder, folder)
+    for name in ("metrics.json", "report.html", "best.keras"):
+        (folder / name).unlink()
+    done = kit.train("image_classification", folder=folder)
+    assert (folder / "report.html").exists()
+    assert done.metrics["test"] == small_run.metrics["test"]
+
+
+def test_a_refused_run_takes_nothing_of_the_users_away(tmp_path):
+    precious = tmp_path / "run" / "assets" / "precious.txt"
+    precious.parent.mkdir(parents=True)
+    precious.write_text("x")
+    with pytest.raises(KitError, match=r"holds other files \(assets/precious.txt\)"):
+        kit.train("image_classification", folder=tmp_path / "run")
+    precious.rename(tmp_path / "run" / "environment.json")
+    with pytest.raises(SettingError):
+        kit.train("image_classification", folder=tmp_path / "run", train={"epochs": 0})
+    assert (tmp_path / "run" / "environment.json").read_text() == "x"
+    assert precious.parent.is_dir()
+
+
+def test_a_refused_run_leaves_no_folder(tmp_path):
+    with pytest.raises(SettingError):
+        kit.train("image_classification", folder=tmp_path / "a" / "b", train={"epochs": 0})
+    assert not (tmp_path / "a").exists()
+
+
+def test_python_values_of_every_kind_are_taken(photos):
+    recipe = recipes.get("image_classification")
+    given = {"data.source": photos, "train.epochs": np.int64(3), "optimizer.learning_rate": np.float32(0.5)}
+    settings = schema.resolve(recipe, None, given, None)
+    assert settings["data"]["source"] == str(photos)
+    assert settings["train"]["epochs"] == 3
+    with pytest.raises(SettingError, match="train: expected a dictionary of settings, got 5"):
+        kit.train("image_classification", train=5)
+
+
+@pytest.mark.slow
+def test_a_repeated_config_leaves_derived_values_open(small_run, tmp_path):
+    done = run.train_with(
+        "image_classification",
+        {"train.epochs": 1},
+        folder=tmp_path / "run",
+    )
+    saved = config.read_toml(done.folder / "config.toml")
+    assert "train.steps_per_epoch" not in saved
+    assert saved["train.steps_per_execution"] == "auto"
+    decided = json.loads((done.folder / "environment.json").read_text())
+    assert decided["steps_per_execution"] >= 1
+
+
+def test_loading_what_is_no_run(tmp_path):
+    with pytest.raises(KitError, match="no run folder"):
+        kit.load(tmp_path)
+
+
+def test_every_shipped_toml_binds():
+    count = 0
+    for name in recipes.names():
+        for path in schema.shipped_settings(name).rglob("*.toml"):
+            settings = schema.resolve(recipes.get(name), path, {}, None)
+            assert settings["recipe"] == name
+            count += 1
+    assert count == len(list(schema.shipped_settings("image_classification").parent.rglob("*.toml")))
+    assert count >= 3
+
+
+def test_another_backbone_drops_the_numbers_of_the_file():
+    recipe = recipes.get("image_classification")
+    settings = schema.resolve(recipe, None, {"model.backbone": "resnet18"}, None)
+    assert tuple(settings["backbone"]["depths"]) == (2, 2, 2, 2)
+    assert settings["backbone"]["stem"] == "imagenet"
+    settings = schema.resolve(recipe, None, {"optimizer.name": "sgd", "optimizer.schedule": "constant"}, None)
+    assert "warmup_fraction" not in settings["optimizer"]
+    with pytest.raises(SettingError, match=r"optimizer\.momentum: unknown setting"):
+        schema.resolve(recipe, None, {"optimizer.momentum": 0.9}, None)
+
+
+def test_settings_are_where_the_signatures_say():
+    recipe = recipes.get("image_classification")
+    keys = {setting.key for setting in schema.settings_of(recipe, {})}
+    assert {"model.backbone", "backbone.depths", "optimizer.weight_decay", "train.epochs", "data.source"} <= keys
+    assert not keys & {"model.optimizer", "model.input_shape", "model.num_classes", "data.seed", "backbone.name"}
+    undocumented = [setting.key for setting in schema.settings_of(recipe, {}) if not setting.meaning]
+    assert not undocumented
+
+
+def test_every_way_of_training_at_once(tmp_path):
+    settings = {
+        "data": {"class_weights": "balanced", "flip": True},
+        "model": {"l2": 1e-4, "dropout": 0.1},
+        "backbone": TINY["backbone"],
+        "optimizer": {"name": "sgd", "momentum": 0.9, "gradient_accumulation_steps": 2, "learning_rate": 0.01},
+        "train": {"epochs": 1, "steps_per_epoch": 4, "tensorboard": True, "mixed_precision": "mixed_bfloat16"},
+        "evaluate": {"bootstrap_samples": 10},
+    }
+    done = kit.train("image_classification", folder=tmp_path / "run", verbose=False, **settings)
+    assert list((tmp_path / "run" / "tensorboard" / "train").iterdir())
+    assert done.model.get_layer("resnet8").dtype_policy.name == "mixed_bfloat16"
+    again = kit.load(done.folder)
+    images = np.zeros((2, 8, 8, 1), np.uint8)
+    np.testing.assert_allclose(again.predict(images)["probability"], done.predict(images)["probability"], rtol=1e-2)
+    assert again.settings["optimizer"]["momentum"] == done.settings["optimizer"]["momentum"] == 0.9
+
+
+@pytest.mark.slow
+def test_python_runs_are_logged_and_quiet_when_asked(tmp_path, capsys):
+    kit.train("image_classification", folder=tmp_path / "run", verbose=False, **TINY)
+    assert "epoch 2/2" in (tmp_path / "run" / "run.log").read_text()
+    assert "epoch" not in capsys.readouterr().out
+    kit.train("image_classification", folder=tmp_path / "other", **TINY)
+    assert "epoch 2/2" in capsys.readouterr().out

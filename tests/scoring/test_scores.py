@@ -1,0 +1,97 @@
+"""Scores with intervals, checked against scikit-learn and by hand."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score, precision_score, recall_score
+
+from kit.reporting import statistics
+from kit.scoring import classification, tagging
+
+
+def random_tags(seed=0, sentences=60, classes=4):
+    random = np.random.default_rng(seed)
+    gold = [random.integers(0, classes, random.integers(1, 9)) for _ in range(sentences)]
+    found = [np.where(random.random(len(row)) < 0.3, random.integers(0, classes, len(row)), row) for row in gold]
+    return gold, found
+
+
+def test_per_class_is_that_of_scikit_learn():
+    gold, found = random_tags()
+    counts = tagging.tag_counts(gold, found, 4)
+    table = tagging.per_class("tag", list("abcd"), counts, samples=200)
+    y_true, y_pred = np.concatenate(gold), np.concatenate(found)
+    for name, function in (("precision", precision_score), ("recall", recall_score), ("f1", f1_score)):
+        np.testing.assert_allclose(table[name], function(y_true, y_pred, average=None))
+    assert (table["f1 95 % low"] < table["f1"]).all()
+    assert (table["f1"] < table["f1 95 % high"]).all()
+    assert table["true"].sum() == len(y_true)
+    assert tagging.recall(counts.sum((0, 1))) == pytest.approx((y_true == y_pred).mean())
+
+
+def test_entities_are_right_only_as_a_whole():
+    gold = [["B-A", "I-A", "O", "B-B"], ["O"], ["B-A"]]
+    found = [["B-A", "O", "O", "B-B"], ["B-B"], ["B-A"]]
+    counts, kinds = tagging.entity_counts(gold, found, "BIO")
+    assert kinds == ["A", "B"]
+    np.testing.assert_array_equal(counts.sum(0), [[1, 2, 2], [1, 2, 1]])  # right, predicted, true
+    assert tagging.f1(counts.sum((0, 1))) == pytest.approx(2 * 2 / (4 + 3))
+
+
+def test_bootstrap_covers_the_mean():
+    random = np.random.default_rng(0)
+    inside = 0
+    for seed in range(60):
+        values = random.normal(3, 1, 80)
+        counts = np.stack([values, np.ones(80)], axis=1)
+        low, high = statistics.bootstrap(counts, lambda sums: sums[..., 0] / sums[..., 1], 300, seed)
+        inside += low < 3 < high
+    assert 50 <= inside <= 60
+
+
+def test_the_interval_of_a_share():
+    """Against the formula of Brown, Cai and DasGupta, "Interval Estimation for a Binomial Proportion", 2001."""
+    for right, total in ((0, 20), (7, 20), (20, 20), (9_312, 10_000)):
+        share, z = right / total, 1.959964
+        middle = (share + z**2 / (2 * total)) / (1 + z**2 / total)
+        half = z / (1 + z**2 / total) * np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
+        assert statistics.share_interval(right, total) == pytest.approx((middle - half, middle + half), abs=1e-6)
+
+
+def test_f1_of_confusions_is_that_of_scikit_learn_and_inside_its_interval():
+    random = np.random.default_rng(0)
+    labels, predicted = random.integers(0, 3, (2, 300))
+    matrix = np.zeros((3, 3), int)
+    np.add.at(matrix, (labels, predicted), 1)
+    found = classification.confusion_f1(matrix)
+    np.testing.assert_allclose(found, f1_score(labels, predicted, average=None))
+    low, high = classification.bootstrap_confusion_f1(matrix, 500)
+    assert (low < found).all()
+    assert (found < high).all()
+    assert (high - low < 0.25).all()
+
+
+def test_calibration():
+    confidences = np.array([0.95, 0.95, 0.65, 0.65])
+    error, table = classification.calibration(confidences, np.array([1, 1, 1, 0]), bins=10)
+    assert error == pytest.approx(0.5 * 0.05 + 0.5 * 0.15)
+    np.testing.assert_allclose(table["accuracy"], [0.5, 1.0])
+    assert classification.calibration(np.array([1.0]), np.array([True]))[0] == 0
+
+
+def test_temperature_finds_the_scale_that_was_put_in():
+    random = np.random.default_rng(0)
+    logits = random.normal(0, 2, (20_000, 5))
+    drawn = (random.random((20_000, 1)) > classification.softmax(logits).cumsum(1)).sum(
+        1
+    )  # labels as probable as they say
+    assert classification.temperature(logits, drawn) == pytest.approx(1, abs=0.04)
+    assert classification.temperature(3 * logits, drawn) == pytest.approx(3, rel=0.04)
+    assert classification.temperature(logits / 2, drawn) == pytest.approx(0.5, rel=0.04)
+    wrong, right = (
+        classification.calibration(probabilities.max(1), probabilities.argmax(1) == drawn)[0]
+        for probabilities in (classification.softmax(3 * logits), classification.softmax(logits))
+    )
+    assert right < 0.02 < wrong
+    few = classification.temperature(logits[:100], logits[:100].argmax(1))
+    more = classification.temperature(logits[:1000], logits[:1000].argmax(1))
+    assert 0.1 < more < few < 1, "the fewer examples without a mistake, the less certain"
