@@ -90,7 +90,7 @@ def family(name, changed, source, scratch, seeds, steps, epochs=4):
     steps = max(1, round(steps / epochs))
     options = ["--config", "fashion_mnist_vae" if name == "vae" else "fashion_mnist_families"]
     options += ["--data.source", str(source), "--train.epochs", str(epochs), "--train.steps_per_epoch", str(steps)]
-    options += [] if name == "vae" else ["--model.family", name]
+    options += [] if name == "vae" else ["--model.backbone", name]
     options += [f"--{key}={value}" for key, value in changed.items()]
     runs = train_seeds(recipe, name, "frechet_distance", options, scratch, seeds)
     test = {key: [run["test"][key] for run in runs] for key in ("frechet_distance", "kid", "precision", "recall")}

@@ -104,14 +104,14 @@ def main():
             ("ewt_upos_fast", ewt, "accuracy", ""),
             ("ewt_upos", ewt, "accuracy", ""),
             ("wnut17", wnut, "f1", ""),
-            ("wnut17", wnut, "f1", "model.encoder=bilstm"),
+            ("wnut17", wnut, "f1", "model.backbone=bilstm"),
         ):
             name = f"{config} softmax" if more else config
             command = f"{make} CONFIG={config} DATA={Path(source).name}" + (f" SET={more}" if more else "")
             words = ["--config", config, "--data.source", source, *([f"--{more}"] if more else [])]
             chosen.append((name, command, score, words))
         short = ["--config", "ewt_upos_fast", "--data.source", ewt, "--train.epochs", "3"]
-        encoders = [(name, "", "accuracy", [*short, "--model.encoder", name]) for name in ENCODERS]
+        encoders = [(name, "", "accuracy", [*short, "--model.backbone", name]) for name in ENCODERS]
     if options.only:
         chosen = [each for each in chosen if each[0] == options.only]
         encoders = encoders if options.only == "encoders" else []
@@ -123,7 +123,7 @@ def main():
             lines += ["| what | command | " + " | ".join(heading).strip(), "|" + " --- |" * 7]
             lines += [row(*each, scratch) for each in chosen]
         if encoders:
-            command = f'{make} CONFIG=ewt_upos_fast DATA=ud_english_ewt SET="train.epochs=3 model.encoder=..."'
+            command = f'{make} CONFIG=ewt_upos_fast DATA=ud_english_ewt SET="train.epochs=3 model.backbone=..."'
             lines += ["", f"Encoders on EWT after three epochs, `{command}`:", ""]
             lines += ["| encoder | " + " | ".join(heading).strip(), "|" + " --- |" * 6]
             lines += [row(*each, scratch) for each in encoders]

@@ -205,7 +205,7 @@ def main():
                 name = f"{encoder}{ending}"
                 if is_wanted(name):
                     words = ["--config", "multi30k_recurrent", "--data.source", str(data / "multi30k")]
-                    words += ["--model.architecture", name]
+                    words += ["--model.backbone", name]
                     (metrics,) = train_seeds(RECIPE, name, "bleu", words, scratch, (0,))
                     steps = metrics["epochs"] * round(29_000 / 128)
                     tables[_ENCODERS].append(encoder_row(encoder, ending, metrics, steps))

@@ -232,8 +232,7 @@ def _train(options, overrides):
     else:
         terminal.print_scores(done.metrics["test"], "test")
     recipe = done.recipe
-    use = '--text "..."' if recipe.takes_text else "INPUT" if recipe.takes_inputs else "--count 64 --seed 1"
-    use = recipe.usage or use
+    use = recipe.task.example
     print(f"page  {done.folder / 'report.html'}\nuse   kit predict {used} {use}{why}")
     return {"folder": str(done.folder), "metrics": done.metrics}
 
@@ -311,17 +310,18 @@ def _predict(options, overrides):
     loaded = finished.load_one(options.run)
     if finished.has_seeds(options.run):
         print(f"{loaded.folder} is applied, the best of its seeds by validation", file=sys.stderr)
-    if options.text and not loaded.recipe.takes_text:
+    task = loaded.recipe.task
+    if options.text and task.inputs != "text":
         raise KitError(f"--text: {loaded.recipe.name} takes files, not text")
     inputs = [*map(Path, options.inputs), *options.text]
-    if not inputs and loaded.recipe.takes_text and sys.stdin and not sys.stdin.isatty():
+    if not inputs and task.inputs == "text" and sys.stdin and not sys.stdin.isatty():
         inputs = [_standard_input()]
-    if not inputs and loaded.recipe.takes_inputs and loaded.recipe.needs_inputs:
-        text = ', --text "..." or text on standard input' if loaded.recipe.takes_text else ""
+    if not inputs and task.inputs in ("files", "text"):
+        text = ', --text "..." or text on standard input' if task.inputs == "text" else ""
         raise KitError(f"predict: nothing to predict; expected files{text}")
     table = finished.predict(loaded, inputs, overrides)
     if not options.json:
-        print(loaded.recipe.show(table, sys.stdout.isatty()))
+        print(task.show(table, sys.stdout.isatty()))
     return {"folder": str(loaded.folder), "predictions": table.to_dict("records")}
 
 

@@ -4,12 +4,13 @@ Each table (`[data]`, `[model]`, ...) is made of one or more functions; their ke
 table's keys. jsonargparse checks and converts values by the parameters' annotations.
 """
 
+import dataclasses
+import functools
 import inspect
 import json
 import os
 import tomllib
 import typing
-from dataclasses import dataclass
 from pathlib import Path
 
 from kit.errors import KitError, SettingError, closest, guess
@@ -19,7 +20,7 @@ class Text(str):
     """A value typed on the command line: text that is converted to the setting's type, unlike a string in TOML."""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Setting:
     """One key of a table.
 
@@ -39,6 +40,9 @@ class Setting:
 def settings_of(function, table, *, skip=(), defaults=None, types=None, meanings=None):
     """Reads the settings that a function offers from its signature and docstring.
 
+    A parameter whose default is an option record, an instance of a frozen dataclass, offers the record's fields: their
+    meanings stand in the docstring of the record, their defaults in the instance.
+
     Args:
         function: Function or class; its parameters with a default become settings, those without are facts.
         table: Name of the table that the settings belong to.
@@ -50,21 +54,94 @@ def settings_of(function, table, *, skip=(), defaults=None, types=None, meanings
     Returns:
         A list of `Setting`. An unannotated parameter has the type of its default.
     """
-    import docstring_parser
-
     defaults, types = defaults or {}, types or {}
     subject = function.__init__ if inspect.isclass(function) else function
-    documented = docstring_parser.parse(inspect.getdoc(function) or "").params
-    meanings = {entry.arg_name: " ".join(entry.description.split()) for entry in documented} | (meanings or {})
+    meanings = _documented(function) | (meanings or {})
     hints = typing.get_type_hints(subject)
     settings = []
     for name, parameter in inspect.signature(subject).parameters.items():
         if parameter.default is parameter.empty or name in skip:
             continue
+        if is_record(parameter.default):
+            own = vars(parameter.default) | {key: value for key, value in defaults.items() if key != name}
+            settings += settings_of(type(parameter.default), table, skip=skip, defaults=own)
+            continue
         default = defaults.get(name, parameter.default)
         kind = hints.get(name) or types.get(name) or type(parameter.default)
         settings.append(Setting(f"{table}.{name}", kind, default, meanings.get(name)))
     return settings
+
+
+def is_record(value):
+    """Tells an option record, an instance of a frozen dataclass, from any other default."""
+    return dataclasses.is_dataclass(value) and not inspect.isclass(value)
+
+
+def bind(function, values):
+    """Returns keyword arguments of a function, those that belong to option records grouped into records.
+
+    Args:
+        function: Function whose parameters may be option records; see `settings_of`.
+        values: Flat dictionary from setting to value, without the table's name. A record itself is taken, too.
+
+    Raises:
+        SettingError: a record refuses a value.
+    """
+    values = dict(values)
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name in values or not is_record(parameter.default):
+            continue
+        fields = {field.name for field in dataclasses.fields(parameter.default)}
+        chosen = {key: values.pop(key) for key in fields & values.keys()}
+        if chosen:
+            values[name] = dataclasses.replace(parameter.default, **chosen)
+    return values
+
+
+def call(function, *arguments, **values):
+    """Calls a function with flat settings, see `bind`, behind its first arguments."""
+    return function(*arguments, **bind(function, values))
+
+
+def names_of(function):
+    """Returns the names of the settings that a function offers, those of its option records included."""
+    return {setting.key.partition(".")[2] for setting in settings_of(function, "settings")}
+
+
+def renamed(**names):
+    """Decorator for a function whose parameters had other names: `renamed(encoder="backbone")`.
+
+    Calls with the old names work as before, and settings files with them are read: `aliases_of` tells them.
+    """
+
+    def decorate(function):
+        @functools.wraps(function)
+        def called(*arguments, **keywords):
+            for old, new in names.items():
+                if old in keywords:
+                    if new in keywords:
+                        raise SettingError(old, f"is called {new!r} now; expected one of the two")
+                    keywords[new] = keywords.pop(old)
+            return function(*arguments, **keywords)
+
+        called.renamed = names
+        return called
+
+    return decorate
+
+
+def aliases_of(function):
+    """Returns the old names of a function's parameters, each with the new one."""
+    return getattr(function, "renamed", {})
+
+
+@functools.cache
+def _documented(function):
+    """Returns the meaning of each parameter from a docstring."""
+    import docstring_parser
+
+    documented = docstring_parser.parse(inspect.getdoc(function) or "").params
+    return {entry.arg_name: " ".join(entry.description.split()) for entry in documented}
 
 
 def read_toml(path):

@@ -1,5 +1,6 @@
 """Settings by signature."""
 
+import dataclasses
 from typing import Literal
 
 import pytest
@@ -134,3 +135,57 @@ def test_errors_name_table_key_and_closest():
         check(False, "optimizer.rate", 5, "0 to 1")
     with pytest.raises(SettingError, match="unknown name 'resnet17'; did you mean 'resnet18'"):
         choose({"resnet18": 1, "vit": 2}, "resnet17", "backbone")
+
+
+@dataclasses.dataclass(frozen=True)
+class Fruit:
+    """Which fruit.
+
+    Args:
+        name: Kind of fruit.
+        count: Number of them.
+    """
+
+    name: str = "apple"
+    count: int = 1
+
+    def __post_init__(self):
+        check(self.count >= 0, "count", self.count, "at least 0")
+
+
+def basket(seed, *, fruit: Fruit = Fruit("pear"), size: float = 1.0):
+    """Fills a basket.
+
+    Args:
+        seed: Seed.
+        size: Width in metres.
+    """
+    return seed, fruit, size
+
+
+def test_an_option_record_contributes_its_fields():
+    found = config.settings_of(basket, "data", defaults={"count": 3})
+    assert [(each.key, each.type, each.default, each.meaning) for each in found] == [
+        ("data.name", str, "pear", "Kind of fruit."),
+        ("data.count", int, 3, "Number of them."),
+        ("data.size", float, 1.0, "Width in metres."),
+    ]
+    assert config.names_of(basket) == {"name", "count", "size"}
+    assert config.call(basket, 7, count=2, size=0.5) == (7, Fruit("pear", 2), 0.5)
+    assert config.call(basket, 7) == (7, Fruit("pear"), 1.0)
+    assert config.call(basket, 7, fruit=Fruit("fig")) == (7, Fruit("fig"), 1.0)
+    with pytest.raises(SettingError, match="count: expected at least 0"):
+        config.bind(basket, {"count": -1})
+
+
+def test_old_names_of_parameters_are_read():
+    @config.renamed(shade="colour")
+    def paint(*, colour: str = "red"):
+        """Paints."""
+        return colour
+
+    assert paint(shade="blue") == paint(colour="blue") == "blue"
+    assert config.aliases_of(paint) == {"shade": "colour"}
+    assert [each.key for each in config.settings_of(paint, "model")] == ["model.colour"]
+    with pytest.raises(SettingError, match="shade: is called 'colour' now"):
+        paint(shade="blue", colour="red")

@@ -9,48 +9,56 @@ from kit.runs import settings as schema
 
 
 def everything(verbose=True):
-    """Returns all recipes with their architectures and the settings that come with them."""
+    """Returns all recipes with their backbones and the settings that come with them."""
     result = {}
     for name in recipes.names():
         recipe = recipes.get(name)
         configs = sorted(path.stem for path in schema.shipped_settings(name).glob("*.toml"))
-        result[name] = {
-            "purpose": recipe.purpose,
-            recipe.architecture_key: list(recipe.architectures),
-            "configs": configs,
-        }
+        variants = {key: list(table) for key, table in recipe.backbones.items()}
+        result[name] = {"purpose": recipe.purpose, **variants, "configs": configs}
         if verbose:
             print(f"{name}: {recipe.purpose}")
-            families = {}
-            for variant, (build, _) in recipe.architectures.items():
-                families.setdefault(build, []).append(variant)
-            print(f"  model.{recipe.architecture_key}:")
-            for build, variants in families.items():
-                print(f"    {', '.join(variants)}\n        {build.__doc__.splitlines()[0]}")
+            for key, table in recipe.backbones.items():
+                print(f"  model.{key}:")
+                for build, members in _families(table).items():
+                    print(f"    {', '.join(members)}\n        {build.__doc__.splitlines()[0]}")
             print(f"  --config: {', '.join(configs)}\n")
     return {"recipes": result}
 
 
+def _families(variants):
+    """Returns the names of variants by their builder."""
+    found = {}
+    for variant, (build, _) in variants.items():
+        found.setdefault(build, []).append(variant)
+    return found
+
+
+# Plurals of the words that some recipes had for a backbone.
+_OLD_WORDS = {"encoders": "encoder", "architectures": "architecture", "families": "family", "networks": "network"}
+
+
 def architectures(kind, verbose=True):
-    """Returns the table of recipes' architectures: every variant, and where it is not what its family's defaults are.
+    """Returns the table of recipes' backbones: every variant, and where it is not what its family's defaults are.
 
     Args:
-        kind: Plural of the setting that names them: `backbones`, `encoders`, `architectures` or `families`.
+        kind: `backbones`, of all recipes; or an old word for those of some: `encoders`, `architectures`, `families` or
+            `networks`.
         verbose: Print the table.
 
     Raises:
         KitError: there is nothing of that kind.
     """
-    known = {}
-    for recipe in map(recipes.get, recipes.names()):
-        key = recipe.architecture_key
-        known.setdefault(f"{key[:-1]}ies" if key.endswith("y") else f"{key}s", []).append(recipe)
+    known = {"backbones": list(map(recipes.get, recipes.names()))}
+    for plural, word in _OLD_WORDS.items():
+        known[plural] = [recipe for recipe in known["backbones"] if word in config.aliases_of(recipe.build)]
     if kind not in known:
         raise KitError(f"list: nothing is called {kind!r}{closest(kind, known)}")
     rows = [
         {"variant": variant, "recipe": recipe.name, "family": build.__name__, "arguments": arguments}
         for recipe in known[kind]
-        for variant, (build, arguments) in recipe.architectures.items()
+        for table in recipe.backbones.values()
+        for variant, (build, arguments) in table.items()
     ]
     if verbose:
         table = _table("variant", "recipe", "family", "what sets it apart")

@@ -57,9 +57,9 @@ def export(folder, format, path=None, data=None):
     """
     name, write, start = choose(_FORMATS, format, "format")
     run = finished.load_one(folder)
-    if not run.recipe.takes_inputs:
+    if run.recipe.task.inputs == "none":
         raise KitError(f"{format}: {run.recipe.name} makes images out of noise; use best.keras with keras.Model.export")
-    model = run.recipe.exported(run.model)
+    model = run.recipe.task.exported(run.model)
     if len(model.outputs) > 1:
         raise KitError(
             f"{format}: {run.recipe.name} translates in two directions; use best.keras with keras.Model.export"

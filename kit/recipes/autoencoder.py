@@ -22,7 +22,7 @@ from kit.tasks import image_generation as generated
 from kit.tasks.evidence import evidence
 from kit.tasks.image_comparison import compare, some
 from kit.tasks.image_features import Reference
-from kit.tasks.recipe import Evaluation, Recipe
+from kit.tasks.recipe import Evaluation, Recipe, Stages, Task
 from kit.training import boltzmann
 from kit.training.losses import NegativeLogLikelihood
 from kit.training.metrics import PeakSignalToNoise
@@ -189,7 +189,7 @@ def images(
     )
 
 
-def prepare(model, splits):
+def pretrain(model, splits):
     """Trains layers one by one, without labels, where the encoder has such, and turns them around for the decoder."""
     encoder, decoder = (
         next(layer for layer in model.get_layer(name).layers if isinstance(layer, keras.Model))
@@ -464,15 +464,16 @@ RECIPE = Recipe(
     purpose="Images through a narrow place and back: to mend them, to make some, to find what is unlike them.",
     build=image_autoencoder,
     data=images,
-    evaluate=evaluate,
-    predict=predict,
-    monitors={"val_nats": "min", "val_loss": "min", "val_psnr": "max"},
-    architectures=autoencoding.VARIANTS,
-    prepare=prepare,
-    is_prepare_long=True,
-    validate=validate,
-    calibrate=calibrate,
-    illustrate=illustrate,
-    show=_show,
-    needs_inputs=False,
+    backbones={"backbone": autoencoding.VARIANTS},
+    task=Task(
+        monitors={"val_nats": "min", "val_loss": "min", "val_psnr": "max"},
+        evaluate=evaluate,
+        predict=predict,
+        validate=validate,
+        calibrate=calibrate,
+        illustrate=illustrate,
+        show=_show,
+        inputs="optional",
+    ),
+    stages=Stages(pretrain=pretrain),
 )

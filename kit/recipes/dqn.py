@@ -9,18 +9,20 @@ from kit.agents.environment_spec import Place, actions_of
 from kit.agents.experience import Experience, Exploration
 from kit.agents.replay import Replay
 from kit.agents.rounds import assignment, judging
+from kit.config import renamed
 from kit.data.splits import Splits
 from kit.errors import check, choose
 from kit.models import control
-from kit.tasks.agents import curves, observers, verbs
-from kit.tasks.recipe import Recipe
+from kit.tasks import agents
+from kit.tasks.recipe import Recipe, Stages
 
 
+@renamed(network="backbone")
 def dqn_agent(
     observation_shape,
     num_actions,
     *,
-    network: str = "mlp_q",
+    backbone: str = "mlp_q",
     double: bool = True,
     dueling: bool = False,
     n_step: PositiveInt = 1,
@@ -39,7 +41,7 @@ def dqn_agent(
     Args:
         observation_shape: Shape of an observation.
         num_actions: Number of actions.
-        network: `mlp_q` for vectors, `cnn_q` and `cnn_q_small` for images; or what a builder of `kit.models.control`
+        backbone: `mlp_q` for vectors, `cnn_q` and `cnn_q_small` for images; or what a builder of `kit.models.control`
             becomes with all but its first argument filled in.
         double: Choose by the network what its slower copy values, which overestimates less.
         dueling: Learn the value of states and the advantages of actions apart.
@@ -59,14 +61,14 @@ def dqn_agent(
         network: (batch, *observation_shape) to (batch, num_actions)
 
     Raises:
-        SettingError: an unknown network, or a value out of range; the message names the argument.
+        SettingError: an unknown backbone, or a value out of range; the message names the argument.
     """
     check(0 < target_update_rate <= 1, "target_update_rate", target_update_rate, "a share above 0 and at most 1")
-    if isinstance(network, str):
-        build, arguments = choose(control.VALUES, network, "network")
-        network = build(dueling, tuple(observation_shape), num_actions, **arguments, name=network)
+    if isinstance(backbone, str):
+        build, arguments = choose(control.VALUES, backbone, "backbone")
+        network = build(dueling, tuple(observation_shape), num_actions, **arguments, name=backbone)
     else:
-        network = network(dueling)
+        network = backbone(dueling)
     agent = DeepQ(
         network,
         discount=discount,
@@ -174,25 +176,12 @@ def prepare(model, splits):
     splits.train.replay.check_memory()
 
 
-validate, evaluate, predict = verbs(lambda network, assets: greedy(network), "q_value")
-
 RECIPE = Recipe(
     name="dqn",
     purpose="An agent that acts in an environment and learns what its actions are worth (deep Q-learning).",
     build=dqn_agent,
     data=episodes,
-    evaluate=evaluate,
-    predict=predict,
-    monitors={"val_return": "max"},
-    architectures=control.VALUES,
-    architecture_key="network",
-    network=lambda model: model.network,
-    prepare=prepare,
-    validate=validate,
-    observers=observers,
-    curves=curves,
-    scores_last=True,
-    needs_inputs=False,
-    takes_small_steps=True,
-    usage="--episodes 5 --video out.gif",
+    backbones={"backbone": control.VALUES},
+    task=agents.task(lambda network, assets: greedy(network), "q_value"),
+    stages=Stages(network=lambda model: model.network, prepare=prepare),
 )

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
+from kit.config import renamed
 from kit.data.image_splits import image_splits
 from kit.data.splits import SPLITS, Examples, Splits
 from kit.errors import KitError, SettingError, check, choose
@@ -18,7 +19,7 @@ from kit.scoring import distances
 from kit.tasks import image_generation as generated
 from kit.tasks.image_comparison import compare, modes, some
 from kit.tasks.image_features import Reference
-from kit.tasks.recipe import Evaluation, Recipe
+from kit.tasks.recipe import Evaluation, Recipe, Stages, Task
 from kit.training.adversarial import Adversarial
 from kit.training.collapse import CollapseWarning
 
@@ -42,11 +43,12 @@ _OBJECTIVES = {
 }
 
 
+@renamed(family="backbone")
 def image_generator(
     image_shape,
     num_classes=0,
     *,
-    family: str = "dcgan",
+    backbone: str = "dcgan",
     latent_dim: PositiveInt = 64,
     conditional: bool = False,
     loss: Literal["non_saturating", "least_squares", "wasserstein", "hinge"] | None = None,
@@ -62,14 +64,14 @@ def image_generator(
 ):
     """Builds a compiled pair of networks that train against each other.
 
-        model = kit.recipes.image_generator((28, 28, 1), latent_dim=64, family="dcgan")
+        model = kit.recipes.image_generator((28, 28, 1), latent_dim=64, backbone="dcgan")
         model.fit(images, epochs=10)    # pixels from 0 to 255
         model.sampler(latents)          # images as pixels
 
     Args:
         image_shape: Height, width and channels of an image, in pixels.
         num_classes: Number of classes of the labels, for `conditional`.
-        family: `gan` (dense layers), `dcgan`, `lsgan`, `wgan`, `wgan_gp`, `sngan` or `stylegan`; or what a
+        backbone: `gan` (dense layers), `dcgan`, `lsgan`, `wgan`, `wgan_gp`, `sngan` or `stylegan`; or what a
             builder of `kit.models.generative` becomes with all but the first two arguments filled in.
         latent_dim: Width of the vector of noise that an image is made of.
         conditional: Make images of a wanted class; the discriminator looks at the class too.
@@ -97,7 +99,7 @@ def image_generator(
         sampler: (batch, latent_dim), with `conditional` also labels (batch,), to (batch, height, width, channels)
 
     Raises:
-        SettingError: an unknown family, or a value out of range; the message names the argument.
+        SettingError: an unknown backbone, or a value out of range; the message names the argument.
     """
     check(latent_dim >= 1, "latent_dim", latent_dim, "at least 1")
     check(not conditional or num_classes >= 2, "conditional", conditional, "False without at least two classes")
@@ -105,12 +107,12 @@ def image_generator(
     if any(getattr(each, "use_ema", False) for each in given):
         raise SettingError("ema_momentum", "averages the generator already; expected optimizer.use_ema = false")
     own = _PLAIN
-    if isinstance(family, str):
-        build, arguments = choose(generative.VARIANTS, family, "family")
-        own = _OBJECTIVES[family]
-        generator, discriminator = build(latent_dim, num_classes * conditional, image_shape, **arguments, name=family)
+    if isinstance(backbone, str):
+        build, arguments = choose(generative.VARIANTS, backbone, "backbone")
+        own = _OBJECTIVES[backbone]
+        generator, discriminator = build(latent_dim, num_classes * conditional, image_shape, **arguments, name=backbone)
     else:
-        generator, discriminator = family(latent_dim, num_classes * conditional)
+        generator, discriminator = backbone(latent_dim, num_classes * conditional)
     given = {
         "loss": loss,
         "critic_steps": critic_steps,
@@ -346,7 +348,7 @@ def predict(
         raise SettingError("classes", "expected none: this model was trained without model.conditional")
     check(truncation >= 0, "truncation", truncation, "at least 0")
     if truncation != 1 and not generated.has_styles(model):
-        raise SettingError("truncation", "expected 1: this model has no styles, as those of model.family=stylegan do")
+        raise SettingError("truncation", "expected 1: this model has no styles, as those of model.backbone=stylegan do")
     latents, wanted = (
         generated.ways(model, len(names), seed, generated.COLUMNS, interpolate)
         if interpolate
@@ -376,19 +378,22 @@ RECIPE = Recipe(
     purpose="Images like those of a data set, made out of noise.",
     build=image_generator,
     data=images,
-    evaluate=evaluate,
-    predict=predict,
-    monitors={"val_frechet_distance": "min"},
-    architectures=generative.VARIANTS,
-    architecture_key="family",
-    network=lambda model: model.sampler,
-    validate=validate,
-    observers=observers,
-    optional_facts=("num_classes",),
-    meanings={"class_names": ("label_embedding",)},
-    variant_settings=_OBJECTIVES,
-    second_optimizer="discriminator",
-    optimizer_interval="critic_steps",
-    show=_show,
-    takes_inputs=False,
+    backbones={"backbone": generative.VARIANTS},
+    optimizers=("optimizer", "discriminator"),
+    task=Task(
+        monitors={"val_frechet_distance": "min"},
+        evaluate=evaluate,
+        predict=predict,
+        validate=validate,
+        observers=observers,
+        show=_show,
+        inputs="none",
+    ),
+    stages=Stages(
+        network=lambda model: model.sampler,
+        tied_layers={"class_names": ("label_embedding",)},
+        optional_facts=("num_classes",),
+        presets=_OBJECTIVES,
+        optimizer_interval="critic_steps",
+    ),
 )

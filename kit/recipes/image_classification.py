@@ -19,7 +19,7 @@ from kit.models import vision
 from kit.reporting import plots
 from kit.reporting.statistics import share_interval
 from kit.scoring import classification as scores
-from kit.tasks.recipe import Evaluation, Recipe
+from kit.tasks.recipe import Evaluation, Recipe, Stages, Task
 from kit.training import boltzmann
 from kit.training.losses import Auxiliary, SparseCategoricalCrossentropy
 from kit.training.metrics import Accuracy, FirstAccuracy
@@ -282,7 +282,7 @@ def _divided(examples, labelled, num_classes, seed):
     return examples.take(np.sort(rows[:labelled])), examples.take(np.sort(rows[labelled:]))
 
 
-def prepare(model, splits):
+def pretrain(model, splits):
     """Trains layers one by one, without labels, where the backbone has such."""
     parts = [part for part in (splits.unlabelled, splits.train) if part is not None]
     for layer in model.layers:
@@ -468,15 +468,18 @@ RECIPE = Recipe(
     purpose="Which of several classes does an image show?",
     build=image_classifier,
     data=labelled_images,
-    evaluate=evaluate,
-    predict=predict,
-    monitors={"val_accuracy": "max", "val_loss": "min"},
-    architectures=vision.VARIANTS,
-    adopt=adopted_classifier,
-    network=_without_auxiliary,
-    prepare=prepare,
-    is_prepare_long=True,
-    calibrate=calibrate,
-    meanings={"class_names": ("logits",)},
-    illustrate=illustrate,
+    backbones={"backbone": vision.VARIANTS},
+    task=Task(
+        monitors={"val_accuracy": "max", "val_loss": "min"},
+        evaluate=evaluate,
+        predict=predict,
+        calibrate=calibrate,
+        illustrate=illustrate,
+    ),
+    stages=Stages(
+        network=_without_auxiliary,
+        pretrain=pretrain,
+        adopt=adopted_classifier,
+        tied_layers={"class_names": ("logits",)},
+    ),
 )

@@ -20,7 +20,7 @@ from kit.reporting import samples
 from kit.scoring import distances
 from kit.tasks.image_comparison import some
 from kit.tasks.image_features import Reference
-from kit.tasks.recipe import Evaluation, Recipe
+from kit.tasks.recipe import Evaluation, Recipe, Stages, Task
 from kit.training.cycle import CycleConsistent
 
 log = logging.getLogger("kit")
@@ -394,13 +394,15 @@ RECIPE = Recipe(
     purpose="Images of one kind made into images of another, learned without pairs of them.",
     build=image_translator,
     data=domains,
-    evaluate=evaluate,
-    predict=predict,
-    monitors={"val_frechet_distance": "min", "val_generator_loss": "min"},
-    architectures=image_to_image.VARIANTS,
-    network=lambda model: model.network,
-    validate=validate,
-    observers=observers,
-    second_optimizer="discriminator",
-    show=_show,
+    backbones={"backbone": image_to_image.VARIANTS},
+    optimizers=("optimizer", "discriminator"),
+    task=Task(
+        monitors={"val_frechet_distance": "min", "val_generator_loss": "min"},
+        evaluate=evaluate,
+        predict=predict,
+        validate=validate,
+        observers=observers,
+        show=_show,
+    ),
+    stages=Stages(network=lambda model: model.network),
 )

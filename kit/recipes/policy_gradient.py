@@ -9,17 +9,19 @@ from kit.agents.actor_critic import ActorCritic, most_probable
 from kit.agents.environment_spec import Place
 from kit.agents.rollouts import WholeEpisodes
 from kit.blocks import policy as heads
+from kit.config import renamed
 from kit.models import control
-from kit.tasks.agents import curves, observers, policy_splits, verbs
-from kit.tasks.recipe import Recipe
+from kit.tasks import agents
+from kit.tasks.recipe import Recipe, Stages
 
 
+@renamed(network="backbone")
 def policy_agent(
     observation_shape,
     num_actions,
     *,
     is_continuous: bool = False,
-    network: str = "mlp_policy",
+    backbone: str = "mlp_policy",
     policy: Literal["auto", "categorical", "gaussian"] = "auto",
     initial_log_std: float = 0.0,
     discount: float = 0.99,
@@ -41,7 +43,7 @@ def policy_agent(
         observation_shape: Shape of an observation.
         num_actions: Number of actions; with `is_continuous` how many numbers are in one.
         is_continuous: Actions are vectors.
-        network: `mlp_policy` for vectors, `cnn_policy` and `cnn_policy_small` for images; or what a builder of
+        backbone: `mlp_policy` for vectors, `cnn_policy` and `cnn_policy_small` for images; or what a builder of
             `kit.models.control` becomes with all but its first two arguments filled in.
         policy: "categorical" chooses among numbered actions, "gaussian" draws vectors; "auto" does what the environment
             wants.
@@ -62,12 +64,12 @@ def policy_agent(
             vectors, and (batch, 1)
 
     Raises:
-        SettingError: an unknown network, a policy that the actions are not for, or a value out of range; the message
+        SettingError: an unknown backbone, a policy that the actions are not for, or a value out of range; the message
             names the argument.
     """
     chosen = policies.policy(num_actions, is_continuous, policy)
     network = control.policy_network(
-        network, heads.head(num_actions, is_continuous, initial_log_std), normalize_observations, observation_shape
+        backbone, heads.head(num_actions, is_continuous, initial_log_std), normalize_observations, observation_shape
     )
     agent = ActorCritic(
         network,
@@ -121,7 +123,7 @@ def episodes(
     """
     place = Place(environment, time_limit, frame_stack, is_numbered=False, squash_actions=squash_actions)
     train = WholeEpisodes(place, num_environments, max_steps)
-    return policy_splits(train, validation_episodes, test_episodes)
+    return agents.policy_splits(train, validation_episodes, test_episodes)
 
 
 def _best_of(network, assets):
@@ -129,26 +131,12 @@ def _best_of(network, assets):
     return most_probable(network, policies.policy(assets["num_actions"], assets["is_continuous"]))
 
 
-validate, evaluate, predict = verbs(_best_of)
-
 RECIPE = Recipe(
     name="policy_gradient",
     purpose="An agent that learns what to do from whole episodes (REINFORCE with a learned baseline).",
     build=policy_agent,
     data=episodes,
-    evaluate=evaluate,
-    predict=predict,
-    monitors={"val_return": "max"},
-    architectures=control.POLICIES,
-    architecture_key="network",
-    network=lambda model: model.network,
-    validate=validate,
-    observers=observers,
-    curves=curves,
-    optional_facts=("is_continuous",),
-    exported=control.policy_alone,
-    scores_last=True,
-    needs_inputs=False,
-    takes_small_steps=True,
-    usage="--episodes 5 --video out.gif",
+    backbones={"backbone": control.POLICIES},
+    task=agents.task(_best_of, exported=control.policy_alone),
+    stages=Stages(network=lambda model: model.network, optional_facts=("is_continuous",)),
 )

@@ -15,6 +15,7 @@ from keras import layers, ops
 from kit.blocks import crf
 from kit.blocks.attention import Attention
 from kit.blocks.embedding import token_embedding
+from kit.config import renamed
 from kit.data import sources, tags
 from kit.data.sequences import Sequences
 from kit.data.sources import phrases
@@ -29,7 +30,7 @@ from kit.reporting import plots
 from kit.reporting.statistics import bootstrap
 from kit.scoring import tagging as scores
 from kit.scoring.classification import softmax
-from kit.tasks.recipe import Evaluation, Recipe
+from kit.tasks.recipe import Evaluation, Recipe, Stages, Task
 from kit.training.losses import SparseCategoricalCrossentropy
 from kit.training.metrics import Accuracy
 
@@ -37,11 +38,12 @@ from kit.training.metrics import Accuracy
 ENCODERS = text.VARIANTS | {f"{name}_crf": variant for name, variant in text.VARIANTS.items()}
 
 
+@renamed(encoder="backbone")
 def sequence_tagger(
     vocabulary_size,
     num_tags,
     *,
-    encoder: str = "bilstm_crf",
+    backbone: str = "bilstm_crf",
     head: Literal["auto", "softmax", "crf"] = "auto",
     word_dim: int = 64,
     feature_dim: int = 16,
@@ -62,7 +64,7 @@ def sequence_tagger(
         vocabulary_size: Number of words, ids 0 (padding) and 1 (unknown) included; or a dictionary from feature to
             number of ids: `word`, `characters`, and any other name with one id a word.
         num_tags: Number of tags.
-        encoder: Variant of an architecture, as `kit list` prints them; or a `keras.Model` from [sequence (batch, time,
+        backbone: Variant of an architecture, as `kit list` prints them; or a `keras.Model` from [sequence (batch, time,
             dim), mask (batch, time)] to (batch, time, dim); or a function that returns one for an `input_dim`.
         head: "softmax" decides on each tag alone, "crf" on the tags of a sentence together; "auto" is "crf" if the
             encoder's name ends in `_crf`.
@@ -81,7 +83,7 @@ def sequence_tagger(
         out: logits (batch, time, num_tags), or potentials (batch, time, num_tags, num_tags)
 
     Raises:
-        SettingError: an unknown encoder or a value out of range; the message names the argument.
+        SettingError: an unknown backbone or a value out of range; the message names the argument.
     """
     check(num_tags >= 2, "num_tags", num_tags, "at least 2")
     check(head in ("auto", "softmax", "crf"), "head", head, "'auto', 'softmax' or 'crf'")
@@ -116,17 +118,17 @@ def sequence_tagger(
     )
     if dropout:
         x = layers.Dropout(dropout, name="embedding_dropout")(x)
-    if isinstance(encoder, str):
-        build, arguments = choose(ENCODERS, encoder, "encoder")
-        encoder = build(x.shape[-1], **arguments, name=encoder)
-    elif not isinstance(encoder, keras.Model):
-        encoder = encoder(x.shape[-1])
-    x = encoder([x, mask])
+    if isinstance(backbone, str):
+        build, arguments = choose(ENCODERS, backbone, "backbone")
+        backbone = build(x.shape[-1], **arguments, name=backbone)
+    elif not isinstance(backbone, keras.Model):
+        backbone = backbone(x.shape[-1])
+    x = backbone([x, mask])
     if dropout:
         x = layers.Dropout(dropout, name="head_dropout")(x)
     x = layers.Dense(num_tags, dtype="float32", name="logits")(x)
     if head == "auto":
-        head = "crf" if encoder.name.endswith("_crf") else "softmax"
+        head = "crf" if backbone.name.endswith("_crf") else "softmax"
     if head == "crf":
         check(not label_smoothing, "label_smoothing", label_smoothing, "0 with a CRF")
         x = crf.CRF(name="crf")(x, mask=mask)
@@ -544,14 +546,14 @@ RECIPE = Recipe(
     purpose="Which tag has each word of a sentence?",
     build=sequence_tagger,
     data=tagged_sentences,
-    evaluate=evaluate,
-    predict=predict,
-    meanings={"tag_names": ("logits", "crf"), "features": ("*_embedding",)},
-    monitors={"val_f1": "max", "val_accuracy": "max", "val_loss": "min"},
-    architectures=ENCODERS,
-    architecture_key="encoder",
-    prepare=prepare,
-    validate=validate,
-    show=show,
-    takes_text=True,
+    backbones={"backbone": ENCODERS},
+    task=Task(
+        monitors={"val_f1": "max", "val_accuracy": "max", "val_loss": "min"},
+        evaluate=evaluate,
+        predict=predict,
+        validate=validate,
+        show=show,
+        inputs="text",
+    ),
+    stages=Stages(prepare=prepare, tied_layers={"tag_names": ("logits", "crf"), "features": ("*_embedding",)}),
 )

@@ -15,6 +15,7 @@ from jsonargparse.typing import PositiveInt
 from keras import layers, ops
 
 from kit import decoding
+from kit.config import renamed
 from kit.data import sources, tokens
 from kit.data.bitext import Bitext, without_duplicates, without_uneven
 from kit.data.sources import phrase_pairs
@@ -26,7 +27,7 @@ from kit.files import as_path, atomic
 from kit.models.text import seq2seq
 from kit.reporting import plots
 from kit.scoring import text as translations
-from kit.tasks.recipe import Evaluation, Recipe
+from kit.tasks.recipe import Evaluation, Recipe, Stages, Task
 from kit.training.losses import SparseCategoricalCrossentropy
 from kit.training.sampling import TeacherForcing
 
@@ -36,11 +37,12 @@ ARCHITECTURES = seq2seq.VARIANTS
 _LEFT_OUT = "left out"
 
 
+@renamed(architecture="backbone")
 def translator(
     vocabulary_size,
     max_length,
     *,
-    architecture: str = "transformer",
+    backbone: str = "transformer",
     embedding_dim: int = 128,
     tie_embeddings: bool = True,
     dropout: float = 0.1,
@@ -56,7 +58,7 @@ def translator(
     Args:
         vocabulary_size: Number of tokens of both sides together, or a dictionary with that of `source` and `target`.
         max_length: Most tokens of a sentence, where an architecture learns a vector for each position.
-        architecture: Variant of an architecture, as `kit list` prints them; or a `keras.Model` from [source, mask,
+        backbone: Variant of an architecture, as `kit list` prints them; or a `keras.Model` from [source, mask,
             target] vectors to (batch, time, dim); or a function that returns one for an `input_dim`.
         embedding_dim: Width of a token's embedding.
         tie_embeddings: Target embedding and last layer have the same weights (Press and Wolf, "Using the Output
@@ -70,7 +72,7 @@ def translator(
         out: logits (batch, time, vocabulary)
 
     Raises:
-        SettingError: an unknown architecture or a value out of range; the message names the argument.
+        SettingError: an unknown backbone or a value out of range; the message names the argument.
     """
     check(embedding_dim >= 1, "embedding_dim", embedding_dim, "at least 1")
     check(0 <= dropout < 1, "dropout", dropout, "a number from 0 to below 1")
@@ -83,13 +85,13 @@ def translator(
     if dropout:
         source = layers.Dropout(dropout, name="source_dropout")(source)
         target = layers.Dropout(dropout, name="target_dropout")(target)
-    if isinstance(architecture, str):
-        build, arguments = choose(ARCHITECTURES, architecture, "architecture")
+    if isinstance(backbone, str):
+        build, arguments = choose(ARCHITECTURES, backbone, "backbone")
         known = {"max_length": max_length} if "max_length" in inspect.signature(build).parameters else {}
-        architecture = build(embedding_dim, **known, **arguments, name=architecture)
-    elif not isinstance(architecture, keras.Model):
-        architecture = architecture(embedding_dim)
-    x = architecture([source, ops.not_equal(inputs["source"], tokens.PADDING), target])
+        backbone = build(embedding_dim, **known, **arguments, name=backbone)
+    elif not isinstance(backbone, keras.Model):
+        backbone = backbone(embedding_dim)
+    x = backbone([source, ops.not_equal(inputs["source"], tokens.PADDING), target])
     if dropout:
         x = layers.Dropout(dropout, name="head_dropout")(x)
     if tie_embeddings:
@@ -564,13 +566,14 @@ RECIPE = Recipe(
     purpose="What is a sentence in another language?",
     build=translator,
     data=translated_sentences,
-    evaluate=evaluate,
-    predict=predict,
-    meanings={"tokenizers": ("*embedding", "logits")},
-    monitors={"val_bleu": "max", "val_chrf": "max", "val_loss": "min"},
-    architectures=ARCHITECTURES,
-    architecture_key="architecture",
-    validate=validate,
-    show=show,
-    takes_text=True,
+    backbones={"backbone": ARCHITECTURES},
+    task=Task(
+        monitors={"val_bleu": "max", "val_chrf": "max", "val_loss": "min"},
+        evaluate=evaluate,
+        predict=predict,
+        validate=validate,
+        show=show,
+        inputs="text",
+    ),
+    stages=Stages(tied_layers={"tokenizers": ("*embedding", "logits")}),
 )

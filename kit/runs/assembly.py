@@ -5,6 +5,7 @@ import inspect
 import json
 import os
 
+from kit import config
 from kit.errors import SettingError, choose, table
 from kit.files import as_path, reading
 from kit.runs.finished import check_assets, load_one, saved_assignment
@@ -44,37 +45,40 @@ def prepare(recipe, folder, run_settings, given, *, is_rehearsal=False):
     with table("data"):
         saved = saved_assignment(folder)
         source = {} if given.data is None else {"source": given.data}
-        splits = recipe.data(run_settings["seed"], saved, **run_settings["data"] | source)
+        splits = config.call(recipe.data, run_settings["seed"], saved, **run_settings["data"] | source)
         check_assets(folder, splits)
         run_settings["data"] |= splits.settings
     if training.use_validation:
         splits.train = splits.train.join(splits.validation)
     with table("train"):
         training.fill(splits.train)
-        monitors = {name: recipe.monitors[name] for name in splits.monitors or recipe.monitors}
+        known = recipe.task.monitors
+        monitors = {name: known[name] for name in splits.monitors or known}
         monitor = training.monitor or next(iter(monitors))
         mode = choose(monitors, monitor, "monitor")
     keras.utils.set_random_seed(run_settings["seed"])
     accumulation = run_settings["optimizer"].get("gradient_accumulation_steps")
     device.check_combination(training.devices, training.steps_per_execution, training.jit_compile, accumulation)
     made, callbacks = _optimizers(recipe, run_settings, training, splits.train.batches_per_step)
-    if run_settings["model"][recipe.architecture_key] == "given":
+    if run_settings["model"].get("backbone") == "given":
         model = _adopted(recipe, splits.facts, run_settings, made, given)
     else:
         model = _built(recipe, splits.facts, run_settings, made)
     with table("train"):
-        transfer.check_layers(recipe.network(model), training.freeze)
+        transfer.check_layers(recipe.stages.network(model), training.freeze)
         if training.sampling_rate:
             sampling.switch_on(model, training.sampling_rate)
     if splits.train.follows_model:
         splits.train.model = model  # acts with it
     if not (folder / "checkpoint" / "state.npz").exists():
-        is_left_away = recipe.is_prepare_long and (is_rehearsal or training.start_from)
-        if recipe.prepare is not None and not is_left_away:
-            recipe.prepare(model, splits)
+        stages = recipe.stages
+        if stages.pretrain is not None and not is_rehearsal and not training.start_from:
+            stages.pretrain(model, splits)
+        if stages.prepare is not None:
+            stages.prepare(model, splits)
         if training.start_from:
             with table("train"):
-                _start_from(recipe, recipe.network(model), splits.assets, training)
+                _start_from(recipe, recipe.stages.network(model), splits.assets, training)
                 if hasattr(model, "follow"):
                     model.follow()  # a training wrapper, whose kept network is not the one that trains
     return splits, model, callbacks, monitor, mode
@@ -88,46 +92,49 @@ def _optimizers(recipe, run_settings, training, batches_per_step):
     steps, lowered = training.epochs * per_epoch, None
     if training.unfreeze_rate != 1:
         lowered = training.unfreeze_epochs * per_epoch, training.unfreeze_rate
-    first = dict(run_settings["optimizer"])
-    second = first.pop(recipe.second_optimizer, None)
-    interval = run_settings["model"].get(recipe.optimizer_interval) or 1
-    if second is not None:
+    first, *others = recipe.optimizers
+    own = {key: value for key, value in run_settings["optimizer"].items() if key not in others}
+    interval = run_settings["model"].get(recipe.stages.optimizer_interval) or 1
+    if others:
         for key in ("freeze", "average_epochs"):
             if getattr(training, key):
                 raise SettingError(f"train.{key}", f"{recipe.name} trains two networks; expected none")
         if training.devices > 1:
             raise SettingError("train.devices", f"{recipe.name} trains two networks in turn; expected 1")
     with table("optimizer"):
-        optimizer, callbacks = optimizers.build(first, max(steps // interval, 1), lowered)
-        if second is None:
-            return {"optimizer": optimizer}, callbacks
-        with table(f"optimizer.{recipe.second_optimizer}"):
-            other, more = optimizers.build(second, steps)
-        for key, settings, needed in (("", first, callbacks), (f"{recipe.second_optimizer}.", second, more)):
-            if needed:
+        optimizer, callbacks = optimizers.build(own, max(steps // interval, 1), lowered)
+        made, needed = {first: optimizer}, {"": (own, callbacks)}
+        for name in others:
+            settings = run_settings["optimizer"][name]
+            with table(f"optimizer.{name}"):
+                made[f"{name}_optimizer"], more = optimizers.build(settings, steps)
+            needed[f"{name}."] = settings, more
+        for key, (settings, more) in needed.items() if others else ():
+            if more:
                 raise SettingError(
                     f"optimizer.{key}schedule", f"{settings['schedule']!r} cannot see which of two networks is stuck"
                 )
-    return {"optimizer": optimizer, f"{recipe.second_optimizer}_optimizer": other}, []
+    return made, callbacks
 
 
 def _built(recipe, facts, run_settings, made):
-    """Returns the recipe's model, compiled, with the architecture that the settings name."""
-    key = recipe.architecture_key
-    name = run_settings["model"][key]
-    with table("backbone"):
-        architecture = _call(recipe.architectures[name][0], facts, run_settings["backbone"] | {"name": name})
+    """Returns the recipe's model, compiled, with the backbones that the settings name."""
+    model = dict(run_settings["model"])
+    for key, name in recipe.backbone_tables.items():
+        own = run_settings["backbone"]
+        own = own if name == "backbone" else own[key]
+        with table(name):
+            build = recipe.backbones[key][model[key]][0]
+            model[key] = _call(build, facts, own | {"name": model[key]}, name)
     with table("model"):
-        return _call(
-            recipe.build, facts, run_settings["model"] | {key: architecture, **made}, optional=recipe.optional_facts
-        )
+        return _call(recipe.build, facts, model | made, optional=recipe.stages.optional_facts)
 
 
 def _adopted(recipe, facts, run_settings, made, given):
     """Returns the model that was given in Python, compiled for the recipe."""
     if given.model is None:
         raise SettingError(
-            f"model.{recipe.architecture_key}",
+            "model.backbone",
             "the model of this run was given in Python; give it again: kit.train(folder=..., model=...)",
         )
     if run_settings["train"].devices > 1:
@@ -139,8 +146,8 @@ def _adopted(recipe, facts, run_settings, made, given):
         )
     with table("model"):
         known = facts | {"network": given.model}
-        model = _call(recipe.adopt, known, run_settings["model"] | made)
-        _check_reloads(recipe.network(model))
+        model = _call(recipe.stages.adopt, known, run_settings["model"] | made)
+        _check_reloads(recipe.stages.network(model))
     return model
 
 
@@ -194,7 +201,7 @@ def _start_from(recipe, network, assets, training):
         earlier, here = run.model, json.loads(json.dumps(assets))
         new = [
             pattern
-            for asset, patterns in recipe.meanings.items()
+            for asset, patterns in recipe.stages.tied_layers.items()
             if run.assets.get(asset) != here[asset]
             for pattern in patterns
         ]
@@ -205,10 +212,10 @@ def _start_from(recipe, network, assets, training):
     transfer.start_from(network, earlier, path, new)
 
 
-def _call(function, facts, keywords, optional=()):
+def _call(function, facts, settings, table_name=None, optional=()):
     """Calls a builder with those facts that it asks for: its parameters without a default, and the optional ones.
 
-    An architecture may ask for what only the recipe's builder knows, such as the width of its embeddings; then it is
+    A backbone may ask for what only the recipe's builder knows, such as the width of its embeddings; then it is
     returned with all else filled in, for the builder to call.
     """
     import functools
@@ -219,12 +226,12 @@ def _call(function, facts, keywords, optional=()):
         if parameter.default is parameter.empty
     ]
     known = {name: facts[name] for name in (*wanted, *optional) if name in facts}
-    known = functools.partial(function, **known, **keywords)
+    known = functools.partial(function, **known, **config.bind(function, settings))
     if set(wanted) <= set(facts):
         return known()
 
     def later(*arguments):
-        with table("backbone"):
+        with table(table_name):
             return known(*arguments)
 
     return later

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import inspect
 import json
 import os
 from pathlib import Path
@@ -43,9 +42,10 @@ class Run:
 
         Settings that the evaluation has too are by default those that this run was evaluated with.
         """
-        offered = inspect.signature(self.recipe.predict).parameters
+        apply = self.recipe.task.predict
+        offered = config.names_of(apply)
         shared = {key: value for key, value in self.settings["evaluate"].items() if key in offered}
-        return self.recipe.predict(self.model, inputs, self.assets, **shared | settings)
+        return config.call(apply, self.model, inputs, self.assets, **shared | settings)
 
 
 @dataclasses.dataclass
@@ -105,6 +105,7 @@ def load(folder):
     folder = _run_folder(folder)
     flat = config.read_toml(folder / "config.toml")
     recipe = recipes.get(flat["recipe"])
+    flat = schema.modern(recipe, flat)
     tables = {name: {} for name in schema.TABLES} | config.nested(flat)
     if has_seeds(folder):
         from kit.reporting import seeds
@@ -186,7 +187,8 @@ def data_of(run, data=None):
             chosen["source"] = data
         elif settings:
             chosen["source"] = settings.get("source", chosen["source"])
-        splits = run.recipe.data(run.settings["seed"], saved_assignment(run.folder), **chosen)
+        saved = saved_assignment(run.folder)
+        splits = config.call(run.recipe.data, run.settings["seed"], saved, **chosen)
         check_assets(run.folder, splits)
     if splits.keep:
         splits.keep(run.folder / "assets")
@@ -217,13 +219,14 @@ def evaluate(folder, *, split="test", overrides=None, data=None):
         found = [evaluate(each, split=split, overrides=overrides, data=data).metrics for each in run.folders]
         return Evaluation(seeds.summarize(found))
     overrides = overrides or {}
-    offered = config.settings_of(run.recipe.evaluate, "evaluate")
+    offered = config.settings_of(run.recipe.task.evaluate, "evaluate")
     given = {f"evaluate.{key}": value for key, value in run.settings["evaluate"].items()}
     chosen = config.resolve(offered, given | overrides).get("evaluate", {})
     splits = data_of(run, data)
     parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     with table("evaluate"):
-        return run.recipe.evaluate(run.model, choose(parts, split, "split"), splits.assets, **chosen)
+        part = choose(parts, split, "split")
+        return config.call(run.recipe.task.evaluate, run.model, part, splits.assets, **chosen)
 
 
 def predict(run, inputs, overrides=None):
@@ -237,7 +240,7 @@ def predict(run, inputs, overrides=None):
     Raises:
         KitError: the inputs cannot be used.
     """
-    offered = config.settings_of(run.recipe.predict, "predict")
+    offered = config.settings_of(run.recipe.task.predict, "predict")
     given = overrides or {}
     chosen = config.resolve(offered, given).get("predict", {})
     with table("predict"):

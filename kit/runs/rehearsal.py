@@ -63,7 +63,7 @@ def _stage(recipe_name, overrides, config, seed, given, *, constant=False):
         splits, model, _, monitor, mode = prepare(
             recipe, Path(scratch) / "run", prepared, given, is_rehearsal=not constant
         )
-        network = recipe.network(model)
+        network = recipe.stages.network(model)
         log.info("%s", summary(recipe, prepared, splits, network, "none: this is a rehearsal"))
         compilation = device.compilation(training.jit_compile)
         if compilation != "auto":
@@ -163,8 +163,8 @@ def monitored(recipe_name, overrides, *, config=None, seed=None):
         stage.model.train_on_batch(*next(iter(stage.batches(1))))
         few = stage.splits.validation.take(slice(0, min(8, len(stage.splits.validation))))
         found = stage.model.evaluate(few.batches(8), return_dict=True, verbose=0)
-        if stage.recipe.validate:
-            found |= stage.recipe.validate(stage.network, few, stage.splits.assets)
+        if stage.recipe.task.validate:
+            found |= stage.recipe.task.validate(stage.network, few, stage.splits.assets)
         names = [f"val_{name}" for name in found]
         if stage.monitor not in names:
             raise SettingError("train.monitor", f"{stage.monitor!r} is not among {', '.join(sorted(names))}")
@@ -209,7 +209,7 @@ def range_test(recipe_name, overrides, *, config=None, seed=None, steps=100, giv
     from kit.training import learning_rate
 
     check(isinstance(steps, int) and steps >= 20, "steps", steps, "a whole number of at least 20")
-    if recipes.get(recipe_name).second_optimizer:
+    if len(recipes.get(recipe_name).optimizers) > 1:
         raise KitError(
             f"{recipe_name} has two learning rates and no loss that says which is good; expected another recipe"
         )

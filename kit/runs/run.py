@@ -1,11 +1,9 @@
 """The one path: settings, data, model, fit, evaluate, run folder. Every verb of the kit walks a part of it."""
 
 import contextlib
-import inspect
 import logging
 
-from kit import config as settings_files
-from kit import recipes
+from kit import config, recipes
 from kit.errors import SettingError, check, table
 from kit.files import as_path, atomic, read_json, reading, write_json, write_text
 from kit.runs import folder as places
@@ -41,14 +39,13 @@ def from_python(recipe_name, tables, config_file, folder):
         if content is not None and not isinstance(content, dict):
             more = " or a keras.Model" if name == "model" else ""
             raise SettingError(name, f"expected a dictionary of settings{more}, got {content!r}")
-    overrides = settings_files.flatten({name: content for name, content in tables.items() if content is not None})
+    overrides = config.flatten({name: content for name, content in tables.items() if content is not None})
     if recipe_name is None:
         recipe_name = stated_recipe(config_file, folder) or (own_model is not None and "image_classification")
         if not recipe_name:
             raise SettingError("recipe", f"none given; expected one of {', '.join(recipes.names())}")
-    recipe = recipes.get(recipe_name)
     if own_model is not None:
-        overrides[f"model.{recipe.architecture_key}"] = "given"
+        overrides["model.backbone"] = "given"
     return recipe_name, overrides, Given(own_data, own_model)
 
 
@@ -56,7 +53,7 @@ def stated_recipe(config_file, folder, name="config.toml"):
     """Returns the name of the recipe that a folder, by the settings of that name in it, or a file is for; or None."""
     for path in (folder and as_path(folder, "folder") / name, config_file and as_path(config_file, "config")):
         if path and path.is_file():
-            return settings_files.read_toml(path).get("recipe")
+            return config.read_toml(path).get("recipe")
     return None
 
 
@@ -133,12 +130,12 @@ def _fitted(recipe, folder, run_settings, given, watch=None):
         training = Training(**run_settings["train"])
         check(training.seeds == 1, "seeds", training.seeds, "1 for a run that is part of something else")
     device.split_cpu(training.devices)
-    if recipe.takes_small_steps:
+    if recipe.task.takes_small_steps:
         device.use_one_thread()
     with device.session(training.devices, training.mixed_precision, training.deterministic):
         prepared = {**run_settings, "train": training}
         splits, model, callbacks, monitor, mode = prepare(recipe, folder, prepared, given)
-        network = recipe.network(model)
+        network = recipe.stages.network(model)
         log.info("%s", summary(recipe, prepared, splits, network, folder))
         if (folder / "config.toml").exists():
             decided = read_json(folder / "environment.json")
@@ -162,8 +159,8 @@ def _fitted(recipe, folder, run_settings, given, watch=None):
             mode=mode,
             seed=run_settings["seed"],
             callbacks=callbacks,
-            observers=recipe.observers(network, splits, folder) if recipe.observers else (),
-            validate=recipe.validate and (lambda: recipe.validate(network, splits.validation, splits.assets)),
+            observers=recipe.task.observers(network, splits, folder) if recipe.task.observers else (),
+            validate=recipe.task.validate and (lambda: recipe.task.validate(network, splits.validation, splits.assets)),
             watch=watch,
         )
         yield prepared, splits, network, trained, monitor, mode
@@ -180,7 +177,7 @@ def summary(recipe, run_settings, splits, network, folder):
         )
     )
     return (
-        f"{recipe.name}: {run_settings['model'][recipe.architecture_key]} with {network.count_params():,} parameters; "
+        f"{recipe.name}: {recipe.chosen(run_settings['model'])} with {network.count_params():,} parameters; "
         f"{counts} examples\nrun folder {folder}"
     )
 
@@ -192,7 +189,7 @@ def _begin(folder, run_settings, splits):
     write_json(folder / "assets" / "assets.json", splits.assets)
     write_json(folder / "environment.json", places.environment() | run_settings["train"].decided)
     training = run_settings["train"].settings
-    settings_files.write_toml(folder / "config.toml", run_settings | {"train": training})
+    config.write_toml(folder / "config.toml", run_settings | {"train": training})
 
 
 def _finish(recipe, folder, run_settings, splits, network, trained, monitor):
@@ -202,22 +199,19 @@ def _finish(recipe, folder, run_settings, splits, network, trained, monitor):
 
     from kit.reporting import page, plots
 
+    task = recipe.task
     held_out = [("test", splits.test), ("validation", splits.validation)]
     if run_settings["train"].use_validation:
         held_out.pop()
-    elif recipe.calibrate is not None:
-        settings = {
-            key: value
-            for key, value in run_settings["evaluate"].items()
-            if key in inspect.signature(recipe.calibrate).parameters
-        }
-        found = recipe.calibrate(network, splits.validation, splits.assets, **settings)
+    elif task.calibrate is not None:
+        offered = config.names_of(task.calibrate)
+        settings = {key: value for key, value in run_settings["evaluate"].items() if key in offered}
+        found = config.call(task.calibrate, network, splits.validation, splits.assets, **settings)
         write_json(folder / "assets" / "calibration.json", found)
         splits.assets |= found
     with table("evaluate"):
-        results = {
-            name: recipe.evaluate(network, part, splits.assets, **run_settings["evaluate"]) for name, part in held_out
-        }
+        how = config.bind(task.evaluate, run_settings["evaluate"])
+        results = {name: task.evaluate(network, part, splits.assets, **how) for name, part in held_out}
     if splits.keep:
         splits.keep(folder / "assets")  # what only the evaluation has needed
     history = pd.DataFrame(trained.history)
@@ -228,7 +222,7 @@ def _finish(recipe, folder, run_settings, splits, network, trained, monitor):
         **{name: result.metrics for name, result in results.items()},
         "train_seconds": round(trained.seconds, 2),
         "train_cpu_seconds": round(trained.cpu_seconds, 2),
-        **({"score_cpu_seconds": round(trained.score_cpu_seconds, 4)} if recipe.validate else {}),
+        **({"score_cpu_seconds": round(trained.score_cpu_seconds, 4)} if task.validate else {}),
         "examples_per_second": round(seen / max(trained.seconds, 1e-9), 1),
         "params": network.count_params(),
         "monitor": monitor,
@@ -236,11 +230,11 @@ def _finish(recipe, folder, run_settings, splits, network, trained, monitor):
         "best_epoch": trained.best_epoch,
         **({"averaged_epochs": trained.averaged_epochs} if training.average_epochs else {}),
     }
-    if recipe.scores_last:
+    if task.scores_last:
         kept = network.get_weights()
         network.set_weights(trained.last_weights)
         with table("evaluate"):
-            last = recipe.evaluate(network, splits.test, splits.assets, **run_settings["evaluate"])
+            last = task.evaluate(network, splits.test, splits.assets, **how)
         metrics["test_of_last_epoch"] = last.metrics
         network.set_weights(kept)
     # Saved without its training set-up, it loads in plain Keras, unless it has a layer of the kit.
@@ -251,12 +245,12 @@ def _finish(recipe, folder, run_settings, splits, network, trained, monitor):
     for name, content in results["test"].tables.items():
         write_text(folder / "tables" / f"{name}.csv", content.to_csv(index=False))
     curves = monitor.removeprefix("val_")
-    metric = curves if curves != "loss" else next(iter(recipe.monitors)).removeprefix("val_")
+    metric = curves if curves != "loss" else next(iter(task.monitors)).removeprefix("val_")
     figures = {
         "1_learning_curves": lambda: plots.learning_curves(history, metric, trained.best_epoch),
-        **(recipe.curves(history) if recipe.curves else {}),
+        **(task.curves(history) if task.curves else {}),
         **results["test"].figures,
-        **(recipe.illustrate(splits, run_settings["seed"]) if recipe.illustrate else {}),
+        **(task.illustrate(splits, run_settings["seed"]) if task.illustrate else {}),
     }
     for name, draw in figures.items():
         with atomic(folder / "plots" / f"{name}.png") as temporary:

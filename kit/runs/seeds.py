@@ -151,7 +151,7 @@ def _finish(recipe, folder, settings, seeds):
     found = [read_json(_place(folder, seed) / "metrics.json") for seed in seeds]
     monitor = found[0]["monitor"]
     values = [_monitored(_place(folder, seed), monitor) for seed in seeds]
-    better = max if recipe.monitors[monitor] == "max" else min
+    better = max if recipe.task.monitors[monitor] == "max" else min
     best = 0 if settings["train"]["use_validation"] else values.index(better(values))
     metrics = {
         "seeds": list(seeds),

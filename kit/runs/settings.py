@@ -10,40 +10,69 @@ TABLES = ("data", "model", "backbone", "optimizer", "train", "evaluate")
 
 
 def settings_of(recipe, given):
-    """Returns all settings that a recipe has under the given choices of architecture, optimizer and schedule.
+    """Returns all settings that a recipe has under the given choices of backbones, optimizers and schedules.
 
     Args:
         recipe: The `Recipe`.
         given: Flat dictionary of dotted keys.
 
     Raises:
-        SettingError: an unknown architecture, optimizer or schedule.
+        SettingError: an unknown backbone, optimizer or schedule.
     """
     from kit.training.fit import Training
 
-    key = f"model.{recipe.architecture_key}"
-    if given.get(key) == "given":
-        if recipe.adopt is None:
-            raise SettingError(key, f"{recipe.name} takes no model of one's own; expected a name")
-        model, backbone = config.settings_of(recipe.adopt, "model", skip=("optimizer",)), []
-    else:
-        second = f"{recipe.second_optimizer}_optimizer"
-        skip = ("optimizer", second, *recipe.optional_facts)
-        model = config.settings_of(recipe.build, "model", skip=skip)
-        name = given.get(key, next(setting.default for setting in model if setting.key == key))
-        build, variant = choose(recipe.architectures, name, key)
-        if name in recipe.variant_settings:
-            model = config.settings_of(recipe.build, "model", skip=skip, defaults=recipe.variant_settings[name])
-        backbone = config.settings_of(build, "backbone", skip=("name",), defaults=variant)
-    tables = ["optimizer", *([f"optimizer.{recipe.second_optimizer}"] if recipe.second_optimizer else [])]
+    model, backbones = _model_settings(recipe, given)
     return [
         *config.settings_of(recipe.data, "data"),
         *model,
-        *backbone,
-        *(setting for name in tables for setting in _optimizer_settings(name, given)),
+        *backbones,
+        *(setting for name in recipe.optimizer_tables.values() for setting in _optimizer_settings(name, given)),
         *config.settings_of(Training, "train"),
-        *config.settings_of(recipe.evaluate, "evaluate"),
+        *config.settings_of(recipe.task.evaluate, "evaluate"),
     ]
+
+
+def _model_settings(recipe, given):
+    """Returns the settings of `[model]`, and those of the tables of its backbones."""
+    if is_own_model(recipe, given):
+        if recipe.stages.adopt is None:
+            raise SettingError("model.backbone", f"{recipe.name} takes no model of one's own; expected a name")
+        return config.settings_of(recipe.stages.adopt, "model", skip=("optimizer",)), []
+    skip = (*recipe.optimizer_tables, *recipe.stages.optional_facts)
+    model = config.settings_of(recipe.build, "model", skip=skip)
+    defaults = {setting.key: setting.default for setting in model}
+    presets, backbones = {}, []
+    for name, table in recipe.backbone_tables.items():
+        variant = given.get(f"model.{name}", defaults[f"model.{name}"])
+        build, arguments = choose(recipe.backbones[name], variant, f"model.{name}")
+        presets |= recipe.stages.presets.get(variant, {})
+        backbones += config.settings_of(build, table, skip=("name",), defaults=arguments)
+    if presets:
+        model = config.settings_of(recipe.build, "model", skip=skip, defaults=presets)
+    return model, backbones
+
+
+def is_own_model(recipe, given):
+    """Tells whether flat settings say that a model of one's own is trained."""
+    return "backbone" in recipe.backbones and given.get("model.backbone") == "given"
+
+
+def old_names(recipe):
+    """Returns the old dotted names of settings, each with that of today."""
+    return {f"model.{old}": f"model.{new}" for old, new in config.aliases_of(recipe.build).items()}
+
+
+def modern(recipe, flat):
+    """Returns flat settings in which those with an old name have the name of today.
+
+    Raises:
+        SettingError: a setting is there under both names.
+    """
+    aliases = old_names(recipe)
+    for old, new in aliases.items():
+        if old in flat and new in flat:
+            raise SettingError(old, f"is called {new} now; expected one of the two")
+    return {aliases.get(key, key): value for key, value in flat.items()}
 
 
 def _optimizer_settings(name, given):
@@ -94,17 +123,18 @@ def given(recipe, config_file, overrides):
     """Returns the flat dictionary of what was asked for: the TOML file's settings below the overrides."""
     path = find_config(config_file or "default", recipe.name)
     flat = {key: value for key, value in config.read_toml(path).items() if not key.startswith("tune.")}
+    flat, overrides = modern(recipe, flat), modern(recipe, overrides)
     stated = flat.pop("recipe", recipe.name)
     if stated != recipe.name:
         raise SettingError("recipe", f"{path} is for {stated!r}, not {recipe.name!r}")
     changed = {key for key in overrides if overrides[key] != flat.get(key)}
-    # A file's numbers for one architecture mean nothing for another, nor do arguments that another optimizer lacks.
-    architecture = f"model.{recipe.architecture_key}"
-    if architecture in changed:
-        own = {f"model.{key}" for settings in recipe.variant_settings.values() for key in settings}
-        flat = {key: value for key, value in flat.items() if not key.startswith("backbone.") and key not in own}
-    if overrides.get(architecture) == "given":
-        known = {setting.key for setting in settings_of(recipe, {architecture: "given"})}
+    # A file's numbers for one backbone mean nothing for another, nor do arguments that another optimizer lacks.
+    for name, table in recipe.backbone_tables.items():
+        if f"model.{name}" in changed:
+            own = {f"model.{key}" for settings in recipe.stages.presets.values() for key in settings}
+            flat = {key: value for key, value in flat.items() if not key.startswith(f"{table}.") and key not in own}
+    if is_own_model(recipe, overrides):
+        known = {setting.key for setting in settings_of(recipe, {"model.backbone": "given"})}
         flat = {key: value for key, value in flat.items() if key in known or not key.startswith("model.")}
     if any(key.startswith("optimizer.") and key.endswith((".name", ".schedule")) for key in changed):
         known = {setting.key for setting in settings_of(recipe, flat | overrides)}
@@ -124,20 +154,22 @@ def resolve(recipe, config_file, overrides, seed):
     _check_seed(seed)
     settings = settings_of(recipe, asked)
     defaults = {setting.key: setting.default for setting in settings}
-    second = f"optimizer.{recipe.second_optimizer}."
-    for key in (key for key in defaults if key.startswith(second)):
-        first = key.replace(second, "optimizer.")
-        if key not in asked and first in asked and asked[first] != defaults.get(first):
-            asked[key] = asked[first]
+    for table in list(recipe.optimizer_tables.values())[1:]:
+        for key in (key for key in defaults if key.startswith(f"{table}.")):
+            first = key.replace(f"{table}.", "optimizer.")
+            if key not in asked and first in asked and asked[first] != defaults.get(first):
+                asked[key] = asked[first]
     tables = config.resolve(settings, asked)
-    return {"recipe": recipe.name, "seed": seed, **_nested(recipe, tables)}
+    return {"recipe": recipe.name, "seed": seed, **_nested(tables)}
 
 
-def _nested(recipe, tables):
-    """Returns the settings table by table, that of a second optimizer inside that of the first."""
+def _nested(tables):
+    """Returns the settings table by table, `[optimizer.discriminator]` inside `[optimizer]`."""
     found = {name: tables.get(name, {}) for name in TABLES}
-    if recipe.second_optimizer:
-        found["optimizer"][recipe.second_optimizer] = tables[f"optimizer.{recipe.second_optimizer}"]
+    for name in tables:
+        outer, _, inner = name.partition(".")
+        if inner:
+            found[outer][inner] = tables[name]
     return found
 
 
@@ -160,7 +192,7 @@ def resume(recipe, folder, config_file, overrides, seed):
         SettingError: a setting differs.
     """
     path = folder / "config.toml"
-    flat = config.read_toml(path)
+    flat, overrides = modern(recipe, config.read_toml(path)), modern(recipe, overrides)
     if flat.get("recipe") != recipe.name:
         raise SettingError("recipe", f"the run in {folder} is for {flat.get('recipe')!r}")
     asked = given(recipe, config_file, overrides) if config_file else dict(overrides)
@@ -179,7 +211,7 @@ def resume(recipe, folder, config_file, overrides, seed):
         before, now = saved[name][item], wanted[name][item]
         if now != "auto" and not alike(before, now):
             raise SettingError(key, f"the run in {folder} was started with {before!r}, not {now!r}")
-    return {"recipe": recipe.name, "seed": saved_seed, **_nested(recipe, saved)}
+    return {"recipe": recipe.name, "seed": saved_seed, **_nested(saved)}
 
 
 def alike(first, second):

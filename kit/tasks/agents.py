@@ -10,7 +10,7 @@ from kit.agents.environments import watch
 from kit.agents.rounds import assignment, judging
 from kit.data.splits import Splits
 from kit.errors import KitError, check
-from kit.tasks.recipe import Evaluation
+from kit.tasks.recipe import Evaluation, Task
 
 
 def observers(network, splits, folder):
@@ -49,13 +49,14 @@ def policy_splits(train, validation_episodes, test_episodes):
     )
 
 
-def verbs(best_of, value="value"):
-    """Returns a recipe's functions `validate`, `evaluate` and `predict`.
+def task(best_of, value="value", exported=lambda network: network):
+    """Returns the `Task` of an agent.
 
     Args:
         best_of: Function `(network, assets)` that returns one from observations to the best actions and the value of
             the states, as `kit.agents.environments.play` takes it.
         value: What that value is called in the metrics.
+        exported: Function from the network to the part of it that `kit export` writes.
     """
 
     def validate(model, examples, assets):
@@ -120,4 +121,16 @@ def verbs(best_of, value="value"):
             table["file"] = str(video)
         return table
 
-    return validate, evaluate, predict
+    return Task(
+        monitors={"val_return": "max"},
+        evaluate=evaluate,
+        predict=predict,
+        validate=validate,
+        inputs="optional",
+        usage="--episodes 5 --video out.gif",
+        observers=observers,
+        curves=curves,
+        exported=exported,
+        scores_last=True,
+        takes_small_steps=True,
+    )

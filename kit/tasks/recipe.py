@@ -1,12 +1,13 @@
-"""What a recipe is made of."""
+"""Recipe, task, stages and evaluation: the records that the runs of the kit are driven by."""
 
 import dataclasses
 from collections.abc import Callable
+from typing import Literal
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found out.
+    """Scores, tables and figures of an evaluation.
 
     Args:
         metrics: Name to number.
@@ -26,80 +27,124 @@ def as_text(predictions, is_terminal):
 
 
 @dataclasses.dataclass(frozen=True)
-class Recipe:
-    """A task: what the verbs of the kit need to know of it, and no more.
+class Task:
+    """A kind of answer, such as a class or a tag for each word: how it is scored, predicted and shown.
+
+    A function of a module of `kit.tasks` makes one, closed over what a recipe alone knows, such as how inputs are read.
 
     Args:
-        name: The task, as its module is called.
-        purpose: What it is for, in one line.
-        build: Builder `(facts, *, settings, optimizer) -> compiled model`.
-        data: Data function `(seed, saved, *, settings) -> Splits`.
-        evaluate: Function `(model, examples, assets, *, settings) -> Evaluation`.
-        predict: Function `(model, inputs, assets, *, settings) -> pandas.DataFrame`.
         monitors: Names in the logs that may decide which epoch is best, each with its direction; the first is the
             default.
-        architectures: Variant to (builder, arguments): what `[backbone]` is bound to.
-        architecture_key: Setting of `[model]` that names the variant.
-        adopt: Builder for a model of one's own, `(facts, network, *, settings, optimizer) -> compiled model`; its
-            settings are the `[model]` table then. None where a recipe takes none.
-        network: Function from what `build` returns to the functional model that predicts and is saved.
-        prepare: Function `(model, splits)` run once before training, such as layer-wise pre-training; or None.
-        is_prepare_long: `prepare` trains: a rehearsal leaves it away, and so does a run that starts from another one.
+        evaluate: Function `(model, examples, assets, *, settings) -> Evaluation`.
+        predict: Function `(model, inputs, assets, *, settings) -> pandas.DataFrame`.
         validate: Function `(model, examples, assets) -> dict` run after each epoch on the validation split: values that
             `fit` cannot compute batch by batch; they are in the logs as `val_<name>`, and may be monitored. An empty
             dictionary says that there are none for this model; or None.
-        meanings: Asset to patterns of the layers whose rows or columns it gives a meaning, such as the classes to the
-            last layer: they are not taken from an earlier run with other ones.
         calibrate: Function `(model, examples, assets, *, settings) -> dict`, its settings among those of `evaluate`,
             run once after training on the validation split: more assets for `evaluate` and `predict`, such as a
             temperature; or None.
-        illustrate: Function `(splits, seed) -> dict` of figures of the training data, as in `Evaluation`; or None.
+        show: Function `(predictions, is_terminal) -> str`: how `kit predict` prints what `predict` returned.
+        inputs: What `kit predict` is given: "files", "text" (texts, and files of them), "optional" (files, or nothing:
+            it makes something then), or "none" (it makes something out of noise).
+        usage: What follows `kit predict RUN` in the example that training ends with; by default it goes by `inputs`.
         observers: Function `(network, splits, folder) -> list` of callbacks that look on while it trains, and keep no
             state but what their `arrays()` returns; or None.
         curves: Function `(history) -> dict` of figures of how the training went, as in `Evaluation`; or None.
-        scores_last: Score the weights of the last epoch on the test split too, beside the best ones.
-        optional_facts: Parameters of `build` with a default that are facts of the data all the same.
-        variant_settings: Variant to arguments of `build` that stand in for its defaults.
-        second_optimizer: Whose optimizer `build` takes as `NAME_optimizer`: its settings are the table
-            `[optimizer.NAME]`, by default the first one's; or None.
-        optimizer_interval: Setting of `[model]` that says at every how many steps the first optimizer takes one.
-        show: Function `(predictions, is_terminal) -> str`: how `kit predict` prints what `predict` returned.
+        illustrate: Function `(splits, seed) -> dict` of figures of the training data, as in `Evaluation`; or None.
         exported: Function from the network to the part of it that `kit export` writes.
-        takes_text: `predict` takes texts, and files of them; else it takes files.
-        takes_inputs: `predict` takes anything at all; else it makes something out of nothing.
-        needs_inputs: `predict` cannot do without; else it makes something where it is given none.
+        scores_last: Score the weights of the last epoch on the test split too, beside the best ones.
         takes_small_steps: Its training steps are so small that one thread takes less time than several.
-        usage: What follows `kit predict RUN` in the example that training ends with; by default it goes by the above.
+    """
+
+    monitors: dict
+    evaluate: Callable
+    predict: Callable
+    validate: Callable | None = None
+    calibrate: Callable | None = None
+    show: Callable = as_text
+    inputs: Literal["files", "text", "optional", "none"] = "files"
+    usage: str | None = None
+    observers: Callable | None = None
+    curves: Callable | None = None
+    illustrate: Callable | None = None
+    exported: Callable = lambda network: network
+    scores_last: bool = False
+    takes_small_steps: bool = False
+
+    @property
+    def example(self):
+        """Arguments of `kit predict RUN` that a newcomer may copy."""
+        by_inputs = {"text": '--text "..."', "none": "--count 64 --seed 1"}
+        return self.usage or by_inputs.get(self.inputs, "INPUT")
+
+
+@dataclasses.dataclass(frozen=True)
+class Stages:
+    """What a recipe does between building its model and training it, where it does more than others.
+
+    Args:
+        network: Function from what `build` returns to the functional model that predicts and is saved.
+        prepare: Function `(model, splits)` run once before training, such as putting pretrained vectors in; or None.
+        pretrain: The same for what takes long, such as layer-wise training: a rehearsal leaves it away, and so does a
+            run that starts from another one; or None.
+        adopt: Builder for a model of one's own, `(facts, network, *, settings, optimizer) -> compiled model`; its
+            settings are the `[model]` table then. None where a recipe takes none.
+        tied_layers: Asset to patterns of the layers whose rows or columns it gives a meaning, such as the class names
+            to the last layer: they are not taken from an earlier run with other ones.
+        optional_facts: Parameters of `build` with a default that are facts of the data all the same.
+        presets: Variant of a backbone to arguments of `build` that stand in for its defaults.
+        optimizer_interval: Setting of `[model]` that says at every how many steps the first optimizer takes one.
+    """
+
+    network: Callable = lambda model: model
+    prepare: Callable | None = None
+    pretrain: Callable | None = None
+    adopt: Callable | None = None
+    tied_layers: dict = dataclasses.field(default_factory=dict)
+    optional_facts: tuple = ()
+    presets: dict = dataclasses.field(default_factory=dict)
+    optimizer_interval: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """An architecture, data and a task under one name.
+
+    Args:
+        name: Name of the recipe, as its module is called.
+        purpose: What it is for, in one line.
+        build: Builder `(facts, *, settings, optimizer) -> compiled model`.
+        data: Data function `(seed, saved, *, settings) -> Splits`.
+        backbones: Setting of `[model]` to table of variants, each a pair (builder, arguments). The settings of the
+            chosen variant of `backbone` are the table `[backbone]`; of several, such as `image` and `text`, those of
+            each are `[backbone.NAME]`.
+        task: `Task`.
+        optimizers: Names of the optimizers that `build` takes. Settings of the first are the table `[optimizer]`;
+            another one, such as `discriminator`, is the parameter `discriminator_optimizer`, its table
+            `[optimizer.discriminator]`, by default the first one's.
+        stages: `Stages`.
     """
 
     name: str
     purpose: str
     build: Callable
     data: Callable
-    evaluate: Callable
-    predict: Callable
-    monitors: dict
-    architectures: dict
-    architecture_key: str = "backbone"
-    adopt: Callable | None = None
-    network: Callable = lambda model: model
-    prepare: Callable | None = None
-    is_prepare_long: bool = False
-    validate: Callable | None = None
-    meanings: dict = dataclasses.field(default_factory=dict)
-    calibrate: Callable | None = None
-    illustrate: Callable | None = None
-    observers: Callable | None = None
-    curves: Callable | None = None
-    scores_last: bool = False
-    optional_facts: tuple = ()
-    variant_settings: dict = dataclasses.field(default_factory=dict)
-    second_optimizer: str | None = None
-    optimizer_interval: str | None = None
-    show: Callable = as_text
-    exported: Callable = lambda network: network
-    takes_text: bool = False
-    takes_inputs: bool = True
-    needs_inputs: bool = True
-    takes_small_steps: bool = False
-    usage: str | None = None
+    backbones: dict
+    task: Task
+    optimizers: tuple = ("optimizer",)
+    stages: Stages = dataclasses.field(default_factory=Stages)
+
+    @property
+    def backbone_tables(self):
+        """Setting of `[model]` that names a backbone to the table of that backbone's settings."""
+        return {key: "backbone" if key == "backbone" else f"backbone.{key}" for key in self.backbones}
+
+    @property
+    def optimizer_tables(self):
+        """Parameter of `build` to the table of that optimizer's settings, the first one first."""
+        first, *others = self.optimizers
+        return {first: "optimizer", **{f"{name}_optimizer": f"optimizer.{name}" for name in others}}
+
+    def chosen(self, settings):
+        """Returns the names of the chosen backbones in words, given the table `[model]`."""
+        return ", ".join(str(settings[key]) for key in self.backbones)

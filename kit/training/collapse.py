@@ -38,7 +38,7 @@ class CollapseWarning(keras.callbacks.Callback):
         self.is_collapsed = bool(few) and epoch >= _GRACE
         if self.is_collapsed and not was_collapsed:
             log.warning(
-                "epoch %d: the generator has collapsed: %s; try model.family=sngan or wgan_gp, a lower "
+                "epoch %d: the generator has collapsed: %s; try model.backbone=sngan or wgan_gp, a lower "
                 "optimizer.discriminator.learning_rate, model.r1=1, or model.augment=translation,cutout on few images",
                 epoch + 1,
                 " and ".join(few),

@@ -60,11 +60,12 @@ class Parameter:
         return self.values if self.values is not None else (self.low, self.high)
 
 
-def read(tables):
+def read(tables, old_names=None):
     """Reads a search space.
 
     Args:
         tables: The content of `[tune.space]`, nested as TOML nests dotted keys.
+        old_names: Old names of settings, each with that of today; or None.
 
     Returns:
         List of `Parameter`, those that others depend on before them.
@@ -73,9 +74,13 @@ def read(tables):
         SettingError: an entry is neither a list of values nor a range.
     """
     parameters, keys = [], {}
-    for key, entry in _entries(plain(tables)):
+    known = old_names or {}
+    for stated, entry in _entries(plain(tables)):
+        key = known.get(stated, stated)
         keys[key] = keys.get(key, 0) + 1
-        parameters.append(dataclasses.replace(_parameter(key, entry), entry=keys[key] - 1))
+        parameter = _parameter(key, entry)
+        when = {known.get(parent, parent): values for parent, values in parameter.when.items()}
+        parameters.append(dataclasses.replace(parameter, when=when, entry=keys[key] - 1))
     for parameter in parameters:
         if keys[parameter.key] > 1 and not parameter.when:
             raise SettingError(f"tune.space.{parameter.key}", "expected a condition `when` in each of its entries")
@@ -127,12 +132,13 @@ def from_flags(flags):
     return config.nested(entries)
 
 
-def merged(tables, others):
-    """Returns nested tables with the entries of others above them.
+def merged(tables, others, old_names=None):
+    """Returns nested tables with the entries of others above them, under the names of today.
 
     An entry replaces the whole entry of its key; `false` takes it away.
     """
-    both = dict(_groups(tables, "")) | dict(_groups(others, ""))
+    known = old_names or {}
+    both = {known.get(key, key): entry for part in (tables, others) for key, entry in _groups(part, "")}
     return config.nested({key: entry for key, entry in both.items() if entry is not False})
 
 
@@ -261,12 +267,12 @@ def _try(recipe, path, changed):
     resolved = schema.resolve(recipe, path, changed, 0)
     with table("train"):
         Training(**resolved["train"])
-    second = resolved["optimizer"].pop(recipe.second_optimizer, None)
+    others = {name: resolved["optimizer"].pop(name) for name in recipe.optimizers[1:]}
     with table("optimizer"):
         optimizers.build(resolved["optimizer"], 10**6)
-    if second:
-        with table(f"optimizer.{recipe.second_optimizer}"):
-            optimizers.build(second, 10**6)
+    for name, settings in others.items():
+        with table(f"optimizer.{name}"):
+            optimizers.build(settings, 10**6)
 
 
 def _circumstances(parameter, parameters, recipe):
@@ -276,9 +282,8 @@ def _circumstances(parameter, parameters, recipe):
     for parent, values in parameter.when.items():
         for value in values[1:]:
             yield found | {parent: value}
-    deciding = {f"model.{recipe.architecture_key}", "optimizer.name", "optimizer.schedule"}
-    if recipe.second_optimizer:
-        deciding |= {f"optimizer.{recipe.second_optimizer}.{key}" for key in ("name", "schedule")}
+    deciding = {f"model.{key}" for key in recipe.backbones}
+    deciding |= {f"{table}.{key}" for table in recipe.optimizer_tables.values() for key in ("name", "schedule")}
     deciding -= {parameter.key, *found}
     for other in parameters:
         if other.key in deciding and other.values is not None and not other.when:

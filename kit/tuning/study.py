@@ -179,8 +179,9 @@ def _settings(recipe, folder, overrides, config_file, seed, searched):
         tables = toml.nested(space.plain(searched))
     elif not tables:
         tables = space.of_file(schema.find_config("default", recipe.name))[1]
-    tables = space.merged(tables, space.from_flags(in_flags))
-    parameters = space.read(tables)
+    old_names = schema.old_names(recipe)
+    tables = space.merged(tables, space.from_flags(in_flags), old_names)
+    parameters = space.read(tables, old_names)
     offered = toml.settings_of(Search, "tune")
     chosen = toml.resolve(offered, {f"tune.{key}": value for key, value in of_file.items()} | asked)["tune"]
     with table("tune"):

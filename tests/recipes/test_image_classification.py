@@ -124,7 +124,7 @@ def test_scores_are_those_of_scikit_learn():
     labels = random.integers(0, 4, 200)
     logits = random.normal(size=(200, 4)).astype("float32") + 2 * np.eye(4, dtype="float32")[labels]
     names = ["a", "b", "c", "d"]
-    result = recipe.evaluate(Certain(), Examples((logits, labels)), {"class_names": names}, top_k=2)
+    result = recipe.task.evaluate(Certain(), Examples((logits, labels)), {"class_names": names}, top_k=2)
     predicted = logits.argmax(1)
     metrics = result.metrics
     assert metrics["accuracy"] == pytest.approx(accuracy_score(labels, predicted))
@@ -195,7 +195,7 @@ def test_prediction_refuses_what_it_cannot_read(small_run, tmp_path):
 
 
 def test_backbones_of_the_recipe_are_all_that_are_registered():
-    assert recipe.RECIPE.architectures is vision.VARIANTS
+    assert recipe.RECIPE.backbones["backbone"] is vision.VARIANTS
 
 
 def test_few_labels_of_all_classes_and_the_rest_without():

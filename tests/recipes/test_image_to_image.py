@@ -133,7 +133,7 @@ def test_two_folders_are_two_domains(empty_folder):
         assert part.a.columns[0].max() < 100 and part.b.columns[0].min() >= 150
     assert splits.assets["domain_b"] == "given" and splits.assets["class_names"] == []
     model = recipes.image_translator((8, 8, 1))
-    test = recipes.get("image_to_image").evaluate(model.network, splits.test, splits.assets).metrics
+    test = recipes.get("image_to_image").task.evaluate(model.network, splits.test, splits.assets).metrics
     assert "quarter turns" in test["features"] and "a_to_b_read_correctly" not in test
     assert np.isfinite(test["a_to_b_frechet_distance"]) and np.isfinite(test["b_to_a_frechet_distance"])
 

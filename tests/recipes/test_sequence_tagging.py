@@ -225,7 +225,7 @@ def test_vectors_are_in_the_embedding_and_know_words_that_training_lacks(tmp_pat
     path = write(tmp_path / "v.txt", "the 1 2 3\nzanzibar 4 5 6\n")
     splits = data(vectors=path, features=("word", "suffix2"))
     model = kit.recipes.sequence_tagger(**tagger_facts(splits), word_dim=3, encoder="gru")
-    recipe.prepare(model, splits)
+    recipe.stages.prepare(model, splits)
     from kit.data.text import Features
 
     ids = Features(**splits.assets["features"]).encode(["The", "Zanzibar", "xyzzy"])["word"]
@@ -234,7 +234,7 @@ def test_vectors_are_in_the_embedding_and_know_words_that_training_lacks(tmp_pat
     assert ids[2] == 1
     wrong = kit.recipes.sequence_tagger(**tagger_facts(splits), word_dim=5, encoder="gru")
     with pytest.raises(SettingError, match=r"model.word_dim: expected 3, the width of the vectors, got 5"):
-        recipe.prepare(wrong, splits)
+        recipe.stages.prepare(wrong, splits)
     with pytest.raises(SettingError, match="vectors: no file"):
         data(vectors="nowhere.txt")
 
@@ -253,7 +253,7 @@ def test_a_wrong_width_of_vectors_leaves_no_run_folder(tmp_path):
 def test_nothing_forbidden_is_ever_decoded():
     splits = data()
     model = kit.recipes.sequence_tagger(**tagger_facts(splits), encoder="bilstm_crf")
-    recipe.prepare(model, splits)
+    recipe.stages.prepare(model, splits)
     layer = model.get_layer("crf")
     layer.transitions.assign(np.random.default_rng(0).normal(size=layer.transitions.shape) * 20)
     predicted, shares = recipe._decoded(model, splits.test, 32)
@@ -369,10 +369,10 @@ def test_command_line(run, capsys, tmp_path, monkeypatch):
 
 def test_colours_on_a_terminal():
     table = pd.DataFrame({"sentence": [1, 1, 2], "token": ["in", "Oslo", "x"], "tag": ["O", "B-LOC", "O"]})
-    shown = recipe.show(table, True)
+    shown = recipe.task.show(table, True)
     assert shown.splitlines()[1] == "x"
     assert "\033[" in shown and "Oslo" in shown and "/B-LOC" in shown
-    assert recipe.show(table, False) == "in\tO\nOslo\tB-LOC\n\nx\tO\n"
+    assert recipe.task.show(table, False) == "in\tO\nOslo\tB-LOC\n\nx\tO\n"
 
 
 def test_images_take_no_text(small_run, capsys):

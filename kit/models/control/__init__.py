@@ -35,7 +35,7 @@ def policy_network(network, head, normalizes, observation_shape):
     """
     if not isinstance(network, str):
         return network(head, normalizes)
-    build, arguments = choose(POLICIES, network, "network")
+    build, arguments = choose(POLICIES, network, "backbone")
     return build(head, normalizes, tuple(observation_shape), **arguments, name=network)
 
 

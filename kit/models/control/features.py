@@ -26,7 +26,7 @@ def of_images(observation, filters, kernel_sizes, strides, highest, vector_netwo
     shape = tuple(observation.shape[1:])
     if len(shape) != 3:
         raise SettingError(
-            "model.network", f"takes images; observations have the shape {shape}: expected {vector_network}"
+            "model.backbone", f"takes images; observations have the shape {shape}: expected {vector_network}"
         )
     for key, values in (("filters", filters), ("kernel_sizes", kernel_sizes), ("strides", strides)):
         check(values and min(values) >= 1, key, values, "numbers of at least 1")
