@@ -27,7 +27,7 @@ class Setting:
     Args:
         key: Dotted name, `table.name`.
         type: Annotation that values are checked against.
-        default: Value when none is given.
+        default: Value where none is asked for.
         meaning: The parameter's entry in its docstring.
     """
 
@@ -37,7 +37,7 @@ class Setting:
     meaning: str
 
 
-def settings_of(function, table, *, skip=(), defaults=None, types=None, meanings=None):
+def settings_of(function, table=None, *, skip=(), defaults=None, types=None, meanings=None):
     """Reads the settings that a function offers from its signature and docstring.
 
     A parameter whose default is an option record, an instance of a frozen dataclass, offers the record's fields: their
@@ -45,7 +45,7 @@ def settings_of(function, table, *, skip=(), defaults=None, types=None, meanings
 
     Args:
         function: Function or class; its parameters with a default become settings, those without are facts.
-        table: Name of the table that the settings belong to.
+        table: Name of the table that the settings belong to; without one their keys are the parameters' names.
         skip: Parameters that are no settings.
         defaults: Defaults that stand in for the signature's own.
         types: Types of parameters that have no annotation and None as default.
@@ -68,8 +68,32 @@ def settings_of(function, table, *, skip=(), defaults=None, types=None, meanings
             continue
         default = defaults.get(name, parameter.default)
         kind = hints.get(name) or types.get(name) or type(parameter.default)
-        settings.append(Setting(f"{table}.{name}", kind, default, meanings.get(name)))
+        settings.append(Setting(f"{table}.{name}" if table else name, kind, default, meanings.get(name)))
     return settings
+
+
+def facts_of(function):
+    """Returns the names of a function's parameters without a default: facts, which the data or the caller supplies."""
+    parameters = inspect.signature(function).parameters.values()
+    return tuple(parameter.name for parameter in parameters if parameter.default is parameter.empty)
+
+
+def in_table(settings, table, defaults=None):
+    """Returns settings that belong to no table yet as those of a table, some of them with other defaults."""
+    defaults = defaults or {}
+    return [
+        dataclasses.replace(setting, key=f"{table}.{setting.key}", default=defaults.get(setting.key, setting.default))
+        for setting in settings
+    ]
+
+
+def records_of(function):
+    """Returns the classes of the option records among a function's parameters, and of those inside them."""
+    found = []
+    for parameter in inspect.signature(function).parameters.values():
+        if is_record(parameter.default):
+            found += [type(parameter.default), *records_of(type(parameter.default))]
+    return found
 
 
 def is_record(value):
@@ -105,7 +129,7 @@ def call(function, *arguments, **values):
 
 def names_of(function):
     """Returns the names of the settings that a function offers, those of its option records included."""
-    return {setting.key.partition(".")[2] for setting in settings_of(function, "settings")}
+    return {setting.key for setting in settings_of(function)}
 
 
 def renamed(**names):
@@ -171,11 +195,11 @@ def nested(flat):
     """Turns a dictionary of dotted keys into nested tables, as TOML has them."""
     tables = {}
     for key, value in flat.items():
-        place = tables
+        inner = tables
         *path, last = key.split(".")
         for part in path:
-            place = place.setdefault(part, {})
-        place[last] = value
+            inner = inner.setdefault(part, {})
+        inner[last] = value
     return tables
 
 
@@ -195,10 +219,10 @@ def write_toml(path, tables):
     write_text(path, tomli_w.dumps(known(tables)))
 
 
-def check_keys(given, settings):
-    """Raises SettingError for the first given key that no setting has, naming the nearest one that exists."""
+def check_keys(asked, settings):
+    """Raises SettingError for the first key asked for that no setting has, naming the nearest one that exists."""
     keys = {setting.key for setting in settings}
-    for key in given:
+    for key in asked:
         if key in keys:
             continue
         table, _, name = key.rpartition(".")
@@ -211,12 +235,12 @@ def check_keys(given, settings):
         raise SettingError(key, f"unknown setting{closest(name, siblings)}")
 
 
-def resolve(settings, given):
-    """Checks given values against the settings and fills in the defaults.
+def resolve(settings, asked):
+    """Checks the values asked for against the settings and fills in the defaults.
 
     Args:
         settings: List of `Setting`.
-        given: Flat dictionary of dotted keys; `Text` values are converted, others must have the right type already.
+        asked: Flat dictionary of dotted keys; `Text` values are converted, others must have the right type already.
 
     Returns:
         Nested dictionary, table by table, in the settings' order.
@@ -224,12 +248,12 @@ def resolve(settings, given):
     Raises:
         SettingError: an unknown key or a value of the wrong type.
     """
-    check_keys(given, settings)
+    check_keys(asked, settings)
     tables = {}
     for setting in settings:
         value = setting.default
-        if setting.key in given:
-            value = _convert(setting, given[setting.key])
+        if setting.key in asked:
+            value = _convert(setting, asked[setting.key])
         table, _, name = setting.key.rpartition(".")
         tables.setdefault(table, {})[name] = value
     return tables

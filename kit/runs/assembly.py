@@ -1,103 +1,146 @@
-"""From settings to what is trained: data, architecture, compiled model, and the weights that it begins with."""
+"""From settings to a training: data, architecture, compiled model, and the weights that it begins with."""
 
+import contextlib
 import dataclasses
-import inspect
 import json
 import os
 
 from kit import config
 from kit.errors import SettingError, choose, table
 from kit.files import as_path, reading
+from kit.runs import folder as folders
 from kit.runs.finished import check_assets, load_one, saved_assignment
 
 
 @dataclasses.dataclass(frozen=True)
-class Given:
-    """What was given in Python and has no place in a settings file.
-
-    Args:
-        data: The data, or None.
-        model: A `keras.Model` of one's own, or None.
-    """
-
-    data: object = None
-    model: object = None
-
-
-def prepare(recipe, folder, run_settings, given, *, is_rehearsal=False):
-    """Builds what training needs.
+class Assembled:
+    """All that a training needs, before its first step.
 
     Args:
         recipe: The `Recipe`.
-        folder: The run folder; where it holds a run, its division of the data is used again.
-        run_settings: The settings, `train` being a `Training`, which is filled in.
-        given: `Given`.
+        settings: The settings, table by table; paths among them are absolute.
+        training: The `Training` of `[train]`.
+        splits: The `Splits`.
+        model: The compiled model, or training wrapper.
+        network: The functional model inside it that predicts and is saved.
+        callbacks: Callbacks that the optimizer's schedule needs.
+        monitor: Name of the monitored value.
+        mode: Its direction, "max" or "min".
+        steps_per_epoch: Steps of an epoch.
+    """
+
+    recipe: object
+    settings: dict
+    training: object
+    splits: object
+    model: object
+    network: object
+    callbacks: list
+    monitor: str
+    mode: str
+    steps_per_epoch: int
+
+
+@contextlib.contextmanager
+def assembled(recipe, run_folder, settings, inputs, *, is_rehearsal=False):
+    """Builds all that a training needs, and yields it; inside, devices and precision are those of the training.
+
+    Args:
+        recipe: The `Recipe`.
+        run_folder: The run folder; where it holds a run, its division of the data is used again.
+        settings: The resolved settings, table by table.
+        inputs: `PythonInputs`.
         is_rehearsal: Leave away what the recipe does once before training, where that takes long.
 
-    Returns:
-        The `Splits`, the compiled model, callbacks of its schedule, the name of the monitored value and its direction.
+    Yields:
+        `Assembled`.
+
+    Raises:
+        KitError: settings, data or model cannot be used.
     """
+    from kit.training import device
+    from kit.training.plan import Training
+
+    with table("train"):
+        training = config.call(Training, **settings["train"])
+    device.split_cpu(training.devices)
+    if recipe.task.takes_small_steps:
+        device.use_one_thread()
+    with device.session(training.devices, training.mixed_precision, training.deterministic):
+        yield _assemble(recipe, run_folder, settings, training, inputs, is_rehearsal)
+
+
+def _assemble(recipe, run_folder, settings, training, inputs, is_rehearsal):
+    """Returns `Assembled`."""
     import keras
 
-    from kit.training import device, sampling, transfer
+    from kit.training import device, plan, sampling, transfer
 
-    training = run_settings["train"]
-    with table("data"):
-        saved = saved_assignment(folder)
-        source = {} if given.data is None else {"source": given.data}
-        splits = config.call(recipe.data, run_settings["seed"], saved, **run_settings["data"] | source)
-        check_assets(folder, splits)
-        run_settings["data"] |= splits.settings
-    if training.use_validation:
-        splits.train = splits.train.join(splits.validation)
+    splits = _splits(recipe, run_folder, settings, training, inputs)
+    settings = settings | {"data": settings["data"] | splits.settings}
     with table("train"):
-        training.fill(splits.train)
+        if splits.train.follows_model:
+            splits.train.divide(training.batch_size)
+        steps = plan.steps_per_epoch(training, splits.train)
         known = recipe.task.monitors
         monitors = {name: known[name] for name in splits.monitors or known}
         monitor = training.monitor or next(iter(monitors))
         mode = choose(monitors, monitor, "monitor")
-    keras.utils.set_random_seed(run_settings["seed"])
-    accumulation = run_settings["optimizer"].get("gradient_accumulation_steps")
+    keras.utils.set_random_seed(settings["seed"])
+    accumulation = settings["optimizer"].get("gradient_accumulation_steps")
     device.check_combination(training.devices, training.steps_per_execution, training.jit_compile, accumulation)
-    made, callbacks = _optimizers(recipe, run_settings, training, splits.train.batches_per_step)
-    if run_settings["model"].get("backbone") == "given":
-        model = _adopted(recipe, splits.facts, run_settings, made, given)
+    made, callbacks = _optimizers(recipe, settings, training, steps * splits.train.batches_per_step)
+    if settings["model"].get("backbone") == "given":
+        model = _adopted(recipe, splits.facts, settings, made, inputs.model)
     else:
-        model = _built(recipe, splits.facts, run_settings, made)
+        model = _built(recipe, splits.facts, settings, made)
+    network = recipe.stages.network(model)
     with table("train"):
-        transfer.check_layers(recipe.stages.network(model), training.freeze)
-        if training.sampling_rate:
-            sampling.switch_on(model, training.sampling_rate)
+        transfer.check_layers(network, training.transfer.freeze)
+        if training.sampling.sampling_rate:
+            sampling.switch_on(model, training.sampling.sampling_rate)
     if splits.train.follows_model:
         splits.train.model = model  # acts with it
-    if not (folder / "checkpoint" / "state.npz").exists():
-        stages = recipe.stages
-        if stages.pretrain is not None and not is_rehearsal and not training.start_from:
+    if not (run_folder / "checkpoint" / "state.npz").exists():
+        stages, start_from = recipe.stages, training.transfer.start_from
+        if stages.pretrain is not None and not is_rehearsal and not start_from:
             stages.pretrain(model, splits)
         if stages.prepare is not None:
             stages.prepare(model, splits)
-        if training.start_from:
+        if start_from:
             with table("train"):
-                _start_from(recipe, recipe.stages.network(model), splits.assets, training)
-                if hasattr(model, "follow"):
-                    model.follow()  # a training wrapper, whose kept network is not the one that trains
-    return splits, model, callbacks, monitor, mode
+                path = _start_from(recipe, network, splits.assets, start_from)
+            settings = settings | {"train": settings["train"] | {"start_from": str(path)}}
+            if hasattr(model, "follow"):
+                model.follow()  # a training wrapper, whose kept network is not the one that trains
+    return Assembled(recipe, settings, training, splits, model, network, callbacks, monitor, mode, steps)
 
 
-def _optimizers(recipe, run_settings, training, batches_per_step):
-    """Returns what the builder takes as optimizers, by name, and the callbacks that their schedules need."""
+def _splits(recipe, run_folder, settings, training, inputs):
+    """Returns the data of a run, divided as before where it has begun."""
+    with table("data"):
+        saved = saved_assignment(run_folder)
+        source = {} if inputs.data is None else {"source": inputs.data}
+        splits = config.call(recipe.data, settings["seed"], saved, **settings["data"] | source)
+        check_assets(run_folder, splits)
+    if training.use_validation:
+        splits = dataclasses.replace(splits, train=splits.train.join(splits.validation))
+    return splits
+
+
+def _optimizers(recipe, settings, training, steps_per_epoch):
+    """Returns the optimizers by their parameter of the builder, and the callbacks that their schedules need."""
     from kit.training import optimizers
 
-    per_epoch = training.steps_per_epoch * batches_per_step
-    steps, lowered = training.epochs * per_epoch, None
-    if training.unfreeze_rate != 1:
-        lowered = training.unfreeze_epochs * per_epoch, training.unfreeze_rate
+    steps, lowered, frozen = training.epochs * steps_per_epoch, None, training.transfer
+    if frozen.unfreeze_rate != 1:
+        lowered = frozen.unfreeze_epochs * steps_per_epoch, frozen.unfreeze_rate
     first, *others = recipe.optimizers
-    own = {key: value for key, value in run_settings["optimizer"].items() if key not in others}
-    interval = run_settings["model"].get(recipe.stages.optimizer_interval) or 1
+    own = {key: value for key, value in settings["optimizer"].items() if key not in others}
+    interval = settings["model"].get(recipe.stages.optimizer_interval) or 1
     if others:
-        for key in ("freeze", "average_epochs"):
-            if getattr(training, key):
+        for key, value in (("freeze", frozen.freeze), ("average_epochs", training.average_epochs)):
+            if value:
                 raise SettingError(f"train.{key}", f"{recipe.name} trains two networks; expected none")
         if training.devices > 1:
             raise SettingError("train.devices", f"{recipe.name} trains two networks in turn; expected 1")
@@ -105,23 +148,23 @@ def _optimizers(recipe, run_settings, training, batches_per_step):
         optimizer, callbacks = optimizers.build(own, max(steps // interval, 1), lowered)
         made, needed = {first: optimizer}, {"": (own, callbacks)}
         for name in others:
-            settings = run_settings["optimizer"][name]
+            another = settings["optimizer"][name]
             with table(f"optimizer.{name}"):
-                made[f"{name}_optimizer"], more = optimizers.build(settings, steps)
-            needed[f"{name}."] = settings, more
-        for key, (settings, more) in needed.items() if others else ():
+                made[f"{name}_optimizer"], more = optimizers.build(another, steps)
+            needed[f"{name}."] = another, more
+        for key, (each, more) in needed.items() if others else ():
             if more:
                 raise SettingError(
-                    f"optimizer.{key}schedule", f"{settings['schedule']!r} cannot see which of two networks is stuck"
+                    f"optimizer.{key}schedule", f"{each['schedule']!r} cannot see which of two networks is stuck"
                 )
     return made, callbacks
 
 
-def _built(recipe, facts, run_settings, made):
+def _built(recipe, facts, settings, made):
     """Returns the recipe's model, compiled, with the backbones that the settings name."""
-    model = dict(run_settings["model"])
+    model = dict(settings["model"])
     for key, name in recipe.backbone_tables.items():
-        own = run_settings["backbone"]
+        own = settings["backbone"]
         own = own if name == "backbone" else own[key]
         with table(name):
             build = recipe.backbones[key][model[key]][0]
@@ -130,23 +173,23 @@ def _built(recipe, facts, run_settings, made):
         return _call(recipe.build, facts, model | made, optional=recipe.stages.optional_facts)
 
 
-def _adopted(recipe, facts, run_settings, made, given):
+def _adopted(recipe, facts, settings, made, own_model):
     """Returns the model that was given in Python, compiled for the recipe."""
-    if given.model is None:
+    if own_model is None:
         raise SettingError(
             "model.backbone",
             "the model of this run was given in Python; give it again: kit.train(folder=..., model=...)",
         )
-    if run_settings["train"].devices > 1:
+    if settings["train"]["devices"] > 1:
         raise SettingError("train.devices", "expected 1 with a model of one's own, which was built for one device")
-    policy = run_settings["train"].mixed_precision
-    if policy not in ("auto", given.model.dtype_policy.name):
+    policy = settings["train"]["mixed_precision"]
+    if policy not in ("auto", own_model.dtype_policy.name):
         raise SettingError(
-            "train.mixed_precision", f"expected 'auto': the given model has {given.model.dtype_policy.name!r}"
+            "train.mixed_precision", f"expected 'auto': the given model has {own_model.dtype_policy.name!r}"
         )
     with table("model"):
-        known = facts | {"network": given.model}
-        model = _call(recipe.stages.adopt, known, run_settings["model"] | made)
+        known = facts | {"network": own_model}
+        model = _call(recipe.stages.adopt, known, settings["model"] | made)
         _check_reloads(recipe.stages.network(model))
     return model
 
@@ -171,30 +214,34 @@ def _check_reloads(network):
         ) from None
 
 
-def keep_beginning(model, folder):
+def keep_beginning(model, run_folder):
     """Keeps the variables that a model of one's own begins with, or puts them back before the first checkpoint.
 
     It is trained in place: after an interrupt it is no longer what it was.
     """
     from kit.training import checkpoint
 
-    path = folder / "checkpoint" / "initial.npz"
-    if not (folder / "config.toml").exists():
+    path = run_folder / "checkpoint" / "initial.npz"
+    if not folders.begun(run_folder):
         path.parent.mkdir(exist_ok=True)
         checkpoint.save(path, {"variables": model.variables}, {})
-    elif not (folder / "checkpoint" / "state.npz").exists():
+    elif not (run_folder / "checkpoint" / "state.npz").exists():
         checkpoint.assign(model.variables, checkpoint.load(path)[0]["variables"])
 
 
-def _start_from(recipe, network, assets, training):
-    """Gives a network the weights of an earlier one, wherever a layer of that name and shape is in it."""
+def _start_from(recipe, network, assets, start_from):
+    """Gives a network the weights of an earlier one, wherever a layer of that name and shape is in it.
+
+    Returns:
+        Absolute path of the earlier one.
+    """
     import keras
 
     from kit.training import transfer
 
-    path = as_path(training.start_from, "start_from")
+    path = as_path(start_from, "start_from")
     if not path.exists():
-        raise SettingError("start_from", f"no run folder or .keras file {training.start_from!r}")
+        raise SettingError("start_from", f"no run folder or .keras file {start_from!r}")
     new = ()
     if path.is_dir():
         run = load_one(path)
@@ -208,8 +255,8 @@ def _start_from(recipe, network, assets, training):
     else:
         with reading(path):
             earlier = keras.models.load_model(path, compile=False)
-    training.settings["start_from"] = str(path.resolve())
     transfer.start_from(network, earlier, path, new)
+    return path.resolve()
 
 
 def _call(function, facts, settings, table_name=None, optional=()):
@@ -220,11 +267,7 @@ def _call(function, facts, settings, table_name=None, optional=()):
     """
     import functools
 
-    wanted = [
-        name
-        for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.default is parameter.empty
-    ]
+    wanted = config.facts_of(function)
     known = {name: facts[name] for name in (*wanted, *optional) if name in facts}
     known = functools.partial(function, **known, **config.bind(function, settings))
     if set(wanted) <= set(facts):

@@ -1,8 +1,9 @@
-"""The run folder as a place: made, found, held by one process, and described."""
+"""Run folders: made, found, locked against other processes, and described."""
 
 import contextlib
 import datetime
 import importlib.metadata
+import itertools
 import logging
 import os
 import platform
@@ -13,7 +14,7 @@ from kit.files import remove_temporary
 
 log = logging.getLogger("kit")
 
-# What a run writes before its `config.toml`, or a study before its `study.toml`; without that it has not begun.
+# Files that a run writes before its `config.toml`, or a study before its `study.toml`: without that it has not begun.
 _BEGINNING = (
     *("study.json", "run.log", "environment.json", "assets/splits.csv", "assets/assets.json", "assets"),
     *("checkpoint/initial.npz", "checkpoint"),
@@ -30,17 +31,6 @@ _PACKAGES = (
 )
 
 
-def new(recipe_name):
-    """Returns a path for a new run: `runs/<recipe>/<stamp>`, never one that exists."""
-    base = Path("runs") / recipe_name
-    stamp = datetime.datetime.now().strftime("%Y-%m-%d-%H%M%S")
-    path, count = base / stamp, 1
-    while path.exists():
-        count += 1
-        path = base / f"{stamp}-{count}"
-    return path
-
-
 def last_unfinished(recipe_name):
     """Returns the newest run folder of a recipe that has not come to its end.
 
@@ -54,7 +44,13 @@ def last_unfinished(recipe_name):
     return folders[-1]
 
 
+def begun(folder):
+    """Tells whether a run has begun in a folder: all that it needs to be carried on is there."""
+    return (folder / "config.toml").exists()
+
+
 def finished(folder):
+    """Tells whether the run in a folder has come to its end."""
     return (folder / "metrics.json").exists()
 
 
@@ -68,41 +64,79 @@ def check(folder):
     found = (*folder.glob("*"), *folder.glob("assets/*"), *folder.glob("checkpoint/*"))
     others = [path for path in found if path not in known]
     others = [path.relative_to(folder) for path in others if not path.name.startswith(".")]
-    if others and not (folder / "config.toml").exists():
+    if others and not begun(folder):
         raise KitError(f"{folder}: holds other files ({others[0]}); expected a new or an unfinished run folder")
 
 
 @contextlib.contextmanager
-def held(folder, begun="config.toml"):
-    """Holds a run folder against other processes; the system lets go of it however this one ends.
+def opened(folder, name):
+    """Holds the folder of a run that begins or goes on inside, with its log; yields the path.
+
+    Args:
+        folder: The folder, or None for a new one.
+        name: Name of the folder below `runs/` that a new one is made in.
+
+    Raises:
+        KitError: neither a new run may begin there nor an unfinished one go on.
+    """
+    if folder is not None:
+        check(folder)
+    with held(folder, name) as path, logged(path):
+        check(path)  # another process may have finished it meanwhile
+        yield path
+
+
+@contextlib.contextmanager
+def held(folder, name, begun="config.toml"):
+    """Holds a folder against other processes; the system lets go of it however this one ends. Yields its path.
 
     Where no run has begun in the end, what was made for it is taken away, and nothing else.
 
     Args:
-        folder: The folder.
+        folder, name: As for `opened`.
         begun: File whose presence says that the run has begun.
     """
     from filelock import FileLock, Timeout
 
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
-    made = [folder / name for name in (".lock", *_BEGINNING) if not (folder / name).exists()] + made
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if folder is None:
+            folder, made = _new(name)
+        else:
+            made = [path for path in (folder, *folder.parents) if not path.exists()]
+            folder.mkdir(parents=True, exist_ok=True)
+        made = [folder / file for file in (".lock", *_BEGINNING) if not (folder / file).exists()] + made
         lock = FileLock(folder / ".lock")
         lock.acquire(timeout=0)
         remove_temporary(folder)
     except Timeout:
         raise Unavailable(f"{folder}: another live run holds this folder") from None
     except OSError as error:
-        raise KitError(f"{folder}: cannot be written ({error.strerror})") from None
+        raise KitError(f"{folder or 'runs'}: cannot be written ({error.strerror})") from None
     try:
-        yield
+        yield folder
     finally:
         lock.release()
         if not (folder / begun).exists():
             with contextlib.suppress(OSError):
                 for path in made:
                     path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _new(name):
+    """Makes the folder `runs/<name>/<stamp>`, one that no other process has made.
+
+    Returns:
+        Its path, and all folders that were made, the innermost first.
+    """
+    base = Path("runs") / name
+    made = [path for path in (base, *base.parents) if not path.exists()]
+    base.mkdir(parents=True, exist_ok=True)
+    stamp = datetime.datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    for count in itertools.count(1):
+        path = base / (stamp if count == 1 else f"{stamp}-{count}")
+        with contextlib.suppress(FileExistsError):
+            path.mkdir()
+            return path, [path, *made]
 
 
 class _LogFile(logging.FileHandler):
@@ -131,6 +165,7 @@ def logged(folder):
 
 
 def environment():
+    """Returns the versions, the machine and the devices that a run is trained with."""
     import tensorflow as tf
 
     versions = {}

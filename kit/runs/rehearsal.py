@@ -1,84 +1,65 @@
-"""Before a training: does everything go together, how long will it take, which learning rate suits?"""
+"""Rehearsals before a training: do all parts fit together, how long will it take, which learning rate suits?"""
 
 import contextlib
-import dataclasses
 import logging
 import tempfile
 import time
 from pathlib import Path
 
 from kit import recipes, terminal
-from kit.errors import KitError, SettingError, check, table
-from kit.runs import settings as schema
-from kit.runs.assembly import Given, prepare
-from kit.runs.run import from_python, summary
+from kit.errors import KitError, SettingError, check
+from kit.runs import schema
+from kit.runs import settings as run_settings
+from kit.runs.assembly import assembled
+from kit.runs.python_inputs import PythonInputs, sorted_out
+from kit.runs.run import summary
 
 log = logging.getLogger("kit")
 
 
-@dataclasses.dataclass
-class _Stage:
-    """What a rehearsal works with: a run before its first step."""
-
-    recipe: object
-    seed: int
-    training: object
-    splits: object
-    model: object
-    network: object
-    monitor: str
-    mode: str
-
-    def batches(self, count):
-        return self.splits.train.stream(self.training.batch_size, self.seed, 0, count)
-
-
 @contextlib.contextmanager
-def _stage(recipe_name, overrides, config, seed, given, *, constant=False):
-    """Builds all that a run needs, in a folder that is thrown away.
+def _rehearsed(recipe_name, overrides, config, seed, inputs, *, constant=False):
+    """Builds all that a run needs, in a folder that is thrown away, and yields it as `Assembled`.
 
     Args:
-        recipe_name, overrides, config, seed, given: As for `kit.runs.run.train_with`.
+        recipe_name, overrides, config, seed, inputs: As for `kit.runs.run.train_with`.
         constant: Leave the learning rate's schedule away.
     """
+    settings = run_settings.resolve(schema.get(recipe_name), config, overrides, seed)
+    terminal.load_tensorflow()
     from kit.training import device, optimizers, transfer
-    from kit.training.fit import Training, failed
-
-    given = given or Given()
+    from kit.training.fit import raise_failure
 
     recipe = recipes.get(recipe_name)
-    settings = schema.resolve(recipe, config, overrides, seed)
     if constant:
-        settings["optimizer"] = optimizers.without_schedule(settings["optimizer"])
-    with table("train"):
-        training = Training(**settings["train"])
-    device.split_cpu(training.devices)
+        settings = settings | {"optimizer": optimizers.without_schedule(settings["optimizer"])}
+    own_model = inputs.model
+    before = own_model.get_weights() if own_model is not None and own_model.built else None
+    # A range test wants the weights that training begins with, however long they take.
     with (
         tempfile.TemporaryDirectory() as scratch,
-        device.session(training.devices, training.mixed_precision, training.deterministic),
+        assembled(recipe, Path(scratch) / "run", settings, inputs, is_rehearsal=not constant) as parts,
     ):
-        before = given.model.get_weights() if given.model is not None and given.model.built else None
-        prepared = {**settings, "train": training}
-        # A range test wants the weights that training begins with, however long they take.
-        splits, model, _, monitor, mode = prepare(
-            recipe, Path(scratch) / "run", prepared, given, is_rehearsal=not constant
-        )
-        network = recipe.stages.network(model)
-        log.info("%s", summary(recipe, prepared, splits, network, "none: this is a rehearsal"))
-        compilation = device.compilation(training.jit_compile)
+        log.info("%s", summary(parts, "none: this is a rehearsal"))
+        compilation = device.compilation(parts.training.jit_compile)
         if compilation != "auto":
-            model.jit_compile = compilation
-        freeze = transfer.Freeze(network, training.freeze, 0)
+            parts.model.jit_compile = compilation
+        freeze = transfer.Freeze(parts.network, parts.training.transfer.freeze, 0)
         freeze.apply(0)
         try:
-            yield _Stage(recipe, settings["seed"], training, splits, model, network, monitor, mode)
+            yield parts
         except Exception:
-            failed(splits.train)
+            raise_failure(parts.splits.train)
             raise
         finally:
             freeze.restore()
             if before is not None:
-                given.model.set_weights(before)
+                own_model.set_weights(before)
+
+
+def _batches(parts, count):
+    """Returns the first training batches of what was assembled."""
+    return parts.splits.train.stream(parts.training.batch_size, parts.settings["seed"], 0, count)
 
 
 def dry_run(
@@ -108,42 +89,48 @@ def dry_run(
     """
     tables = {"data": data, "model": model, "backbone": backbone, "optimizer": optimizer, "train": train}
     with terminal.log_shown(verbose):
-        recipe, overrides, given = from_python(recipe, tables, config, None)
-        return rehearse(recipe, overrides, config=config, seed=seed, given=given)
+        recipe, overrides, inputs = sorted_out(recipe, tables, config, None)
+        return rehearse(recipe, overrides, config=config, seed=seed, inputs=inputs)
 
 
-def rehearse(recipe_name, overrides, *, config=None, seed=None, given=None):
+def rehearse(recipe_name, overrides, *, config=None, seed=None, inputs=PythonInputs()):
     """`dry_run` with the settings as a flat dictionary of dotted keys."""
-    from kit.training import fused
-
-    with _stage(recipe_name, overrides, config, seed, given) as stage, fused.batch_normalization(stage.model):
-        batches = iter(stage.batches(3))
-        stage.model.train_on_batch(*next(batches))  # compiles
-        if not stage.splits.train.follows_model:
-            batches = list(batches)  # what is read ahead while training costs no time; acting does
-        start = time.perf_counter()
-        for batch in batches:
-            stage.model.train_on_batch(*batch)
-        seconds = (time.perf_counter() - start) / 2
-    training, splits = stage.training, stage.splits
-    steps = training.steps_per_epoch * training.epochs * training.seeds
+    with _rehearsed(recipe_name, overrides, config, seed, inputs) as parts:
+        seconds = _seconds_per_step(parts)
+    training, splits, steps_per_epoch = parts.training, parts.splits, parts.steps_per_epoch
+    steps = steps_per_epoch * training.epochs * training.seeds
     log.info(
         "a training step of %d examples takes about %.0f ms; %s%d epochs of %d steps about %s, without validation",
         training.batch_size,
         seconds * 1000,
         f"{training.seeds} seeds of " if training.seeds > 1 else "",
         training.epochs,
-        training.steps_per_epoch,
+        steps_per_epoch,
         terminal.duration(steps * seconds),
     )
     return {
-        "params": stage.network.count_params(),
+        "params": parts.network.count_params(),
         "examples": {"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)},
-        "steps_per_epoch": training.steps_per_epoch,
+        "steps_per_epoch": steps_per_epoch,
         "epochs": training.epochs,
         "seconds_per_step": round(seconds, 4),
         "seconds_estimated": round(steps * seconds, 1),
     }
+
+
+def _seconds_per_step(parts):
+    """Returns how long a training step takes, from two of them behind the first one."""
+    from kit.training import fused
+
+    with fused.batch_normalization(parts.model):
+        batches = iter(_batches(parts, 3))
+        parts.model.train_on_batch(*next(batches))  # compiles
+        if not parts.splits.train.follows_model:
+            batches = list(batches)  # what is read ahead while training costs no time; acting does
+        start = time.perf_counter()
+        for batch in batches:
+            parts.model.train_on_batch(*batch)
+        return (time.perf_counter() - start) / 2
 
 
 def monitored(recipe_name, overrides, *, config=None, seed=None):
@@ -200,11 +187,11 @@ def find_learning_rate(
     """
     tables = {"data": data, "model": model, "backbone": backbone, "optimizer": optimizer, "train": train}
     with terminal.log_shown(verbose):
-        recipe, overrides, given = from_python(recipe, tables, config, None)
-        return range_test(recipe, overrides, config=config, seed=seed, steps=steps, given=given)
+        recipe, overrides, inputs = sorted_out(recipe, tables, config, None)
+        return range_test(recipe, overrides, config=config, seed=seed, steps=steps, inputs=inputs)
 
 
-def range_test(recipe_name, overrides, *, config=None, seed=None, steps=100, given=None):
+def range_test(recipe_name, overrides, *, config=None, seed=None, steps=100, inputs=PythonInputs()):
     """`find_learning_rate` with the settings as a flat dictionary of dotted keys; it uses the first seed."""
     from kit.training import learning_rate
 

@@ -1,92 +1,103 @@
-"""The one path: settings, data, model, fit, evaluate, run folder. Every verb of the kit walks a part of it."""
+"""Training run: settings, data, model, fit, evaluation, run folder. Every verb of the kit walks a part of this path."""
 
 import contextlib
 import logging
 
-from kit import config, recipes
-from kit.errors import SettingError, check, table
+from kit import config as toml
+from kit import recipes, terminal
+from kit.errors import check, table
 from kit.files import as_path, atomic, read_json, reading, write_json, write_text
-from kit.runs import folder as places
-from kit.runs import settings as schema
-from kit.runs.assembly import Given, keep_beginning, prepare
-from kit.runs.finished import Run, given_data
+from kit.runs import folder as folders
+from kit.runs import schema, seeds
+from kit.runs import settings as run_settings
+from kit.runs.assembly import assembled, keep_beginning
+from kit.runs.finished import Run
+from kit.runs.python_inputs import PythonInputs, sorted_out
 
 log = logging.getLogger("kit")
 
 
-def from_python(recipe_name, tables, config_file, folder):
-    """Sorts what Python's verbs were given.
+def train(
+    recipe=None,
+    *,
+    config=None,
+    folder=None,
+    seed=None,
+    data=None,
+    model=None,
+    backbone=None,
+    optimizer=None,
+    train=None,
+    evaluate=None,
+    verbose=True,
+):
+    """Trains a recipe's model and evaluates it, or carries on an unfinished run; with several seeds one after the other.
+
+        kit.train("image_classification", data="photos")
+        kit.train("image_classification", data=(images, labels), train={"epochs": 5})
+        kit.train(model=my_model, data={"train": my_dataset, "test": (images, labels)})
 
     Args:
-        recipe_name: Name of the recipe, or None.
-        tables: What each table was given: a dictionary of settings, None, or the data or model themselves.
-        config_file, folder: As for `kit.train`.
+        recipe: Name of the recipe. It may be left out where `folder` or `config` tells it, or with a model of one's
+            own, which is then an image classifier.
+        config: Settings to start from: path of a TOML file, or name of one that comes with the recipe; by default its
+            `default.toml`, whose numbers suit its embedded data. An empty file gives the defaults of the signatures.
+        folder: Run folder; by default a new one below `runs/`. An unfinished one is carried on to the result that it
+            would have had.
+        seed: Seed of all that is random; with `train={"seeds": 5}` the first of five.
+        data: Settings of the table `[data]`, among them `source`; or the source itself: a path or name, or what the
+            recipe's data function takes in Python, such as `(images, labels)`.
+        model: Settings of the table `[model]`; or a `keras.Model` of one's own, also as `{"backbone": my_model, ...}`
+            with other settings. It is trained in place, with the recipe's loss and metrics and the settings' optimizer.
+        backbone, optimizer, train, evaluate: Settings of these tables; `kit show RECIPE` lists them. All settings stand
+            above those of `config`.
+        verbose: Print what happens; `run.log` gets it in any case.
 
     Returns:
-        Name of the recipe, flat dictionary of settings, and `Given`.
+        `Run`; with `train.seeds` above 1 `Runs`.
+
+    Raises:
+        KitError: settings, data or folder cannot be used; the message is one line that names what and why.
     """
-    import keras
-
-    tables, own_model = dict(tables), None
-    if isinstance(tables["model"], keras.Model):
-        own_model, tables["model"] = tables["model"], None
-    for key, value in (tables["model"] or {}).items() if isinstance(tables["model"], dict) else ():
-        if isinstance(value, keras.Model):
-            own_model = value
-            tables["model"] = {name: each for name, each in tables["model"].items() if name != key}
-    tables["data"], own_data = given_data(tables["data"])
-    for name, content in tables.items():
-        if content is not None and not isinstance(content, dict):
-            more = " or a keras.Model" if name == "model" else ""
-            raise SettingError(name, f"expected a dictionary of settings{more}, got {content!r}")
-    overrides = config.flatten({name: content for name, content in tables.items() if content is not None})
-    if recipe_name is None:
-        recipe_name = stated_recipe(config_file, folder) or (own_model is not None and "image_classification")
-        if not recipe_name:
-            raise SettingError("recipe", f"none given; expected one of {', '.join(recipes.names())}")
-    if own_model is not None:
-        overrides["model.backbone"] = "given"
-    return recipe_name, overrides, Given(own_data, own_model)
+    tables = dict(zip(run_settings.TABLES, (data, model, backbone, optimizer, train, evaluate), strict=True))
+    with terminal.log_shown(verbose):
+        recipe, overrides, inputs = sorted_out(recipe, tables, config, folder)
+        return train_with(recipe, overrides, config=config, folder=folder, seed=seed, inputs=inputs)
 
 
-def stated_recipe(config_file, folder, name="config.toml"):
-    """Returns the name of the recipe that a folder, by the settings of that name in it, or a file is for; or None."""
-    for path in (folder and as_path(folder, "folder") / name, config_file and as_path(config_file, "config")):
-        if path and path.is_file():
-            return config.read_toml(path).get("recipe")
-    return None
+def train_with(recipe_name, overrides, *, config=None, folder=None, seed=None, inputs=PythonInputs()):
+    """`train` with the settings as a flat dictionary of dotted keys.
 
-
-def train_with(recipe_name, overrides, *, config=None, folder=None, seed=None, given=None, is_part=False):
-    """Trains one run, or carries it on; see `kit.train`.
+    The folder is held, and the settings resolved, here and once; nothing before that needs TensorFlow.
 
     Args:
-        recipe_name, config, folder, seed: As for `kit.train`.
+        recipe_name, config, folder, seed: As for `train`.
         overrides: Flat dictionary of dotted keys.
-        given: `Given`, or None.
-        is_part: It is one of several runs, whose caller says how they go on after an interrupt.
+        inputs: `PythonInputs`.
 
     Returns:
-        `Run`.
+        `Run`; with `train.seeds` above 1 `Runs`.
     """
-    recipe = recipes.get(recipe_name)
-    folder = as_path(folder, "folder") if folder else places.new(recipe.name)
-    places.check(folder)
-    with places.held(folder), places.logged(folder):
-        places.check(folder)  # another process may have finished it meanwhile
-        run_settings = schema.of_run(recipe, folder, config, overrides, seed)
-        with contextlib.nullcontext() if is_part else interruptible(folder):
-            return _train(recipe, folder, run_settings, given or Given())
+    offered = schema.get(recipe_name)
+    run_folder = as_path(folder, "folder") if folder else None
+    with folders.opened(run_folder, offered.name) as run_folder:
+        settings = run_settings.of_run(offered, run_folder, config, overrides, seed)
+        terminal.load_tensorflow()
+        recipe = recipes.get(recipe_name)
+        with _interruptible(run_folder):
+            if settings["train"]["seeds"] > 1:
+                return seeds.train(recipe, run_folder, settings, inputs, _train)
+            return _train(recipe, run_folder, settings, inputs)
 
 
 @contextlib.contextmanager
-def interruptible(folder):
-    """Says how the run in a folder goes on after an interrupt inside."""
+def _interruptible(run_folder):
+    """Tells how the run in a folder goes on after an interrupt inside."""
     try:
         yield
     except KeyboardInterrupt:
-        if (folder / "config.toml").exists():
-            log.info("stopped; the same command with --folder %s carries on from the last whole epoch", folder)
+        if folders.begun(run_folder):
+            log.info("stopped; the same command with --folder %s carries on from the last whole epoch", run_folder)
         raise
 
 
@@ -104,70 +115,71 @@ def train_trial(recipe_name, overrides, *, config, folder, seed, watch):
         `Trained`, the name of the monitored value, and its direction.
     """
     recipe = recipes.get(recipe_name)
-    places.check(folder)
-    with places.held(folder), places.logged(folder):
-        run_settings = schema.of_run(recipe, folder, config, overrides, seed)
-        with _fitted(recipe, folder, run_settings, Given(), watch) as (_, _, _, trained, monitor, mode):
-            return trained, monitor, mode
+    with folders.opened(folder, recipe_name):
+        settings = run_settings.of_run(schema.get(recipe_name), folder, config, overrides, seed)
+        count = settings["train"]["seeds"]
+        check(count == 1, "train.seeds", count, "1 for a run that is part of something else")
+        with _fitted(recipe, folder, settings, PythonInputs(), watch=watch) as (parts, _, trained):
+            return trained, parts.monitor, parts.mode
 
 
-def _train(recipe, folder, run_settings, given):
-    """Trains in a held folder and evaluates."""
-    with _fitted(recipe, folder, run_settings, given) as (prepared, splits, network, trained, monitor, _):
-        return _finish(recipe, folder, prepared, splits, network, trained, monitor)
+def _train(recipe, run_folder, settings, inputs, on_begin=None):
+    """Trains one run in a held folder, and evaluates it; returns the `Run`.
+
+    Args:
+        recipe: The `Recipe`.
+        run_folder: The folder.
+        settings: The resolved settings, table by table.
+        inputs: `PythonInputs`.
+        on_begin: Function that gets the settings, their paths absolute, before they are written; or None.
+    """
+    with _fitted(recipe, run_folder, settings, inputs, on_begin=on_begin) as (parts, plan, trained):
+        return _finish(run_folder, parts, plan, trained)
 
 
 @contextlib.contextmanager
-def _fitted(recipe, folder, run_settings, given, watch=None):
-    """Trains in a held folder, and yields settings, splits, network, `Trained`, monitored value and direction.
+def _fitted(recipe, run_folder, settings, inputs, *, watch=None, on_begin=None):
+    """Trains in a held folder, and yields `Assembled`, `Plan` and `Trained`.
 
     Inside, devices and precision are those of the training.
     """
-    from kit.training import device
-    from kit.training.fit import Training, fit
+    from kit.training.fit import fit
 
-    with table("train"):
-        training = Training(**run_settings["train"])
-        check(training.seeds == 1, "seeds", training.seeds, "1 for a run that is part of something else")
-    device.split_cpu(training.devices)
-    if recipe.task.takes_small_steps:
-        device.use_one_thread()
-    with device.session(training.devices, training.mixed_precision, training.deterministic):
-        prepared = {**run_settings, "train": training}
-        splits, model, callbacks, monitor, mode = prepare(recipe, folder, prepared, given)
-        network = recipe.stages.network(model)
-        log.info("%s", summary(recipe, prepared, splits, network, folder))
-        if (folder / "config.toml").exists():
-            decided = read_json(folder / "environment.json")
-            with reading(folder / "environment.json"):
-                training.decided = {key: decided[key] for key in ("jit_compile", "steps_per_execution")}
-        else:
-            training.measure(model, splits.train)
-        if given.model is not None:
-            keep_beginning(model, folder)
-        if not (folder / "config.toml").exists():
-            _begin(folder, prepared, splits)
+    with assembled(recipe, run_folder, settings, inputs) as parts:
+        splits, network, task = parts.splits, parts.network, recipe.task
+        log.info("%s", summary(parts, run_folder))
+        plan = _plan(run_folder, parts)
+        if inputs.model is not None:
+            keep_beginning(parts.model, run_folder)
+        if not folders.begun(run_folder):
+            _begin(run_folder, parts, plan, on_begin)
         if splits.keep:
-            splits.keep(folder / "assets")
+            splits.keep(run_folder / "assets")
         trained = fit(
-            model,
+            parts.model,
             network,
             splits,
-            training,
-            folder=folder,
-            monitor=monitor,
-            mode=mode,
-            seed=run_settings["seed"],
-            callbacks=callbacks,
-            observers=recipe.task.observers(network, splits, folder) if recipe.task.observers else (),
-            validate=recipe.task.validate and (lambda: recipe.task.validate(network, splits.validation, splits.assets)),
+            plan,
+            folder=run_folder,
+            monitor=parts.monitor,
+            mode=parts.mode,
+            seed=settings["seed"],
+            callbacks=parts.callbacks,
+            observers=task.observers(network, splits, run_folder) if task.observers else (),
+            validate=task.validate and (lambda: task.validate(network, splits.validation, splits.assets)),
             watch=watch,
         )
-        yield prepared, splits, network, trained, monitor, mode
+        yield parts, plan, trained
 
 
-def summary(recipe, run_settings, splits, network, folder):
-    """Returns in words what is about to be trained, on what."""
+def summary(parts, folder):
+    """Returns in words what is about to be trained, on what.
+
+    Args:
+        parts: `Assembled`.
+        folder: The run folder, or what stands in its place.
+    """
+    splits = parts.splits
     counts = ", ".join(
         f"{len(part):,} {name}"
         for name, part in (
@@ -176,48 +188,65 @@ def summary(recipe, run_settings, splits, network, folder):
             ("test", splits.test),
         )
     )
+    backbones = parts.recipe.chosen(parts.settings["model"])
     return (
-        f"{recipe.name}: {recipe.chosen(run_settings['model'])} with {network.count_params():,} parameters; "
+        f"{parts.recipe.name}: {backbones} with {parts.network.count_params():,} parameters; "
         f"{counts} examples\nrun folder {folder}"
     )
 
 
-def _begin(folder, run_settings, splits):
+def _plan(run_folder, parts):
+    """Returns the `Plan` of a training; one that is carried on stays as it was decided on the machine it began on."""
+    from kit.training.plan import Plan, planned
+
+    if not folders.begun(run_folder):
+        return planned(parts.training, parts.steps_per_epoch, parts.model, parts.splits.train)
+    path = run_folder / "environment.json"
+    decided = read_json(path)
+    with reading(path):
+        return Plan(
+            parts.training, parts.steps_per_epoch, decided["steps_per_execution"], decided["jit_compile"]
+        )
+
+
+def _begin(run_folder, parts, plan, on_begin):
     """Writes what a run needs to be carried on; `config.toml` last, since its presence says that the rest is there."""
-    (folder / "assets").mkdir(exist_ok=True)
-    write_text(folder / "assets" / "splits.csv", splits.assignment.to_csv(index=False))
-    write_json(folder / "assets" / "assets.json", splits.assets)
-    write_json(folder / "environment.json", places.environment() | run_settings["train"].decided)
-    training = run_settings["train"].settings
-    config.write_toml(folder / "config.toml", run_settings | {"train": training})
+    assets = run_folder / "assets"
+    assets.mkdir(exist_ok=True)
+    write_text(assets / "splits.csv", parts.splits.assignment.to_csv(index=False))
+    write_json(assets / "assets.json", parts.splits.assets)
+    write_json(run_folder / "environment.json", folders.environment() | plan.of_machine)
+    if on_begin is not None:
+        on_begin(parts.settings)
+    toml.write_toml(run_folder / "config.toml", parts.settings)
 
 
-def _finish(recipe, folder, run_settings, splits, network, trained, monitor):
+def _finish(folder, parts, plan, trained):
     """Evaluates, and writes the rest of the run folder; `metrics.json` last, since its presence says "finished"."""
     import keras
     import pandas as pd
 
     from kit.reporting import page, plots
 
-    task = recipe.task
+    task, settings, network, splits = parts.recipe.task, parts.settings, parts.network, parts.splits
+    assets = splits.assets
     held_out = [("test", splits.test), ("validation", splits.validation)]
-    if run_settings["train"].use_validation:
+    if parts.training.use_validation:
         held_out.pop()
     elif task.calibrate is not None:
-        offered = config.names_of(task.calibrate)
-        settings = {key: value for key, value in run_settings["evaluate"].items() if key in offered}
-        found = config.call(task.calibrate, network, splits.validation, splits.assets, **settings)
-        write_json(folder / "assets" / "calibration.json", found)
-        splits.assets |= found
+        offered = toml.names_of(task.calibrate)
+        of_task = {key: value for key, value in settings["evaluate"].items() if key in offered}
+        calibration = toml.call(task.calibrate, network, splits.validation, assets, **of_task)
+        write_json(folder / "assets" / "calibration.json", calibration)
+        assets = assets | calibration
     with table("evaluate"):
-        how = config.bind(task.evaluate, run_settings["evaluate"])
-        results = {name: task.evaluate(network, part, splits.assets, **how) for name, part in held_out}
+        how = toml.bind(task.evaluate, settings["evaluate"])
+        results = {name: task.evaluate(network, part, assets, **how) for name, part in held_out}
     if splits.keep:
         splits.keep(folder / "assets")  # what only the evaluation has needed
     history = pd.DataFrame(trained.history)
-    training = run_settings["train"]
     epochs = len(history)
-    seen = epochs * training.steps_per_epoch * training.batch_size * splits.train.batches_per_step
+    seen = epochs * plan.steps_per_epoch * parts.training.batch_size * splits.train.batches_per_step
     metrics = {
         **{name: result.metrics for name, result in results.items()},
         "train_seconds": round(trained.seconds, 2),
@@ -225,16 +254,16 @@ def _finish(recipe, folder, run_settings, splits, network, trained, monitor):
         **({"score_cpu_seconds": round(trained.score_cpu_seconds, 4)} if task.validate else {}),
         "examples_per_second": round(seen / max(trained.seconds, 1e-9), 1),
         "params": network.count_params(),
-        "monitor": monitor,
+        "monitor": parts.monitor,
         "epochs": epochs,
         "best_epoch": trained.best_epoch,
-        **({"averaged_epochs": trained.averaged_epochs} if training.average_epochs else {}),
+        **({"averaged_epochs": trained.averaged_epochs} if parts.training.average_epochs else {}),
     }
     if task.scores_last:
         kept = network.get_weights()
         network.set_weights(trained.last_weights)
         with table("evaluate"):
-            last = task.evaluate(network, splits.test, splits.assets, **how)
+            last = task.evaluate(network, splits.test, assets, **how)
         metrics["test_of_last_epoch"] = last.metrics
         network.set_weights(kept)
     # Saved without its training set-up, it loads in plain Keras, unless it has a layer of the kit.
@@ -244,13 +273,13 @@ def _finish(recipe, folder, run_settings, splits, network, trained, monitor):
         (folder / name).mkdir(exist_ok=True)
     for name, content in results["test"].tables.items():
         write_text(folder / "tables" / f"{name}.csv", content.to_csv(index=False))
-    curves = monitor.removeprefix("val_")
+    curves = parts.monitor.removeprefix("val_")
     metric = curves if curves != "loss" else next(iter(task.monitors)).removeprefix("val_")
     figures = {
         "1_learning_curves": lambda: plots.learning_curves(history, metric, trained.best_epoch),
         **(task.curves(history) if task.curves else {}),
         **results["test"].figures,
-        **(task.illustrate(splits, run_settings["seed"]) if task.illustrate else {}),
+        **(task.illustrate(splits, settings["seed"]) if task.illustrate else {}),
     }
     for name, draw in figures.items():
         with atomic(folder / "plots" / f"{name}.png") as temporary:
@@ -259,5 +288,4 @@ def _finish(recipe, folder, run_settings, splits, network, trained, monitor):
     write_json(folder / "metrics.json", metrics)
     if splits.train.follows_model:
         splits.train.end(folder)
-    plain = run_settings | {"train": training.settings}
-    return Run(folder, recipe, plain, network, history, metrics, splits.assets)
+    return Run(folder, parts.recipe, settings, network, history, metrics, assets)

@@ -1,97 +1,92 @@
-"""Which settings a recipe has, and which of them a run gets: TOML below overrides, checked against the signatures."""
+"""Which settings a recipe has, and which of them a run gets: TOML below overrides, checked against its schema.
+
+Functions take a `Schema`, or the `Recipe` itself, whose signatures are read then.
+"""
 
 from pathlib import Path
 
 from kit import config
 from kit.errors import KitError, SettingError, check, choose, closest
 from kit.files import as_path
+from kit.runs import schema as schemas
 
 TABLES = ("data", "model", "backbone", "optimizer", "train", "evaluate")
 
 
-def settings_of(recipe, given):
-    """Returns all settings that a recipe has under the given choices of backbones, optimizers and schedules.
+def settings_of(schema, asked):
+    """Returns all settings that a recipe has under the choices of backbones, optimizers and schedules asked for.
 
     Args:
-        recipe: The `Recipe`.
-        given: Flat dictionary of dotted keys.
+        schema: `Schema` or `Recipe`.
+        asked: Flat dictionary of dotted keys.
 
     Raises:
         SettingError: an unknown backbone, optimizer or schedule.
     """
-    from kit.training.fit import Training
-
-    model, backbones = _model_settings(recipe, given)
+    schema = schemas.of(schema)
     return [
-        *config.settings_of(recipe.data, "data"),
-        *model,
-        *backbones,
-        *(setting for name in recipe.optimizer_tables.values() for setting in _optimizer_settings(name, given)),
-        *config.settings_of(Training, "train"),
-        *config.settings_of(recipe.task.evaluate, "evaluate"),
+        *config.in_table(schema.data, "data"),
+        *_model_settings(schema, asked),
+        *(each for table in schema.optimizer_tables.values() for each in _optimizer_settings(schema, table, asked)),
+        *config.in_table(schema.train, "train"),
+        *config.in_table(schema.evaluate, "evaluate"),
     ]
 
 
-def _model_settings(recipe, given):
+def _model_settings(schema, asked):
     """Returns the settings of `[model]`, and those of the tables of its backbones."""
-    if is_own_model(recipe, given):
-        if recipe.stages.adopt is None:
-            raise SettingError("model.backbone", f"{recipe.name} takes no model of one's own; expected a name")
-        return config.settings_of(recipe.stages.adopt, "model", skip=("optimizer",)), []
-    skip = (*recipe.optimizer_tables, *recipe.stages.optional_facts)
-    model = config.settings_of(recipe.build, "model", skip=skip)
-    defaults = {setting.key: setting.default for setting in model}
-    presets, backbones = {}, []
-    for name, table in recipe.backbone_tables.items():
-        variant = given.get(f"model.{name}", defaults[f"model.{name}"])
-        build, arguments = choose(recipe.backbones[name], variant, f"model.{name}")
-        presets |= recipe.stages.presets.get(variant, {})
-        backbones += config.settings_of(build, table, skip=("name",), defaults=arguments)
-    if presets:
-        model = config.settings_of(recipe.build, "model", skip=skip, defaults=presets)
-    return model, backbones
+    if is_own_model(schema, asked):
+        if schema.own_model is None:
+            raise SettingError("model.backbone", f"{schema.name} takes no model of one's own; expected a name")
+        return config.in_table(schema.own_model, "model")
+    defaults = {setting.key: setting.default for setting in schema.model}
+    presets, of_backbones = {}, []
+    for name, table in schema.backbone_tables.items():
+        variant = asked.get(f"model.{name}", defaults[name])
+        family, arguments = choose(schema.backbones[name], variant, f"model.{name}")
+        presets |= schema.presets.get(variant, {})
+        of_backbones += config.in_table(family.settings, table, arguments)
+    return [*config.in_table(schema.model, "model", presets), *of_backbones]
 
 
-def is_own_model(recipe, given):
+def is_own_model(schema, asked):
     """Tells whether flat settings say that a model of one's own is trained."""
-    return "backbone" in recipe.backbones and given.get("model.backbone") == "given"
+    return "backbone" in schema.backbones and asked.get("model.backbone") == "given"
 
 
-def old_names(recipe):
+def old_names(schema):
     """Returns the old dotted names of settings, each with that of today."""
-    return {f"model.{old}": f"model.{new}" for old, new in config.aliases_of(recipe.build).items()}
+    return {f"model.{old}": f"model.{new}" for old, new in schemas.of(schema).old_names.items()}
 
 
-def modern(recipe, flat):
+def modern(schema, flat):
     """Returns flat settings in which those with an old name have the name of today.
 
     Raises:
         SettingError: a setting is there under both names.
     """
-    aliases = old_names(recipe)
+    aliases = old_names(schema)
     for old, new in aliases.items():
         if old in flat and new in flat:
             raise SettingError(old, f"is called {new} now; expected one of the two")
     return {aliases.get(key, key): value for key, value in flat.items()}
 
 
-def _optimizer_settings(name, given):
+def _optimizer_settings(schema, table, asked):
     """Returns the settings that an optimizer's table has; a second one is by default of the first one's kind."""
-    from kit.training import optimizers
-
-    first = {key.removeprefix("optimizer."): value for key, value in given.items() if key.startswith("optimizer.")}
-    own = {key.removeprefix(f"{name}."): value for key, value in given.items() if key.startswith(f"{name}.")}
-    chosen = {key: str((first | own)[key]) for key in ("name", "schedule") if key in first | own}
-    try:
-        optimizer, course = optimizers.choice(**chosen)
-    except SettingError as error:
-        raise SettingError(error.key.replace("optimizer.", f"{name}."), error.problem) from None
-    types = {"types": optimizers.TYPES, "meanings": optimizers.MEANINGS}
-    return [
-        *config.settings_of(optimizers.choice, name, defaults=chosen),
-        *config.settings_of(optimizer, name, skip=optimizers.NOT_SETTINGS, **types),
-        *config.settings_of(course, name),
-    ]
+    first = {key.removeprefix("optimizer."): value for key, value in asked.items() if key.startswith("optimizer.")}
+    own = {key.removeprefix(f"{table}."): value for key, value in asked.items() if key.startswith(f"{table}.")}
+    chosen = {setting.key: setting.default for setting in schema.optimizer_choices}
+    chosen |= {key: str((first | own)[key]) for key in chosen if key in first | own}
+    optimizer = choose(schema.optimizers, chosen["name"], f"{table}.name")
+    schedule = choose(schema.schedules, chosen["schedule"], f"{table}.schedule")
+    shared = {setting.key for setting in optimizer} & {setting.key for setting in schedule}
+    if shared:
+        raise SettingError(
+            f"{table}.schedule", f"{chosen['name']} has its own {', '.join(sorted(shared))}; expected 'constant'"
+        )
+    choices = config.in_table(schema.optimizer_choices, table, chosen)
+    return [*choices, *config.in_table(optimizer, table), *config.in_table(schedule, table)]
 
 
 def shipped_settings(recipe_name):
@@ -119,48 +114,55 @@ def find_config(name, recipe_name):
     raise SettingError("config", f"no TOML file {name!r}{closest(name, names)}")
 
 
-def given(recipe, config_file, overrides):
-    """Returns the flat dictionary of what was asked for: the TOML file's settings below the overrides."""
-    path = find_config(config_file or "default", recipe.name)
+def stated(schema, config_file, overrides):
+    """Returns the flat dictionary of all that a command states: a TOML file's settings below the overrides."""
+    schema = schemas.of(schema)
+    path = find_config(config_file or "default", schema.name)
     flat = {key: value for key, value in config.read_toml(path).items() if not key.startswith("tune.")}
-    flat, overrides = modern(recipe, flat), modern(recipe, overrides)
-    stated = flat.pop("recipe", recipe.name)
-    if stated != recipe.name:
-        raise SettingError("recipe", f"{path} is for {stated!r}, not {recipe.name!r}")
+    flat, overrides = modern(schema, flat), modern(schema, overrides)
+    of_file = flat.pop("recipe", schema.name)
+    if of_file != schema.name:
+        raise SettingError("recipe", f"{path} is for {of_file!r}, not {schema.name!r}")
     changed = {key for key in overrides if overrides[key] != flat.get(key)}
     # A file's numbers for one backbone mean nothing for another, nor do arguments that another optimizer lacks.
-    for name, table in recipe.backbone_tables.items():
+    for name, table in schema.backbone_tables.items():
         if f"model.{name}" in changed:
-            own = {f"model.{key}" for settings in recipe.stages.presets.values() for key in settings}
+            own = {f"model.{key}" for settings in schema.presets.values() for key in settings}
             flat = {key: value for key, value in flat.items() if not key.startswith(f"{table}.") and key not in own}
-    if is_own_model(recipe, overrides):
-        known = {setting.key for setting in settings_of(recipe, {"model.backbone": "given"})}
+    if is_own_model(schema, overrides):
+        known = {setting.key for setting in settings_of(schema, {"model.backbone": "given"})}
         flat = {key: value for key, value in flat.items() if key in known or not key.startswith("model.")}
     if any(key.startswith("optimizer.") and key.endswith((".name", ".schedule")) for key in changed):
-        known = {setting.key for setting in settings_of(recipe, flat | overrides)}
+        known = {setting.key for setting in settings_of(schema, flat | overrides)}
         flat = {key: value for key, value in flat.items() if key in known or not key.startswith("optimizer.")}
     return flat | overrides
 
 
-def resolve(recipe, config_file, overrides, seed):
-    """Returns the checked settings of a run, table by table, with `seed` and `recipe` at the top.
+def resolve(schema, config_file, overrides, seed):
+    """Returns the checked settings of a new run, table by table, with `seed` and `recipe` at the top.
+
+    Args:
+        schema: `Schema` or `Recipe`.
+        config_file: TOML file or the name of one; None is `default`.
+        overrides: Flat dictionary of dotted keys, which stand above those of the file.
+        seed: Seed of the run; None where the file or the default decides.
 
     Raises:
         SettingError: an unknown key, or a value that cannot be; the message names the key.
     """
-    asked = given(recipe, config_file, overrides)
+    schema = schemas.of(schema)
+    asked = stated(schema, config_file, overrides)
     file_seed = asked.pop("seed", 0)
     seed = file_seed if seed is None else seed
     _check_seed(seed)
-    settings = settings_of(recipe, asked)
+    settings = settings_of(schema, asked)
     defaults = {setting.key: setting.default for setting in settings}
-    for table in list(recipe.optimizer_tables.values())[1:]:
+    for table in list(schema.optimizer_tables.values())[1:]:
         for key in (key for key in defaults if key.startswith(f"{table}.")):
             first = key.replace(f"{table}.", "optimizer.")
             if key not in asked and first in asked and asked[first] != defaults.get(first):
                 asked[key] = asked[first]
-    tables = config.resolve(settings, asked)
-    return {"recipe": recipe.name, "seed": seed, **_nested(tables)}
+    return {"recipe": schema.name, "seed": seed, **_nested(config.resolve(settings, asked))}
 
 
 def _nested(tables):
@@ -178,40 +180,41 @@ def _check_seed(seed):
     check(whole and 0 <= seed < 2**31, "seed", seed, "a whole number from 0 to 2147483647")
 
 
-def of_run(recipe, folder, config_file, overrides, seed):
-    """Returns the settings of a new run, or of the one in the folder, if those given now do not differ."""
-    if (folder / "config.toml").exists():
-        return resume(recipe, folder, config_file, overrides, seed)
-    return resolve(recipe, config_file, overrides, seed)
+def of_run(schema, run_folder, config_file, overrides, seed):
+    """Returns the settings of a new run, or of the one in the folder, if those asked for now do not differ."""
+    if (run_folder / "config.toml").exists():
+        return resume(schema, run_folder, config_file, overrides, seed)
+    return resolve(schema, config_file, overrides, seed)
 
 
-def resume(recipe, folder, config_file, overrides, seed):
-    """Returns the settings that an unfinished run was started with, if those given now do not differ.
+def resume(schema, run_folder, config_file, overrides, seed):
+    """Returns the settings that an unfinished run was started with, if those asked for now do not differ.
 
     Raises:
         SettingError: a setting differs.
     """
-    path = folder / "config.toml"
-    flat, overrides = modern(recipe, config.read_toml(path)), modern(recipe, overrides)
-    if flat.get("recipe") != recipe.name:
-        raise SettingError("recipe", f"the run in {folder} is for {flat.get('recipe')!r}")
-    asked = given(recipe, config_file, overrides) if config_file else dict(overrides)
+    schema = schemas.of(schema)
+    path = run_folder / "config.toml"
+    flat, overrides = modern(schema, config.read_toml(path)), modern(schema, overrides)
+    if flat.get("recipe") != schema.name:
+        raise SettingError("recipe", f"the run in {run_folder} is for {flat.get('recipe')!r}")
+    asked = stated(schema, config_file, overrides) if config_file else dict(overrides)
     stated_seed = asked.pop("seed", None)
     seed = stated_seed if seed is None else seed
     saved_seed = flat.pop("seed", 0)
     _check_seed(saved_seed)
     if seed not in (None, saved_seed):
-        raise SettingError("seed", f"the run in {folder} has {saved_seed}, not {seed}")
+        raise SettingError("seed", f"the run in {run_folder} has {saved_seed}, not {seed}")
     flat.pop("recipe")
-    settings = settings_of(recipe, flat)
+    settings = settings_of(schema, flat)
     saved = config.resolve(settings, flat)
     wanted = config.resolve(settings, flat | asked)
     for key in asked:
         name, _, item = key.rpartition(".")
         before, now = saved[name][item], wanted[name][item]
         if now != "auto" and not alike(before, now):
-            raise SettingError(key, f"the run in {folder} was started with {before!r}, not {now!r}")
-    return {"recipe": recipe.name, "seed": saved_seed, **_nested(saved)}
+            raise SettingError(key, f"the run in {run_folder} was started with {before!r}, not {now!r}")
+    return {"recipe": schema.name, "seed": saved_seed, **_nested(saved)}
 
 
 def alike(first, second):

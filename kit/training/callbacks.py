@@ -1,4 +1,4 @@
-"""The callbacks of the kit; Keras' own do the rest."""
+"""Callbacks of training beside Keras' own: scores, best weights, checkpoint, progress line."""
 
 import logging
 import math
@@ -27,7 +27,7 @@ _COUNTERS = (
 
 
 class Scores(keras.callbacks.Callback):
-    """Adds to the logs what has to be computed on the whole validation split, such as an entity-level F1.
+    """Adds scores of the whole validation split to the logs, such as an entity-level F1.
 
     Args:
         validate: Function that returns values by name; they are logged as `val_<name>`.
@@ -45,7 +45,7 @@ class Scores(keras.callbacks.Callback):
 
 
 class NaNGuard(keras.callbacks.Callback):
-    """Stops a run whose loss is no longer a number, with a word on what to do."""
+    """Ends a run whose loss is not a finite number, with advice on settings."""
 
     def on_train_batch_end(self, batch, logs=None):
         self._check(logs, "after a batch")
@@ -63,7 +63,7 @@ class NaNGuard(keras.callbacks.Callback):
 
 
 class SynchronizedReplicas(keras.callbacks.Callback):
-    """Gives every device the mean of what they keep apart, such as the moving statistics of batch normalisation.
+    """Averages over devices the variables that each keeps apart, such as moving statistics of batch normalisation.
 
     Otherwise a part of the validation would be scored with statistics that are thrown away, since only those of the
     first device are saved.
@@ -87,13 +87,13 @@ class BestWeights(keras.callbacks.Callback):
         monitor: Name in the logs.
         mode: "max" or "min".
         keep_last: Keep the weights of the last epoch, whatever its value.
-        later_of_equals: Of epochs with the same value keep the last, not the first.
+        prefer_latest_on_tie: Of epochs with the same value keep the last, not the first.
     """
 
-    def __init__(self, network, monitor, mode, keep_last=False, later_of_equals=False):
+    def __init__(self, network, monitor, mode, keep_last=False, prefer_latest_on_tie=False):
         super().__init__()
         self.keep_last = keep_last
-        self.later_of_equals = later_of_equals
+        self.prefer_latest_on_tie = prefer_latest_on_tie
         self.network = network
         self.monitor = monitor
         self.sign = 1 if mode == "max" else -1
@@ -112,7 +112,7 @@ class BestWeights(keras.callbacks.Callback):
             raise KitError(f"train.monitor: {self.monitor!r} is not among {', '.join(sorted(logs))}")
         value = float(logs[self.monitor])
         is_first = self.best is None or math.isnan(self.best)
-        is_equal = self.later_of_equals and value == self.best
+        is_equal = self.prefer_latest_on_tie and value == self.best
         if self.keep_last or is_first or is_equal or self.sign * value > self.sign * self.best:
             self.best, self.best_epoch = value, epoch
             self.best_weights = self.network.get_weights()
@@ -185,8 +185,8 @@ class RunState(keras.callbacks.Callback):
         ]
 
 
-class Watched(keras.callbacks.Callback):
-    """Tells someone each epoch's monitored value, and stops where he says so.
+class WatchedValue(keras.callbacks.Callback):
+    """Calls `watch(epoch, value)` with the monitored value after each epoch; stops training when it returns True.
 
     Args:
         watch: Function `(epoch, value) -> bool`, epochs from 1.

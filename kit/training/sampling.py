@@ -1,7 +1,9 @@
 """Scheduled sampling: a decoder that trains more and more on what it would have written itself."""
 
+import dataclasses
 import math
 import types
+from typing import Literal
 
 import keras
 from keras import ops
@@ -15,6 +17,33 @@ SCHEDULES = {
     "exponential": lambda done: (1 - math.exp(-_STEEPNESS * done)) / (1 - math.exp(-_STEEPNESS)),
     "inverse_sigmoid": lambda done: 0.5 + 0.5 * math.tanh(_STEEPNESS * (done - 0.5) / 2) / math.tanh(_STEEPNESS / 4),
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampling:
+    """Settings of scheduled sampling.
+
+    Args:
+        sampling_rate: Share of the target's tokens that a model which writes sequences takes from its own predictions
+            in the last epoch (scheduled sampling); 0 is teacher forcing alone.
+        sampling_schedule: How that share grows, from 0 in the first epoch.
+
+    Raises:
+        SettingError: a value is out of range.
+    """
+
+    sampling_rate: float = 0.0
+    sampling_schedule: Literal["linear", "exponential", "inverse_sigmoid"] = "linear"
+
+    def __post_init__(self):
+        check(0 <= self.sampling_rate <= 1, "sampling_rate", self.sampling_rate, "a share from 0 to 1")
+        check(
+            self.sampling_schedule in SCHEDULES, "sampling_schedule", self.sampling_schedule, " or ".join(SCHEDULES)
+        )
+
+    def callbacks(self, epochs):
+        """Returns the callbacks of a training of so many epochs."""
+        return [ScheduledSampling(self.sampling_rate, self.sampling_schedule, epochs)] if self.sampling_rate else []
 
 
 class TeacherForcing(keras.Model):

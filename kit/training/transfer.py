@@ -1,13 +1,44 @@
 """Going on from another training: weights of an earlier network, layers that keep theirs, and their thawing."""
 
+import dataclasses
 import fnmatch
 import logging
 
 import keras
 
-from kit.errors import KitError, SettingError
+from kit.errors import KitError, SettingError, check
 
 log = logging.getLogger("kit")
+
+
+@dataclasses.dataclass(frozen=True)
+class Transfer:
+    """Settings of the weights that a training begins with, and of layers that keep theirs.
+
+    Args:
+        start_from: Run folder or `.keras` file whose weights the training begins with, wherever layers have the same
+            name and shapes.
+        freeze: Layers that keep their weights: `backbone` for all but the head, names, or patterns such as `stage1*`.
+        unfreeze_epochs: After so many epochs the topmost frozen stage is set free, after as many again the next; 0
+            keeps all frozen.
+        unfreeze_rate: Factor of the learning rate from the first such moment on: what was learned before should move
+            less than a new head.
+
+    Raises:
+        SettingError: a value is out of range.
+    """
+
+    start_from: str | None = None
+    freeze: tuple[str, ...] = ()
+    unfreeze_epochs: int = 0
+    unfreeze_rate: float = 1.0
+
+    def __post_init__(self):
+        epochs, rate = self.unfreeze_epochs, self.unfreeze_rate
+        check(not epochs or self.freeze, "unfreeze_epochs", epochs, "0 without train.freeze")
+        check(epochs >= 0, "unfreeze_epochs", epochs, "at least 0")
+        check(0 < rate <= 1, "unfreeze_rate", rate, "a number above 0 and at most 1")
+        check(rate == 1 or epochs, "unfreeze_rate", rate, "1 without train.unfreeze_epochs")
 
 
 def layers_by_path(network):

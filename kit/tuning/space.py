@@ -249,7 +249,7 @@ def check(parameters, recipe, path, overrides):
                 changed = overrides | wanted | {name: value}
                 try:
                     _try(recipe, path, changed)
-                    settings = schema.settings_of(recipe, schema.given(recipe, path, changed))
+                    settings = schema.settings_of(recipe, schema.stated(recipe, path, changed))
                 except SettingError as error:
                     others = {**wanted, **({} if error.key == name else {name: value})}
                     given = ", ".join(f"{key} = {other!r}" for key, other in others.items())

@@ -197,7 +197,7 @@ def _settings(recipe, folder, overrides, config_file, seed, searched):
     except (ValueError, TypeError) as error:
         raise SettingError("tune.space", " ".join(str(error).split())) from None
     flat = toml.flatten(resolved)
-    given = {key: flat[key] for key in schema.given(recipe, path, base) if key != "seed"}
+    given = {key: flat[key] for key in schema.stated(recipe, path, base) if key != "seed"}
     source = given.get("data.source")
     if isinstance(source, str) and Path(source).expanduser().exists():
         given["data.source"] = str(Path(source).expanduser().resolve())  # from wherever the study is carried on

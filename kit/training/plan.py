@@ -1,0 +1,169 @@
+"""The settings of `[train]`, and the plan of a training: these settings as they are carried out on data and machine."""
+
+import dataclasses
+from typing import Literal
+
+from kit.errors import check
+from kit.training import device
+from kit.training.sampling import Sampling
+from kit.training.transfer import Transfer
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """The settings of `[train]`.
+
+    Args:
+        epochs: Most epochs to train; early stopping may end sooner.
+        batch_size: Examples in a training step.
+        steps_per_epoch: Steps between two validations and checkpoints; by default one pass over the training
+            examples. Fewer make epochs short: the data goes on where it was.
+        patience: Epochs without improvement of the monitored value before training stops; 0 never stops early.
+        min_delta: What counts as an improvement for early stopping.
+        monitor: Value that decides which epoch is best; by default the recipe's own.
+        steps_per_execution: Steps in one compiled call; "auto" measures the model on this machine.
+        jit_compile: Compile with XLA; "auto" is off on a CPU, where it was measured to be slower.
+        mixed_precision: Keras dtype policy; "auto" is float32 on a CPU and mixed_bfloat16 on a GPU.
+        deterministic: Make every operation deterministic, so that equal runs give equal bits.
+        devices: Number of GPUs of this machine to train on (MirroredStrategy); without a GPU, of logical CPUs.
+        transfer: Weights to begin with, and layers that keep theirs.
+        average_epochs: Average the weights of so many last epochs, and keep the mean if it is at least as good on the
+            validation split as the best epoch; 0 is off. With a constant learning rate this is stochastic weight
+            averaging.
+        sampling: Scheduled sampling of a model that writes sequences.
+        use_validation: Train on the validation split too, with settings that are decided: nothing stops early, the
+            weights are those of the last epoch.
+        seeds: Runs of the same settings, one after the other, with `seed`, `seed + 1` and so on. With more than one
+            the folder holds a run folder for each, and what their scores say together: mean, standard deviation, and
+            interquartile mean with an interval.
+        tensorboard: Write TensorBoard logs into the run folder.
+
+    Raises:
+        SettingError: a value is out of range.
+    """
+
+    epochs: int = 20
+    batch_size: int = 128
+    steps_per_epoch: int | None = None
+    patience: int = 10
+    min_delta: float = 0.0
+    monitor: str | None = None
+    steps_per_execution: int | Literal["auto"] = "auto"
+    jit_compile: bool | Literal["auto"] = "auto"
+    mixed_precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
+    deterministic: bool = False
+    devices: int = 1
+    transfer: Transfer = Transfer()
+    average_epochs: int = 0
+    sampling: Sampling = Sampling()
+    use_validation: bool = False
+    seeds: int = 1
+    tensorboard: bool = False
+
+    def __post_init__(self):
+        for key in ("epochs", "batch_size", "devices", "seeds"):
+            value = getattr(self, key)
+            check(value >= 1, key, value, "at least 1")
+            check(value < 2**31, key, value, "less than 2147483648")
+        check(self.average_epochs != 1, "average_epochs", 1, "0, or at least 2")
+        check(
+            self.average_epochs <= self.epochs, "average_epochs", self.average_epochs, f"at most {self.epochs} epochs"
+        )
+        unfreeze_epochs = self.transfer.unfreeze_epochs
+        check(
+            not unfreeze_epochs or unfreeze_epochs < self.epochs,
+            "unfreeze_epochs",
+            unfreeze_epochs,
+            f"less than the {self.epochs} epochs of the training",
+        )
+        for key in ("patience", "min_delta", "average_epochs"):
+            check(getattr(self, key) >= 0, key, getattr(self, key), "at least 0")
+        for key in ("patience", "average_epochs") if self.use_validation else ():
+            check(
+                not getattr(self, key), key, getattr(self, key), "0 with train.use_validation: nothing is left to judge"
+            )
+        for key in ("steps_per_epoch", "steps_per_execution"):
+            value = getattr(self, key)
+            check(value in (None, "auto") or 1 <= value < 2**31, key, value, "at least 1")
+        check(
+            self.batch_size % self.devices == 0,
+            "batch_size",
+            self.batch_size,
+            f"a multiple of the {self.devices} devices",
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A training as it is carried out.
+
+    Args:
+        training: Its `Training`.
+        steps_per_epoch: Steps between two validations and checkpoints.
+        steps_per_execution: Steps in one compiled call.
+        jit_compile: Whether XLA compiles; "auto" leaves it to Keras.
+    """
+
+    training: Training
+    steps_per_epoch: int
+    steps_per_execution: int
+    jit_compile: bool | Literal["auto"]
+
+    @property
+    def of_machine(self):
+        """What was decided for the machine that the training began on; a resumed run keeps it."""
+        return {"jit_compile": self.jit_compile, "steps_per_execution": self.steps_per_execution}
+
+
+def steps_per_epoch(training, examples):
+    """Returns the steps of an epoch over the training examples.
+
+    Raises:
+        SettingError: the batch is larger than the data, or `steps_per_execution` does not divide an epoch; or the
+            data, which are made by acting, do not go with a setting.
+    """
+    if examples.follows_model:
+        check(
+            training.jit_compile is not True or examples.has_fixed_shapes,
+            "jit_compile",
+            True,
+            "false: rounds are of different sizes, and XLA would compile for each",
+        )
+    expected = f"at most {len(examples)}, the number of training examples"
+    check(training.batch_size <= len(examples), "batch_size", training.batch_size, expected)
+    steps = training.steps_per_epoch
+    if steps is None:
+        steps = examples.steps_per_epoch(training.batch_size)
+    if examples.follows_model:
+        for key, allowed in (("devices", (1,)), ("average_epochs", (0,)), ("steps_per_execution", (1, "auto"))):
+            value = getattr(training, key)
+            check(value in allowed, key, value, f"{allowed[0]}: the data are made by acting")
+    if training.steps_per_execution != "auto":
+        check(
+            steps % training.steps_per_execution == 0,
+            "steps_per_execution",
+            training.steps_per_execution,
+            f"a divisor of the {steps} steps of an epoch",
+        )
+    return steps
+
+
+def planned(training, steps, model, examples):
+    """Returns the `Plan` of a new training: compilation and steps in one call are decided for this machine.
+
+    Args:
+        training: `Training`.
+        steps: Steps of an epoch.
+        model: The built model.
+        examples: The training examples.
+    """
+    in_a_call = training.steps_per_execution
+    if in_a_call == "auto" and (training.devices > 1 or examples.follows_model):
+        in_a_call = 1
+    elif in_a_call == "auto":
+        batch = examples.take(slice(0, training.batch_size)).batches(training.batch_size)
+        in_a_call = device.steps_per_execution(model, next(iter(batch))[0], steps)
+    is_compiled = False
+    if not examples.follows_model or examples.has_fixed_shapes:
+        is_compiled = device.compilation(training.jit_compile)
+    return Plan(training, steps, in_a_call, is_compiled)
