@@ -278,7 +278,7 @@ class Attention(layers.Layer):
         y = ops.reshape(ops.transpose(y, (0, 2, 1, 3)), (-1, ops.shape(y)[2], self.num_heads * self._head_dim))
         return self._output(y)
 
-    def compute_mask(self, query, *args, **kwargs):
+    def compute_mask(self, query, previous_mask=None):
         return None
 
     def compute_output_spec(

@@ -9,7 +9,7 @@ from keras import ops
 from kit.blocks.masking import hidden_where_false
 
 # From so many windows on chunks are faster than all positions at once with most of them hidden (CPU, forward and back).
-_FROM_WINDOWS = 4
+_FROM_WINDOWS = 6
 
 
 def pays(time, window):
@@ -36,8 +36,8 @@ def attend_locally(queries, keys, values, mask, window, is_causal, transform):
         keys, values: (batch, key_value_heads, time, head_dim)
         mask: (batch, time)
     """
-    batch, heads, time, head_dim = ops.shape(queries)
-    pairs = keys.shape[1]
+    batch, _, time, _ = ops.shape(queries)
+    heads, pairs, head_dim = queries.shape[1], keys.shape[1], queries.shape[3]
     groups, chunks = heads // pairs, (time + window - 1) // window
     sides = 1 if is_causal else 2
     seen = (1 + sides) * window
@@ -49,8 +49,8 @@ def attend_locally(queries, keys, values, mask, window, is_causal, transform):
 
     def with_neighbours(x, axis):
         """Returns chunks beside those before and behind them, joined along the axis after theirs."""
-        none = ops.zeros_like(ops.take(x, [0], axis=axis))
-        around = ops.concatenate([none, x, none] if sides == 2 else [none, x], axis=axis)
+        zeros = ops.zeros_like(ops.take(x, [0], axis=axis))
+        around = ops.concatenate([zeros, x, zeros] if sides == 2 else [zeros, x], axis=axis)
         start = [slice(None)] * axis
         shifted = [around[(*start, slice(offset, offset + chunks))] for offset in range(1 + sides)]
         return ops.concatenate(shifted, axis=axis + 1)
@@ -58,17 +58,14 @@ def attend_locally(queries, keys, values, mask, window, is_causal, transform):
     q = ops.reshape(in_chunks(queries), (-1, pairs, groups, chunks, window, head_dim))
     q = ops.reshape(ops.transpose(q, (0, 1, 3, 2, 4, 5)), (-1, pairs, chunks, groups * window, head_dim))
     k, v = (with_neighbours(in_chunks(each), 2) for each in (keys, values))  # (batch, pairs, chunks, seen, head_dim)
-    scores = ops.reshape(ops.matmul(q, ops.swapaxes(k, -1, -2)), (-1, pairs, chunks, groups, window, seen))
-
-    away = np.arange(window)[:, None] + window - np.arange(seen)  # how far back, (window, seen)
+    away = np.tile(np.arange(window), groups)[:, None] + window - np.arange(seen)  # how far back, (.., seen)
     is_near = (away >= 0 if is_causal else away > -window) & (away < window)
     real = ops.ones((1, time), "bool") if mask is None else ops.cast(mask, "bool")
     rest = ops.zeros((ops.shape(real)[0], chunks * window - time), "bool")
-    real = ops.reshape(ops.concatenate([real, rest], axis=1), (-1, chunks, window))
-    real = with_neighbours(real, 1)[:, None, :, None, None]  # (batch, 1, chunks, 1, 1, seen)
-    hidden = hidden_where_false(ops.logical_and(real, is_near), queries.dtype)
-    weights = transform(ops.softmax(scores + hidden, axis=-1))
-    y = ops.matmul(ops.reshape(weights, (-1, pairs, chunks, groups * window, seen)), v)
+    real = with_neighbours(ops.reshape(ops.concatenate([real, rest], axis=1), (-1, chunks, window)), 1)
+    hidden = hidden_where_false(ops.logical_and(real[:, None, :, None], is_near), queries.dtype)
+    scores = ops.matmul(q, ops.swapaxes(k, -1, -2)) + hidden  # (batch, pairs, chunks, groups * window, seen)
+    y = ops.matmul(transform(ops.softmax(scores, axis=-1)), v)
     y = ops.reshape(y, (-1, pairs, chunks, groups, window, head_dim))
     y = ops.reshape(ops.transpose(y, (0, 1, 3, 2, 4, 5)), (-1, heads, chunks * window, head_dim))
     return y[:, :, :time]

@@ -4,7 +4,6 @@ The encoder's block is a function; the decoder is a layer that also grows by one
 """
 
 import functools
-import operator
 
 import keras
 from keras import layers, ops
@@ -13,52 +12,8 @@ from kit.blocks.attention import Attention
 from kit.blocks.feedforward import FeedForward
 from kit.blocks.normalization import normalization as normalization_of
 from kit.blocks.position import position
-from kit.blocks.regularization import branch
+from kit.blocks.residual_half import named_half, residual_half
 from kit.errors import check
-
-
-def residual_half(x, work, normalization, dropout, *, norm="pre", add=operator.add):
-    """One half of a Transformer block: work around a residual connection, with a normalisation of its own.
-
-    Vaswani et al., "Attention Is All You Need", 2017; normalisation in front ("pre-norm"), which needs no warm-up to be
-    stable: Xiong et al., "On Layer Normalization in the Transformer Architecture", 2020.
-
-    Args:
-        x: Sequence.
-        work: Function from the sequence to what is added to it: attention or feed-forward.
-        normalization: Normalisation layer, or a function like one.
-        dropout: Function that what is added passes through: dropout, stochastic depth.
-        norm: "pre" or "post": normalisation in front of the work, or behind the residual connection.
-        add: Function of two sequences to their sum.
-
-    Shape:
-        x, out: (batch, ..., dim)
-    """
-    x = add(x, dropout(work(normalization(x) if norm == "pre" else x)))
-    return x if norm == "pre" else normalization(x)
-
-
-def named_half(x, work, normalization, *, norm="pre", dropout=0.0, drop_rate=0.0, layer_scale=0.0, name, sum_name):
-    """A `residual_half` of a functional network, whose layers have names: `<name>_norm`, `<name>_dropout` ...
-
-    Args:
-        x, work, norm: As for `residual_half`.
-        normalization: Function from a name to a normalisation layer.
-        dropout: Share of what is added that is dropped while training.
-        drop_rate: Probability of dropping all of it (stochastic depth).
-        layer_scale: What is added is multiplied by learned factors, one a channel, that begin at this; 0 is off.
-        name: Prefix of the layers' names.
-        sum_name: Name of the layer that adds.
-    """
-    dropped = layers.Dropout(dropout, name=f"{name}_dropout")
-    return residual_half(
-        x,
-        work,
-        normalization(name=f"{name}_norm"),
-        lambda y: branch(dropped(y), layer_scale, drop_rate, name=name),
-        norm=norm,
-        add=lambda x, y: layers.Add(name=sum_name)([x, y]),
-    )
 
 
 def encoder_block(
@@ -393,7 +348,7 @@ class TransformerDecoder(layers.Layer):
     def _with_position(self, x, start):
         return x if self._position is None else self._position(x, start=start)
 
-    def compute_mask(self, *args, **kwargs):
+    def compute_mask(self, target, previous_mask=None):
         return None
 
     def compute_output_shape(self, target_shape, memory_shape=None):

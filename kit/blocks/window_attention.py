@@ -12,7 +12,7 @@ from keras import layers, ops
 from kit.blocks.attention import Attention
 from kit.blocks.feedforward import FeedForward
 from kit.blocks.normalization import normalization
-from kit.blocks.transformer import named_half
+from kit.blocks.residual_half import named_half
 from kit.errors import check
 
 
