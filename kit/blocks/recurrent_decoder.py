@@ -3,7 +3,7 @@
 import keras
 from keras import layers, ops
 
-from kit.blocks.attention import hidden_where_false
+from kit.blocks.masking import hidden_where_false
 from kit.blocks.recurrent import CELLS
 from kit.errors import check
 
