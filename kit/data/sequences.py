@@ -35,3 +35,8 @@ def tagged_examples(sentences, features, labels=None):
     words[:] = sentences
     first = next(iter(inputs))
     return Examples(inputs, targets, extras={"words": Dense(words)}, batching=ByLength(first), is_named=True)
+
+
+def words_of(examples):
+    """Returns the number of words of each sentence, (examples,)."""
+    return examples.batching.lengths(examples)
