@@ -1,10 +1,15 @@
 """Pairs of texts as examples, such as sentences and their translations: ids of what is read and what is written."""
 
+import dataclasses
+
 import numpy as np
+import pandas as pd
 
 from kit.data.batching import ByTokens
 from kit.data.columns import Dense, Ragged
 from kit.data.examples import Examples
+from kit.data.splits import SPLITS, divided
+from kit.errors import check
 
 
 def text_pairs(sources, targets, source_texts, target_texts=None, *, start, end, padding):
@@ -38,6 +43,81 @@ def _texts(texts):
     array = np.empty(len(texts), object)
     array[:] = texts
     return array
+
+
+# Split of training pairs that are not trained on.
+_LEFT_OUT = "left out"
+
+
+@dataclasses.dataclass
+class Corpus:
+    """A parallel corpus, cleaned and cut into tokens.
+
+    Args:
+        parts: Training, validation and test `Examples`.
+        tokenizers: `Tokenizer` of both sides, or of source and target.
+        vocabulary_size: Number of tokens of both sides, or a dictionary with that of `source` and `target`.
+        assignment: Table that says which pair is in which split; those that are left out of training are in none.
+        report: How many pairs were left out, and for what reason; how many are also in training.
+    """
+
+    parts: list
+    tokenizers: list
+    vocabulary_size: int | dict
+    assignment: pd.DataFrame
+    report: dict
+
+    @property
+    def summary(self):
+        """The report in one line."""
+        return "; ".join(f"{name}: {count:,}" for name, count in self.report.items() if count) or "no pair left out"
+
+
+def cleaned(found, assignment, options, is_joint, max_length, max_ratio, source):
+    """Learns tokens from training pairs, and leaves those out of training that occur twice, are too long or too uneven.
+
+    Args:
+        found: `Pairs`.
+        assignment: Table that says which pair is in which split.
+        options: `TokenOptions`.
+        is_joint: Both sides share their tokens.
+        max_length: Most tokens of a side in training.
+        max_ratio: Most tokens of the longer side for each of the shorter one in training; None is any number.
+        source: Name of the source, for messages.
+
+    Returns:
+        `Corpus`.
+
+    Raises:
+        SettingError: no training pair is left; the message names the key.
+    """
+    pairs = list(zip(found.sources, found.targets, strict=True))
+    split = assignment["split"].to_numpy(dtype=object).copy()
+    split[split == _LEFT_OUT] = "train"  # those of an earlier run are found, and counted, once more
+    report = {}
+    train = without_duplicates(np.flatnonzero(split == "train"), pairs, report)
+    check(len(train) > 0, "source", source, "training sentences")
+    texts = [[side[row] for row in train] for side in (found.sources, found.targets)]
+    tokenizers = [options.learn(texts[0] + texts[1])] if is_joint else [options.learn(side) for side in texts]
+    first, last = tokenizers[0], tokenizers[-1]
+    ids = [first.encode(found.sources), last.encode(found.targets)]
+    train = without_uneven(train, ids, max_length, max_ratio, report)
+    check(len(train) > 0, "max_length", max_length, "a length that leaves training sentences")
+    is_training = np.zeros(len(pairs), bool)
+    is_training[train] = True
+    split[(split == "train") & ~is_training] = _LEFT_OUT
+    assignment = assignment.assign(split=split)
+    special = {"start": last.start_id, "end": last.end_id, "padding": last.pad_id}
+    parts = divided(text_pairs(*ids, found.sources, found.targets, **special), assignment)
+    known = set(parts[0].extra("source"))
+    for name, part in zip(SPLITS[1:], parts[1:], strict=True):
+        report[f"sentences of the {name} split that are also in training"] = sum(
+            text in known for text in part.extra("source")
+        )
+    unknown = sum(int((sequence == first.unknown_id).sum()) for sequence in parts[2].input("source"))
+    report["unknown tokens in the test sentences"] = unknown
+    sizes = len(first) if is_joint else {"source": len(first), "target": len(last)}
+    return Corpus(parts, tokenizers, sizes, assignment, report)
 
 
 def without_duplicates(rows, pairs, report):
