@@ -22,6 +22,14 @@ def aligned(shape, dtype):
     return memory[start : start + size].view(dtype).reshape(shape)
 
 
+def together(arrays):
+    """Returns arrays one after the other; a single one is itself, not a copy."""
+    if len(arrays) == 1:
+        return arrays[0]
+    shape = (sum(map(len, arrays)), *arrays[0].shape[1:])
+    return np.concatenate(arrays, out=aligned(shape, np.result_type(*arrays)))
+
+
 class Dense:
     """Column of values of one shape: an array in memory, or a memory map of one on disk.
 
