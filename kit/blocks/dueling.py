@@ -1,4 +1,4 @@
-"""The value of a state and the advantage of each action, put together to the value of each action.
+"""Dueling head of Q-networks: a state's value and each action's advantage make the value of each action.
 
 Wang et al., "Dueling Network Architectures for Deep Reinforcement Learning", 2016.
 """

@@ -1,4 +1,4 @@
-"""Recurrent decoders: a sequence that grows from what an encoder has read, with or without attention to it."""
+"""Recurrent decoders of sequence-to-sequence networks, with or without attention (Bahdanau, Luong)."""
 
 import keras
 from keras import layers, ops

@@ -1,4 +1,4 @@
-"""Attention inside windows of a feature map, whose cost grows with the image's area and not with its square.
+"""Window attention (Swin): attention inside windows of a feature map, at a cost that grows with the area alone.
 
 Liu et al., "Swin Transformer: Hierarchical Vision Transformer using Shifted Windows", 2021.
 """

@@ -1,4 +1,4 @@
-"""Image files to pixels: one way of reading for training, evaluation and prediction."""
+"""Image decoding: files to pixels, one way for training, evaluation and prediction."""
 
 import dataclasses
 import io

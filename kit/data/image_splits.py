@@ -1,4 +1,4 @@
-"""Images from any source, divided into splits: the data of every recipe of images begin with it."""
+"""Images from any source, divided into training, validation and test split."""
 
 import dataclasses
 import inspect

@@ -1,4 +1,4 @@
-"""Tokens: pieces of words, or words, that a text is cut into and can be put together from again."""
+"""Tokenizer: texts to token ids (BPE or words) and back."""
 
 import json
 import re

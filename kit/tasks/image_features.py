@@ -1,4 +1,4 @@
-"""The network whose features images are compared by: a classifier of the training images, trained once and kept."""
+"""Feature network that images are compared by: a classifier of the training images, trained once and kept."""
 
 import hashlib
 import logging

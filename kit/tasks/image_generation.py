@@ -1,4 +1,4 @@
-"""Images out of a generator: from latent vectors to pixels, grids of them, and path from one to another."""
+"""Image generation: scores of a generator, samples, grids, interpolations and style mixing."""
 
 import contextlib
 from pathlib import Path

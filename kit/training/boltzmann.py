@@ -1,4 +1,4 @@
-"""Layer-wise training without labels: restricted Boltzmann machines, each on what those below it return.
+"""Layer-wise pre-training of restricted Boltzmann machines by contrastive divergence, without labels.
 
 Hinton, Osindero and Teh, "A Fast Learning Algorithm for Deep Belief Nets", 2006; Hinton, "A Practical Guide to Training
 Restricted Boltzmann Machines", 2012.
