@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kit.blocks.policy import SharedVector
+
 # Activations of dense layers that NumPy computes.
 _ACTIVATIONS = {"linear": None, "relu": lambda x: np.maximum(x, 0, out=x), "tanh": lambda x: np.tanh(x, out=x)}
 # Network to the plan of each of its outputs, see `_plan`.
@@ -60,7 +62,7 @@ def _plan(network, indices):
     for node in nodes:
         if not needed & {id(tensor) for tensor in node.output_tensors}:
             continue
-        make = _numpy_operation(node.operation)
+        make = _numpy_operation(node.operation, len(node.arguments.keras_tensors))
         if make is None or len(node.output_tensors) > 1:
             return None
         steps.append((make, [positions[id(tensor)] for tensor in node.arguments.keras_tensors]))
@@ -68,27 +70,27 @@ def _plan(network, indices):
     return steps, [positions[tensor] for tensor in wanted]
 
 
-def _numpy_operation(operation):
+def _numpy_operation(operation, num_inputs):
     """Returns a function that makes an operation's function on NumPy arrays, or None where that is not known."""
-    kind = type(operation).__name__
+    is_keras = type(operation).__module__.partition(".")[0] == "keras"
+    kind = type(operation).__name__ if is_keras else None  # a class of that name elsewhere may do anything
     if getattr(operation, "compute_dtype", "float32") != "float32":
         return None
     if isinstance(operation, keras.layers.Dense) and operation.activation.__name__ in _ACTIVATIONS:
         return lambda: _dense(operation)
     if isinstance(operation, keras.layers.Flatten):
         return lambda: lambda x: x.reshape(len(x), -1)
-    if isinstance(operation, keras.layers.BatchNormalization) and not operation.trainable and not operation.scale:
-        return lambda: _scaling(operation)
-    if kind == "SharedVector":
+    if isinstance(operation, keras.layers.BatchNormalization):
+        is_plain = not (operation.trainable or operation.scale or operation.center)
+        return (lambda: _scaling(operation)) if is_plain else None
+    if isinstance(operation, SharedVector):
         return lambda: _vector(operation)
-    if isinstance(operation, keras.layers.Concatenate):
+    if isinstance(operation, keras.layers.Concatenate) and operation.axis == -1:
         return lambda: lambda *parts: np.concatenate(parts, -1)
     if kind == "Clip":
         return lambda: lambda x: np.clip(x, operation.x_min, operation.x_max)
-    if kind == "Add":
-        return lambda: np.add
-    if kind == "Subtract":
-        return lambda: np.subtract
+    if kind in ("Add", "Subtract") and num_inputs == 2:  # no constant, and no third one
+        return lambda: np.add if kind == "Add" else np.subtract
     if kind == "Mean":
         axis = tuple(np.atleast_1d(operation.axis))
         return lambda: lambda x: x.mean(axis, keepdims=operation.keepdims)

@@ -302,6 +302,28 @@ def test_any_number_of_observations_is_one_trace():
     assert len(agent.network._inference) == 2  # the function, and its trace
 
 
+def centred(x):
+    return keras.layers.BatchNormalization(scale=False, trainable=False, beta_initializer="ones")(x)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda x, y, z: keras.layers.Add()([x, y, keras.layers.Flatten()(z)]),
+        lambda x, y, z: x + 1.0,
+        lambda x, y, z: 1.0 - x,
+        lambda x, y, z: keras.layers.Flatten()(keras.layers.Concatenate(1)([z, z + z])),
+        lambda x, y, z: centred(x),
+    ],
+)
+def test_operations_that_numpy_would_get_wrong_are_compiled(end):
+    inputs = keras.Input((2, 3))
+    x, y = (keras.layers.Dense(4)(keras.layers.Flatten()(inputs)) for _ in range(2))
+    network = keras.Model(inputs, end(x, y, keras.layers.Dense(2)(inputs)))
+    observations = np.random.default_rng(0).normal(size=(5, 2, 3)).astype("float32")
+    np.testing.assert_allclose(inference_function(network)(observations), np.asarray(network(observations)), atol=1e-5)
+
+
 def test_a_network_without_biases_acts():
     inputs = keras.Input((3,))
     hidden = keras.layers.Dense(4, "tanh", use_bias=False)(inputs)
