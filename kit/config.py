@@ -308,3 +308,16 @@ def describe(kind):
     if arguments:
         return " or ".join(describe(part) for part in arguments if part is not type(None))
     return getattr(kind, "__name__", str(kind))
+
+
+def flat(function):
+    """Decorator for a function with option records: keywords that are fields of a record are taken, too.
+
+    Of `shop(*, fruit: Fruit = Fruit("pear"))` both `shop(fruit=Fruit("pear", count=2))` and `shop(count=2)` are calls.
+    """
+
+    @functools.wraps(function)
+    def called(*arguments, **keywords):
+        return function(*arguments, **bind(function, keywords))
+
+    return called
