@@ -89,12 +89,13 @@ def bind(function, values):
     """
     values = dict(values)
     for name, parameter in inspect.signature(function).parameters.items():
-        if name in values or not is_record(parameter.default):
+        default = parameter.default
+        if not is_record(default) or isinstance(values.get(name), type(default)):
             continue
-        fields = {field.name for field in dataclasses.fields(parameter.default)}
+        fields = {field.name for field in dataclasses.fields(default)}
         chosen = {key: values.pop(key) for key in fields & values.keys()}
         if chosen:
-            values[name] = dataclasses.replace(parameter.default, **chosen)
+            values[name] = dataclasses.replace(default, **chosen)
     return values
 
 
