@@ -113,12 +113,13 @@ def bind(function, values):
     """
     values = dict(values)
     for name, parameter in inspect.signature(function).parameters.items():
-        if name in values or not is_record(parameter.default):
+        default = parameter.default
+        if not is_record(default) or isinstance(values.get(name), type(default)):
             continue
-        fields = {field.name for field in dataclasses.fields(parameter.default)}
+        fields = {field.name for field in dataclasses.fields(default)}
         chosen = {key: values.pop(key) for key in fields & values.keys()}
         if chosen:
-            values[name] = dataclasses.replace(parameter.default, **chosen)
+            values[name] = dataclasses.replace(default, **chosen)
     return values
 
 
@@ -332,3 +333,16 @@ def describe(kind):
     if arguments:
         return " or ".join(describe(part) for part in arguments if part is not type(None))
     return getattr(kind, "__name__", str(kind))
+
+
+def flat(function):
+    """Decorator for a function with option records: keywords that are fields of a record are taken, too.
+
+    Of `shop(*, fruit: Fruit = Fruit("pear"))` both `shop(fruit=Fruit("pear", count=2))` and `shop(count=2)` are calls.
+    """
+
+    @functools.wraps(function)
+    def called(*arguments, **keywords):
+        return function(*arguments, **bind(function, keywords))
+
+    return called

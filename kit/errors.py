@@ -9,7 +9,7 @@ class KitError(ValueError):
 
 
 class Unavailable(KitError):
-    """What cannot be had now and may be had later, such as room on a disk."""
+    """Temporary failure, such as a full disk or a locked folder: retrying may succeed."""
 
 
 class SettingError(KitError):

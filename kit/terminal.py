@@ -1,4 +1,4 @@
-"""What a person reads: the log without the noise of the libraries below it, and numbers in words."""
+"""Terminal output: the log without the noise of the libraries below it, and numbers in words."""
 
 import contextlib
 import logging

@@ -178,6 +178,17 @@ def test_an_option_record_contributes_its_fields():
         config.bind(basket, {"count": -1})
 
 
+def test_fields_of_a_record_are_keywords():
+    flat = config.renamed(width="size")(config.flat(basket))
+    assert flat(7, count=2, width=0.5) == (7, Fruit("pear", 2), 0.5)
+    assert flat(7, fruit=Fruit("fig")) == (7, Fruit("fig"), 1.0)
+    assert config.settings_of(flat, "data") == config.settings_of(basket, "data")
+    with pytest.raises(SettingError, match="count: expected at least 0"):
+        flat(7, count=-1)
+    with pytest.raises(TypeError, match="cuont"):
+        flat(7, cuont=2)
+
+
 def test_old_names_of_parameters_are_read():
     @config.renamed(shade="colour")
     def paint(*, colour: str = "red"):

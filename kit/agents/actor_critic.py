@@ -1,4 +1,4 @@
-"""An agent that learns what to do (the actor) and what states are worth (the critic), inside `keras.Model.fit`.
+"""Actor-critic: proximal policy optimisation (PPO), A2C and REINFORCE as one `keras.Model` inside `fit`.
 
 REINFORCE with a learned baseline, advantage actor-critic and proximal policy optimisation are one training step: they
 differ in which steps are learned from, how their advantages are estimated, how often they are used, and in the loss of
@@ -8,68 +8,42 @@ the policy.
 import keras
 import tensorflow as tf
 
-from kit.agents.agent import Agent, answers_of
-from kit.errors import SettingError, check
+from kit.agents.agent import Agent
+from kit.agents.inference import inference_function
+from kit.agents.options import ActorCriticOptions, PolicyOptions, ReturnOptions
+from kit.errors import SettingError
 
 
 class ActorCritic(Agent):
-    """A network with two ends, the parameters of a policy and the value of the state, that learns from what it did.
+    """Training wrapper of a network with two outputs, the parameters of a policy (actor) and state values (critic).
 
-    It is given rounds: input `observation`, (steps, ...), with `normalizes_observations` also `mean` and `variance` of
-    what was seen before; targets `action`, `advantage` and `return` of the same steps;
-    and `order`, (gradient steps, batch), which of them are in which minibatch, all of whose gradient steps are taken in
-    one compiled call. Without `order` one gradient step is taken on all steps.
+    It is given rounds: input `observation`, (steps, ...), with `normalize_observations` also `mean` and `variance` of
+    the observations before; targets `action`, `advantage` and `return` of the same steps; and `order`,
+    (gradient steps, batch), which of them are in which minibatch, all of whose gradient steps are taken in one compiled
+    call. Without `order` one gradient step is taken on all steps.
 
     Args:
-        network: Functional model from observations to parameters and value; what is kept.
-        policy: One of `kit.agents.policies`, what the parameters are of.
-        discount: Factor of a reward one step later.
-        gae_lambda: How far advantages look ahead; 0 one step, 1 to the end of the episode.
-        clip_ratio: How far the probability of an action may move from what it was when it was taken until nothing more
-            is gained by it, as a share (Schulman et al., "Proximal Policy Optimization Algorithms", 2017); None is the
-            plain policy gradient.
-        target_kl: Divergence from the policy that acted from which on no further step of a round is taken; None takes
-            all.
-        value_coefficient: Weight of the loss of the values.
-        entropy_coefficient: Weight of the policy's entropy, which keeps it trying.
-        normalizes_advantages: Give the advantages of a minibatch mean 0 and standard deviation 1.
-        normalizes_observations: Scale observations by running moments, which are in the network.
-        normalizes_rewards: Divide rewards by the standard deviation of their discounted sum.
+        network: Functional model from observations to parameters and value; it is what a run keeps.
+        policy: One of `kit.agents.policies`, the distribution that the parameters are of.
+        learning: `PolicyOptions`.
+        update: `ActorCriticOptions`.
+        returns: `ReturnOptions`.
 
     Raises:
-        SettingError: a value is out of range.
+        SettingError: the network cannot normalise observations.
     """
 
-    def __init__(
-        self,
-        network,
-        policy,
-        *,
-        discount=0.99,
-        gae_lambda=0.95,
-        clip_ratio=None,
-        target_kl=None,
-        value_coefficient=0.5,
-        entropy_coefficient=0.0,
-        normalizes_advantages=True,
-        normalizes_observations=False,
-        normalizes_rewards=False,
-    ):
-        super().__init__("actor_critic")
-        check(0 <= discount <= 1, "discount", discount, "a number from 0 to 1")
-        check(0 <= gae_lambda <= 1, "gae_lambda", gae_lambda, "a number from 0 to 1")
-        check(clip_ratio is None or 0 < clip_ratio < 1, "clip_ratio", clip_ratio, "a share between 0 and 1")
-        check(target_kl is None or target_kl > 0, "target_kl", target_kl, "a number above 0")
-        check(value_coefficient >= 0, "value_coefficient", value_coefficient, "at least 0")
-        check(entropy_coefficient >= 0, "entropy_coefficient", entropy_coefficient, "at least 0")
-        if normalizes_observations and "normalization" not in [layer.name for layer in network.layers]:
+    def __init__(self, network, policy, learning=PolicyOptions(), update=ActorCriticOptions(), returns=ReturnOptions()):
+        super().__init__(network, returns, "actor_critic")
+        if learning.normalize_observations and "normalization" not in [layer.name for layer in network.layers]:
             raise SettingError("normalize_observations", "the network has no layer 'normalization'; expected false")
-        self.network, self.policy = network, policy
-        self.discount, self.gae_lambda = discount, gae_lambda
-        self.clip_ratio, self.target_kl = clip_ratio, target_kl
-        self.value_coefficient, self.entropy_coefficient = value_coefficient, entropy_coefficient
-        self.normalizes_advantages = normalizes_advantages
-        self.normalizes_observations, self.normalizes_rewards = normalizes_observations, normalizes_rewards
+        self.policy = policy
+        self.gae_lambda, self.target_kl = update.gae_lambda, update.target_kl
+        self.clip_ratio = update.clip_ratio if update.algorithm == "ppo" else None
+        self.value_coefficient, self.entropy_coefficient = learning.value_coefficient, learning.entropy_coefficient
+        self.normalize_advantages = learning.normalize_advantages
+        self.normalize_observations = learning.normalize_observations
+        self.normalize_rewards = learning.normalize_rewards
         self.built = True
         self._means = [
             keras.metrics.Mean(name) for name in ("loss", "policy_loss", "value_loss", "entropy", "kl", "clip_fraction")
@@ -84,37 +58,37 @@ class ActorCritic(Agent):
         """Returns parameters of the policy, (batch, ...), and values, (batch, 1)."""
         return self.network(observations)
 
-    def acting(self, what):
+    def inference(self, output):
         """Returns a function from observations to the "policy"'s parameters or to "value", with the weights of now."""
-        return answers_of(self.network, ("policy", "value").index(what))
+        return inference_function(self.network, ("policy", "value").index(output))
 
-    def sees_by(self):
-        """Returns the moments that observations are scaled by, both flat."""
+    def observation_moments(self):
+        """Returns mean and variance that observations are normalised by, both flat."""
         layer = self.network.get_layer("normalization")
         return layer.moving_mean.numpy(), layer.moving_variance.numpy()
 
-    def see_by(self, mean, variance):
-        """Sets the moments that observations are scaled by, both flat."""
+    def set_observation_moments(self, mean, variance):
+        """Sets mean and variance that observations are normalised by, both flat."""
         layer = self.network.get_layer("normalization")
         layer.moving_mean.assign(mean)
         layer.moving_variance.assign(variance)
 
     def train_step(self, data):
-        seen, targets, _ = keras.utils.unpack_x_y_sample_weight(data)
-        observations = seen["observation"]
-        if self.normalizes_observations and "mean" in seen:
-            self.see_by(seen["mean"], seen["variance"])
+        inputs, targets, _ = keras.utils.unpack_x_y_sample_weight(data)
+        observations = inputs["observation"]
+        if self.normalize_observations and "mean" in inputs:
+            self.set_observation_moments(inputs["mean"], inputs["variance"])
         steps = {name: targets[name] for name in ("action", "advantage", "return")}
         if "order" not in targets:
-            parts = self._improve(observations, steps, None)
+            parts = self._gradient_step(observations, steps, None)
         else:
-            parts = self._improve_often(observations, steps, targets["order"])
+            parts = self._gradient_steps(observations, steps, targets["order"])
         for mean, value in zip(self._means, parts, strict=True):
             mean.update_state(value)
         return {mean.name: mean.result() for mean in self._means}
 
-    def _improve_often(self, observations, steps, order):
-        """Takes a gradient step for each row of `order`; returns the means of what `_improve` returns."""
+    def _gradient_steps(self, observations, steps, order):
+        """Takes a gradient step for each row of `order`; returns the mean of each number of `_gradient_step`."""
         before = self.policy.log_prob(self.network(observations, training=False)[0], steps["action"])
         steps = {**steps, "before": tf.stop_gradient(before)}
 
@@ -124,9 +98,9 @@ class ActorCritic(Agent):
 
         def step(index, latest, *sums):
             rows = order[index]
-            picked = {name: tf.gather(each, rows) for name, each in steps.items()}
-            found = self._improve(tf.gather(observations, rows), picked, picked["before"])
-            return index + 1, found[4], *(total + value for total, value in zip(sums, found, strict=True))
+            minibatch = {name: tf.gather(array, rows) for name, array in steps.items()}
+            parts = self._gradient_step(tf.gather(observations, rows), minibatch, minibatch["before"])
+            return index + 1, parts[4], *(total + value for total, value in zip(sums, parts, strict=True))
 
         zeros = [tf.constant(0.0)] * len(self._means)
         count, _, *sums = tf.while_loop(
@@ -134,7 +108,7 @@ class ActorCritic(Agent):
         )
         return [total / tf.cast(count, "float32") for total in sums]
 
-    def _improve(self, observations, steps, before):
+    def _gradient_step(self, observations, steps, before):
         """Takes a gradient step.
 
         Args:
@@ -147,7 +121,7 @@ class ActorCritic(Agent):
             the share of actions whose probability has moved too far.
         """
         advantages = steps["advantage"]
-        if self.normalizes_advantages:
+        if self.normalize_advantages:
             scaled = advantages - tf.reduce_mean(advantages)
             scaled /= tf.math.reduce_std(scaled) + 1e-8
             advantages = tf.where(tf.shape(advantages)[0] > 1, scaled, advantages)  # of one alone nothing would be left
@@ -179,7 +153,7 @@ class ActorCritic(Agent):
 
 
 def clipped_loss(log_prob, before, advantages, clip_ratio):
-    """Returns the loss of proximal policy optimisation (Schulman et al., 2017, equation 7), a number.
+    """Returns the clipped loss of proximal policy optimisation (PPO; Schulman et al., 2017, equation 7), a number.
 
     Args:
         log_prob: Logarithm of the probability of each action, (batch,).
@@ -194,10 +168,10 @@ def clipped_loss(log_prob, before, advantages, clip_ratio):
 
 def most_probable(network, policy):
     """Returns a function from observations to the most probable actions, and the value of the states, (batch,)."""
-    answers = answers_of(network, (0, 1))
+    infer = inference_function(network, (0, 1))
 
     def act(observations):
-        parameters, values = answers(observations)
+        parameters, values = infer(observations)
         return policy.mode(parameters), values[:, 0]
 
     return act

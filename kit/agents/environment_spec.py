@@ -1,4 +1,4 @@
-"""Which environment of gymnasium to act in: made by name, its spaces checked, its observations vectors or images."""
+"""Environment specification: an environment of gymnasium by name, wrapped so that it gives vectors or images."""
 
 import dataclasses
 import math
@@ -14,15 +14,14 @@ _REGISTERED_BY = {"ALE": ("ale_py", "ale-py"), "MinAtar": ("minatar.gym", "minat
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
-    """Which environment to act in.
+class EnvironmentSpec:
+    """Environment by name, how it is wrapped, and the actions that an agent can take.
 
     Args:
-        environment: Name that gymnasium knows, such as `CartPole-v1`; `module:Name-v0` imports the module first.
-        time_limit: Steps after which an episode is cut; None leaves the environment's own limit.
-        frame_stack: Latest images that make one observation.
-        is_numbered: Take environments only whose actions are numbered, as agents need that value each of them.
-        squash_actions: Bring actions that are vectors into their bounds by tanh; else they are clipped.
+        environment, time_limit, frame_stack: As in `kit.agents.options.EnvironmentOptions`.
+        is_numbered: Take environments only whose actions are numbered (Discrete), as agents need that value each of
+            them.
+        squash_actions: As in `kit.agents.options.ActionOptions`.
     """
 
     environment: str
@@ -30,6 +29,11 @@ class Place:
     frame_stack: int = 1
     is_numbered: bool = True
     squash_actions: bool = False
+
+    @classmethod
+    def of(cls, options, is_numbered=True, squash_actions=False):
+        """Returns the specification for `kit.agents.options.EnvironmentOptions`."""
+        return cls(options.environment, options.time_limit, options.frame_stack, is_numbered, squash_actions)
 
     def make(self, render_mode=None):
         """Returns the environment, its observations a float32 vector or an image (height, width, channels).
@@ -48,7 +52,7 @@ class Place:
         check(self.frame_stack >= 1, "frame_stack", self.frame_stack, "at least 1")
         self._register()
         try:
-            made = gymnasium.make(
+            environment = gymnasium.make(
                 self.environment,
                 # Atari's preprocessing skips frames, which this limit would count.
                 max_episode_steps=None if self._is_of("ALE") else self.time_limit,
@@ -56,8 +60,8 @@ class Place:
                 **({"render_mode": render_mode} if render_mode else {}),
                 **({"frameskip": 1} if self._is_of("ALE") else {}),
             )
-            self._check_actions(made.action_space)
-            return self._observing(made)
+            self._check_actions(environment.action_space)
+            return self._with_arrays(environment)
         except KitError:
             raise
         except gymnasium.error.DependencyNotInstalled as error:
@@ -77,7 +81,7 @@ class Place:
             raise SettingError("environment", f"{self.environment!r} cannot be made: {reason}") from None
 
     def _is_of(self, namespace):
-        """Returns whether the environment is of a namespace, such as "ALE"."""
+        """Tells whether the environment is of a namespace, such as "ALE"."""
         return self.environment.rpartition(":")[2].startswith(f"{namespace}/")
 
     def _check_actions(self, space):
@@ -105,7 +109,7 @@ class Place:
             raise SettingError("environment", f"{self.environment!r} has actions of {shown}, {problem}")
 
     def _register(self):
-        """Makes environments known that gymnasium's own registry lacks."""
+        """Registers environments that gymnasium's own registry lacks."""
         import importlib
 
         import gymnasium
@@ -126,29 +130,29 @@ class Place:
         else:
             gymnasium.register_envs(registering)
 
-    def _observing(self, made):
+    def _with_arrays(self, environment):
         """Returns an environment whose observations are vectors, or images with the channels last."""
         import gymnasium
         from gymnasium import wrappers
 
         if self._is_of("ALE"):
             try:
-                made = wrappers.AtariPreprocessing(made)
+                environment = wrappers.AtariPreprocessing(environment)
             except gymnasium.error.DependencyNotInstalled:
                 raise SettingError(
                     "environment", f"{self.environment!r} needs opencv-python-headless, not installed; {_EXTRA}"
                 ) from None
             if self.time_limit:
-                made = wrappers.TimeLimit(made, self.time_limit)
+                environment = wrappers.TimeLimit(environment, self.time_limit)
         if self._is_of("MinAtar"):
-            made = _forgetful(made)
-        if not isinstance(made.observation_space, gymnasium.spaces.Box):
-            made = wrappers.FlattenObservation(made)
-        space = made.observation_space
+            environment = _without_last_action(environment)
+        if not isinstance(environment.observation_space, gymnasium.spaces.Box):
+            environment = wrappers.FlattenObservation(environment)
+        space = environment.observation_space
         stack, rank = self.frame_stack, len(space.shape)
         check(stack == 1 or rank >= 2, "frame_stack", stack, "1 where observations are no images")
         if stack > 1:
-            made = wrappers.FrameStackObservation(made, stack)
+            environment = wrappers.FrameStackObservation(environment, stack)
         kind = "uint8" if space.dtype in (np.uint8, np.bool_) else "float32"
         height_width = space.shape[:2]
         shape = space.shape or (1,)
@@ -162,25 +166,25 @@ class Place:
             return array.reshape(shape)
 
         if rank == 1 and space.dtype == np.float32:
-            return made
+            return environment
         low, high = (0, 255) if kind == "uint8" else (-np.inf, np.inf)
-        return wrappers.TransformObservation(made, arranged, gymnasium.spaces.Box(low, high, shape, kind))
+        return wrappers.TransformObservation(environment, arranged, gymnasium.spaces.Box(low, high, shape, kind))
 
 
-def _forgetful(made):
-    """Returns an environment of MinAtar whose last action, which it repeats at times, does not outlive a reset."""
+def _without_last_action(environment):
+    """Returns a MinAtar environment whose last action, which it repeats at times, does not outlive a reset."""
     import gymnasium
 
-    class Forgetful(gymnasium.Wrapper):
+    class WithoutLastAction(gymnasium.Wrapper):
         def reset(self, *, seed=None, options=None):
             self.unwrapped.game.last_action = 0
             return super().reset(seed=seed, options=options)
 
-    return Forgetful(made)
+    return WithoutLastAction(environment)
 
 
-def actions_of(made):
-    """Returns how many actions an environment has, or how many numbers are in one, and whether it is the latter."""
-    space = made.action_space
+def actions_of(environment):
+    """Returns the number of actions, or of numbers in one action, and whether actions are such vectors (continuous)."""
+    space = environment.action_space
     is_continuous = not hasattr(space, "n")
     return (math.prod(space.shape) if is_continuous else int(space.n)), is_continuous

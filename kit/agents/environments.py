@@ -1,4 +1,4 @@
-"""Environments of gymnasium, several stepped together, every episode with a seed of its own.
+"""Vectorised environments of gymnasium: several copies stepped together, every episode with a seed of its own.
 
 Towers et al., "Gymnasium: A Standard Interface for Reinforcement Learning Environments", 2024.
 """
@@ -7,7 +7,6 @@ import contextlib
 import math
 
 import numpy as np
-import pandas as pd
 
 from kit.errors import KitError, SettingError
 
@@ -15,8 +14,6 @@ from kit.errors import KitError, SettingError
 LONGEST_EPISODE = 30_000
 # Smaller pictures are enlarged.
 _LEAST_SIDE = 200
-# A look at every observation would cost as much as a step of a small environment.
-_CHECKED_EVERY = 16
 
 
 def episode_seed(*numbers):
@@ -25,13 +22,13 @@ def episode_seed(*numbers):
 
 
 class Environments:
-    """Several copies of an environment, stepped together.
+    """Vectorised environment: several copies, stepped together.
 
     An episode begins with its own seed, so that its beginning and its actions are enough to come back to any step of
     it: that is how a run is carried on.
 
     Args:
-        place: `Place`.
+        spec: `EnvironmentSpec`.
         count: Number of copies.
         seed_of: Function `(copy, episode) -> seed`.
         render_mode: What `frame` needs: "rgb_array", or None.
@@ -40,81 +37,82 @@ class Environments:
         SettingError: the environment cannot be made.
     """
 
-    def __init__(self, place, count, seed_of, render_mode=None):
+    def __init__(self, spec, count, seed_of, render_mode=None):
         from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
         class Vector(SyncVectorEnv):
             def _add_info(self, infos, env_info, env_num):
-                return infos  # nobody looks at them, and what changes its shape would stop the run
+                return infos  # they are not used, and one that changes its shape would stop the run
 
-        self.place, self.count, self.seed_of = place, count, seed_of
-        with _one_line(place.environment, "be made"):
-            makers = [lambda: place.make(render_mode)] * count
+        self.spec, self.count, self.seed_of = spec, count, seed_of
+        with _one_line(spec.environment, "be made"):
+            makers = [lambda: spec.make(render_mode)] * count
             self.vector = Vector(makers, copy=False, autoreset_mode=AutoresetMode.DISABLED)
         space = self.vector.single_action_space
         self.action_space, self.is_continuous = space, not hasattr(space, "n")
         own = self.vector.envs[0].spec.max_episode_steps
-        self.limit = place.time_limit or own or LONGEST_EPISODE
+        self.limit = spec.time_limit or own or LONGEST_EPISODE
         self.restore(np.zeros(count, "int64"), [[] for _ in range(count)])
 
     def restore(self, episodes, histories, observations=None):
-        """Goes to a step of an episode in each copy.
+        """Brings each copy to a step of an episode, by resetting it and repeating the actions.
 
         Args:
             episodes: Number of the episode, (copies,).
             histories: Actions that were taken in it, a list for each copy.
-            observations: What is then to be observed, (copies, ...); or None.
+            observations: Observations that are expected then, (copies, ...); or None.
 
         Raises:
             KitError: an environment does not do the same for the same seed and actions.
         """
         self.episodes, self.histories = np.array(episodes, "int64"), [[] for _ in histories]
         self.returns, self.lengths = np.zeros(self.count), np.zeros(self.count, "int64")
-        self._reset(np.ones(self.count, bool))
+        self.reset(np.ones(self.count, bool))
         lengths = np.array([len(history) for history in histories])
         longest = int(lengths.max(initial=0))
         for moment in range(longest):  # the shorter histories begin later; what those copies do before is thrown away
-            places = moment - longest + lengths
+            indices = moment - longest + lengths
             actions = [
-                history[place] if place >= 0 else self._any for history, place in zip(histories, places, strict=True)
+                history[index] if index >= 0 else self._any_action
+                for history, index in zip(histories, indices, strict=True)
             ]
             ended = self.step(actions, restart=False)[2]
-            begins = (places == -1) | (ended & (places < 0))
+            begins = (indices == -1) | (ended & (indices < 0))
             if (ended & ~begins).any():
-                raise self._unlike()
+                raise self._not_repeatable()
             if begins.any():
-                self._reset(begins)
+                self.reset(begins)
         if observations is not None and not np.array_equal(self.observations, observations):
-            raise self._unlike()
+            raise self._not_repeatable()
 
-    def _unlike(self):
+    def _not_repeatable(self):
         return KitError(
-            f"{self.place.environment}: does not do the same for the same seed and actions, so that the run cannot be "
+            f"{self.spec.environment}: does not do the same for the same seed and actions, so that the run cannot be "
             "carried on; expected an environment whose reset(seed=...) leaves nothing from before"
         )
 
     @property
-    def _any(self):
-        """An action that does as well as another."""
+    def _any_action(self):
+        """An action whose effect does not matter."""
         return np.zeros(math.prod(self.action_space.shape), "float32") if self.is_continuous else 0
 
     def random_actions(self, random):
         """Returns an action for each copy: a number, or standard normal numbers."""
         if self.is_continuous:
-            return random.standard_normal((self.count, len(self._any)), "float32")
+            return random.standard_normal((self.count, len(self._any_action)), "float32")
         return random.integers(0, self.action_space.n, self.count)
 
-    def _taken(self, actions):
-        """Returns actions as the environment wants them, within their bounds."""
+    def _within_bounds(self, actions):
+        """Returns actions of a policy as gymnasium takes them: shifted numbers, or vectors within their bounds."""
         space = self.action_space
         if not self.is_continuous:  # NumPy's numbers take gymnasium longer to check
             return [action + int(space.start) for action in actions]
         actions = actions.reshape(-1, *space.shape)
-        if self.place.squash_actions:
+        if self.spec.squash_actions:
             return (space.low + (np.tanh(actions) + 1) / 2 * (space.high - space.low)).astype(space.dtype)
         return np.clip(actions, space.low, space.high).astype(space.dtype)
 
-    def _step_some(self, taken, active):
+    def _step_some(self, actions, active):
         """Takes a step in some copies; the others stay as they are."""
         vector = self.vector
         observations = self.observations.copy()
@@ -122,21 +120,21 @@ class Environments:
         terminated, truncated = np.zeros(self.count, bool), np.zeros(self.count, bool)
         for copy in np.flatnonzero(active):
             observations[copy], rewards[copy], terminated[copy], truncated[copy], _ = vector.envs[copy].step(
-                taken[copy]
+                actions[copy]
             )
         return observations, rewards, terminated, truncated
 
     def begin(self):
         """Begins an episode in each copy: the present one, or the next where some of that was played."""
         self.episodes += self.lengths > 0
-        self._reset(np.ones(self.count, bool))
+        self.reset(np.ones(self.count, bool))
 
-    def _reset(self, chosen):
-        """Begins the present episode of the chosen copies."""
+    def reset(self, chosen):
+        """Resets the chosen copies to the beginning of their present episode."""
         seeds = [self.seed_of(copy, int(self.episodes[copy])) if chosen[copy] else 0 for copy in range(self.count)]
-        with _one_line(self.place.environment, "be reset"):
+        with _one_line(self.spec.environment, "be reset"):
             self.observations, _ = self.vector.reset(seed=seeds, options={"reset_mask": chosen})
-        check_finite(self.place, self.observations[chosen], self.returns[:0])
+        check_finite(self.spec, self.observations[chosen], self.returns[:0])
         for copy in np.flatnonzero(chosen):
             self.histories[copy], self.returns[copy], self.lengths[copy] = [], 0.0, 0
 
@@ -154,11 +152,11 @@ class Environments:
         """
         actions = np.array(actions, "float32") if self.is_continuous else np.asarray(actions, "int64").tolist()
         is_whole = active is None or active.all()
-        with _one_line(self.place.environment, "take a step"):
+        with _one_line(self.spec.environment, "take a step"):
             if is_whole:
-                observations, rewards, terminated, truncated, _ = self.vector.step(self._taken(actions))
+                observations, rewards, terminated, truncated, _ = self.vector.step(self._within_bounds(actions))
             else:
-                observations, rewards, terminated, truncated = self._step_some(self._taken(actions), active)
+                observations, rewards, terminated, truncated = self._step_some(self._within_bounds(actions), active)
         for copy, (history, action) in enumerate(zip(self.histories, actions, strict=True)):
             if is_whole or active[copy]:
                 history.append(action)
@@ -168,7 +166,7 @@ class Environments:
         if int(self.lengths.max()) > self.limit:
             raise SettingError(
                 "data.time_limit",
-                f"an episode of {self.place.environment!r} has not ended after {self.limit:,} steps; expected a limit",
+                f"an episode of {self.spec.environment!r} has not ended after {self.limit:,} steps; expected a limit",
             )
         done = []
         if restart and ended.any():
@@ -176,14 +174,14 @@ class Environments:
             terminated, ended = terminated.copy(), ended.copy()
             done = [(float(self.returns[copy]), int(self.lengths[copy])) for copy in np.flatnonzero(ended)]
             self.episodes[ended] += 1
-            self._reset(ended)
+            self.reset(ended)
         else:
             self.observations = observations
         return observations, rewards, ended, terminated, done
 
     def frame(self):
         """Returns a picture of the first copy, uint8 (height, width, 3)."""
-        with _one_line(self.place.environment, "draw itself"):
+        with _one_line(self.spec.environment, "draw itself"):
             picture = np.asarray(self.vector.envs[0].render())
         if picture.dtype.kind == "f":  # MinAtar's are between 0 and 1
             picture = np.clip(picture * 255, 0, 255)
@@ -196,21 +194,21 @@ class Environments:
         return self.vector.envs[0].metadata.get("render_fps") or 30
 
     def close(self):
-        with _one_line(self.place.environment, "be closed"):
+        with _one_line(self.spec.environment, "be closed"):
             self.vector.close()
 
 
-def check_finite(place, observations, rewards):
-    """Raises KitError where an environment has given what is no number."""
+def check_finite(spec, observations, rewards):
+    """Raises KitError where an environment has given NaN or an infinity."""
     for name, values in (("rewards", rewards), ("observations", observations)):
         if values.dtype.kind == "f" and not np.isfinite(values).all():
-            found = values[~np.isfinite(values)][0]
-            raise KitError(f"{place.environment}: gave {name} that are {found}; expected numbers")
+            value = values[~np.isfinite(values)][0]
+            raise KitError(f"{spec.environment}: gave {name} that are {value}; expected numbers")
 
 
 @contextlib.contextmanager
 def _one_line(environment, task):
-    """Turns whatever an environment raises into one line that names it."""
+    """Turns any exception of an environment into a KitError of one line that names it."""
     try:
         yield
     except KitError:
@@ -218,78 +216,3 @@ def _one_line(environment, task):
     except Exception as error:  # environments raise anything
         reason = " ".join(str(error).split())[:200]
         raise KitError(f"{environment}: could not {task}: {type(error).__name__}: {reason}") from None
-
-
-def watch(place, seeds, act, see=None):
-    """Plays an episode for each seed, one after the other, and lets someone see it.
-
-    Args:
-        place: `Place`.
-        seeds: Seed of each episode.
-        act: As for `play`.
-        see: Function that gets a function which draws a picture, uint8 (height, width, 3), at the beginning of each
-            episode and after each step; or None.
-
-    Returns:
-        Table with a row an episode, `episode`, from 1, `return` and `length`; and the pictures that make a second.
-    """
-    environments = Environments(place, 1, lambda copy, episode: 0, "rgb_array" if see else None)
-
-    def look():
-        if see:
-            see(environments.frame)
-
-    found, lengths, _ = play(environments, seeds, act, look)
-    speed = environments.frames_per_second
-    environments.close()
-    return pd.DataFrame({"episode": np.arange(1, len(seeds) + 1), "return": found, "length": lengths}), speed
-
-
-def play(environments, seeds, act, look=None):
-    """Plays an episode for each seed, as many at once as there are environments.
-
-    Args:
-        environments: `Environments`; what they do before and after is theirs.
-        seeds: Seed of each episode.
-        act: Function from observations (copies, ...) to actions (copies,) and the value of each, (copies,).
-        look: Function that is called at the beginning of an episode and after each step; or None.
-
-    Returns:
-        Return, length, and mean value of the states of each episode, three arrays (episodes,).
-    """
-    count, total = environments.count, len(seeds)
-    returns, lengths, values = np.zeros(total), np.zeros(total, "int64"), np.zeros(total)
-    playing = np.arange(count) % total
-    is_open = np.arange(count) < total
-    following = count
-    environments.seed_of = lambda copy, episode: seeds[playing[copy]]
-    environments.restore(np.zeros(count), [[] for _ in range(count)])
-    sums, moment = np.zeros(count), 0
-    look = look or (lambda: None)
-    look()
-    while is_open.any():
-        actions, value = act(environments.observations)
-        sums += value
-        ended = environments.step(actions, restart=False, active=is_open)[2]
-        look()
-        moment += 1
-        if moment % _CHECKED_EVERY == 0:
-            check_finite(environments.place, environments.observations, environments.returns)
-        if not ended.any():
-            continue
-        check_finite(environments.place, environments.observations, environments.returns)
-        begins = np.zeros(count, bool)
-        for copy in np.flatnonzero(ended & is_open):
-            episode = playing[copy]
-            returns[episode], lengths[episode] = environments.returns[copy], environments.lengths[copy]
-            values[episode] = sums[copy] / environments.lengths[copy]
-            if following < total:
-                playing[copy], following = following, following + 1
-                begins[copy] = True
-            else:
-                is_open[copy] = False
-        if begins.any():  # before the first copy closes: those beyond are stepped one by one
-            environments._reset(begins)
-            sums[begins] = 0.0
-            look()
-    return returns, lengths, values

@@ -1,175 +1,230 @@
-"""Acting and remembering: rounds of steps in environments, and minibatches drawn from all that was lived through."""
+"""Experience: examples that are made by acting in an environment, the second kind of examples beside `kit.data`'s.
 
-import dataclasses
+`Experience` is the protocol that training, runs and commands rely on; `kit.agents.on_policy`, `off_policy` and
+`evaluation` implement it.
+"""
+
+import abc
 
 import numpy as np
 import tensorflow as tf
 
-from kit.agents.environments import check_finite
-from kit.agents.rounds import Acted
-from kit.errors import check
+from kit.agents.environment_spec import actions_of
+from kit.agents.environments import Environments, check_finite, episode_seed
+from kit.errors import KitError, SettingError, check
 
-# Where large observations are kept in the run folder.
-_FILE = "checkpoint/replay.dat"
-
-
-@dataclasses.dataclass(frozen=True)
-class Exploration:
-    """How often an action is chosen at random: less and less, then a fixed share.
-
-    Args:
-        start: Share in the beginning.
-        end: Share that is left.
-        fraction: Part of the training after which it is reached, in a straight line.
-
-    Raises:
-        SettingError: a value is out of range.
-    """
-
-    start: float = 1.0
-    end: float = 0.05
-    fraction: float = 0.1
-
-    def __post_init__(self):
-        for key in ("start", "end", "fraction"):
-            value = getattr(self, key)
-            check(0 <= value <= 1, f"exploration_{key}", value, "a share from 0 to 1")
-
-    def at(self, progress):
-        """Returns the share after a part of the training, from 0 to 1."""
-        way = 1.0 if progress >= self.fraction else progress / self.fraction
-        return self.start + way * (self.end - self.start)
+# Number of each split, the first number of its episodes' seeds: no two splits play the same episodes.
+TRAINING, VALIDATION, TEST = range(3)
+# Number of observations of random play.
+_STATES = 256
 
 
-class Experience(Acted):
-    """Acts, remembers, and draws from memory.
+class Experience(abc.ABC):
+    """A split of an agent: the protocol of examples that are made by acting.
 
-    A round is some steps in every environment, then as many minibatches as the wrapper takes gradient steps in one
-    call. The replay is carried by the checkpoint too.
+    What others rely on, by name:
+
+    - every split has `len(examples)`, `take(rows)`, `batches(batch_size)`, `join(others)` and the attributes below;
+    - `Training.fill` and `fit` call `divide`, `steps_per_epoch` and `stream` of the training split, and raise its
+      `failure` where the stream broke off; `failure` is None until then;
+    - a run sets `model`, the training wrapper, before `fit`, and calls `end` once it is finished;
+    - the callback `kit.agents.agent.ExperienceCallback` calls `begin`, `logs`, `arrays` and `put_back`, and ends the
+      training where `is_spent`.
 
     Args:
-        place: `Place`.
-        replay: `Replay`.
-        exploration: `Exploration`.
-        rollout_steps: Steps of every environment in a round.
-        gradient_steps: Minibatches of a round.
-        learning_starts: Steps at random before the first round, those of all environments together.
-        importance_exponent: How far the weights of the losses make up for drawing the worse ones more often, in the
-            beginning; it grows to 1 in the end.
-        clip_rewards: Take the sign of each reward in its place (Mnih et al., 2015).
+        spec: `EnvironmentSpec`.
+        split: Number of the split, part of every episode's seed.
 
-    Raises:
-        SettingError: a value is out of range.
+    Attributes:
+        follows_model: The examples depend on the model's weights: no step may be prepared before the one before it is
+            done, on one device and one step in each call.
+        has_fixed_shapes: All steps of the stream have the same shapes; XLA compiles for each shape anew.
+        batches_per_step: Minibatches in a step of the stream, each a gradient step.
     """
 
-    def __init__(
-        self,
-        place,
-        replay,
-        exploration,
-        *,
-        rollout_steps,
-        gradient_steps,
-        learning_starts=0,
-        importance_exponent=0.4,
-        clip_rewards=False,
-    ):
-        super().__init__(place, replay.environments, rollout_steps)
-        check(gradient_steps >= 1, "gradient_steps", gradient_steps, "at least 1")
-        check(learning_starts >= 0, "learning_starts", learning_starts, "at least 0")
-        check(0 <= importance_exponent <= 1, "importance_exponent", importance_exponent, "a number from 0 to 1")
-        self.replay, self.exploration, self.share = replay, exploration, exploration.start
-        self.batches_per_step = gradient_steps
-        self.learning_starts, self.importance_exponent = learning_starts, importance_exponent
-        self.clip_rewards = clip_rewards
-        self.drawn = None
+    follows_model = True
+    has_fixed_shapes = True
+    batches_per_step = 1
+    failure = None
+    model = None
 
+    def __init__(self, spec, split):
+        self.spec, self.split = spec, split
+
+    @abc.abstractmethod
     def __len__(self):
-        return self.replay.slots * self.replay.environments
+        """Returns the number of examples, which `train.batch_size` may not exceed."""
 
-    def begin(self, model, folder, rounds):
-        super().begin(model, folder, rounds)
-        if self.replay.prioritized:
-            model.remember_errors((self.batches_per_step, self.batch_size))
-        slack = rounds * self.rollout_steps + -(-self.learning_starts // self.num_environments)
-        self.replay.keep_in(folder / _FILE, slack)
+    @abc.abstractmethod
+    def take(self, rows):
+        """Returns the examples in the given rows."""
 
-    def end(self, folder):
-        self.replay.seen = None  # TensorFlow may hold on to the generator that fills it
-        (folder / _FILE).unlink(missing_ok=True)
+    def batches(self, batch_size):
+        """Returns observations of random play once, the same every time, for `keras.Model.evaluate` and export.
+
+        Returns:
+            A `tf.data.Dataset` of tuples of one array, (batch, *observation_shape).
+        """
+        states = random_states(self.spec, self.split)
+        batches = tf.data.Dataset.from_tensor_slices((states,)).batch(min(batch_size, _STATES))
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        return batches.with_options(options)
+
+    def join(self, others):
+        """Refuses to train on the validation split, too: it has no examples, but episodes to play."""
+        raise SettingError("train.use_validation", "an agent is judged by playing; expected false")
+
+
+class TrainingExperience(Experience):
+    """The training split of an agent: a stream of rounds, each made by acting in vectorised environments.
+
+    A round is a step of `fit`: some steps in the environments (a rollout), and what is learned from. Its random numbers
+    are a function of the seed and its number; the environments are carried by the checkpoint. A subclass says what a
+    round consists of (`signature`), and makes it (`round`).
+
+    Args:
+        spec: `EnvironmentSpec`.
+        num_environments: Environments that are stepped together.
+        rollout_steps: Steps of every environment in a round.
+
+    Attributes:
+        is_spent: The training is to end with this epoch, for want of steps.
+        steps: Steps taken so far, those of all environments together.
+        finished: Return and length of the episodes that ended in this epoch, behind those of the last one before it.
+
+    Raises:
+        SettingError: a value is out of range, or the environment cannot be used.
+    """
+
+    is_spent = False
+
+    def __init__(self, spec, num_environments, rollout_steps=1):
+        super().__init__(spec, TRAINING)
+        for key, value in (("num_environments", num_environments), ("rollout_steps", rollout_steps)):
+            check(value >= 1, key, value, "at least 1")
+        self.num_environments, self.rollout_steps = num_environments, rollout_steps
+        environment = spec.make()
+        self.shape, self.dtype = environment.observation_space.shape, str(environment.observation_space.dtype)
+        self.num_actions, self.is_continuous = actions_of(environment)
+        environment.close()
+        self.environments, self.restored = None, None
+        self.finished, self.finished_before, self.steps = [], 0, 0
+
+    @abc.abstractmethod
+    def signature(self, batch_size):
+        """Returns `tf.TensorSpec`s of a round: inputs and targets as dictionaries, and perhaps weights."""
+
+    @abc.abstractmethod
+    def round(self, step, stop, batch_size, random):
+        """Acts with the weights of now, and returns a round.
+
+        Args:
+            step: Number of the round.
+            stop: Number of rounds in the whole training.
+            batch_size: Examples in a minibatch.
+            random: NumPy generator of this round.
+        """
+
+    def steps_per_epoch(self, batch_size):
+        """Returns the number of rounds in about a thousand steps of the environments."""
+        return max(1, round(1000 / (self.rollout_steps * self.num_environments)))
 
     def divide(self, batch_size):
-        self.batch_size = batch_size
+        """Takes the number of examples in a minibatch into account; raises SettingError where it does not fit."""
+
+    def take(self, rows):
+        """Returns itself: what is looked at before the first step is random play."""
+        return self
+
+    def begin(self, model, folder, rounds):
+        """Gets ready to act.
+
+        Args:
+            model: Training wrapper that chooses the actions.
+            folder: Run folder.
+            rounds: Rounds between two checkpoints.
+        """
+        self.model = model
+
+    def stream(self, batch_size, seed, start, stop):
+        """Returns rounds number `start` to `stop`, each made when it is asked for, with the model's weights of then.
+
+        Args:
+            batch_size: Examples in a minibatch.
+            seed: Seed of actions, draws and episodes.
+            start: First round.
+            stop: Round before which the stream ends.
+
+        Returns:
+            A `tf.data.Dataset` of rounds as in `signature`.
+        """
+
+        def rounds():
+            for step in range(start, stop):
+                try:
+                    if self.environments is None:
+                        self.make_environments(seed)
+                    yield self.round(step, stop, batch_size, np.random.default_rng([seed, step]))
+                except KitError as error:
+                    self.failure = error  # TensorFlow tells it in many lines
+                    raise
+
+        dataset = tf.data.Dataset.from_generator(rounds, output_signature=self.signature(batch_size))
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        options.experimental_optimization.inject_prefetch = False
+        return dataset.with_options(options)
+
+    def make_environments(self, seed):
+        """Makes the environments, and brings them to where a checkpoint left them."""
+        self.environments = Environments(
+            self.spec, self.num_environments, lambda copy, episode: episode_seed(TRAINING, seed, copy, episode)
+        )
+        if self.restored:
+            self.environments.restore(*self.restored)
+            self.restored = None
 
     def logs(self):
-        return {**super().logs(), "exploration": self.share}
+        """Returns columns of the history for the epoch that ends: steps so far, and mean return while exploring."""
+        columns = {"environment_steps": self.steps}
+        if self.finished:
+            # Where none has ended since, the last one that did stands for it.
+            latest = self.finished[self.finished_before :] or self.finished
+            columns["return"] = float(np.mean([value for value, _ in latest]))
+        self.finished = self.finished[-1:]
+        self.finished_before = len(self.finished)
+        return columns
 
-    def signature(self, batch_size):
-        """Returns inputs `observation` and `following`, targets `action`, `reward` and `factor`, and weights, all of
-        them (gradient steps, batch, ...).
-        """
-        shape = self.batches_per_step, batch_size
-        seen = tf.TensorSpec((*shape, *self.replay.shape), self.replay.dtype)
-        number = tf.TensorSpec(shape, "float32")
-        return (
-            {"observation": seen, "following": seen},
-            {"action": tf.TensorSpec(shape, "int32"), "reward": number, "factor": number},
-            number,
-        )
-
-    def round(self, step, stop, batch_size, random):
-        """Acts, draws, and returns the minibatches of a round."""
-        self.learn_priorities()  # before acting puts other steps where these were
-        if not self.steps and self.learning_starts:
-            self._act(random, -(-self.learning_starts // self.replay.environments), 1.0)
-        self.share = self.exploration.at(step / stop)
-        self._act(random, self.rollout_steps, self.share)
-        slots, columns, probabilities = self.replay.draw(random, self.batches_per_step * batch_size)
-        weights = np.ones(len(slots), "float32")
-        if self.replay.prioritized:
-            exponent = self.importance_exponent + (1 - self.importance_exponent) * step / stop
-            weights = (len(self.replay) * probabilities) ** -exponent
-            weights = (weights / weights.max()).astype("float32")
-            self.drawn = slots, columns
-        found = self.replay.look_up(slots, columns, self.model.n_step, self.model.discount)
-        before, actions, rewards, after, factors = (
-            each.reshape(self.batches_per_step, batch_size, *each.shape[1:]) for each in found
-        )
-        targets = {"action": actions, "reward": rewards, "factor": factors}
-        return {"observation": before, "following": after}, targets, weights.reshape(actions.shape)
-
-    def _act(self, random, count, share):
-        """Takes so many steps in every environment, a share of the actions at random."""
-        environments, number = self.environments, self.num_environments
-        values_of = self.model.acting() if share < 1 else None
-        chosen = random.integers(0, self.model.num_actions, (count, number))
-        is_random = random.random((count, number)) < share
-        for step in range(count):
-            before = environments.observations.copy()
-            actions = chosen[step]
-            if not is_random[step].all():
-                actions = np.where(is_random[step], actions, values_of(before).argmax(-1))
-            after, rewards, ended, terminated, done = environments.step(actions)
-            check_finite(self.place, after, rewards)
-            self.finished += done
-            if self.clip_rewards:
-                rewards = np.sign(rewards)
-            self.replay.add(before, actions, rewards, after, ended, terminated)
-        self.steps += count * number
-
-    def learn_priorities(self):
-        """Takes over how wrong the network was about what was drawn last, where steps are drawn by that."""
-        if self.drawn is None or self.model.errors is None:
-            return
-        self.replay.revalue(*self.drawn, self.model.errors.numpy().ravel())
-        self.drawn = None
+    def end(self, folder):
+        """Deletes what only training needed in a run folder; called once the run is finished."""
 
     def arrays(self):
-        """Returns what a checkpoint keeps: the replay, and where each environment is."""
-        self.learn_priorities()
-        return {**super().arrays(), "replay": self.replay.arrays()}
+        """Returns arrays for the checkpoint: where each environment is."""
+        environments = self.environments
+        last = np.array(self.finished[-1:], "float64").reshape(-1, 2)
+        dtype = "float32" if environments.is_continuous else "int32"
+        histories = [np.array(history, dtype) for history in environments.histories]
+        observations = environments.observations.copy()
+        return {"environments": [environments.episodes, np.array(self.steps), last, observations, *histories]}
 
     def put_back(self, arrays):
-        """Takes over what `arrays` returned."""
-        super().put_back(arrays)
-        self.replay.put_back(arrays["replay"])
+        """Takes over the arrays of a checkpoint."""
+        episodes, steps, last, observations, *histories = arrays["environments"]
+        self.restored = episodes, [list(history) for history in histories], observations
+        self.steps, self.finished = int(steps), [tuple(row) for row in last.tolist()]
+        self.finished_before = len(self.finished)
+        self.environments = None
+
+
+def random_states(spec, split=TRAINING):
+    """Returns observations of random play, the same every time, (states, *observation_shape)."""
+    random = np.random.default_rng(split)
+    environments = Environments(spec, 8, lambda copy, episode: episode_seed(split, 1 << 30, copy, episode))
+    states = []
+    while len(states) * environments.count < _STATES:
+        states.append(environments.observations.copy())
+        environments.step(environments.random_actions(random))
+        check_finite(spec, environments.observations, environments.returns)
+    environments.close()
+    return np.concatenate(states)[:_STATES]

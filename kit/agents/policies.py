@@ -1,6 +1,7 @@
-"""Policies: what a network's answers say about which action to take. Acting goes by NumPy, learning by Keras.
+"""Policies: categorical and Gaussian distributions of actions, given by a network's outputs.
 
-A policy draws with noise that was made before, so that what it draws is a function of the seed alone.
+They are sampled in NumPy, and their log-probability and entropy are computed by Keras. A policy draws with noise that
+was made before, so that the draw is a function of the seed alone.
 """
 
 import math
@@ -12,7 +13,7 @@ from kit.errors import SettingError
 
 
 class Categorical:
-    """Chooses one of several numbered actions; its parameters are logits, (batch, actions).
+    """Categorical distribution of numbered actions; its parameters are logits, (batch, actions).
 
     Args:
         num_actions: Number of actions.
@@ -45,8 +46,9 @@ class Categorical:
 
 
 class Gaussian:
-    """Draws vectors, each number by itself; its parameters are means and logarithms of standard deviations, side by
-    side, (batch, 2 * actions).
+    """Diagonal normal distribution of continuous actions, vectors.
+
+    Its parameters are means and logarithms of standard deviations, side by side, (batch, 2 * actions).
 
     The environment brings what was drawn into the bounds of its actions, by tanh or by clipping. Density and entropy
     are those of what was drawn: tanh would change both by what no parameter changes.
@@ -59,6 +61,7 @@ class Gaussian:
         self.num_actions = num_actions
 
     def noise(self, random, *shape):
+        """Returns standard normal noise."""
         return random.standard_normal((*shape, self.num_actions), "float32")
 
     def sample(self, parameters, noise):
@@ -73,8 +76,8 @@ class Gaussian:
     def log_prob(self, parameters, actions):
         """Returns the logarithm of the density of actions, (batch,)."""
         mean, log_std = ops.split(parameters, 2, axis=-1)
-        each = -0.5 * ops.square((actions - mean) * ops.exp(-log_std)) - log_std - 0.5 * math.log(2 * math.pi)
-        return ops.sum(each, -1)
+        densities = -0.5 * ops.square((actions - mean) * ops.exp(-log_std)) - log_std - 0.5 * math.log(2 * math.pi)
+        return ops.sum(densities, -1)
 
     def entropy(self, parameters):
         """Returns the entropy in nats, (batch,)."""

@@ -1,10 +1,11 @@
-"""What an agent earned: how it changed while it learned, how episodes differ, and films of them."""
+"""Returns of evaluation episodes: metrics, tables, learning curves and other figures, and videos (GIF)."""
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
+from kit.agents.evaluation import EvaluationEpisodes
 from kit.errors import SettingError
 from kit.files import as_path
 from kit.reporting import samples
@@ -12,13 +13,13 @@ from kit.reporting.plots import BLUE, GREY, LIGHT, ORANGE, plain
 from kit.reporting.statistics import interquartile_mean
 
 
-def judged(examples, act, name="value"):
-    """Plays the episodes of a split and returns what there is to say of them.
+def evaluate_episodes(examples, act, name="value"):
+    """Plays the evaluation episodes of a split, and returns metrics, tables and figures of their returns.
 
     Args:
-        examples: `Episodes` of the split.
+        examples: `EvaluationEpisodes` of the split.
         act: Function from observations to actions and the value of the states.
-        name: What that value is called.
+        name: Name of that value among the metrics.
 
     Returns:
         Metrics: mean, standard deviation, extremes and interquartile mean of the returns, mean length, mean value of
@@ -27,25 +28,25 @@ def judged(examples, act, name="value"):
     Raises:
         SettingError: the split has no episodes.
     """
-    if not hasattr(examples, "play"):
+    if not isinstance(examples, EvaluationEpisodes):
         raise SettingError("split", "the training split has no episodes of its own; expected 'validation' or 'test'")
-    found, lengths, values = examples.play(act)
-    table = pd.DataFrame({"episode": examples.numbers, "return": found, "length": lengths, "mean value": values})
+    returns, lengths, values = examples.play(act)
+    table = pd.DataFrame({"episode": examples.numbers, "return": returns, "length": lengths, "mean value": values})
     metrics = {
-        "return": float(found.mean()),
-        "return_std": float(found.std()),
-        "return_min": float(found.min()),
-        "return_max": float(found.max()),
-        "return_iqm": interquartile_mean(found),
+        "return": float(returns.mean()),
+        "return_std": float(returns.std()),
+        "return_min": float(returns.min()),
+        "return_max": float(returns.max()),
+        "return_iqm": interquartile_mean(returns),
         "length": float(lengths.mean()),
         name: float(values.mean()),
-        "episodes": len(found),
+        "episodes": len(returns),
     }
-    return metrics, {"1_episodes": table}, {"3_returns_of_episodes": lambda: spread(found)}
+    return metrics, {"1_episodes": table}, {"3_returns_of_episodes": lambda: returns_figure(returns)}
 
 
-def training(history, window=5):
-    """Draws how the training of an agent went.
+def training_figure(history, window=5):
+    """Draws learning curves of an agent over the steps in its environment.
 
     Args:
         history: Table with a row an epoch.
@@ -80,9 +81,9 @@ def training(history, window=5):
         axis.set_xlabel(label)
     rolling = history["val_return"].rolling(window, min_periods=1)
     axes[0, 0].plot(x, rolling.mean(), color=BLUE, linewidth=2, label=f"mean of {window} epochs")
-    spread_of = rolling.std().fillna(0)
+    deviation = rolling.std().fillna(0)
     axes[0, 0].fill_between(
-        x, rolling.mean() - spread_of, rolling.mean() + spread_of, color=BLUE, alpha=0.15, linewidth=0
+        x, rolling.mean() - deviation, rolling.mean() + deviation, color=BLUE, alpha=0.15, linewidth=0
     )
     for axis in axes.ravel():
         if axis.get_legend_handles_labels()[0]:
@@ -90,7 +91,7 @@ def training(history, window=5):
     return figure
 
 
-def spread(values):
+def returns_figure(values):
     """Draws the returns of episodes, least first.
 
     Args:
@@ -107,8 +108,8 @@ def spread(values):
     return figure
 
 
-class Film:
-    """Frames of play, thinned out evenly so that there are never too many.
+class Video:
+    """Video of episodes: frames, thinned out evenly so that there are never too many, written as an animated GIF.
 
     Args:
         path: Animated GIF to write, new; or None.
@@ -119,20 +120,20 @@ class Film:
     """
 
     def __init__(self, path=None, most=600):
-        self.path, self.most, self.every, self.seen, self.frames = path, most, 1, 0, []
+        self.path, self.most, self.every, self.offered, self.frames = path, most, 1, 0, []
         if path is not None:
             self.path = path = as_path(path, "video")
             if path.suffix != ".gif" or path.exists() or not path.absolute().parent.is_dir():
                 raise SettingError("video", f"expected a new .gif file in a folder that exists, got {str(path)!r}")
 
     def add(self, draw):
-        """Takes what a function draws, uint8 (height, width, 3), if it is its turn."""
-        if self.seen % self.every == 0:
+        """Offers a frame by a function that draws it, uint8 (height, width, 3); it is called for those kept."""
+        if self.offered % self.every == 0:
             self.frames.append(draw())
-        self.seen += 1
+        self.offered += 1
         if len(self.frames) > self.most:
             self.frames, self.every = self.frames[::2], 2 * self.every
 
     def write(self, frames_per_second):
-        """Writes them, at the speed that they were played at."""
+        """Writes the animated GIF, as fast as the environment is meant to be seen."""
         samples.write_film(self.path, self.frames, self.every / frames_per_second)

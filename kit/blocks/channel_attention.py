@@ -1,4 +1,4 @@
-"""Attention to channels: what the whole image shows decides how much each channel counts.
+"""Squeeze-and-excitation: channel attention, each channel weighed by what the whole image shows.
 
 Hu, Shen and Sun, "Squeeze-and-Excitation Networks", 2018.
 """

@@ -1,4 +1,4 @@
-"""Images of a wanted class: how a class gets into a generator.
+"""Class conditioning of a generator: a class embedding beside the latent vector.
 
 Mirza and Osindero, "Conditional Generative Adversarial Nets", 2014.
 """

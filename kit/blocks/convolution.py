@@ -1,4 +1,4 @@
-"""Convolution, a normalisation and an activation: the atom of modern convolutional networks.
+"""Convolution blocks: a convolution, a normalisation and an activation; grouped, depthwise, over sequences.
 
 Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate Shift", 2015.
 """

@@ -1,4 +1,4 @@
-"""Dense connections: every layer sees what all before it have made.
+"""DenseNet blocks: dense layers, whose outputs are concatenated, and transitions.
 
 Huang, Liu, van der Maaten and Weinberger, "Densely Connected Convolutional Networks", 2017.
 """

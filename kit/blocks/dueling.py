@@ -1,4 +1,4 @@
-"""The value of a state and the advantage of each action, put together to the value of each action.
+"""Dueling heads: values of actions from the value of a state and the advantage of each action.
 
 Wang et al., "Dueling Network Architectures for Deep Reinforcement Learning", 2016.
 """
@@ -7,7 +7,9 @@ from keras import layers, ops
 
 
 def dueling(value, advantages):
-    """Returns the value of each action (equation 9): the advantages have mean 0, so that the two can be told apart.
+    """Combines state value and advantages to the value of each action (equation 9).
+
+    The advantages are given mean 0, so that the two can be told apart.
 
     Args:
         value: Value of the state.
@@ -21,7 +23,7 @@ def dueling(value, advantages):
 
 
 def action_values(x, num_actions, is_dueling, units):
-    """Returns the value of each action, out of the last features.
+    """Q-value head, plain or dueling: the value of each action.
 
     Args:
         x: Features.

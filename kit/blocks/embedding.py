@@ -1,14 +1,9 @@
-"""Embeddings: what turns a word's ids into a vector.
-
-Id 0 is padding and 1 is unknown in every vocabulary.
-"""
+"""Embeddings: what turns a word's ids into a vector."""
 
 import keras
 from keras import layers, ops
 
 from kit.errors import check
-
-UNKNOWN = 1
 
 
 @keras.saving.register_keras_serializable("kit")
@@ -20,6 +15,8 @@ class TokenDropout(layers.Layer):
     Args:
         rate: Share of the ids that is replaced, from 0 to below 1; padding never is.
         seed: Seed of the layer's own random numbers.
+        unknown_id: Id of unknown words.
+        pad_id: Id of padding.
 
     Shape:
         in, out: (batch, ...) integers
@@ -28,11 +25,13 @@ class TokenDropout(layers.Layer):
         SettingError: `rate` is out of range.
     """
 
-    def __init__(self, rate, seed=None, **kwargs):
+    def __init__(self, rate, seed=None, unknown_id=1, pad_id=0, **kwargs):
         super().__init__(**kwargs)
         check(0 <= rate < 1, "rate", rate, "a number from 0 to below 1")
         self.rate = rate
         self.seed = seed
+        self.unknown_id = unknown_id
+        self.pad_id = pad_id
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.built = True
 
@@ -40,13 +39,15 @@ class TokenDropout(layers.Layer):
         if not training or self.rate == 0:
             return inputs
         uniform = keras.random.uniform(ops.shape(inputs), seed=self.seed_generator)
-        return ops.where(ops.logical_and(uniform < self.rate, inputs > 0), UNKNOWN, inputs)
+        is_dropped = ops.logical_and(uniform < self.rate, ops.not_equal(inputs, self.pad_id))
+        return ops.where(is_dropped, self.unknown_id, inputs)
 
     def compute_output_shape(self, input_shape):
         return input_shape
 
     def get_config(self):
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+        own = {"rate": self.rate, "seed": self.seed, "unknown_id": self.unknown_id, "pad_id": self.pad_id}
+        return {**super().get_config(), **own}
 
 
 def token_embedding(
@@ -59,6 +60,8 @@ def token_embedding(
     character_units=64,
     character_encoder="cnn",
     word_dropout=0.0,
+    unknown_id=1,
+    pad_id=0,
 ):
     """Puts the embeddings of a word and of its features side by side.
 
@@ -72,6 +75,8 @@ def token_embedding(
         character_encoder: "cnn" (dos Santos and Zadrozny, 2014): convolutions over three characters and the maximum
             over the word; "lstm" (Lample et al., 2016): the states of an LSTM at both ends.
         word_dropout: Share of the words replaced by the unknown one while training.
+        unknown_id: Id of unknown words.
+        pad_id: Id of padding, in every feature.
 
     Shape:
         inputs: each (batch, time); `characters` (batch, time, characters)
@@ -81,11 +86,11 @@ def token_embedding(
     for name, ids in inputs.items():
         size = vocabulary_size[name]
         if name == "characters":
-            parts.append(characters(ids, size, character_dim, character_units, character_encoder))
+            parts.append(characters(ids, size, character_dim, character_units, character_encoder, pad_id))
             continue
         dim = word_dim if name == "word" else feature_dim
         if name == "word" and word_dropout:
-            ids = TokenDropout(word_dropout, name="word_dropout")(ids)
+            ids = TokenDropout(word_dropout, unknown_id=unknown_id, pad_id=pad_id, name="word_dropout")(ids)
         if dim:
             parts.append(layers.Embedding(size, dim, name=f"{name}_embedding")(ids))
     return layers.Concatenate(name="embedding")(parts) if len(parts) > 1 else parts[0]
@@ -127,14 +132,14 @@ class PerWord(layers.Wrapper):
         return (*inputs_shape[:2], inner[-1])
 
 
-def characters(ids, size, dim, units, encoder):
+def characters(ids, size, dim, units, encoder, pad_id=0):
     """Makes a vector of each word's characters; see `token_embedding`.
 
     Shape:
         in: (batch, time, characters)
         out: (batch, time, units)
     """
-    real = ops.not_equal(ids, 0)
+    real = ops.not_equal(ids, pad_id)
     x = layers.Embedding(size, dim, name="characters_embedding")(ids)  # (batch, time, characters, dim)
     if encoder == "lstm":
         # cuDNN refuses words without any character, which padding has.

@@ -1,4 +1,4 @@
-"""Convolutions over mirrored edges, each image normalised on its own: what networks from image to image are made of.
+"""Instance normalisation, reflection padding and residual blocks of image-to-image networks (CycleGAN).
 
 Ulyanov, Vedaldi and Lempitsky, "Instance Normalization: The Missing Ingredient for Fast Stylization", 2016; Johnson,
 Alahi and Fei-Fei, "Perceptual Losses for Real-Time Style Transfer and Super-Resolution", 2016.

@@ -1,4 +1,4 @@
-"""The mobile networks' block: narrow, wide and convolved channel by channel, narrow again, and added to its input.
+"""Inverted residual (MBConv) of MobileNet and EfficientNet: expansion, depthwise convolution, projection, addition.
 
 Sandler, Howard, Zhu, Zhmoginov and Chen, "MobileNetV2: Inverted Residuals and Linear Bottlenecks", 2018; with
 squeeze-and-excitation: Tan et al., "MnasNet", 2019; with kernels of several sizes: Tan and Le, "MixConv", 2019.

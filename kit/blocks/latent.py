@@ -1,4 +1,4 @@
-"""Latent variables of an autoencoder: what an image is drawn from, and what its pixels are drawn from.
+"""Latent variables of a variational autoencoder: the Gaussian of a code, and the distribution of pixels.
 
 Kingma and Welling, "Auto-Encoding Variational Bayes", 2014.
 """

@@ -1,7 +1,29 @@
-"""Normalisations that Keras does not have."""
+"""Normalisations: those of Transformers by name, and one that Keras does not have."""
+
+import functools
 
 import keras
 from keras import layers, ops
+
+from kit.errors import check
+
+_KINDS = {"layer": layers.LayerNormalization, "rms": layers.RMSNormalization}
+
+
+def normalization(kind="layer", epsilon=1e-3):
+    """Returns a function that makes a normalisation layer, given its `name` and, if need be, its `dtype`.
+
+    Args:
+        kind: "layer": Ba et al., "Layer Normalization", 2016; "rms", without mean and shift: Zhang and Sennrich, "Root
+            Mean Square Layer Normalization", 2019.
+        epsilon: Small number under the root. Keras' own is 1e-3; BERT has 1e-12, GPT-2 1e-5, Llama 1e-5 or 1e-6.
+
+    Raises:
+        SettingError: there is no such kind, or `epsilon` is not above 0.
+    """
+    check(kind in _KINDS, "normalization", kind, " or ".join(map(repr, _KINDS)))
+    check(epsilon > 0, "epsilon", epsilon, "a number above 0")
+    return functools.partial(_KINDS[kind], epsilon=epsilon)
 
 
 @keras.saving.register_keras_serializable("kit")

@@ -1,22 +1,22 @@
-"""The last layers of a network that acts: parameters of a policy, and the value of the state; and how it sees."""
+"""Policy heads (categorical, Gaussian), value head, and normalisation of observations."""
 
 import keras
 from keras import layers, ops
 
-# What is further away than so many standard deviations is cut off.
-_FURTHEST = 10.0
+# Normalised observations are clipped to this, in standard deviations.
+_LIMIT = 10.0
 
 
 @keras.saving.register_keras_serializable("kit")
 class SharedVector(layers.Layer):
-    """A vector that is learned and is the same whatever it sees, such as a policy's standard deviations.
+    """Learned vector, the same for every input, such as a policy's standard deviations.
 
     Args:
         dim: Its length.
         initial: Each number of it in the beginning.
 
     Shape:
-        in: (batch, ...), of which only the batch counts
+        in: (batch, ...), of which only the size of the batch counts
         out: (batch, dim)
     """
 
@@ -39,22 +39,22 @@ class SharedVector(layers.Layer):
         return {**super().get_config(), "dim": self.dim, "initial": self.initial}
 
 
-def _head(dim, gain, name):
+def _dense(dim, gain, name):
     return layers.Dense(dim, dtype="float32", kernel_initializer=keras.initializers.Orthogonal(gain), name=name)
 
 
-def choices(x, num_actions):
-    """Returns logits of numbered actions, nearly equal ones in the beginning, so that all are tried.
+def categorical(x, num_actions):
+    """Categorical policy head: logits of numbered actions, nearly equal in the beginning, so that all are tried.
 
     Shape:
         in: (batch, dim)
         out: (batch, num_actions)
     """
-    return _head(num_actions, 0.01, "policy")(x)
+    return _dense(num_actions, 0.01, "policy")(x)
 
 
 def gaussian(x, num_actions, initial_log_std=0.0):
-    """Returns means and logarithms of standard deviations of the numbers in an action, side by side.
+    """Gaussian policy head: means and logarithms of standard deviations of the numbers in an action, side by side.
 
     The deviations are the same in all states.
 
@@ -62,30 +62,30 @@ def gaussian(x, num_actions, initial_log_std=0.0):
         in: (batch, dim)
         out: (batch, 2 * num_actions)
     """
-    mean = _head(num_actions, 0.01, "mean")(x)
+    mean = _dense(num_actions, 0.01, "mean")(x)
     log_std = SharedVector(num_actions, initial_log_std, dtype="float32", name="log_std")(mean)
     return layers.Concatenate(dtype="float32", name="policy")([mean, log_std])
 
 
 def head(num_actions, is_continuous, initial_log_std=0.0):
-    """Returns the function from features to parameters for numbered actions, or for vectors of so many numbers."""
+    """Returns the policy head, a function of features, for numbered actions or for vectors of so many numbers."""
     if is_continuous:
         return lambda x: gaussian(x, num_actions, initial_log_std)
-    return lambda x: choices(x, num_actions)
+    return lambda x: categorical(x, num_actions)
 
 
 def state_value(x):
-    """Returns the value of the state.
+    """Value head: the value of the state.
 
     Shape:
         in: (batch, dim)
         out: (batch, 1)
     """
-    return _head(1, 1.0, "value")(x)
+    return _dense(1, 1.0, "value")(x)
 
 
 def normalized(observation):
-    """Returns observations less the mean of those seen, divided by their standard deviation, within ten of these.
+    """Normalises observations by mean and standard deviation, and clips them to ten deviations.
 
     The moments are set from outside (`layer.moving_mean`, `moving_variance` of the layer `normalization`).
 
@@ -97,4 +97,4 @@ def normalized(observation):
     layer = layers.BatchNormalization(
         axis=axes[-1], center=False, scale=False, epsilon=1e-8, trainable=False, dtype="float32", name="normalization"
     )
-    return ops.clip(layer(observation), -_FURTHEST, _FURTHEST)
+    return ops.clip(layer(observation), -_LIMIT, _LIMIT)

@@ -8,6 +8,19 @@ from keras import layers, ops
 from kit.errors import check
 
 
+def positions_from(start, time):
+    """Returns the places of some positions in a row.
+
+    Args:
+        start: Place of the first, a scalar; or one a sequence, (batch,).
+        time: Number of positions.
+
+    Shape:
+        out: (time,), or (batch, time)
+    """
+    return (ops.expand_dims(start, -1) if ops.ndim(start) else start) + ops.arange(time)
+
+
 @keras.saving.register_keras_serializable("kit")
 class SinusoidalPosition(layers.Layer):
     """Adds sines and cosines of the position, from fast to slow, to a sequence of any length.
@@ -18,7 +31,7 @@ class SinusoidalPosition(layers.Layer):
         wavelength: Length of the slowest wave, in positions, divided by 2 pi.
 
     Shape:
-        in, out: (batch, time, dim); `start` is the place of the first position
+        in, out: (batch, time, dim); `start` is the place of the first position, a scalar or (batch,)
     """
 
     def __init__(self, wavelength=10000.0, **kwargs):
@@ -31,8 +44,8 @@ class SinusoidalPosition(layers.Layer):
         time, dim = ops.shape(inputs)[1], inputs.shape[-1]
         half = (dim + 1) // 2
         rates = ops.exp(ops.arange(half, dtype="float32") * (-math.log(self.wavelength) / half))
-        angles = ops.cast(start + ops.arange(time), "float32")[:, None] * rates  # (time, dim / 2)
-        waves = ops.concatenate([ops.sin(angles), ops.cos(angles)], axis=-1)[:, :dim]
+        angles = ops.cast(positions_from(start, time), "float32")[..., None] * rates  # (..., time, dim / 2)
+        waves = ops.concatenate([ops.sin(angles), ops.cos(angles)], axis=-1)[..., :dim]
         return inputs + ops.cast(waves, inputs.dtype)
 
     def compute_output_shape(self, input_shape):
@@ -52,7 +65,8 @@ class LearnedPosition(layers.Layer):
         max_length: Number of positions; there is no longer sequence.
 
     Shape:
-        in, out: (batch, time, dim), time at most `max_length`; `start` is the place of the first position
+        in, out: (batch, time, dim), time at most `max_length`; `start` is the place of the first position, a scalar or
+            (batch,)
     """
 
     def __init__(self, max_length, **kwargs):
@@ -67,7 +81,7 @@ class LearnedPosition(layers.Layer):
         self.built = True
 
     def call(self, inputs, start=0):
-        rows = start + ops.arange(ops.shape(inputs)[1])
+        rows = positions_from(start, ops.shape(inputs)[1])
         return inputs + ops.take(ops.cast(self.embeddings, inputs.dtype), rows, axis=0)
 
     def compute_output_shape(self, input_shape):
@@ -98,7 +112,7 @@ def rotated(x, start=0, wavelength=10000.0):
 
     Args:
         x: (batch, heads, time, head_dim), an even width
-        start: Place of the first position.
+        start: Place of the first position, a scalar or one a sequence (batch,).
         wavelength: Length of the slowest turn, in positions, divided by 2 pi.
 
     Shape:
@@ -106,7 +120,8 @@ def rotated(x, start=0, wavelength=10000.0):
     """
     time, half = ops.shape(x)[2], x.shape[-1] // 2
     rates = ops.exp(ops.arange(half, dtype="float32") * (-math.log(wavelength) / half))
-    angles = ops.cast(start + ops.arange(time), "float32")[:, None] * rates  # (time, head_dim / 2)
+    angles = ops.cast(positions_from(start, time), "float32")[..., None] * rates  # (..., time, head_dim / 2)
+    angles = angles[:, None] if len(angles.shape) == 3 else angles  # (batch, 1, time, head_dim / 2)
     cos, sin = ops.cast(ops.cos(angles), x.dtype), ops.cast(ops.sin(angles), x.dtype)
     first, second = ops.split(x, 2, axis=-1)
     return ops.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)

@@ -1,9 +1,9 @@
-"""Recurrent decoders: a sequence that grows from what an encoder has read, with or without attention to it."""
+"""Recurrent decoders of sequence-to-sequence networks, with or without attention (Bahdanau, Luong)."""
 
 import keras
 from keras import layers, ops
 
-from kit.blocks.attention import hidden_where_false
+from kit.blocks.masking import hidden_where_false
 from kit.blocks.recurrent import CELLS
 from kit.errors import check
 

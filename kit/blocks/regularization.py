@@ -1,4 +1,4 @@
-"""What keeps a network from learning its data by heart or losing its way: stochastic depth, layer scale, penalties."""
+"""Regularisation: stochastic depth (DropPath), layer scale, L1 and L2 penalties of kernels."""
 
 import keras
 from keras import layers, ops, regularizers
@@ -82,7 +82,7 @@ class LayerScale(layers.Layer):
 
 
 def branch(x, layer_scale=0.0, drop_rate=0.0, *, name):
-    """What a residual branch passes through before it is added.
+    """Layer scale and stochastic depth of a residual branch, before it is added.
 
     Args:
         x: Output of the branch.

@@ -1,4 +1,4 @@
-"""Styles: what a generator hands to each of its layers in place of feeding its input through all of them.
+"""StyleGAN blocks: mapping to styles, modulated convolutions, noise, style mixing, truncation.
 
 Karras, Laine and Aila, "A Style-Based Generator Architecture for Generative Adversarial Networks", 2019; Karras, Laine,
 Aittala, Hellsten, Lehtinen and Aila, "Analyzing and Improving the Image Quality of StyleGAN", 2020.

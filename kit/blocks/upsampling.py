@@ -1,4 +1,4 @@
-"""Feature maps made larger, the way of a generator from a vector to an image; and the way back.
+"""Upsampling and downsampling blocks of generators, discriminators and autoencoders.
 
 Radford, Metz and Chintala, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
 Networks", 2016.

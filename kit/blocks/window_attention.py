@@ -1,14 +1,18 @@
-"""Attention inside windows of a feature map, whose cost grows with the image's area and not with its square.
+"""Window attention (Swin): attention inside windows of a feature map, at a cost that grows with the area alone.
 
 Liu et al., "Swin Transformer: Hierarchical Vision Transformer using Shifted Windows", 2021.
 """
+
+import functools
 
 import keras
 import numpy as np
 from keras import layers, ops
 
 from kit.blocks.attention import Attention
-from kit.blocks.regularization import branch
+from kit.blocks.feedforward import FeedForward
+from kit.blocks.normalization import normalization
+from kit.blocks.residual_half import named_half
 from kit.errors import check
 
 
@@ -89,23 +93,23 @@ class WindowAttention(Attention):
         if self._hidden is not None:
             hidden = ops.cast(ops.convert_to_tensor(self._hidden), self.compute_dtype)
             bias = ops.tile(bias + hidden, (ops.shape(inputs)[0], 1, 1, 1))  # (batch * windows, heads, ...)
-        x, _ = self._attend(x, keys, values, bias, 0, training)
+        x = self._mixed(self._weights(self._queries(x), keys, bias), values, training)
         x = ops.reshape(x, (-1, rows, columns, side, side, dim))
         x = ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, rows * side, columns * side, dim))
         x = _rolled(x, -shift) if shift else x
         return x[:, :height, :width] if below or right else x
 
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-    def compute_mask(self, inputs, previous_mask=None):
-        return None
+    def compute_output_spec(self, inputs, training=False):
+        return keras.KerasTensor(inputs.shape, self.compute_dtype)
 
     def get_config(self):
-        config = super().get_config()
-        for key in ("num_key_value_heads", "is_causal", "window", "use_rotary"):
-            config.pop(key)
-        return {**config, "window_size": self.window_size, "shift": self.shift}
+        return {
+            **layers.Layer.get_config(self),
+            "num_heads": self.num_heads,
+            "window_size": self.window_size,
+            "shift": self.shift,
+            "dropout": self.dropout,
+        }
 
 
 def _rolled(x, shift):
@@ -135,14 +139,10 @@ def swin_block(
     Shape:
         in, out: (batch, height, width, channels)
     """
-    dim = x.shape[-1]
-    y = layers.LayerNormalization(epsilon=epsilon, name=f"{name}_attention_norm")(x)
-    y = WindowAttention(num_heads, window_size, shift, dropout, name=f"{name}_attention")(y)
-    y = layers.Dropout(dropout, name=f"{name}_attention_dropout")(y)
-    x = layers.Add(name=f"{name}_attention_add")([x, branch(y, drop_rate=drop_rate, name=f"{name}_attention")])
-    y = layers.LayerNormalization(epsilon=epsilon, name=f"{name}_feedforward_norm")(x)
-    y = layers.Dense(feedforward_ratio * dim, activation="gelu", name=f"{name}_feedforward_in")(y)
-    y = layers.Dropout(dropout, name=f"{name}_feedforward_dropout")(
-        layers.Dense(dim, name=f"{name}_feedforward_out")(y)
+    attend = WindowAttention(num_heads, window_size, shift, dropout, name=f"{name}_attention")
+    feed = FeedForward(feedforward_ratio * x.shape[-1], activation="gelu", name=f"{name}_feedforward")
+    half = functools.partial(
+        named_half, normalization=normalization("layer", epsilon), dropout=dropout, drop_rate=drop_rate
     )
-    return layers.Add(name=name)([x, branch(y, drop_rate=drop_rate, name=f"{name}_feedforward")])
+    x = half(x, attend, name=f"{name}_attention", sum_name=f"{name}_attention_add")
+    return half(x, feed, name=f"{name}_feedforward", sum_name=name)

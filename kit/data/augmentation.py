@@ -1,10 +1,8 @@
-"""Random changes of training images, with Keras' own layers, that can be repeated from any step."""
+"""Data augmentation: random changes of training images, by Keras' own layers, repeatable from any step."""
 
 import keras
 import tensorflow as tf
 from keras import layers
-
-from kit.errors import check
 
 
 class StepSeed(keras.random.SeedGenerator):
@@ -41,7 +39,7 @@ class StepSeed(keras.random.SeedGenerator):
 
 
 class Augmentation:
-    """A chain of Keras image layers applied to batches, as `Examples.augment` wants it.
+    """A chain of Keras image layers applied to batches, as `Examples.transform` wants it.
 
     Args:
         chain: Keras image augmentation layers, in order.
@@ -70,67 +68,34 @@ class Augmentation:
         return batch["images"], batch["labels"], *others
 
 
-def augmentation(
-    seed,
-    num_classes,
-    *,
-    flip=False,
-    translation=0.0,
-    rotation=0.0,
-    zoom=0.0,
-    rand_augment=0,
-    rand_augment_magnitude=0.5,
-    random_erasing=0.0,
-    mixup=0.0,
-    cutmix=0.0,
-):
+def augmentation(seed, num_classes, options):
     """Returns the random changes of training images, or None where there are none.
 
     Args:
         seed: Seed of the run.
         num_classes: Number of classes.
-        flip: Mirror half of the images left to right.
-        translation: Largest shift in each direction, as a share of the side; what comes in is black.
-        rotation: Largest turn in each direction, in degrees; what comes in is black.
-        zoom: Largest share of the side that is cut away.
-        rand_augment: Number of RandAugment operations (Cubuk et al., 2019).
-        rand_augment_magnitude: Their strength, from 0 to 1.
-        random_erasing: Share of the images in which a rectangle is blanked out (Zhong et al., 2017).
-        mixup: Parameter alpha of MixUp (Zhang et al., 2017); 0 is off.
-        cutmix: Parameter alpha of CutMix (Yun et al., 2019); 0 is off.
-
-    Raises:
-        SettingError: a value is out of range.
+        options: `Augmentations`.
     """
-    for key, value in (("translation", translation), ("zoom", zoom)):
-        check(0 <= value < 1, key, value, "a share from 0 to below 1")
-    check(0 <= rotation <= 180, "rotation", rotation, "0 to 180 degrees")
-    for key, value in (("rand_augment_magnitude", rand_augment_magnitude), ("random_erasing", random_erasing)):
-        check(0 <= value <= 1, key, value, "a number from 0 to 1")
-    check(0 <= rand_augment <= 11, "rand_augment", rand_augment, "a number of operations from 0 to 11")
-    check(mixup >= 0, "mixup", mixup, "at least 0")
-    check(0 <= cutmix <= 1, "cutmix", cutmix, "a number from 0 to 1")
-    check(not (mixup and cutmix), "cutmix", cutmix, "0 where mixup is on: choose one of the two")
     chain = []
-    if flip:
+    if options.flip:
         chain.append(layers.RandomFlip("horizontal"))
-    if rotation:
-        chain.append(layers.RandomRotation(rotation / 360, fill_mode="constant"))
-    if zoom:
-        chain.append(layers.RandomZoom((-zoom, 0.0), fill_mode="constant"))
-    if translation:
+    if options.rotation:
+        chain.append(layers.RandomRotation(options.rotation / 360, fill_mode="constant"))
+    if options.zoom:
+        chain.append(layers.RandomZoom((-options.zoom, 0.0), fill_mode="constant"))
+    if options.translation:
         # Nearest keeps pixels as they are and costs half of what interpolation does.
-        chain.append(layers.RandomTranslation(translation, translation, fill_mode="constant", interpolation="nearest"))
-    if rand_augment:
-        chain.append(layers.RandAugment((0, 255), rand_augment, rand_augment_magnitude))
-    if random_erasing:
-        chain.append(
-            layers.RandomErasing(
-                (random_erasing, random_erasing), scale=(0.02, 0.33), fill_value=0, value_range=(0, 255)
-            )
-        )
-    if mixup:
-        chain.append(layers.MixUp(mixup))
-    if cutmix:
-        chain.append(layers.CutMix((cutmix, cutmix)))
-    return Augmentation(chain, seed, num_classes if mixup or cutmix else None) if chain else None
+        share = options.translation
+        chain.append(layers.RandomTranslation(share, share, fill_mode="constant", interpolation="nearest"))
+    if options.rand_augment:
+        chain.append(layers.RandAugment((0, 255), options.rand_augment, options.rand_augment_magnitude))
+    if options.random_erasing:
+        share = options.random_erasing
+        chain.append(layers.RandomErasing((share, share), scale=(0.02, 0.33), fill_value=0, value_range=(0, 255)))
+    if options.mixup:
+        chain.append(layers.MixUp(options.mixup))
+    if options.cutmix:
+        chain.append(layers.CutMix((options.cutmix, options.cutmix)))
+    if not chain:
+        return None
+    return Augmentation(chain, seed, num_classes if options.mixup or options.cutmix else None)

@@ -1,176 +1,123 @@
-"""Sentences and their translations of one split as batches of ids, bucketed by length, equal in tokens."""
+"""Pairs of texts as examples, such as sentences and their translations: ids of what is read and what is written."""
+
+import dataclasses
 
 import numpy as np
-import tensorflow as tf
+import pandas as pd
 
-from kit.data.sequences import bucketed, endless_rows
-from kit.data.splits import generated
-from kit.data.tokens import END, PADDING, START
+from kit.data.batching import ByTokens
+from kit.data.columns import Dense, Ragged
+from kit.data.examples import Examples
+from kit.data.splits import SPLITS, divided
+from kit.errors import check
 
-# Tokens and padding of one batch of `batches`; bounds the memory.
-_MOST_POSITIONS = 8_192
 
+def text_pairs(sources, targets, source_texts, target_texts=None, *, start, end, padding):
+    """Returns examples of pairs of texts.
 
-class Bitext:
-    """Pairs of sentences in memory.
-
-    A batch is a dictionary of `source` and `target` ids and the labels, each (batch, time), padded with 0. The source
-    ends in the end's id; the target begins with the start's, the labels are what follows, the end included.
+    A batch is a dictionary of `source` and `target` ids and the labels, each (batch, time), padded. The source ends in
+    the end's id; the target begins with the start's, the labels are what follows, the end included.
 
     Args:
-        sources: Ids of each sentence.
-        targets: Ids of each translation, or None.
-        source_texts: Text of each sentence.
-        target_texts: Text of each translation, or None.
+        sources: Ids of each text that is read.
+        targets: Ids of each text that is written, or None.
+        source_texts: The texts themselves.
+        target_texts: Those that are written, or None.
+        start, end, padding: Ids of the tokens that mean that.
+
+    Returns:
+        `Examples`, with the target `following`, and the texts as extras.
+    """
+    inputs = {"source": Ragged.of(([*ids, end] for ids in sources), fill=padding)}
+    extras, following = {"source": Dense(_texts(source_texts))}, {}
+    if targets is not None:
+        inputs["target"] = Ragged.of(([start, *ids] for ids in targets), fill=padding)
+        following = {"following": Ragged.of(([*ids, end] for ids in targets), fill=padding)}
+    if target_texts is not None:
+        extras["target"] = Dense(_texts(target_texts))
+    return Examples(inputs, following, extras=extras, batching=ByTokens("source", "target"), is_named=True)
+
+
+def _texts(texts):
+    """Returns texts as an array of objects: as one of characters all would be as long as the longest."""
+    array = np.empty(len(texts), object)
+    array[:] = texts
+    return array
+
+
+# Split of training pairs that are not trained on.
+_LEFT_OUT = "left out"
+
+
+@dataclasses.dataclass
+class Corpus:
+    """A parallel corpus, cleaned and cut into tokens.
+
+    Args:
+        parts: Training, validation and test `Examples`.
+        tokenizers: `Tokenizer` of both sides, or of source and target.
+        vocabulary_size: Number of tokens of both sides, or a dictionary with that of `source` and `target`.
+        assignment: Table that says which pair is in which split; those that are left out of training are in none.
+        report: How many pairs were left out, and for what reason; how many are also in training.
     """
 
-    batches_per_step = 1
-    follows_model = False
-
-    def __init__(self, sources, targets, source_texts, target_texts=None):
-        self.source_texts = source_texts
-        self.target_texts = target_texts
-        self._sides = {"source": _Side([*ids, END] for ids in sources)}
-        if targets is not None:
-            self._sides["target"] = _Side([START, *ids, END] for ids in targets)
-        self._rows = np.arange(len(source_texts))
-
-    def __len__(self):
-        return len(self._rows)
+    parts: list
+    tokenizers: list
+    vocabulary_size: int | dict
+    assignment: pd.DataFrame
+    report: dict
 
     @property
-    def source_lengths(self):
-        """Tokens of each sentence, its end included."""
-        return self._sides["source"].lengths[self._rows]
-
-    @property
-    def lengths(self):
-        """Tokens of the longer side of each pair, start or end included."""
-        return np.max([side.lengths[self._rows] for side in self._sides.values()], axis=0)
-
-    def count(self, token):
-        """Returns how often a token is in the sentences, their translations left out."""
-        side = self._sides["source"]
-        return int((side.array(self._rows) == token).sum()) if len(self) else 0
-
-    def take(self, rows):
-        """Returns the pairs in the given rows."""
-        part = object.__new__(Bitext)
-        vars(part).update(vars(self))
-        part._rows = self._rows[rows]
-        part.source_texts = [self.source_texts[row] for row in np.arange(len(self))[rows]]
-        if self.target_texts is not None:
-            part.target_texts = [self.target_texts[row] for row in np.arange(len(self))[rows]]
-        return part
-
-    def join(self, others):
-        """Returns these pairs and then those of another split."""
-        both = object.__new__(Bitext)
-        first = len(self._sides["source"].lengths)
-        both._sides = {name: side.join(others._sides[name]) for name, side in self._sides.items()}
-        both._rows = np.concatenate([self._rows, others._rows + first])
-        both.source_texts = [*self.source_texts, *others.source_texts]
-        both.target_texts = None if self.target_texts is None else [*self.target_texts, *others.target_texts]
-        return both
-
-    def steps_per_epoch(self, batch_size):
-        """Returns the number of batches that come nearest to one pass over the pairs."""
-        return max(1, round(len(self) / batch_size))
-
-    def stream(self, batch_size, seed, start, stop):
-        """Returns shuffled training batches number `start` to `stop` of an endless stream.
-
-        Pairs of about the same length come together. A batch has as many tokens as `batch_size` pairs have on average:
-        short sentences come in larger batches, long ones in smaller, so that every step is about the same work. The
-        batch of a step is a function of the seed and the step alone.
-
-        Args:
-            batch_size: Mean number of pairs in a batch.
-            seed: Seed of the order.
-            start: First step.
-            stop: Step before which the stream ends.
-
-        Returns:
-            A `tf.data.Dataset` of (inputs, labels).
-        """
-
-        return self._batches(lambda: bucketed(self, batch_size, seed, start, stop), stop - start)
-
-    def bucket(self, batch_size, batches, seed, bucket):
-        """Returns the rows of each batch of a bucket: a stretch of the endless stream of passes, sorted."""
-        size = batch_size * batches
-        rows = endless_rows(len(self), seed, bucket * size, (bucket + 1) * size)
-        source, target = (self._sides[name].lengths[self._rows[rows]] for name in ("source", "target"))
-        order = np.lexsort((source, target, np.maximum(source, target)))
-        done = np.cumsum((source + target)[order])
-        cuts = np.searchsorted(done, done[-1] * np.arange(1, batches) / batches)
-        # Every batch has at least one pair, however long a few of them are.
-        least = np.arange(1, batches)
-        cuts = np.maximum.accumulate(np.clip(cuts, least, size - batches + least) - least) + least
-        parts = np.split(rows[order], cuts)
-        return [parts[number] for number in np.random.default_rng((seed, 1, bucket)).permutation(batches)]
-
-    def batches(self, batch_size):
-        """Returns all pairs once, in batches from the shortest to the longest; not every batch is full."""
-        chunks = list(self.chunks(batch_size))
-        return self._batches(lambda: iter(chunks), len(chunks))
-
-    def chunks(self, batch_size, most_positions=_MOST_POSITIONS):
-        """Yields the rows of each batch of `batches`; batches of long sentences have fewer.
-
-        Args:
-            batch_size: Pairs in a batch.
-            most_positions: Tokens and padding of a side of a batch that has more than one pair.
-        """
-        lengths = self.lengths
-        order = np.argsort(lengths, kind="stable")
-        while len(order):
-            count = min(batch_size, len(order))
-            while count > 1 and count * lengths[order[count - 1]] > most_positions:
-                count = (count + 1) // 2
-            yield order[:count]
-            order = order[count:]
-
-    def arrays(self, rows):
-        """Returns one batch as arrays: the inputs, and the labels unless there are none."""
-        chosen = self._rows[rows]
-        source = self._sides["source"].array(chosen)
-        if "target" not in self._sides:
-            return ({"source": source},)
-        target = self._sides["target"].array(chosen)
-        labels = target[:, 1:]
-        return {"source": source, "target": np.where(labels == PADDING, PADDING, target[:, :-1])}, labels
-
-    def _batches(self, rows, count):
-        ids = tf.TensorSpec((None, None), tf.int32)
-        signature = dict.fromkeys(self._sides, ids)
-        signature = (signature, ids) if "target" in self._sides else (signature,)
-        return generated(lambda: map(self.arrays, rows()), signature, count)
+    def summary(self):
+        """The report in one line."""
+        return "; ".join(f"{name}: {count:,}" for name, count in self.report.items() if count) or "no pair left out"
 
 
-class _Side:
-    """Rows of ids, one after the other in one array."""
+def cleaned(found, assignment, options, is_joint, max_length, max_ratio, source):
+    """Learns tokens from training pairs, and leaves those out of training that occur twice, are too long or too uneven.
 
-    def __init__(self, rows):
-        rows = [np.array(row, "int32") for row in rows]
-        self.ids = np.concatenate(rows) if rows else np.zeros(0, "int32")
-        self.lengths = np.array([len(row) for row in rows], "int64")
-        self._starts = np.concatenate([[0], np.cumsum(self.lengths)[:-1]]).astype("int64")
+    Args:
+        found: `Pairs`.
+        assignment: Table that says which pair is in which split.
+        options: `TokenOptions`.
+        is_joint: Both sides share their tokens.
+        max_length: Most tokens of a side in training.
+        max_ratio: Most tokens of the longer side for each of the shorter one in training; None is any number.
+        source: Name of the source, for messages.
 
-    def join(self, others):
-        """Returns these rows and then those of another side."""
-        both = _Side([])
-        both.ids = np.concatenate([self.ids, others.ids])
-        both.lengths = np.concatenate([self.lengths, others.lengths])
-        both._starts = np.concatenate([self._starts, others._starts + len(self.ids)])
-        return both
+    Returns:
+        `Corpus`.
 
-    def array(self, rows):
-        """Returns rows as one array, padded."""
-        lengths = self.lengths[rows][:, None]  # (batch, 1)
-        time = np.arange(lengths.max())[None]  # (1, time)
-        position = self._starts[rows][:, None] + np.minimum(time, lengths - 1)  # (batch, time)
-        return np.where(time < lengths, self.ids[position], np.int32(PADDING))
+    Raises:
+        SettingError: no training pair is left; the message names the key.
+    """
+    pairs = list(zip(found.sources, found.targets, strict=True))
+    split = assignment["split"].to_numpy(dtype=object).copy()
+    split[split == _LEFT_OUT] = "train"  # those of an earlier run are found, and counted, once more
+    report = {}
+    train = without_duplicates(np.flatnonzero(split == "train"), pairs, report)
+    check(len(train) > 0, "source", source, "training sentences")
+    texts = [[side[row] for row in train] for side in (found.sources, found.targets)]
+    tokenizers = [options.learn(texts[0] + texts[1])] if is_joint else [options.learn(side) for side in texts]
+    first, last = tokenizers[0], tokenizers[-1]
+    ids = [first.encode(found.sources), last.encode(found.targets)]
+    train = without_uneven(train, ids, max_length, max_ratio, report)
+    check(len(train) > 0, "max_length", max_length, "a length that leaves training sentences")
+    is_training = np.zeros(len(pairs), bool)
+    is_training[train] = True
+    split[(split == "train") & ~is_training] = _LEFT_OUT
+    assignment = assignment.assign(split=split)
+    special = {"start": last.start_id, "end": last.end_id, "padding": last.pad_id}
+    parts = divided(text_pairs(*ids, found.sources, found.targets, **special), assignment)
+    known = set(parts[0].extra("source"))
+    for name, part in zip(SPLITS[1:], parts[1:], strict=True):
+        report[f"sentences of the {name} split that are also in training"] = sum(
+            text in known for text in part.extra("source")
+        )
+    unknown = sum(int((sequence == first.unknown_id).sum()) for sequence in parts[2].input("source"))
+    report["unknown tokens in the test sentences"] = unknown
+    sizes = len(first) if is_joint else {"source": len(first), "target": len(last)}
+    return Corpus(parts, tokenizers, sizes, assignment, report)
 
 
 def without_duplicates(rows, pairs, report):

@@ -1,4 +1,4 @@
-"""Images made worse on purpose, for networks that learn to mend them.
+"""Corrupted images: noise and masking, for denoising autoencoders.
 
 Vincent, Larochelle, Bengio and Manzagol, "Extracting and Composing Robust Features with Denoising Autoencoders", 2008.
 """
@@ -9,7 +9,8 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from kit.data.splits import Examples
+from kit.data.columns import Dense
+from kit.data.examples import Examples
 from kit.errors import check
 
 
@@ -47,8 +48,8 @@ def corruption(seed, noise=0.0, masking=0.0):
     return corrupt
 
 
-def made_worse(pixels, corrupt, turn):
-    """Returns images made worse once and for all, in steps that no training comes to.
+def corrupt_once(pixels, corrupt, turn):
+    """Returns images corrupted once and for all, in steps that no training comes to.
 
     Args:
         pixels: uint8 array (examples, height, width, channels).
@@ -62,23 +63,47 @@ def made_worse(pixels, corrupt, turn):
 
 
 @dataclasses.dataclass
-class Mended(Examples):
-    """Images of one split as they are given, as they should be, and their labels.
+class Denoising(Examples):
+    """Examples of denoising: images as a network is given them (input), as they should be (target), and labels (extra).
 
     Args:
-        reference: What made images are compared by.
-        corrupt: What makes them worse anew in each step, `(step, images) -> images`; None where they are already.
+        corrupt: Corrupts the inputs anew in each step, `(step, images) -> images`; or None.
     """
 
-    reference: object = None
     corrupt: Callable | None = None
 
-    def join(self, others):
-        """Returns these images and then those of another split, the latter as they should be where these are."""
+    def __post_init__(self):
         if self.corrupt:
-            others = dataclasses.replace(others, columns=(others.columns[1], *others.columns[1:]))
+            self.transform = lambda step, given, pixels: (self.corrupt(step, given), pixels)
+
+    def join(self, others):
+        """Returns these images and then those of another split, the latter clean where these are corrupted anew."""
+        if self.corrupt:
+            others = dataclasses.replace(others, inputs=others.targets)
         return super().join(others)
 
-    def as_given(self):
-        """Returns the images as a model is given them to be scored: made worse, if at all, once and for all."""
-        return made_worse(self.columns[1], self.corrupt, 0) if self.corrupt else self.columns[0]
+    def given(self):
+        """Returns the images as a model is given them to be scored: corrupted, if at all, once and for all."""
+        return corrupt_once(self.target("image"), self.corrupt, 0) if self.corrupt else self.input("image")
+
+
+def denoising(images, corrupt, turn, reference=None):
+    """Returns labelled images as `Denoising` examples: those of training are corrupted anew in each step.
+
+    Args:
+        images: `Examples` with the input `image` and the target `label`.
+        corrupt: What `corruption` returned; None leaves the images as they are.
+        turn: Number of the split; 0 is training.
+        reference: What made images are compared by.
+    """
+    (column,), (label,) = images.inputs.values(), images.targets.values()
+    wanted = {"image": column}
+    if corrupt is None or turn == 0:
+        return Denoising(
+            wanted, wanted, extras={"label": label}, rows=images.rows, reference=reference, corrupt=corrupt
+        )
+    pixels = images.input("image")
+    given, clean = Dense(corrupt_once(pixels, corrupt, turn)), Dense(pixels)
+    return Denoising(
+        {"image": given}, {"image": clean}, extras={"label": Dense(images.target("label"))}, reference=reference
+    )

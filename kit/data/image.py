@@ -1,4 +1,4 @@
-"""Image files to pixels: one way of reading for training, evaluation and prediction."""
+"""Image decoding: files to pixels, one way for training, evaluation and prediction."""
 
 import dataclasses
 import io
@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import psutil
-import tensorflow as tf
 
+from kit.data.columns import Dense, Files, aligned
 from kit.data.sources import EncodedImage
 from kit.errors import KitError, SettingError
 
@@ -197,7 +197,7 @@ def without_unreadable(images):
 
 
 def decoded(paths, shape, crop_to_aspect_ratio, in_memory):
-    """Decodes image files once: into memory if they fit, else only to name a damaged one now and not in mid-training.
+    """Decodes image files: keeps the pixels if they fit in memory, else only validates that each can be read.
 
     Args:
         paths: The files, paths or `EncodedImage`.
@@ -206,7 +206,7 @@ def decoded(paths, shape, crop_to_aspect_ratio, in_memory):
         in_memory: True, False, or "auto".
 
     Returns:
-        The inputs (pixels or paths), and a function that loads a batch of them or None.
+        Column of the images, `Dense` or `Files`.
     """
     height, width, channels = shape
     if isinstance(paths[0], EncodedImage):
@@ -225,17 +225,12 @@ def decoded(paths, shape, crop_to_aspect_ratio, in_memory):
 
     blocks = [paths[start : start + 1024] for start in range(0, len(paths), 1024)]
     if in_memory:
-        pixels = np.empty((len(paths), *shape), "uint8")
+        pixels = aligned((len(paths), *shape), "uint8")
         log.info("images: %s decoded into memory, %.1f MB", f"{len(paths):,}", pixels.nbytes / 1e6)
         for index, block in enumerate(blocks):
             pixels[index * 1024 : index * 1024 + len(block)] = decode(block)
-        return pixels, None
+        return Dense(pixels)
     log.info("images: %s stay on disk and are decoded in every epoch", f"{len(paths):,}")
     for block in blocks:
         decode(block)
-
-    def load(batch):
-        pixels = tf.numpy_function(lambda names: decode([name.decode() for name in names]), [batch], tf.uint8)
-        return tf.ensure_shape(pixels, (None, *shape))
-
-    return np.array(paths), load
+    return Files(paths, decode, shape)

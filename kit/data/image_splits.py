@@ -1,4 +1,4 @@
-"""Images from any source, divided into splits: what every recipe of images begins with."""
+"""Images from any source, divided into training, validation and test split."""
 
 import dataclasses
 import inspect
@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 
 from kit.data import sources
+from kit.data.columns import Dense
+from kit.data.examples import Examples
 from kit.data.image import common_shape, decoded, luminance, resize, without_unreadable
-from kit.data.splits import SPLITS, Examples, assign
-from kit.errors import check
+from kit.data.splits import SPLITS, assign, divided
+from kit.errors import KitError
 
 
 @dataclasses.dataclass
@@ -17,7 +19,7 @@ class ImageSplits:
     """Images of three splits.
 
     Args:
-        parts: `Examples` of (uint8 images, integer labels): training, validation, test.
+        parts: Training, validation and test `Examples` of uint8 images, input `image`, and labels, target `label`.
         shape: Height, width and channels of the images.
         class_names: Name of each class.
         skipped: Files that were passed over since they cannot be read.
@@ -32,28 +34,21 @@ class ImageSplits:
     assignment: pd.DataFrame
     source: str
 
+    def check_sizes(self, parts=None, kind="images"):
+        """Raises KitError where a split has fewer than two images, too few to compare others with."""
+        for name, part in zip(SPLITS, parts or self.parts, strict=True):
+            if len(part) < 2:
+                raise KitError(f"{self.source}: {len(part)} {kind} in the {name} split; expected at least 2")
 
-def image_splits(
-    seed,
-    saved,
-    *,
-    source,
-    image_size,
-    color_mode,
-    crop_to_aspect_ratio,
-    validation_fraction,
-    test_fraction,
-    on_bad,
-    in_memory,
-    needs_classes=True,
-):
+
+def image_splits(seed, saved, images, division, needs_classes=True):
     """Reads images and divides them into training, validation and test split.
 
     Args:
         seed: Seed of the division.
         saved: Assignment of an earlier run that is used again, or None.
-        source, image_size, color_mode, crop_to_aspect_ratio, validation_fraction, test_fraction, on_bad, in_memory:
-            As the image recipes' data functions describe them.
+        images: `ImageOptions`.
+        division: `Division`.
         needs_classes: Refuse images without classes, or of one class.
 
     Returns:
@@ -63,44 +58,32 @@ def image_splits(
         KitError: a file or folder that cannot be used; the message names it.
         SettingError: a value out of range; the message names the key.
     """
-    if isinstance(image_size, int):
-        image_size = (image_size, image_size)
-    check(
-        image_size is None or (min(image_size) >= 1 and max(image_size) <= 8192),
-        "image_size",
-        image_size,
-        "1 to 8192 pixels",
-    )
-    module, place = sources.find(source, "images")
+    module, source = sources.find(images.source, "images")
     # The other sources have classes by their nature.
     may_lack_them = "needs_classes" in inspect.signature(module.read).parameters
-    images = module.read(place, needs_classes) if may_lack_them else module.read(place)
+    found = module.read(source, needs_classes) if may_lack_them else module.read(source)
     skipped = []
-    if on_bad == "skip" and images.paths is not None:
-        images, skipped = without_unreadable(images)
+    if images.on_bad == "skip" and found.paths is not None:
+        found, skipped = without_unreadable(found)
     assignment = assign(
-        images.names,
-        images.split,
-        validation_fraction,
-        test_fraction,
-        seed,
-        saved,
-        labels=images.labels,
-        class_names=images.class_names,
+        found.names, found.split, division, seed, saved, labels=found.labels, class_names=found.class_names
     )
-    load = None
-    if images.paths is not None:
-        shape = common_shape(images.paths, image_size, color_mode)
-        inputs, load = decoded(images.paths, shape, crop_to_aspect_ratio, in_memory)
-    else:
-        inputs = images.pixels
-        shape = (*(image_size or inputs.shape[1:3]), inputs.shape[3])
-        if shape[:2] != inputs.shape[1:3]:
-            inputs = resize(inputs, shape[:2], crop_to_aspect_ratio)
-        if color_mode == "rgb" and shape[2] == 1:
-            inputs, shape = np.repeat(inputs, 3, -1), (*shape[:2], 3)
-        elif color_mode == "grayscale" and shape[2] == 3:
-            inputs, shape = luminance(inputs), (*shape[:2], 1)
-    whole = Examples((inputs, images.labels), load)
-    parts = [whole.take(np.flatnonzero(assignment["split"] == name)) for name in SPLITS]
-    return ImageSplits(parts, shape, images.class_names, skipped, assignment, str(place))
+    column, shape = _column(found, images)
+    parts = divided(Examples({"image": column}, {"label": Dense(found.labels)}), assignment)
+    return ImageSplits(parts, shape, found.class_names, skipped, assignment, str(source))
+
+
+def _column(found, images):
+    """Returns the column of images that a source has found, as the options want them, and the shape of an image."""
+    if found.paths is not None:
+        shape = common_shape(found.paths, images.size, images.color_mode)
+        return decoded(found.paths, shape, images.crop_to_aspect_ratio, images.in_memory), shape
+    pixels = found.pixels
+    shape = (*(images.size or pixels.shape[1:3]), pixels.shape[3])
+    if shape[:2] != pixels.shape[1:3]:
+        pixels = resize(pixels, shape[:2], images.crop_to_aspect_ratio)
+    if images.color_mode == "rgb" and shape[2] == 1:
+        pixels, shape = np.repeat(pixels, 3, -1), (*shape[:2], 3)
+    elif images.color_mode == "grayscale" and shape[2] == 3:
+        pixels, shape = luminance(pixels), (*shape[:2], 1)
+    return Dense(pixels), shape

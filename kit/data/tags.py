@@ -10,6 +10,8 @@ import re
 
 import numpy as np
 
+from kit.errors import KitError, check
+
 SCHEMES = ("BIO", "BIOES", "IOB1", "BILOU")
 _PREFIXED = re.compile(r"([BIESLU])(?:-(.+))?", re.DOTALL)
 _LETTERS = {"BIO": "BI", "IOB1": "BI", "BIOES": "BIES", "BILOU": "BILU"}
@@ -175,3 +177,64 @@ def allowed(names, scheme):
     starts = np.array([follows(scheme, None, name) for name in names])
     ends = np.array([follows(scheme, name, None) for name in names])
     return transitions, starts, ends
+
+
+def scheme_of(found, scheme):
+    """Returns the scheme of the tags that a source has found, after checking every one of them.
+
+    Args:
+        found: `Sentences`.
+        scheme: A name of `SCHEMES`, "none", or "auto", which finds out.
+
+    Raises:
+        KitError: a tag that cannot stand where it stands; the message names the file and the line.
+    """
+    try:
+        if scheme == "auto":
+            scheme = detect(found.tags)
+        elif scheme != "none":
+            validate(found.tags, scheme)
+    except TagError as error:
+        raise KitError(f"{found.place(error.sentence, error.word)}: {error} (data.scheme)") from None
+    return scheme
+
+
+def move_unknown(assignment, written):
+    """Puts sentences with a tag that no drawn training sentence has into the training split of an assignment."""
+    drawn = assignment["split"].to_numpy(dtype=object).copy()
+    known = {tag for row in np.flatnonzero(drawn == "train") for tag in written[row]}
+    for row in np.flatnonzero(drawn != "train"):
+        if not known.issuperset(written[row]):
+            drawn[row] = "train"
+            known.update(written[row])
+    assignment["split"] = drawn
+
+
+def numbered(found, tags, assignment, scheme):
+    """Returns the names of the tags of the training sentences, "O" first, and the number of each tag of all sentences.
+
+    Args:
+        found: `Sentences`, for messages.
+        tags: Tag of each word of each sentence, in the scheme that is learned.
+        assignment: Table that says which sentence is in which split.
+        scheme: The scheme that is learned, or "none".
+
+    Raises:
+        KitError: a tag that is in no training sentence; the message names the file and the line.
+        SettingError: fewer than two tags.
+    """
+    is_training = (assignment["split"] == "train").to_numpy()
+    names = {tag for row in np.flatnonzero(is_training) for tag in tags[row]}
+    if scheme != "none":
+        names |= set(all_tags({split(tag)[1] for tag in names - {"O"}}, scheme))
+    names = sorted(names, key=lambda tag: (tag != "O", tag))
+    check(len(names) >= 2, "source", found.places[0], "at least two different tags in the training sentences")
+    numbers = {tag: number for number, tag in enumerate(names)}
+    for row in np.flatnonzero(~is_training):
+        for word, tag in enumerate(tags[row]):
+            if tag not in numbers:
+                raise KitError(
+                    f"{found.place(row, word)}: the tag {found.tags[row][word]!r} is not in the training sentences; "
+                    "expected one that is"
+                )
+    return names, [[numbers[tag] for tag in sentence] for sentence in tags]

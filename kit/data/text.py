@@ -1,4 +1,4 @@
-"""Words: found in a text, and turned into ids, feature by feature."""
+"""Word tokenisation, and features of words (word, characters, case, shape, affixes) as ids."""
 
 import functools
 import re

@@ -1,11 +1,19 @@
-"""Tokens: pieces of words, or words, that a text is cut into and can be put together from again."""
+"""Tokenizer: texts to token ids (BPE or words) and back."""
 
+import json
 import re
 
 from kit.errors import check
 
-PADDING, UNKNOWN, START, END = 0, 1, 2, 3
+PADDING, UNKNOWN, START, END = 0, 1, 2, 3  # of the tokenizers that `Tokenizer.learn` makes
 SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
+# What tokens with a meaning of their own are called, where nothing else is said.
+_NAMES = {
+    "pad": ("<pad>", "[PAD]"),
+    "unknown": ("<unk>", "[UNK]"),
+    "start": ("<s>", "[CLS]", "<bos>", "<|begin_of_text|>"),
+    "end": ("</s>", "[SEP]", "<eos>", "<|end_of_text|>", "<|endoftext|>"),
+}
 _SPACE = "▁"
 
 
@@ -17,13 +25,37 @@ class Tokenizer:
 
     Args:
         content: JSON text of a tokenizer of the `tokenizers` package.
+        special_tokens: Tokens with a meaning of their own, under "pad", "unknown", "start" and "end", each a text or,
+            of "end", a list of several; those left out, or None, are found by their usual names among the special
+            tokens of the content.
+
+    Attributes:
+        pad_id, unknown_id, start_id, end_id: Ids of these tokens, None where there is no such token; of several ends
+            the first.
+        end_ids: Ids of all ends, a tuple.
+
+    Raises:
+        SettingError: there is no such special token; the message names it.
     """
 
-    def __init__(self, content):
+    def __init__(self, content, special_tokens=None):
         from tokenizers import Tokenizer as Known
 
-        self._known = Known.from_str(content)
+        content = json.loads(content)
+        self._special_tokens = {**content.pop("special_tokens", {}), **(special_tokens or {})}
+        strange = sorted(self._special_tokens.keys() - _NAMES.keys())
+        check(not strange, "special_tokens", strange, " or ".join(map(repr, _NAMES)))
+        self._known = Known.from_str(json.dumps(content))
         self._known.encode_special_tokens = True  # what looks like one in a text is text
+        special = {each["content"] for each in content.get("added_tokens", ()) if each["special"]}
+        special.add(content["model"].get("unk_token"))
+        special &= self._known.get_vocab().keys()
+        ids = {}
+        for role, usual in _NAMES.items():
+            names = self._special_tokens.get(role) or [name for name in usual if name in special][:1]
+            ids[role] = tuple(self._id(name) for name in ([names] if isinstance(names, str) else names))
+        self.pad_id, self.unknown_id, self.start_id, self.end_id = ((*ids[role], None)[0] for role in _NAMES)
+        self.end_ids = ids["end"]
 
     @classmethod
     def learn(cls, texts, *, kind="bpe", vocabulary_size=4000, min_count=2, lowercase=False):
@@ -85,9 +117,16 @@ class Tokenizer:
     def __len__(self):
         return self._known.get_vocab_size()
 
+    def _id(self, name):
+        number = self._known.token_to_id(name)
+        check(number is not None, "special_tokens", name, "a token of the vocabulary")
+        return number
+
     def to_json(self):
         """Returns what `Tokenizer` takes."""
-        return self._known.to_str()
+        if not self._special_tokens:
+            return self._known.to_str()
+        return json.dumps({**json.loads(self._known.to_str()), "special_tokens": self._special_tokens})
 
     def encode(self, texts):
         """Returns the ids of each text, without start and end."""
@@ -95,9 +134,13 @@ class Tokenizer:
 
     def decode(self, rows):
         """Returns the text of each list of ids; padding, start and end are left out, the unknown one is "⁇"."""
-        shown = [[int(each) for each in row if each not in (PADDING, START, END)] for row in rows]
+        hidden = {self.pad_id, self.start_id, *self.end_ids}
+        shown = [[int(each) for each in row if int(each) not in hidden] for row in rows]
         texts = self._known.decode_batch(shown, skip_special_tokens=False)
-        return [re.sub(r" ?<unk>", " ⁇", text).strip() for text in texts]
+        if self.unknown_id is not None:
+            unknown = " ?" + re.escape(self._known.id_to_token(self.unknown_id))
+            texts = [re.sub(unknown, " ⁇", text) for text in texts]
+        return [text.strip() for text in texts]
 
     def is_space(self, token):
         """Tells whether a token is nothing but the space in front of a word."""

@@ -1,11 +1,11 @@
-"""Two kinds of examples of which no two belong together."""
+"""Unpaired examples: two kinds, such as the two domains of CycleGAN, of which no two belong together."""
 
 import dataclasses
 
 import numpy as np
 import tensorflow as tf
 
-from kit.data.splits import Examples, prefetched
+from kit.data.examples import Examples, prefetched
 
 # What turns a seed, of which the shuffle takes 31 bits, into another one for the second kind.
 _OTHER_BITS = 0x2545F491
@@ -13,12 +13,12 @@ _OTHER_BITS = 0x2545F491
 
 @dataclasses.dataclass
 class Unpaired:
-    """Examples of two kinds, A and B, with all that `Examples` offers for training.
+    """Unpaired examples of two kinds, A and B, with all that `Examples` offers for training.
 
     A batch is `((a, b),)`: as many inputs of each kind, drawn independently. The kinds may differ in number.
 
     Args:
-        a: `Examples` of the first kind; columns behind the inputs are not part of a batch.
+        a: `Examples` of the first kind; its targets are not part of a batch.
         b: `Examples` of the second kind.
     """
 
@@ -35,7 +35,7 @@ class Unpaired:
         """Returns the number of whole batches that come nearest to one pass over the larger kind."""
         return max(1, round(len(self) / batch_size))
 
-    def stream(self, batch_size, seed, start, stop):
+    def stream(self, batch_size, seed, start, stop, shard=(0, 1)):
         """Returns shuffled training batches number `start` to `stop` of an endless stream; see `Examples.stream`.
 
         Args:
@@ -43,9 +43,10 @@ class Unpaired:
             seed: Seed of the orders.
             start: First step.
             stop: Step before which the stream ends.
+            shard: As for `Examples.stream`.
         """
         streams = [
-            _inputs(part).stream(batch_size, own_seed, start, stop)
+            _inputs(part).stream(batch_size, own_seed, start, stop, shard)
             for part, own_seed in ((self.a, seed), (self.b, seed ^ _OTHER_BITS))
         ]
         return _zipped(streams)
@@ -68,7 +69,7 @@ class Unpaired:
 
 
 def _inputs(part):
-    return dataclasses.replace(part, columns=part.columns[:1])
+    return dataclasses.replace(part, targets={})
 
 
 def _zipped(streams):

@@ -5,7 +5,20 @@ from pathlib import Path
 
 import numpy as np
 
-from kit.errors import KitError, check
+from kit.errors import KitError, SettingError, check
+from kit.files import as_path
+
+
+def read_file(path, lowercase, max_words):
+    """`read` of the setting `vectors`.
+
+    Raises:
+        SettingError: there is no such file.
+    """
+    path = as_path(path, "vectors")
+    if not path.is_file():
+        raise SettingError("vectors", f"no file {str(path)!r}; expected a text file of word vectors")
+    return read(path, lowercase=lowercase, max_words=max_words)
 
 
 def read(path, *, lowercase=True, max_words=100_000):

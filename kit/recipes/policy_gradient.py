@@ -1,40 +1,39 @@
-"""Policy gradient: an agent that learns what to do from the whole episodes that it has just lived through."""
+"""Policy gradient: an agent that learns what to do from the whole episodes that it has just played (REINFORCE)."""
 
-from typing import Literal
-
-from jsonargparse.typing import PositiveInt
-
-from kit.agents import policies
-from kit.agents.actor_critic import ActorCritic, most_probable
-from kit.agents.environment_spec import Place
-from kit.agents.rollouts import WholeEpisodes
-from kit.blocks import policy as heads
-from kit.config import renamed
+from kit.agents.environment_spec import EnvironmentSpec
+from kit.agents.on_policy import EpisodeRollouts
+from kit.agents.options import (
+    ActionOptions,
+    ActorCriticOptions,
+    EnvironmentOptions,
+    EvaluationOptions,
+    PolicyOptions,
+    ReturnOptions,
+)
+from kit.config import flat, renamed
 from kit.models import control
 from kit.tasks import agents
 from kit.tasks.recipe import Recipe, Stages
 
+# One gradient step on whole episodes without a limit; advantages are returns less the baseline.
+_REINFORCE = ActorCriticOptions("a2c", gae_lambda=1.0)
+
 
 @renamed(network="backbone")
+@flat
 def policy_agent(
     observation_shape,
     num_actions,
     *,
     is_continuous: bool = False,
     backbone: str = "mlp_policy",
-    policy: Literal["auto", "categorical", "gaussian"] = "auto",
-    initial_log_std: float = 0.0,
-    discount: float = 0.99,
-    value_coefficient: float = 0.5,
-    entropy_coefficient: float = 0.0,
-    normalize_advantages: bool = True,
-    normalize_observations: bool = False,
-    normalize_rewards: bool = False,
+    learning: PolicyOptions = PolicyOptions(),
+    returns: ReturnOptions = ReturnOptions(),
     optimizer="adam",
 ):
     """Builds a compiled agent that learns a policy, and the value of states to compare its returns with.
 
-        agent = kit.recipes.policy_agent(observation_shape=(4,), num_actions=2)
+        agent = kit.recipes.policy_agent(observation_shape=(4,), num_actions=2, discount=0.9)
         agent.network(observations)     # logits of actions, and values; a functional Keras model
 
     Williams, "Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning", 1992.
@@ -45,15 +44,8 @@ def policy_agent(
         is_continuous: Actions are vectors.
         backbone: `mlp_policy` for vectors, `cnn_policy` and `cnn_policy_small` for images; or what a builder of
             `kit.models.control` becomes with all but its first two arguments filled in.
-        policy: "categorical" chooses among numbered actions, "gaussian" draws vectors; "auto" does what the environment
-            wants.
-        initial_log_std: Logarithm of the standard deviation of vectors in the beginning.
-        discount: Factor of a reward one step later.
-        value_coefficient: Weight of the loss of the baseline.
-        entropy_coefficient: Weight of the policy's entropy, which keeps it trying.
-        normalize_advantages: Give returns, less the baseline, mean 0 and standard deviation 1.
-        normalize_observations: Scale observations by running moments, which are saved in the network.
-        normalize_rewards: Divide rewards by the standard deviation of their discounted sum, and keep them within ten.
+        learning, returns: `PolicyOptions` and `ReturnOptions` of `kit.agents.options`; their fields are keywords of
+            this function, too.
         optimizer: Keras optimizer, or its name.
 
     Returns:
@@ -67,52 +59,27 @@ def policy_agent(
         SettingError: an unknown backbone, a policy that the actions are not for, or a value out of range; the message
             names the argument.
     """
-    chosen = policies.policy(num_actions, is_continuous, policy)
-    network = control.policy_network(
-        backbone, heads.head(num_actions, is_continuous, initial_log_std), normalize_observations, observation_shape
+    return agents.compiled_actor_critic(
+        observation_shape, num_actions, is_continuous, backbone, learning, _REINFORCE, returns, optimizer
     )
-    agent = ActorCritic(
-        network,
-        chosen,
-        discount=discount,
-        gae_lambda=1.0,
-        value_coefficient=value_coefficient,
-        entropy_coefficient=entropy_coefficient,
-        normalizes_advantages=normalize_advantages,
-        normalizes_observations=normalize_observations,
-        normalizes_rewards=normalize_rewards,
-    )
-    agent.compile(optimizer)
-    return agent
 
 
 def episodes(
     seed,
     saved,
     *,
-    environment: str = "CartPole-v1",
-    time_limit: int | None = None,
-    frame_stack: PositiveInt = 1,
-    squash_actions: bool = False,
-    num_environments: PositiveInt = 8,
+    environments: EnvironmentOptions = EnvironmentOptions(),
+    actions: ActionOptions = ActionOptions(),
     max_steps: int | None = None,
-    validation_episodes: PositiveInt = 10,
-    test_episodes: PositiveInt = 100,
+    evaluation: EvaluationOptions = EvaluationOptions(),
 ):
     """Sets up environments to act in; `train.batch_size` is the number of episodes of a round, a step of `[train]`.
 
     Args:
         seed: Seed of the run; the episodes that judge an agent are the same for every seed.
         saved: Not used: episodes follow from their numbers.
-        environment: Name that gymnasium knows, such as `CartPole-v1`, `Pendulum-v1`, `ALE/Pong-v5`,
-            `MinAtar/Breakout-v1`; `module:Name-v0` imports the module first.
-        time_limit: Steps after which an episode is cut; by default the environment's own limit.
-        frame_stack: Latest images that make one observation; Atari wants 4.
-        squash_actions: Bring actions that are vectors into their bounds by tanh; else they are clipped.
-        num_environments: Environments that are stepped together, a divisor of `train.batch_size`.
+        environments, actions, evaluation: Records of `kit.agents.options`.
         max_steps: Steps, those of all environments together, after which the training ends with its epoch.
-        validation_episodes: Episodes after each epoch that decide which weights are best.
-        test_episodes: Episodes in the end.
 
     Returns:
         `Splits` with facts `observation_shape`, `num_actions` and `is_continuous`.
@@ -121,14 +88,9 @@ def episodes(
         KitError: the environment cannot be used; the message names it.
         SettingError: a value out of range; the message names the key.
     """
-    place = Place(environment, time_limit, frame_stack, is_numbered=False, squash_actions=squash_actions)
-    train = WholeEpisodes(place, num_environments, max_steps)
-    return agents.policy_splits(train, validation_episodes, test_episodes)
-
-
-def _best_of(network, assets):
-    """Returns a function from observations to the most probable actions and the values of the states."""
-    return most_probable(network, policies.policy(assets["num_actions"], assets["is_continuous"]))
+    spec = EnvironmentSpec.of(environments, is_numbered=False, squash_actions=actions.squash_actions)
+    train = EpisodeRollouts(spec, environments.num_environments, max_steps)
+    return agents.splits(train, evaluation)
 
 
 RECIPE = Recipe(
@@ -137,6 +99,6 @@ RECIPE = Recipe(
     build=policy_agent,
     data=episodes,
     backbones={"backbone": control.POLICIES},
-    task=agents.task(_best_of, exported=control.policy_alone),
+    task=agents.policy_task(),
     stages=Stages(network=lambda model: model.network, optional_facts=("is_continuous",)),
 )

@@ -1,1 +1,1 @@
-"""What a person looks at after training: plots and one self-contained page."""
+"""Reporting: plots, tables and self-contained HTML pages of runs and studies."""

@@ -1,4 +1,4 @@
-"""Pictures of made images: many in one, and how they change."""
+"""Generated images as pictures: mosaics, animations of epochs, PNG and GIF files."""
 
 import os
 import tempfile

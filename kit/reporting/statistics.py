@@ -1,6 +1,20 @@
 """Means and 95 % intervals over examples, episodes and runs: bootstrap, Wilson, interquartile mean."""
 
+import dataclasses
+
 import numpy as np
+from jsonargparse.typing import PositiveInt
+
+
+@dataclasses.dataclass(frozen=True)
+class Bootstrap:
+    """Bootstrap intervals of an evaluation.
+
+    Args:
+        bootstrap_samples: Draws of examples with replacement behind each 95 % interval.
+    """
+
+    bootstrap_samples: PositiveInt = 1000
 
 
 def bootstrap(counts, score, samples, seed=0):

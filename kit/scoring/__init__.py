@@ -1,1 +1,1 @@
-"""How near made images are to real ones: features of a fixed network, and distances between clouds of them."""
+"""Scores: numbers from arrays, for classification, tagging, text, generated and reconstructed images."""

@@ -1,4 +1,4 @@
-"""Distances between two clouds of feature vectors, real ones and made ones."""
+"""Distances between feature vectors of real and generated images: Fréchet (FID), kernel (KID), precision and recall."""
 
 import numpy as np
 

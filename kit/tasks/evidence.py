@@ -1,4 +1,4 @@
-"""Bounds of the probability of images under a variational autoencoder."""
+"""Evidence lower bound of a variational autoencoder, and its importance-weighted bound."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""How much made images are like real ones, in numbers that mean something."""
+"""Scores of generated images against real ones: Fréchet and kernel distance, inception score, precision, modes."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""The network whose features images are compared by: a classifier of the training images, trained once and kept."""
+"""Feature network that images are compared by: a classifier of the training images, trained once and kept."""
 
 import hashlib
 import logging
@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from kit.data.splits import Examples
+from kit.data.columns import Dense
+from kit.data.examples import Examples
 from kit.errors import Unavailable
 from kit.files import atomic, reading
 
@@ -147,7 +148,8 @@ class Reference:
             steps_per_execution=1 if tf.distribute.has_strategy() else 20,  # Keras cannot do both
             jit_compile=False,
         )
-        batches = Examples((images, labels.astype("int32"))).stream(min(_BATCH, len(images)), _SEED, 0, _STEPS)
+        examples = Examples({"image": Dense(images)}, {"label": Dense(labels.astype("int32"))})
+        batches = examples.stream(min(_BATCH, len(images)), _SEED, 0, _STEPS)
         model.fit(batches, steps_per_epoch=_STEPS, epochs=1, shuffle=False, verbose=0)
         # Divided by their spread, so that distances of different data sets are of one size.
         spread = _answers(keras.Model(inputs, [x, logits]), images[:: max(1, len(images) // 5000)], 500)[0].std(0)

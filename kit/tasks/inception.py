@@ -1,4 +1,4 @@
-"""Features of Inception v3 trained on ImageNet, for who has its weights."""
+"""Inception v3 features of images, by the ImageNet weights of keras.applications."""
 
 import functools
 

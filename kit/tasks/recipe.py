@@ -80,7 +80,7 @@ class Task:
 
 @dataclasses.dataclass(frozen=True)
 class Stages:
-    """What a recipe does between building its model and training it, where it does more than others.
+    """Hooks between building a recipe's model and training it, for recipes that do more than others.
 
     Args:
         network: Function from what `build` returns to the functional model that predicts and is saved.

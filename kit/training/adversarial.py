@@ -1,4 +1,4 @@
-"""Two networks that train against each other, inside `keras.Model.fit`.
+"""GAN training: a generator and a discriminator against each other, inside `keras.Model.fit`.
 
 Goodfellow et al., "Generative Adversarial Nets", 2014: a generator makes images out of noise, a discriminator tells
 them from real ones, and each learns from the other.

@@ -1,4 +1,4 @@
-"""The mean of the weights of several epochs, which often generalises better than those of any one."""
+"""Checkpoint averaging: the mean of the weights of the last epochs (stochastic weight averaging)."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""Layer-wise training without labels: restricted Boltzmann machines, each on what those below it return.
+"""Layer-wise pre-training of restricted Boltzmann machines by contrastive divergence, without labels.
 
 Hinton, Osindero and Teh, "A Fast Learning Algorithm for Deep Belief Nets", 2006; Hinton, "A Practical Guide to Training
 Restricted Boltzmann Machines", 2012.
@@ -73,7 +73,7 @@ def pretrain(network, below, *parts):
 
     Args:
         network: Functional model that holds the layers.
-        below: Function from the examples' first column to what the network is given.
+        below: Function from a batch of the examples' input to what the network is given.
         parts: `Examples`; their labels are not looked at.
 
     Returns:
@@ -82,7 +82,7 @@ def pretrain(network, below, *parts):
     Raises:
         SettingError: there are several devices.
     """
-    plain = [dataclasses.replace(part, columns=part.columns[:1], augment=None) for part in parts]
+    plain = [dataclasses.replace(part, targets={}, weights=None, transform=None) for part in parts]
 
     def given_to(layer):
         """Returns what a layer gets of all examples, float32."""
@@ -103,7 +103,7 @@ def pretrain(network, below, *parts):
     log.info("%d layers are trained alone first; of an interrupted one nothing is kept", len(machines))
     seed = int(np.random.randint(2**31))  # the run's, which is set before anything is built
     for number, layer in enumerate(machines, 1):
-        values = dataclasses.replace(plain[0], columns=(given_to(layer),), load=None)
+        values = parts[0].of_values(given_to(layer))
         _train(layer, values, seed, number, len(machines))
     return True
 
@@ -115,7 +115,7 @@ def _machines(network):
 
 def _train(layer, examples, seed, number, count):
     """Trains one machine on values of its visible units."""
-    bias = examples.columns[0].mean(0)
+    bias = examples.input("values").mean(0)
     if layer.visible == "bernoulli":
         bias = np.clip(bias, 0.01, 0.99)
         bias = np.log(bias / (1 - bias))

@@ -1,4 +1,4 @@
-"""The state of a training run in one file: enough to go on as if nothing had happened.
+"""Checkpoint: the whole state of a training run in one file, from which it resumes exactly.
 
 Keras' `BackupAndRestore` keeps weights, optimizer and epoch. Exact resume also needs the random-number states, the
 counters of every callback, and the history; the position in the data follows from the step (`Examples.stream`).

@@ -1,4 +1,4 @@
-"""A word in time: a generator that makes ever the same few images."""
+"""Mode collapse of a GAN: a callback that warns when the generator makes few kinds of images."""
 
 import logging
 

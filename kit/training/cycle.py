@@ -1,4 +1,4 @@
-"""Two translators that undo each other, each taught by a discriminator, inside `keras.Model.fit`.
+"""CycleGAN training: two translators that undo each other, and two discriminators, inside `keras.Model.fit`.
 
 Zhu, Park, Isola and Efros, "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", 2017.
 """

@@ -1,4 +1,4 @@
-"""Random changes of real and generated images alike, through which gradients flow.
+"""DiffAugment: differentiable augmentation of real and generated images alike.
 
 A discriminator that sees few real images learns them by heart; changed ones it cannot, and what reaches the generator
 are gradients, not the changes. Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training", 2020.

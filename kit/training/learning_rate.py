@@ -1,4 +1,4 @@
-"""Which learning rate suits a model and its data, found by training for a moment at rising rates."""
+"""Learning-rate finder: a range test at rising rates."""
 
 import dataclasses
 import math
@@ -16,7 +16,7 @@ _DIVERGED = 4.0
 
 @dataclasses.dataclass(frozen=True)
 class RangeTest:
-    """What a range test found.
+    """Result of a range test.
 
     Args:
         table: Table with `learning_rate` and the smoothed `loss`, step by step.

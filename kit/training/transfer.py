@@ -1,4 +1,4 @@
-"""Going on from another training: weights of an earlier network, layers that keep theirs, and their thawing."""
+"""Transfer learning: weights of an earlier network, frozen layers, gradual unfreezing."""
 
 import dataclasses
 import fnmatch

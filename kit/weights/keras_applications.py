@@ -1,4 +1,4 @@
-"""Published ImageNet weights, from the same architectures in `keras.applications`.
+"""ImageNet weights of `keras.applications`, for the same architectures of the kit.
 
 The references differ in details that leave the function the same: their convolutions have biases in front of a batch
 normalisation, their normalisations another epsilon, some of them take blue before red. Biases and epsilons are folded

@@ -9,11 +9,11 @@ import pytest
 import tensorflow as tf
 
 from kit.agents.actor_critic import clipped_loss, most_probable
-from kit.agents.agent import answers_of
-from kit.agents.environment_spec import Place
+from kit.agents.environment_spec import EnvironmentSpec
+from kit.agents.evaluation import evaluation_episodes
+from kit.agents.inference import inference_function
+from kit.agents.on_policy import EpisodeRollouts, Rollouts
 from kit.agents.policies import Categorical, Gaussian
-from kit.agents.rollouts import Rollouts, WholeEpisodes
-from kit.agents.rounds import judging
 from kit.errors import SettingError
 from kit.recipes.actor_critic import actor_critic_agent
 from kit.recipes.policy_gradient import policy_agent
@@ -159,11 +159,11 @@ def _network(head):
 def learned(kind, recipe, steps=20, rate=1e-2, **settings):
     """Returns an agent that has learned for some rounds, and its environment."""
     keras.utils.set_random_seed(0)
-    place = Place(kind, is_numbered=False)
+    spec = EnvironmentSpec(kind, is_numbered=False)
     if recipe == "reinforce":
-        rollouts, build, batch = WholeEpisodes(place, 8), policy_agent, 32
+        rollouts, build, batch = EpisodeRollouts(spec, 8), policy_agent, 32
     else:
-        rollouts, build, batch = Rollouts(place, 8, 16, 1 if recipe == "a2c" else 4), actor_critic_agent, 32
+        rollouts, build, batch = Rollouts(spec, 8, 16, 1 if recipe == "a2c" else 4), actor_critic_agent, 32
         settings["algorithm"] = recipe
         batch = 128 if recipe == "a2c" else 32
     rollouts.divide(batch)
@@ -176,14 +176,14 @@ def learned(kind, recipe, steps=20, rate=1e-2, **settings):
     )
     rollouts.begin(agent, None, steps)
     agent.fit(rollouts.stream(batch, 0, 0, steps), steps_per_epoch=steps, verbose=0)
-    return agent, place
+    return agent, spec
 
 
 @pytest.mark.parametrize("recipe", ["reinforce", "a2c", "ppo"])
 @pytest.mark.parametrize("kind", ["TinyBandit-v0", "TinyContextual-v0", "TinyDelayed-v0"])
 def test_a_task_with_a_known_answer_is_solved(kind, recipe):
-    agent, place = learned(kind, recipe)
-    returns, lengths, _ = judging(place, "test", 20).play(most_probable(agent.network, agent.policy))
+    agent, spec = learned(kind, recipe)
+    returns, lengths, _ = evaluation_episodes(spec, "test", 20).play(most_probable(agent.network, agent.policy))
     assert returns.mean() == 1.0
     assert set(lengths) == {2 if kind == "TinyDelayed-v0" else 1}
 
@@ -191,20 +191,20 @@ def test_a_task_with_a_known_answer_is_solved(kind, recipe):
 @pytest.mark.parametrize("recipe", ["reinforce", "a2c", "ppo"])
 def test_a_number_is_found(recipe):
     settings = {"normalize_rewards": True, "normalize_observations": True, "entropy_coefficient": 0.02}
-    agent, place = learned("Target-v0", recipe, 60, 3e-3 if recipe == "ppo" else 1e-2, **settings)
-    returns, _, _ = judging(place, "test", 20).play(most_probable(agent.network, agent.policy))
+    agent, spec = learned("Target-v0", recipe, 60, 3e-3 if recipe == "ppo" else 1e-2, **settings)
+    returns, _, _ = evaluation_episodes(spec, "test", 20).play(most_probable(agent.network, agent.policy))
     assert returns.min() > -0.35
 
 
 def test_images_are_learned_from():
-    agent, place = learned("Lamp-v0", "ppo", 10, network="cnn_policy_small")
-    returns, _, _ = judging(place, "test", 20).play(most_probable(agent.network, agent.policy))
+    agent, spec = learned("Lamp-v0", "ppo", 10, network="cnn_policy_small")
+    returns, _, _ = evaluation_episodes(spec, "test", 20).play(most_probable(agent.network, agent.policy))
     assert returns.mean() == 1.0
 
 
 def test_values_become_what_follows():
     agent, _ = learned("TinyDiscounted-v0", "a2c", 150, discount=0.9, entropy_coefficient=0.1)
-    values = agent.acting("value")(np.array([[-1, 0], [-1, 1], [1, 1]], "float32"))
+    values = agent.inference("value")(np.array([[-1, 0], [-1, 1], [1, 1]], "float32"))
     assert values.ravel() == pytest.approx([0.9, 1.0, 1.0], abs=0.05)
 
 
@@ -220,12 +220,12 @@ def test_acting_asks_the_network(name, shape, settings):
     agent = actor_critic_agent(shape, 2, network=name, **settings)
     random = np.random.default_rng(0)
     if "normalize_observations" in settings:
-        agent.see_by(random.normal(size=shape).ravel(), random.random(shape).ravel())
+        agent.set_observation_moments(random.normal(size=shape).ravel(), random.random(shape).ravel())
     observations = random.normal(size=(5, *shape)).astype("float32") * 3
-    for index, what in enumerate(("policy", "value")):
-        found = agent.acting(what)(observations)
+    for index, output in enumerate(("policy", "value")):
+        found = agent.inference(output)(observations)
         np.testing.assert_allclose(found, np.asarray(agent.network(observations)[index]), atol=1e-4)
-    assert answers_of(agent.network, 0)(observations[:1]).shape == (1, 4 if "is_continuous" in settings else 2)
+    assert inference_function(agent.network, 0)(observations[:1]).shape == (1, 4 if "is_continuous" in settings else 2)
 
 
 def test_a_round_ends_where_the_policy_has_moved_too_far():
@@ -273,11 +273,12 @@ def test_compiled_with_xla_it_is_the_same():
         ({"gae_lambda": -0.1}, "gae_lambda"),
         ({"clip_ratio": 0.0}, "clip_ratio: expected a share between 0 and 1"),
         ({"target_kl": 0.0}, "target_kl"),
+        ({"algorithm": "pop"}, "algorithm: expected 'ppo' or 'a2c', got 'pop'"),
         ({"entropy_coefficient": -1.0}, "entropy_coefficient"),
         ({"policy": "gaussian"}, "policy: the environment's actions are numbered: expected 'categorical'"),
         ({"policy": "categorical", "is_continuous": True}, "policy: .*vectors: expected 'gaussian', got 'categorical'"),
-        ({"network": "mlp_polcy"}, "network: unknown name 'mlp_polcy'; did you mean 'mlp_policy'"),
-        ({"network": "cnn_policy"}, "model.network: takes images; .*expected mlp_policy"),
+        ({"network": "mlp_polcy"}, "backbone: unknown name 'mlp_polcy'; did you mean 'mlp_policy'"),
+        ({"network": "cnn_policy"}, "model.backbone: takes images; .*expected mlp_policy"),
     ],
 )
 def test_bad_settings_name_themselves(settings, said):
@@ -295,10 +296,32 @@ def test_one_step_alone_is_learned_from():
 
 def test_any_number_of_observations_is_one_trace():
     agent = actor_critic_agent((6, 6, 2), 2, network="cnn_policy_small")
-    ask = answers_of(agent.network, (0, 1))
+    ask = inference_function(agent.network, (0, 1))
     for count in (3, 5, 8):
         assert [each.shape for each in ask(np.zeros((count, 6, 6, 2), "float32"))] == [(count, 2), (count, 1)]
-    assert len(agent.network._acting) == 2  # the function, and its trace
+    assert len(agent.network._inference) == 2  # the function, and its trace
+
+
+def centred(x):
+    return keras.layers.BatchNormalization(scale=False, trainable=False, beta_initializer="ones")(x)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda x, y, z: keras.layers.Add()([x, y, keras.layers.Flatten()(z)]),
+        lambda x, y, z: x + 1.0,
+        lambda x, y, z: 1.0 - x,
+        lambda x, y, z: keras.layers.Flatten()(keras.layers.Concatenate(1)([z, z + z])),
+        lambda x, y, z: centred(x),
+    ],
+)
+def test_operations_that_numpy_would_get_wrong_are_compiled(end):
+    inputs = keras.Input((2, 3))
+    x, y = (keras.layers.Dense(4)(keras.layers.Flatten()(inputs)) for _ in range(2))
+    network = keras.Model(inputs, end(x, y, keras.layers.Dense(2)(inputs)))
+    observations = np.random.default_rng(0).normal(size=(5, 2, 3)).astype("float32")
+    np.testing.assert_allclose(inference_function(network)(observations), np.asarray(network(observations)), atol=1e-5)
 
 
 def test_a_network_without_biases_acts():
@@ -306,4 +329,4 @@ def test_a_network_without_biases_acts():
     hidden = keras.layers.Dense(4, "tanh", use_bias=False)(inputs)
     network = keras.Model(inputs, keras.layers.Dense(2, use_bias=False)(hidden))
     seen = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
-    np.testing.assert_allclose(answers_of(network)(seen), np.asarray(network(seen)), atol=1e-5)
+    np.testing.assert_allclose(inference_function(network)(seen), np.asarray(network(seen)), atol=1e-5)

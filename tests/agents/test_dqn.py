@@ -5,12 +5,12 @@ import keras
 import numpy as np
 import pytest
 
-from kit.agents.agent import answers_of
-from kit.agents.dqn import greedy
-from kit.agents.environment_spec import Place
-from kit.agents.experience import Experience, Exploration
-from kit.agents.replay import Replay
-from kit.agents.rounds import judging
+from kit.agents.deep_q_learning import greedy
+from kit.agents.environment_spec import EnvironmentSpec
+from kit.agents.evaluation import evaluation_episodes
+from kit.agents.inference import inference_function
+from kit.agents.off_policy import ReplayExperience
+from kit.agents.options import ExplorationOptions, ReplayOptions
 from kit.errors import SettingError
 from kit.recipes.dqn import dqn_agent
 
@@ -58,9 +58,9 @@ for kind in ("bandit", "contextual", "delayed", "discounted"):
 def learned(kind, *, prioritized=False, steps=6, **settings):
     """Returns an agent that has learned for some rounds, and its training split."""
     keras.utils.set_random_seed(0)
-    place = Place(f"Tiny{kind.capitalize()}-v0")
-    replay = Replay(800, 4, (2,), "float32", prioritized=prioritized)
-    experience = Experience(place, replay, Exploration(1.0, 0.5, 1.0), rollout_steps=20, gradient_steps=40)
+    spec = EnvironmentSpec(f"Tiny{kind.capitalize()}-v0")
+    options = ReplayOptions(gradient_steps=40, replay_size=800, learning_starts=0, prioritized=prioritized)
+    experience = ReplayExperience(spec, 4, 20, options, ExplorationOptions(1.0, 0.5, 1.0))
     network = keras.Sequential(
         [keras.Input((2,)), keras.layers.Dense(32, activation="relu"), keras.layers.Dense(2)], name="values"
     )
@@ -68,9 +68,9 @@ def learned(kind, *, prioritized=False, steps=6, **settings):
     agent = dqn_agent((2,), 2, network=lambda dueling: network, optimizer=keras.optimizers.Adam(1e-2), **settings)
     experience.model = agent
     if prioritized:
-        agent.remember_errors((40, 32))
+        agent.keep_td_errors((40, 32))
     agent.fit(experience.stream(32, 0, 0, steps), steps_per_epoch=steps, verbose=0)
-    return agent, experience, place
+    return agent, experience, spec
 
 
 @pytest.mark.parametrize(
@@ -84,15 +84,15 @@ def learned(kind, *, prioritized=False, steps=6, **settings):
     ],
 )
 def test_a_task_with_a_known_answer_is_solved(kind, settings):
-    agent, _, place = learned(kind, **settings)
-    returns, lengths, _ = judging(place, "test", 20).play(greedy(agent.network))
+    agent, _, spec = learned(kind, **settings)
+    returns, lengths, _ = evaluation_episodes(spec, "test", 20).play(greedy(agent.network))
     assert returns.mean() == 1.0
     assert set(lengths) == {2 if kind == "delayed" else 1}
 
 
 def test_a_later_reward_is_worth_less():
     agent, _, _ = learned("discounted", steps=10)
-    values = answers_of(agent.network)(np.array([[-1, 0], [-1, 1], [1, 1]], "float32"))
+    values = inference_function(agent.network)(np.array([[-1, 0], [-1, 1], [1, 1]], "float32"))
     assert values[0] == pytest.approx([0.9, 0.9], abs=0.05)
     assert values[1:].ravel() == pytest.approx([1.0] * 4, abs=0.05)
 
@@ -149,7 +149,7 @@ def test_gradient_steps_are_those_of_a_plain_loop(double, period):
     network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(8, activation="relu"), keras.layers.Dense(4)])
     kind = {"target_update_steps": period} if period else {"target_update": "soft", "target_update_rate": 0.2}
     agent = dqn_agent((3,), 4, network=lambda _: network, double=double, optimizer=keras.optimizers.SGD(0.3), **kind)
-    agent.remember_errors((6, 5))
+    agent.keep_td_errors((6, 5))
     before = agent.target.get_weights()
     seen, targets, weight = round_of(random)
     expected = slow(network.get_weights(), before, seen, targets, weight, 0.3, double, period, 0 if period else 0.2)
@@ -157,7 +157,7 @@ def test_gradient_steps_are_those_of_a_plain_loop(double, period):
     weights = network.get_weights() + agent.target.get_weights()
     for found, wanted in zip(weights, expected[0] + expected[1], strict=True):
         np.testing.assert_allclose(found, wanted, atol=1e-5)
-    np.testing.assert_allclose(agent.errors.numpy(), expected[2], atol=1e-5)
+    np.testing.assert_allclose(agent.td_errors.numpy(), expected[2], atol=1e-5)
 
 
 @pytest.mark.slow
@@ -179,7 +179,7 @@ def test_compiled_with_xla_it_is_the_same():
 def test_acting_values_actions_as_the_network_does(name, shape, dueling):
     agent = dqn_agent(shape, 4, network=name, dueling=dueling)
     observations = np.random.default_rng(0).normal(size=(5, *shape)).astype("float32")
-    np.testing.assert_allclose(agent.acting()(observations), np.asarray(agent.network(observations)), atol=1e-4)
+    np.testing.assert_allclose(agent.inference()(observations), np.asarray(agent.network(observations)), atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -187,9 +187,10 @@ def test_acting_values_actions_as_the_network_does(name, shape, dueling):
     [
         ({"discount": 1.5}, "discount: expected a number from 0 to 1"),
         ({"target_update_rate": 0.0}, "target_update_rate: expected a share above 0"),
-        ({"network": "mlp"}, "network: unknown name 'mlp'; did you mean 'mlp_q'"),
-        ({"network": "cnn_q"}, "network: takes images"),
+        ({"network": "mlp"}, "backbone: unknown name 'mlp'; did you mean 'mlp_q'"),
+        ({"network": "cnn_q"}, "backbone: takes images"),
         ({"huber_delta": -1.0}, "huber_delta"),
+        ({"target_update": "sotf"}, "target_update: expected 'hard' or 'soft', got 'sotf'"),
     ],
 )
 def test_bad_settings_name_themselves(settings, said):

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from kit.agents import environments as module
-from kit.agents.environment_spec import Place, _forgetful
-from kit.agents.environments import Environments, episode_seed, play
+from kit.agents.environment_spec import EnvironmentSpec, _without_last_action
+from kit.agents.environments import Environments, episode_seed
+from kit.agents.evaluation import play_episodes
 from kit.errors import KitError, SettingError
 
 
@@ -51,7 +52,7 @@ def seeded(copy, episode):
 )
 def test_what_cannot_be_acted_in_is_named(name, said):
     with pytest.raises(SettingError, match=said):
-        Place(name).make()
+        EnvironmentSpec(name).make()
 
 
 @pytest.mark.parametrize(
@@ -70,25 +71,27 @@ def test_a_missing_package_names_the_extra(name, package, module_name, monkeypat
 
     monkeypatch.setattr(importlib, "import_module", importing)
     with pytest.raises(SettingError, match=rf"environment: '{name}' needs {package}, .*\.\[games\]"):
-        Place(name).make()
+        EnvironmentSpec(name).make()
 
 
 def test_what_goes_wrong_in_a_step_is_one_line(monkeypatch):
     with pytest.raises(KitError, match="FaultyRaises-v0: could not take a step: RuntimeError: the motor is on fire"):
-        Environments(Place("FaultyRaises-v0"), 2, seeded).step([0, 0])
+        Environments(EnvironmentSpec("FaultyRaises-v0"), 2, seeded).step([0, 0])
     with pytest.raises(KitError, match="FaultyReset-v0: could not be reset: RuntimeError: no door"):
-        Environments(Place("FaultyReset-v0"), 2, seeded)
+        Environments(EnvironmentSpec("FaultyReset-v0"), 2, seeded)
     with pytest.raises(KitError, match="FaultyNanreset-v0: gave observations that are nan"):
-        Environments(Place("FaultyNanreset-v0"), 2, seeded)
-    environments = Environments(Place("FaultyNan-v0"), 2, seeded)
+        Environments(EnvironmentSpec("FaultyNanreset-v0"), 2, seeded)
+    environments = Environments(EnvironmentSpec("FaultyNan-v0"), 2, seeded)
     with pytest.raises(KitError, match="FaultyNan-v0: gave observations that are nan; expected numbers"):
-        play(environments, [1, 2], lambda observations: (np.zeros(2, int), np.zeros(2)))
+        play_episodes(environments, [1, 2], lambda observations: (np.zeros(2, int), np.zeros(2)))
     monkeypatch.setattr(module, "LONGEST_EPISODE", 20)
-    environments = Environments(Place("FaultyEndless-v0"), 2, seeded)
+    environments = Environments(EnvironmentSpec("FaultyEndless-v0"), 2, seeded)
     with pytest.raises(SettingError, match="time_limit: an episode of 'FaultyEndless-v0' has not ended after 20 steps"):
-        play(environments, [1, 2], lambda observations: (np.zeros(2, int), np.zeros(2)))
-    _, lengths, _ = play(
-        Environments(Place("FaultyEndless-v0", 9), 2, seeded), [1], lambda seen: (np.zeros(2, int), np.zeros(2))
+        play_episodes(environments, [1, 2], lambda observations: (np.zeros(2, int), np.zeros(2)))
+    _, lengths, _ = play_episodes(
+        Environments(EnvironmentSpec("FaultyEndless-v0", 9), 2, seeded),
+        [1],
+        lambda seen: (np.zeros(2, int), np.zeros(2)),
     )
     assert lengths.tolist() == [9]
 
@@ -96,10 +99,10 @@ def test_what_goes_wrong_in_a_step_is_one_line(monkeypatch):
 @pytest.mark.parametrize("steps", [0, 1, 30, 57])
 def test_an_episode_is_come_back_to(steps):
     random = np.random.default_rng(steps)
-    environments = Environments(Place("CartPole-v1"), 4, seeded)
+    environments = Environments(EnvironmentSpec("CartPole-v1"), 4, seeded)
     for _ in range(steps):
         environments.step(random.integers(0, 2, 4))
-    again = Environments(Place("CartPole-v1"), 4, seeded)
+    again = Environments(EnvironmentSpec("CartPole-v1"), 4, seeded)
     again.restore(environments.episodes, [list(history) for history in environments.histories])
     np.testing.assert_array_equal(again.observations, environments.observations)
     assert again.histories == environments.histories
@@ -113,18 +116,18 @@ def test_what_is_played_side_by_side_is_played_alone():
     def act(observations):
         return (observations[:, 2] > 0).astype(int), observations[:, 0]
 
-    together = play(Environments(Place("CartPole-v1"), 3, seeded), list(range(8)), act)
-    alone = [play(Environments(Place("CartPole-v1"), 1, seeded), [seed], act) for seed in range(8)]
-    for place in range(3):
-        np.testing.assert_allclose(together[place], [each[place][0] for each in alone])
+    together = play_episodes(Environments(EnvironmentSpec("CartPole-v1"), 3, seeded), list(range(8)), act)
+    alone = [play_episodes(Environments(EnvironmentSpec("CartPole-v1"), 1, seeded), [seed], act) for seed in range(8)]
+    for index in range(3):
+        np.testing.assert_allclose(together[index], [one[index][0] for one in alone])
     assert len(set(together[0])) > 2
 
 
 def test_observations_become_vectors_or_images():
-    assert Place("FrozenLake-v1").make().observation_space.shape == (16,)
-    assert str(Place("FrozenLake-v1").make().observation_space.dtype) == "float32"
+    assert EnvironmentSpec("FrozenLake-v1").make().observation_space.shape == (16,)
+    assert str(EnvironmentSpec("FrozenLake-v1").make().observation_space.dtype) == "float32"
     with pytest.raises(SettingError, match="frame_stack: expected 1 where observations are no images"):
-        Place("CartPole-v1", frame_stack=4).make()
+        EnvironmentSpec("CartPole-v1", frame_stack=4).make()
 
 
 class Picture(gymnasium.Env):
@@ -151,7 +154,7 @@ def test_frames_are_stacked_as_channels(shape, channels, stack):
     name = f"Picture{channels}-v0"
     if name not in gymnasium.registry:
         gymnasium.register(name, lambda **_: Picture(shape))
-    environment = Place(name, frame_stack=stack).make()
+    environment = EnvironmentSpec(name, frame_stack=stack).make()
     observation, _ = environment.reset(seed=0)
     assert environment.observation_space.shape == observation.shape == (5, 6, channels * stack)
     for _ in range(6):
@@ -190,14 +193,14 @@ gymnasium.register("Remembering-v0", lambda **_: Acts(gymnasium.spaces.Discrete(
 
 
 def test_actions_are_numbered_from_where_the_environment_does():
-    environments = Environments(Place("Shifted-v0"), 2, seeded)
+    environments = Environments(EnvironmentSpec("Shifted-v0"), 2, seeded)
     assert environments.step([0, 2])[0].ravel().tolist() == [2, 4]
 
 
 def test_vectors_are_brought_into_their_bounds():
-    clipped = Environments(Place("Bounded-v0", is_numbered=False), 2, seeded)
+    clipped = Environments(EnvironmentSpec("Bounded-v0", is_numbered=False), 2, seeded)
     assert clipped.step(np.array([[9.0, 0], [-0.5, 0]]))[0].ravel().tolist() == [3.0, -0.5]
-    squashed = Environments(Place("Bounded-v0", is_numbered=False, squash_actions=True), 2, seeded)
+    squashed = Environments(EnvironmentSpec("Bounded-v0", is_numbered=False, squash_actions=True), 2, seeded)
     found = squashed.step(np.array([[9.0, 0], [0.0, 0]]))[0].ravel()
     np.testing.assert_allclose(found, [1 + 2 * np.tanh(9), 1.0], rtol=1e-6)
 
@@ -213,12 +216,12 @@ def test_vectors_are_brought_into_their_bounds():
 )
 def test_spaces_that_cannot_be_acted_in(name, is_numbered, said):
     with pytest.raises(SettingError, match=said) as caught:
-        Place(name, is_numbered=is_numbered).make()
+        EnvironmentSpec(name, is_numbered=is_numbered).make()
     assert len(str(caught.value)) < 250 and "\n" not in str(caught.value)
 
 
 def test_some_copies_may_wait():
-    environments = Environments(Place("Shifted-v0"), 3, seeded)
+    environments = Environments(EnvironmentSpec("Shifted-v0"), 3, seeded)
     environments.step([0, 1, 2])
     environments.step([1, 1, 1], active=np.array([True, False, True]))
     assert environments.observations.ravel().tolist() == [3, 3, 3]
@@ -228,12 +231,12 @@ def test_some_copies_may_wait():
 
 
 def test_an_environment_that_does_not_repeat_itself_is_found_out():
-    environments = Environments(Place("Remembering-v0"), 2, seeded)
+    environments = Environments(EnvironmentSpec("Remembering-v0"), 2, seeded)
     for _ in range(60):
         environments.step([0, 1])
     saved = environments.episodes, [list(each) for each in environments.histories], environments.observations
     with pytest.raises(KitError, match="Remembering-v0: does not do the same for the same seed and actions"):
-        Environments(Place("Remembering-v0"), 2, seeded).restore(*saved)
+        Environments(EnvironmentSpec("Remembering-v0"), 2, seeded).restore(*saved)
 
 
 class Game:
@@ -250,5 +253,5 @@ class Sticky(Acts):
 
 
 def test_what_minatar_keeps_over_a_reset_is_forgotten():
-    made = _forgetful(Sticky(gymnasium.spaces.Discrete(2)))
+    made = _without_last_action(Sticky(gymnasium.spaces.Discrete(2)))
     assert made.reset(seed=1)[0].tolist() == [0]

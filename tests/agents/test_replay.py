@@ -5,10 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from kit.agents import replay as module
-from kit.agents.environment_spec import Place
-from kit.agents.experience import Experience, Exploration
-from kit.agents.replay import Replay, SumTree
+from kit.agents import replay_buffer as module
+from kit.agents.environment_spec import EnvironmentSpec
+from kit.agents.off_policy import ReplayExperience
+from kit.agents.options import ExplorationOptions, ReplayOptions
+from kit.agents.replay_buffer import ReplayBuffer, SumTree
 from kit.errors import KitError, SettingError
 from tests.agents.test_dqn import Tiny  # noqa: F401 - registers environments that are solved in seconds
 
@@ -16,7 +17,7 @@ from tests.agents.test_dqn import Tiny  # noqa: F401 - registers environments th
 def filled(steps, size=24, environments=3, **settings):
     """Returns a replay after some steps whose observations count them, and the steps as a list."""
     random = np.random.default_rng(0)
-    replay, lived = Replay(size, environments, (1,), "float32", **settings), []
+    replay, lived = ReplayBuffer(size, environments, (1,), "float32", **settings), []
     for step in range(steps):
         before = np.full((environments, 1), step, "float32")
         rewards = random.normal(size=environments)
@@ -41,9 +42,9 @@ def test_a_draw_goes_by_the_numbers():
 @pytest.mark.parametrize("n_step", [1, 3])
 def test_returns_over_several_steps_are_those_of_a_plain_loop(steps, n_step):
     replay, lived = filled(steps)
-    slots, columns, chances = replay.draw(np.random.default_rng(1), 200)
+    slots, columns, chances = replay.sample(np.random.default_rng(1), 200)
     assert chances == pytest.approx(1 / len(replay))
-    before, actions, rewards, after, factors = replay.look_up(slots, columns, n_step, 0.9)
+    before, actions, rewards, after, factors = replay.n_step_transitions(slots, columns, n_step, 0.9)
     for row in range(200):
         start, column, total, factor = int(before[row, 0]), columns[row], 0.0, 1.0
         assert start >= steps - 8 and actions[row] == lived[start][1][column]
@@ -59,16 +60,16 @@ def test_returns_over_several_steps_are_those_of_a_plain_loop(steps, n_step):
 
 def test_every_step_that_is_remembered_is_drawn_and_no_other():
     replay, _ = filled(19)
-    slots, columns, _ = replay.draw(np.random.default_rng(0), 2000)
-    found = replay.look_up(slots, columns, 1, 0.9)[0]
+    slots, columns, _ = replay.sample(np.random.default_rng(0), 2000)
+    found = replay.n_step_transitions(slots, columns, 1, 0.9)[0]
     assert set(found.ravel().astype(int)) == set(range(11, 19))
 
 
 def test_what_was_wrong_is_drawn_more_often():
     replay, _ = filled(8, prioritized=True, priority_exponent=1.0)
     everything = np.divmod(np.arange(24), 3)
-    replay.revalue(*everything, np.where(np.arange(24) == 5, 77.0, -1.0))
-    slots, columns, chances = replay.draw(np.random.default_rng(0), 1000)
+    replay.update_priorities(*everything, np.where(np.arange(24) == 5, 77.0, -1.0))
+    slots, columns, chances = replay.sample(np.random.default_rng(0), 1000)
     is_wrong = (slots == 1) & (columns == 2)
     assert is_wrong.mean() == pytest.approx(0.77, abs=0.02)
     assert chances[is_wrong] == pytest.approx(0.77, abs=1e-4) and chances[~is_wrong] == pytest.approx(0.01, abs=1e-4)
@@ -78,15 +79,17 @@ def test_what_was_wrong_is_drawn_more_often():
 @pytest.mark.parametrize("prioritized", [False, True])
 def test_it_comes_back_from_its_arrays(steps, prioritized):
     replay, lived = filled(steps, prioritized=prioritized)
-    again = Replay(24, 3, (1,), "float32", prioritized=prioritized)
+    again = ReplayBuffer(24, 3, (1,), "float32", prioritized=prioritized)
     again.put_back([np.asarray(array) for array in replay.arrays()])
     for each in (replay, again):
         each.add(*lived[0])
-    drawn = replay.draw(np.random.default_rng(2), 50)
+    drawn = replay.sample(np.random.default_rng(2), 50)
     slots, columns, _ = drawn
-    for one, other in zip(again.draw(np.random.default_rng(2), 50), drawn, strict=True):
+    for one, other in zip(again.sample(np.random.default_rng(2), 50), drawn, strict=True):
         np.testing.assert_array_equal(one, other)
-    for one, other in zip(replay.look_up(slots, columns, 3, 0.9), again.look_up(slots, columns, 3, 0.9), strict=True):
+    for one, other in zip(
+        replay.n_step_transitions(slots, columns, 3, 0.9), again.n_step_transitions(slots, columns, 3, 0.9), strict=True
+    ):
         np.testing.assert_array_equal(one, other)
 
 
@@ -95,8 +98,8 @@ def test_images_in_a_file_outlive_a_kill(prioritized, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "MAPPED_BYTES", 10)
 
     def made():
-        replay = Replay(24, 3, (1,), "float32", prioritized=prioritized)
-        replay.keep_in(tmp_path / "replay.dat", 6)
+        replay = ReplayBuffer(24, 3, (1,), "float32", prioritized=prioritized)
+        replay.map_to_file(tmp_path / "replay.dat", 6)
         return replay
 
     _, lived = filled(40)
@@ -108,33 +111,33 @@ def test_images_in_a_file_outlive_a_kill(prioritized, tmp_path, monkeypatch):
         replay.add(*step)
     again = made()
     again.put_back(saved)
-    slots, columns, _ = again.draw(np.random.default_rng(0), 500)
-    found = again.look_up(slots, columns, 1, 0.9)[0]
+    slots, columns, _ = again.sample(np.random.default_rng(0), 500)
+    found = again.n_step_transitions(slots, columns, 1, 0.9)[0]
     assert set(found.ravel().astype(int)) == set(range(12, 20))
 
 
 def test_too_large_for_memory():
     with pytest.raises(SettingError, match=r"replay_size: 10,000,000,000 steps take 391.* GiB, and .*fewer"):
-        Replay(10_000_000_000, 8, (84, 84, 4), "uint8", prioritized=True).check_memory()
+        ReplayBuffer(10_000_000_000, 8, (84, 84, 4), "uint8", prioritized=True).check_memory()
     with pytest.raises(SettingError, match=r"replay_size: 1,000,000,000,000 steps take"):
-        Replay(1_000_000_000_000, 8, (4,), "float32").check_memory()
+        ReplayBuffer(1_000_000_000_000, 8, (4,), "float32").check_memory()
     with pytest.raises(SettingError, match="replay_size: expected at least 8"):
-        Replay(7, 8, (4,), "float32")
+        ReplayBuffer(7, 8, (4,), "float32")
 
 
 def test_errors_go_to_the_steps_that_were_drawn():
     """Once the replay is full, acting overwrites the oldest steps: what was learned of these must be stored before."""
-    place = Place("TinyBandit-v0")
-    replay = Replay(8, 1, (2,), "float32", prioritized=True, priority_exponent=1.0)
-    experience = Experience(place, replay, Exploration(1.0, 1.0, 1.0), rollout_steps=4, gradient_steps=1)
-    experience.model = SimpleNamespace(num_actions=2, n_step=1, discount=0.9, errors=None, acting=lambda: None)
-    experience._enter(0)
+    options = ReplayOptions(gradient_steps=1, replay_size=8, learning_starts=0, prioritized=True, priority_exponent=1.0)
+    experience = ReplayExperience(EnvironmentSpec("TinyBandit-v0"), 1, 4, options, ExplorationOptions(1.0, 1.0, 1.0))
+    replay = experience.buffer
+    experience.model = SimpleNamespace(num_actions=2, n_step=1, discount=0.9, td_errors=None, inference=lambda: None)
+    experience.make_environments(0)
     for step in range(3):
         experience.round(step, 10, 6, np.random.default_rng(step))
     assert len(replay) == 8 and replay.position == 4
     slots, columns = np.arange(4, 8), np.zeros(4, int)  # the next four to be overwritten
-    experience.drawn = slots, columns
-    experience.model.errors = SimpleNamespace(numpy=lambda: np.full((1, 4), 50.0))
+    experience.sampled = slots, columns
+    experience.model.td_errors = SimpleNamespace(numpy=lambda: np.full((1, 4), 50.0))
     experience.round(3, 10, 6, np.random.default_rng(3))
     np.testing.assert_allclose(replay.tree[np.arange(4, 8)], replay.greatest)  # new steps, of which nothing is known
     assert replay.greatest == pytest.approx(50)
@@ -143,7 +146,7 @@ def test_errors_go_to_the_steps_that_were_drawn():
 def test_a_file_that_is_missing_is_said_so(tmp_path, monkeypatch):
     saved = filled(5)[0].arrays()
     monkeypatch.setattr(module, "MAPPED_BYTES", 10)
-    again = Replay(24, 3, (1,), "float32")
-    again.keep_in(tmp_path / "replay.dat", 6)
+    again = ReplayBuffer(24, 3, (1,), "float32")
+    again.map_to_file(tmp_path / "replay.dat", 6)
     with pytest.raises(KitError, match="replay.dat: missing or damaged"):
         again.put_back(saved)

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from kit.agents.advantages import Moments, RewardScale, generalized_advantages
-from kit.agents.environment_spec import Place
+from kit.agents.advantages import generalized_advantages
+from kit.agents.environment_spec import EnvironmentSpec
+from kit.agents.normalization import RewardNormalization, RunningMoments
+from kit.agents.on_policy import EpisodeRollouts, Rollouts
 from kit.agents.policies import Categorical
-from kit.agents.rollouts import Rollouts, WholeEpisodes
 from kit.errors import SettingError
 from tests.agents.test_dqn import Tiny  # noqa: F401 - registers environments that are solved in seconds
 
@@ -43,13 +44,13 @@ def test_advantages_are_those_of_a_plain_loop(discount, gae_lambda):
 def test_moments_of_parts_are_those_of_the_whole():
     random = np.random.default_rng(0)
     parts = [random.normal(3, 5, (count, 2)) for count in (1, 7, 100)]
-    moments = Moments((2,))
+    moments = RunningMoments((2,))
     for part in parts:
         moments.update(part)
     whole = np.concatenate(parts)
     np.testing.assert_allclose(moments.mean, whole.mean(0))
     np.testing.assert_allclose(moments.variance, whole.var(0))
-    again = Moments((2,))
+    again = RunningMoments((2,))
     again.put_back(moments.arrays())
     again.update(parts[0])
     moments.update(parts[0])
@@ -58,7 +59,7 @@ def test_moments_of_parts_are_those_of_the_whole():
 
 def test_rewards_are_scaled_by_their_discounted_sum():
     random = np.random.default_rng(0)
-    scale, sums, seen = RewardScale(3, 0.9), np.zeros(3), []
+    scale, sums, seen = RewardNormalization(3, 0.9), np.zeros(3), []
     for _ in range(4):
         rewards, ended = random.normal(0, 100, (10, 3)), random.random((10, 3)) < 0.2
         found = scale(rewards, ended)
@@ -68,7 +69,7 @@ def test_rewards_are_scaled_by_their_discounted_sum():
             sums = np.where(over, 0, sums)
         np.testing.assert_allclose(found, rewards / np.std(seen), rtol=1e-6)
     assert np.abs(scale(np.full((1, 3), 1e9), np.zeros((1, 3), bool))).max() <= 10
-    waiting = RewardScale(2, 0.9)
+    waiting = RewardNormalization(2, 0.9)
     waiting(np.array([[1.0, 3.0], [0.0, 5.0]]), np.zeros((2, 2), bool), np.array([[True, True], [False, True]]))
     assert waiting.moments.count == 3 and waiting.moments.mean == pytest.approx((1 + 3 + 7.7) / 3)
 
@@ -78,17 +79,17 @@ class Fixed:
 
     policy = Categorical(2)
     discount, gae_lambda = 0.5, 1.0
-    normalizes_observations = normalizes_rewards = False
+    normalize_observations = normalize_rewards = False
 
-    def acting(self, what):
-        if what == "value":
+    def inference(self, output):
+        if output == "value":
             return lambda observations: observations[:, :1]
         return lambda observations: np.tile(np.array([100, 0], "float32"), (len(observations), 1))
 
 
 def test_a_rollout_says_what_happened():
     """TinyDelayed-v0: two steps of observations (-1, 0) and (-1, 1), no reward for the first action."""
-    rollouts = Rollouts(Place("TinyDelayed-v0"), 3, 5, 2)
+    rollouts = Rollouts(EnvironmentSpec("TinyDelayed-v0"), 3, 5, 2)
     rollouts.divide(5)
     assert len(rollouts) == 15 and rollouts.batches_per_step == 6
     rollouts.begin(Fixed(), None, 1)
@@ -107,23 +108,23 @@ def test_a_rollout_says_what_happened():
 
 
 def test_a_time_limit_is_no_end():
-    rollouts = Rollouts(Place("FaultyEndless-v0", 2), 1, 4, 1)
+    rollouts = Rollouts(EnvironmentSpec("FaultyEndless-v0", 2), 1, 4, 1)
     rollouts.divide(4)
     model = Fixed()
-    model.acting = lambda what: lambda seen: np.ones((len(seen), 1 if what == "value" else 2), "float32")
+    model.inference = lambda output: lambda seen: np.ones((len(seen), 1 if output == "value" else 2), "float32")
     rollouts.begin(model, None, 1)
     _, targets = next(iter(rollouts.stream(4, 0, 0, 1)))
     np.testing.assert_allclose(targets["return"], [0.25, 0.5, 0.25, 0.5])  # the value 1 behind the second step, halved
 
 
 def test_whole_episodes_are_whole():
-    episodes = WholeEpisodes(Place("CartPole-v1"), 4, max_steps=300)
+    episodes = EpisodeRollouts(EnvironmentSpec("CartPole-v1"), 4, max_steps=300)
     with pytest.raises(SettingError, match="num_environments: expected a divisor of the 6 episodes"):
         episodes.divide(6)
     episodes.divide(8)
     assert len(episodes) == 8
     model = Fixed()
-    model.acting = lambda what: lambda seen: np.zeros((len(seen), 1 if what == "value" else 2), "float32")
+    model.inference = lambda output: lambda seen: np.zeros((len(seen), 1 if output == "value" else 2), "float32")
     model.discount = 1.0
     episodes.begin(model, None, 1)
     rounds = list(episodes.stream(8, 0, 0, 3))
@@ -133,12 +134,12 @@ def test_whole_episodes_are_whole():
     returns = np.asarray(rounds[0][1]["return"])
     assert sorted(length for _, length in episodes.finished[:8])[-1] == returns.max()  # the return of each first step
     assert (returns == 1).sum() == 8  # each ends once
-    again = WholeEpisodes(Place("CartPole-v1"), 4)
+    again = EpisodeRollouts(EnvironmentSpec("CartPole-v1"), 4)
     again.divide(8)
     again.begin(model, None, 1)
     first = list(again.stream(8, 0, 0, 2))
     arrays = again.arrays()
-    later = WholeEpisodes(Place("CartPole-v1"), 4)
+    later = EpisodeRollouts(EnvironmentSpec("CartPole-v1"), 4)
     later.begin(model, None, 1)
     later.put_back(arrays)
     resumed = list(later.stream(8, 0, 2, 3))
@@ -148,30 +149,30 @@ def test_whole_episodes_are_whole():
 
 def test_a_batch_that_does_not_fit_is_refused():
     with pytest.raises(SettingError, match=r"train.batch_size: expected a divisor of the 40 steps .*8 x 5.*got 16"):
-        Rollouts(Place("CartPole-v1"), 8, 5, 1).divide(16)
+        Rollouts(EnvironmentSpec("CartPole-v1"), 8, 5, 1).divide(16)
     with pytest.raises(SettingError, match="update_epochs"):
-        Rollouts(Place("CartPole-v1"), 8, 5, 0)
+        Rollouts(EnvironmentSpec("CartPole-v1"), 8, 5, 0)
 
 
 def test_observations_are_seen_by_moments_of_before():
-    rollouts = Rollouts(Place("CartPole-v1"), 2, 10, 1)
+    rollouts = Rollouts(EnvironmentSpec("CartPole-v1"), 2, 10, 1)
     rollouts.divide(20)
     model = Fixed()
-    model.normalizes_observations, seen_by = True, []
-    model.sees_by = lambda: (np.zeros(4), np.ones(4))
-    model.see_by = lambda mean, variance: seen_by.append(mean.copy())
-    model.acting = lambda what: lambda seen: np.zeros((len(seen), 1 if what == "value" else 2), "float32")
+    model.normalize_observations, seen_by = True, []
+    model.observation_moments = lambda: (np.zeros(4), np.ones(4))
+    model.set_observation_moments = lambda mean, variance: seen_by.append(mean.copy())
+    model.inference = lambda output: lambda seen: np.zeros((len(seen), 1 if output == "value" else 2), "float32")
     rollouts.begin(model, None, 1)
-    assert rollouts.seen.count == 256  # random play, so that the first round is scaled too
+    assert rollouts.observation_moments.count == 256  # random play, so that the first round is scaled too
     rounds = list(rollouts.stream(20, 0, 0, 2))
-    assert rollouts.seen.count == 256 + 40
+    assert rollouts.observation_moments.count == 256 + 40
     np.testing.assert_array_equal(rounds[1][0]["mean"], seen_by[1])  # a training step is told, too
     first = np.asarray(rounds[0][0]["observation"], "float64")
     np.testing.assert_allclose(seen_by[1], (seen_by[0] * 256 + first.sum(0)) / 276, atol=1e-6)
 
 
 def test_the_environment_says_which_policy():
-    rollouts = Rollouts(Place("Pendulum-v1", is_numbered=False), 2, 4, 1)
+    rollouts = Rollouts(EnvironmentSpec("Pendulum-v1", is_numbered=False), 2, 4, 1)
     assert (rollouts.num_actions, rollouts.is_continuous, rollouts.shape) == (1, True, (3,))
     rollouts.model = Fixed()
     assert rollouts.signature(8)[1]["action"].shape == (8, 1)

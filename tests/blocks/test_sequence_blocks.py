@@ -23,6 +23,14 @@ def test_token_dropout_spares_padding_and_is_off_at_prediction():
         TokenDropout(1.0)
 
 
+def test_token_dropout_knows_other_ids():
+    ids = np.tile([[9, 0, 5]], (300, 1))
+    dropped = np.array(TokenDropout(0.5, seed=1, unknown_id=7, pad_id=9)(ids, training=True))
+    assert [set(np.unique(column)) for column in dropped.T] == [{9}, {0, 7}, {5, 7}]
+    again = TokenDropout.from_config({"name": "word_dropout", "rate": 0.5, "seed": None})  # as saved before
+    assert (again.unknown_id, again.pad_id) == (1, 0)
+
+
 def embedding_model(encoder, sizes, **arguments):
     inputs = {
         name: keras.Input((None, None) if name == "characters" else (None,), dtype="int32", name=name) for name in sizes

@@ -1,5 +1,7 @@
 """Tokens: learned, saved, and put together to the same text again."""
 
+import json
+
 import pytest
 
 from kit.data.tokens import END, PADDING, START, UNKNOWN, Tokenizer
@@ -56,6 +58,56 @@ def test_unknown_characters_and_words():
     ids = words.encode(["Die Giraffe sitzt."])
     assert ids[0].count(UNKNOWN) == 1
     assert words.decode(ids) == ["Die ⁇ sitzt."]
+
+
+def test_special_tokens_of_its_own_have_the_ids_they_always_had():
+    tokenizer = Tokenizer.learn(TEXTS, vocabulary_size=60)
+    ids = (tokenizer.pad_id, tokenizer.unknown_id, tokenizer.start_id, tokenizer.end_id)
+    assert ids == (PADDING, UNKNOWN, START, END) == (0, 1, 2, 3)
+    assert tokenizer.end_ids == (3,)
+
+
+def foreign(vocabulary, special, unknown=None):
+    """Returns the JSON text of somebody else's tokenizer of words, with other special tokens at other places."""
+    from tokenizers import Tokenizer as Known
+    from tokenizers import models, pre_tokenizers
+
+    words = {word: number for number, word in enumerate(vocabulary)}
+    known = Known(models.WordLevel(words, unk_token=unknown or "[UNK]"))
+    known.pre_tokenizer = pre_tokenizers.Whitespace()
+    known.add_special_tokens(special)
+    return known.to_str()
+
+
+def test_special_tokens_are_found_by_their_usual_names():
+    content = foreign(["ein", "[UNK]", "Haus", "[CLS]", "[SEP]", "<s>", "[PAD]"], ["[CLS]", "[SEP]", "[PAD]"])
+    tokenizer = Tokenizer(content)  # <s> is a word of the vocabulary like any other
+    ids = (tokenizer.pad_id, tokenizer.unknown_id, tokenizer.start_id, tokenizer.end_id)
+    assert ids == (6, 1, 3, 4)
+    assert tokenizer.decode([[3, 0, 2, 1, 4, 6]]) == ["ein Haus ⁇"]
+
+
+def test_special_tokens_may_be_named_and_are_kept():
+    content = foreign(["ein", "Haus", "<|im_end|>", "<|endoftext|>"], ["<|im_end|>", "<|endoftext|>"])
+    plain = Tokenizer(content)
+    assert (plain.pad_id, plain.unknown_id, plain.start_id, plain.end_ids) == (None, None, None, (3,))
+    named = Tokenizer(content, {"end": ["<|im_end|>", "<|endoftext|>"], "pad": "<|endoftext|>"})
+    for tokenizer in (named, Tokenizer(named.to_json())):
+        assert (tokenizer.pad_id, tokenizer.end_id, tokenizer.end_ids) == (3, 2, (2, 3))
+        assert tokenizer.decode([[0, 1, 2, 3]]) == ["ein Haus"]
+    assert "special_tokens" not in json.loads(plain.to_json())
+
+
+@pytest.mark.parametrize(
+    ("special", "message"),
+    [
+        ({"end": "<eot>"}, "^special_tokens: expected a token of the vocabulary, got '<eot>'"),
+        ({"stop": "Haus"}, "^special_tokens: expected 'pad' or 'unknown'"),
+    ],
+)
+def test_special_tokens_that_cannot_be(special, message):
+    with pytest.raises(SettingError, match=message):
+        Tokenizer(foreign(["ein", "Haus"], []), special)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from PIL import Image
 
 import kit
 from kit import cli
-from kit.agents import replay, returns
+from kit.agents import replay_buffer, returns
 from kit.commands.export import export
 from kit.errors import KitError, SettingError
 from kit.files import read_json
@@ -126,7 +126,7 @@ def test_errors_and_several_steps(empty_folder):
 
 
 def test_images_lie_in_a_file_of_the_run_folder(empty_folder, monkeypatch):
-    monkeypatch.setattr(replay, "MAPPED_BYTES", 1000)
+    monkeypatch.setattr(replay_buffer, "MAPPED_BYTES", 1000)
     settings = changed(data={"environment": "Lamp-v0"}, model={"network": "cnn_q_small"}, train={"epochs": 5})
     settings["backbone"] = {"filters": [8], "units": 16, "highest": 255.0}
     done = kit.train("dqn", folder="run", verbose=False, **settings)
@@ -152,7 +152,7 @@ def test_the_interquartile_mean_leaves_both_ends_away():
 
 
 def test_a_film_is_thinned_out():
-    film = returns.Film(most=10)
+    film = returns.Video(most=10)
     for moment in range(95):
         film.add(lambda moment=moment: moment)
     assert film.frames == list(range(0, 95, film.every)) and 5 <= len(film.frames) <= 10

@@ -6,10 +6,11 @@ A source gives `Images` or `Sentences`; splitting and batching are the same for 
 import dataclasses
 import importlib
 import os
+import zlib
 
 import numpy as np
 
-from kit.errors import SettingError, closest, guess
+from kit.errors import KitError, SettingError, closest, guess
 from kit.files import as_path
 
 # Modules of a kind, in the order in which they are asked whether they accept a path.
@@ -110,6 +111,21 @@ class Sentences:
     split: np.ndarray | None = None
     lines: list | None = None
 
+    @property
+    def names(self):
+        """Name of each sentence, with a check sum of its words and tags."""
+        rows = zip(self.places, self.words, self.tags, strict=True)
+        return [f"{place} {zlib.crc32(chr(9).join([*words, *tags]).encode()):08x}" for place, words, tags in rows]
+
+    def check_lengths(self, max_length):
+        """Raises KitError for the first sentence of more words."""
+        for row, words in enumerate(self.words):
+            if len(words) > max_length:
+                raise KitError(
+                    f"{self.place(row, 0)}: a sentence of {len(words):,} words, expected at most {max_length:,} "
+                    "(data.max_length)"
+                )
+
     def place(self, sentence, word):
         """Returns where a word stands, for a message."""
         if self.lines is None:
@@ -133,6 +149,12 @@ class Pairs:
     targets: list
     places: list
     split: np.ndarray | None = None
+
+    @property
+    def names(self):
+        """Name of each pair, with a check sum of its texts."""
+        rows = zip(self.places, self.sources, self.targets, strict=True)
+        return [f"{place} {zlib.crc32(chr(9).join(pair).encode()):08x}" for place, *pair in rows]
 
 
 def find(source, kind):

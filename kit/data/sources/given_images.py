@@ -5,6 +5,7 @@ import zlib
 
 import numpy as np
 
+from kit.data.columns import together
 from kit.data.sources import Images
 from kit.data.sources.image_npz import check_classes, labels_of, pixels_of
 from kit.data.splits import SPLITS
@@ -68,7 +69,7 @@ def read(source, needs_classes=True):
     if None not in pixels:
         split = np.concatenate([np.full(len(each), name, dtype=object) for name, each in pixels.items()])
     return Images(
-        pixels=np.concatenate(list(pixels.values())),
+        pixels=together(list(pixels.values())),
         labels=np.concatenate(list(labels.values())),
         class_names=class_names or [str(index) for index in range(count)],
         names=names,

@@ -8,6 +8,7 @@ import zlib
 
 import numpy as np
 
+from kit.data.columns import together
 from kit.data.sources import Images
 from kit.errors import KitError
 
@@ -61,7 +62,7 @@ def read(source):
     count = int(labels.max()) + 1
     split = np.concatenate(split)
     return Images(
-        pixels=np.concatenate(pixels)[..., None],
+        pixels=together(pixels)[..., None],
         labels=labels,
         class_names=list(known) if len(known) == count else [str(index) for index in range(count)],
         names=[f"{name} {row}" for row, name in enumerate(split)],

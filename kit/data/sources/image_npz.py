@@ -11,6 +11,7 @@ import zlib
 
 import numpy as np
 
+from kit.data.columns import together
 from kit.data.sources import EncodedImage, Images
 from kit.data.splits import SPLITS
 from kit.errors import KitError
@@ -77,7 +78,7 @@ def read(source, needs_classes=True):
     if not files and len({each.shape[1:] for each in images}) > 1:
         raise KitError(f"{source}: images of different shapes; expected one height, width and number of channels")
     return Images(
-        pixels=None if files else np.concatenate(images),
+        pixels=None if files else together(images),
         paths=[image for each in images for image in each] if files else None,
         labels=whole,
         class_names=class_names or [str(index) for index in range(count)],

@@ -1,4 +1,4 @@
-"""What sources of text files share: lines of plain or gzipped UTF-8 files, and which file is which split."""
+"""Text files of the sources: lines of plain or gzipped UTF-8 files, and the split that a file's name says."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""Networks that act: `VALUES` value actions, `POLICIES` say what to do; both map a name to builder and arguments.
+"""Networks of agents: Q-networks (`VALUES`) and policies (`POLICIES`), tables from a name to builder and arguments.
 
 A builder of the first takes whether the value of the state is learned apart from the advantages, the shape of an
 observation and the number of actions; one of the second the end that gives a policy's parameters, whether observations
@@ -25,7 +25,7 @@ POLICIES = _variants(mlp_policy, cnn_policy)
 
 
 def policy_network(network, head, normalizes, observation_shape):
-    """Returns a network of policy and value.
+    """Builds a network of policy and value.
 
     Args:
         network: Name of one of `POLICIES`; or what a builder becomes with all but its first two arguments filled in.
@@ -40,5 +40,5 @@ def policy_network(network, head, normalizes, observation_shape):
 
 
 def policy_alone(network):
-    """Returns the part of a network of policy and value that acting needs."""
+    """Returns the policy of a network of policy and value, the part that acting needs."""
     return keras.Model(network.input, network.outputs[0], name=network.name)

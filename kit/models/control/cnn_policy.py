@@ -1,4 +1,4 @@
-"""Convolutional networks that say what to do and what the state is worth, for observations that are images."""
+"""Convolutional policy and value networks, for observations that are images."""
 
 import keras
 from keras import layers
@@ -6,7 +6,7 @@ from keras import layers
 from kit.blocks.policy import state_value
 from kit.errors import SettingError, check
 from kit.models.control import cnn_q
-from kit.models.control.features import of_images
+from kit.models.control.features import convolutional_features
 
 # The same as for values of actions.
 VARIANTS = {"cnn_policy": cnn_q.VARIANTS["cnn_q"], "cnn_policy_small": cnn_q.VARIANTS["cnn_q_small"]}
@@ -24,7 +24,7 @@ def cnn_policy(
     highest: float = 255.0,
     name: str = "cnn_policy",
 ):
-    """Builds a network of convolutions and a dense layer, with two ends.
+    """Builds a network of convolutions and a dense layer, with two outputs.
 
     Args:
         head: Function from features to the parameters of a policy, one of `kit.blocks.policy`.
@@ -48,7 +48,7 @@ def cnn_policy(
         raise SettingError("model.normalize_observations", "images are scaled by backbone.highest; expected false")
     check(units >= 1, "units", units, "at least 1")
     observation = keras.Input(observation_shape, name="observation")
-    x = of_images(observation, filters, kernel_sizes, strides, highest, "mlp_policy")
+    x = convolutional_features(observation, filters, kernel_sizes, strides, highest, "mlp_policy")
     initializer = keras.initializers.Orthogonal(2**0.5)
     x = layers.Dense(units, activation="relu", kernel_initializer=initializer, name="hidden")(x)
     return keras.Model(observation, [head(x), state_value(x)], name=name)

@@ -1,10 +1,10 @@
-"""Convolutional networks that value actions, for observations that are images."""
+"""Convolutional Q-networks: values of actions, for observations that are images."""
 
 import keras
 
 from kit.blocks.dueling import action_values
 from kit.errors import check
-from kit.models.control.features import of_images
+from kit.models.control.features import convolutional_features
 
 VARIANTS = {
     # Mnih et al., "Human-level control through deep reinforcement learning", 2015: 84x84x4 pixels from 0 to 255
@@ -48,5 +48,5 @@ def cnn_q(
     """
     check(units >= 1, "units", units, "at least 1")
     observation = keras.Input(observation_shape, name="observation")
-    x = of_images(observation, filters, kernel_sizes, strides, highest, "mlp_q")
+    x = convolutional_features(observation, filters, kernel_sizes, strides, highest, "mlp_q")
     return keras.Model(observation, action_values(x, num_actions, dueling, units), name=name)

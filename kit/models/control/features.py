@@ -1,12 +1,12 @@
-"""What all networks that act have in common: how they look at images."""
+"""Convolutional features of observations that are images, shared by the networks of agents."""
 
 from keras import layers
 
 from kit.errors import SettingError, check
 
 
-def of_images(observation, filters, kernel_sizes, strides, highest, vector_network):
-    """Returns the features of images, flat.
+def convolutional_features(observation, filters, kernel_sizes, strides, highest, vector_network):
+    """Returns features of images by a stack of convolutions, flat.
 
     Args:
         observation: Images.
@@ -35,7 +35,7 @@ def of_images(observation, filters, kernel_sizes, strides, highest, vector_netwo
     x = observation if highest == 1 else layers.Rescaling(1 / highest, name="rescaling")(observation)
     sides = shape[:2]
     for index, (width, side, stride) in enumerate(zip(filters, kernel_sizes, strides, strict=True), 1):
-        sides = [(each - side) // stride + 1 for each in sides]
+        sides = [(length - side) // stride + 1 for length in sides]
         check(min(sides) >= 1, "kernel_sizes", kernel_sizes, f"smaller ones: images are {shape}")
         x = layers.Conv2D(width, side, stride, activation="relu", name=f"stage{index}")(x)
     return layers.Flatten(name="flatten")(x)

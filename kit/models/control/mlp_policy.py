@@ -1,4 +1,4 @@
-"""Multilayer perceptrons that say what to do and what the state is worth, for observations that are vectors."""
+"""Multilayer perceptrons for policy and value, for observations that are vectors."""
 
 import keras
 from keras import layers
@@ -22,7 +22,7 @@ def mlp_policy(
     is_shared: bool = False,
     name: str = "mlp_policy",
 ):
-    """Builds two networks of dense layers, or one with two ends.
+    """Builds two networks of dense layers, or one with two outputs.
 
     Args:
         head: Function from features to the parameters of a policy, one of `kit.blocks.policy`.

@@ -1,4 +1,4 @@
-"""Multilayer perceptron that values actions, for observations that are vectors."""
+"""Multilayer perceptron Q-network: values of actions, for observations that are vectors."""
 
 import keras
 from keras import layers

@@ -1,4 +1,4 @@
-"""The first generative adversarial networks: two multilayer perceptrons.
+"""Generative adversarial network of two multilayer perceptrons, the first GAN.
 
 Goodfellow et al., "Generative Adversarial Nets", 2014.
 """

@@ -1,4 +1,4 @@
-"""A residual network that translates images, and a discriminator that judges patches of them.
+"""CycleGAN: a residual generator from image to image, and a PatchGAN discriminator.
 
 Zhu, Park, Isola and Efros, "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", 2017.
 """

@@ -3,11 +3,14 @@
 Vaswani et al., "Attention Is All You Need", 2017.
 """
 
+import functools
 from typing import Literal
 
 import keras
 from keras import layers
 
+from kit.blocks.attention import Attention
+from kit.blocks.feedforward import FeedForward
 from kit.blocks.position import position
 from kit.blocks.transformer import encoder_block
 from kit.errors import check
@@ -60,18 +63,18 @@ def transformer(
     x = layers.Dense(dim, name="projection")(inputs) if input_dim != dim else inputs
     place = position(positions, None, "position")
     x = x if place is None else place(x)
+    attention = functools.partial(
+        Attention,
+        num_heads,
+        num_key_value_heads=num_key_value_heads,
+        window=window,
+        use_rotary=positions == "rotary",
+        dropout=dropout,
+    )
+    feedforward = functools.partial(FeedForward, feedforward_dim, activation="gelu")
     for index in range(1, depth + 1):
         x = encoder_block(
-            x,
-            mask,
-            num_heads=num_heads,
-            feedforward_dim=feedforward_dim,
-            dropout=dropout,
-            norm=norm,
-            num_key_value_heads=num_key_value_heads,
-            window=window,
-            use_rotary=positions == "rotary",
-            name=f"block{index}",
+            x, mask, attention=attention, feedforward=feedforward, norm=norm, dropout=dropout, name=f"block{index}"
         )
     last = layers.LayerNormalization(name="stage1") if norm == "pre" else layers.Identity(name="stage1")
     return keras.Model([inputs, mask], last(x), name=name)

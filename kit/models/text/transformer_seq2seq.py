@@ -4,11 +4,14 @@ Vaswani et al., "Attention Is All You Need", 2017; the tiny one: Wu et al., "Goo
 Revisiting on the Need for Visual Context in Multimodal Machine Translation", 2021.
 """
 
+import functools
 from typing import Literal
 
 import keras
 from keras import layers
 
+from kit.blocks.attention import Attention
+from kit.blocks.feedforward import FeedForward
 from kit.blocks.position import position
 from kit.blocks.transformer import TransformerDecoder, encoder_block
 from kit.errors import check
@@ -80,19 +83,18 @@ def transformer_seq2seq(
     place = position(positions, max_length, "position")
     x = x if place is None else place(x)
     x = layers.Dropout(dropout, name="dropout")(x)
+    attention = functools.partial(
+        Attention,
+        num_heads,
+        num_key_value_heads=num_key_value_heads,
+        window=window,
+        use_rotary=positions == "rotary",
+        dropout=dropout,
+    )
+    feedforward = functools.partial(FeedForward, feedforward_dim, activation=activation)
     for index in range(1, depth + 1):
         x = encoder_block(
-            x,
-            mask,
-            num_heads=num_heads,
-            feedforward_dim=feedforward_dim,
-            dropout=dropout,
-            activation=activation,
-            norm=norm,
-            num_key_value_heads=num_key_value_heads,
-            window=window,
-            use_rotary=positions == "rotary",
-            name=f"block{index}",
+            x, mask, attention=attention, feedforward=feedforward, norm=norm, dropout=dropout, name=f"block{index}"
         )
     last = layers.LayerNormalization(name="memory") if norm == "pre" else layers.Identity(name="memory")
     decoder = TransformerDecoder(

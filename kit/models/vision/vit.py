@@ -5,11 +5,15 @@ smaller sizes: Touvron et al., "Training data-efficient image transformers", 202
 Xiao et al., "Early Convolutions Help Transformers See Better", 2021, also with kernels of several sizes as in MixNet.
 """
 
+import functools
 from typing import Literal
 
 import keras
 from keras import layers
 
+from kit.blocks.attention import Attention
+from kit.blocks.feedforward import FeedForward
+from kit.blocks.normalization import normalization
 from kit.blocks.patch import ClassToken, convolution_embedding, patch_embedding
 from kit.blocks.position import LearnedPosition
 from kit.blocks.transformer import encoder_block
@@ -99,18 +103,18 @@ def vit(
         x = ClassToken(name="stem_class_token")(x)
     x = LearnedPosition(x.shape[1], name="stem_position")(x)
     x = layers.Dropout(dropout, name="stem_dropout")(x)
+    norm_of = normalization("layer", 1e-6)
     for index in range(depth):
         x = encoder_block(
             x,
-            None,
-            num_heads=num_heads,
-            feedforward_dim=feedforward_dim,
+            attention=functools.partial(Attention, num_heads, dropout=dropout),
+            feedforward=functools.partial(FeedForward, feedforward_dim, activation="gelu"),
+            normalization=norm_of,
             dropout=dropout,
             drop_rate=stochastic_depth * index / max(depth - 1, 1),
             layer_scale=layer_scale,
-            epsilon=1e-6,
             name=f"block{index + 1}",
         )
-    x = layers.LayerNormalization(epsilon=1e-6, name="stage1")(x)
+    x = norm_of(name="stage1")(x)
     x = x[:, 0] if pooling == "class_token" else layers.GlobalAveragePooling1D(name="pool")(x)
     return keras.Model(inputs, x, name=name)

@@ -1,4 +1,4 @@
-"""What was lived through, in arrays made once: stored and drawn many steps at a time, without Python for each.
+"""Replay buffer: preallocated arrays, vectorised add and sample, uniform or prioritised.
 
 Lin, "Self-Improving Reactive Agents Based On Reinforcement Learning, Planning and Teaching", 1992.
 """
@@ -15,10 +15,10 @@ MAPPED_BYTES = 16 * 2**20
 
 
 class SumTree:
-    """Numbers whose sums are at hand: a draw in proportion to them costs a step for each doubling of their count.
+    """Sum tree of priorities: a draw in proportion to them costs a step for each doubling of their number.
 
     Args:
-        size: How many numbers there are.
+        size: Number of priorities.
     """
 
     def __init__(self, size):
@@ -34,27 +34,27 @@ class SumTree:
         return self.nodes[1]
 
     def put(self, leaves, values):
-        """Sets some numbers; of one that is named twice, the last value stays."""
-        places = self.base + np.asarray(leaves)
-        self.nodes[places] = values
+        """Sets some priorities; of one that is named twice, the last value stays."""
+        nodes = self.base + np.asarray(leaves)
+        self.nodes[nodes] = values
         for _ in range(self.levels):
-            places = np.unique(places >> 1)
-            self.nodes[places] = self.nodes[2 * places] + self.nodes[2 * places + 1]
+            nodes = np.unique(nodes >> 1)
+            self.nodes[nodes] = self.nodes[2 * nodes] + self.nodes[2 * nodes + 1]
 
     def find(self, sums):
-        """Returns where the running sum of the numbers passes each of the given sums, (draws,)."""
-        places, rest = np.ones(len(sums), "int64"), np.array(sums)
+        """Returns the leaf where the running sum of the priorities passes each of some sums, (draws,)."""
+        nodes, rest = np.ones(len(sums), "int64"), np.array(sums)
         for _ in range(self.levels):
-            places *= 2
-            left = self.nodes[places]
-            goes_right = (rest >= left) & (self.nodes[places + 1] > 0)
+            nodes *= 2
+            left = self.nodes[nodes]
+            goes_right = (rest >= left) & (self.nodes[nodes + 1] > 0)
             rest -= left * goes_right
-            places += goes_right
-        return places - self.base
+            nodes += goes_right
+        return nodes - self.base
 
 
-class Replay:
-    """The latest steps of several environments that are stepped together.
+class ReplayBuffer:
+    """Replay buffer of the latest steps of vectorised environments.
 
     A step is a slot, in which every environment has a row; the oldest slot makes room for the newest.
 
@@ -63,9 +63,7 @@ class Replay:
         environments: Number of environments.
         shape: Shape of an observation.
         dtype: Its type, "float32" or "uint8".
-        prioritized: Draw steps in proportion to how wrong the network was about them (Schaul et al., "Prioritized
-            Experience Replay", 2016).
-        priority_exponent: How much more the worse ones are drawn; 0 is not at all.
+        prioritized, priority_exponent: As in `kit.agents.options.ReplayOptions`.
 
     Raises:
         SettingError: it does not fit into memory, or a value is out of range.
@@ -73,24 +71,25 @@ class Replay:
 
     def __init__(self, size, environments, shape, dtype, *, prioritized=False, priority_exponent=0.6):
         check(size >= environments, "replay_size", size, f"at least {environments}, a step of every environment")
-        check(0 <= priority_exponent <= 1, "priority_exponent", priority_exponent, "a number from 0 to 1")
         self.slots, self.environments = size // environments, environments
         self.shape, self.dtype = tuple(shape), dtype
         self.slack, self.position, self.count, self.wrapped = 0, 0, 0, False
-        self.bytes_of_images = 2 * size * math.prod(self.shape) * np.dtype(dtype).itemsize
-        self.is_mapped = self.bytes_of_images > MAPPED_BYTES
+        self.bytes_of_observations = 2 * size * math.prod(self.shape) * np.dtype(dtype).itemsize
+        self.is_mapped = self.bytes_of_observations > MAPPED_BYTES
         self.exponent = priority_exponent
         self.prioritized = prioritized
         self.capacity = self.slots
-        self.seen, self.actions = None, None  # made at the first step, so that who only looks on needs no memory
+        self.observations, self.actions = None, None  # made at the first step: an evaluation needs no memory for it
         self.greatest = 1.0
 
     def check_memory(self):
-        """Raises SettingError where memory for it is missing."""
+        """Raises SettingError where it does not fit into free memory."""
         import psutil
 
         rows = self.slots * self.environments
-        needed = 10 * rows + (0 if self.is_mapped else self.bytes_of_images) + (32 * rows if self.prioritized else 0)
+        needed = (
+            10 * rows + (0 if self.is_mapped else self.bytes_of_observations) + (32 * rows if self.prioritized else 0)
+        )
         free = psutil.virtual_memory().available
         if needed > 0.9 * free:
             raise SettingError(
@@ -99,18 +98,18 @@ class Replay:
                 "expected fewer",
             )
 
-    def _make(self):
+    def _allocate(self):
         """Makes the arrays, those of observations where they do not lie in a file."""
         rows = (self.capacity, self.environments)
-        if self.seen is None:
-            self.seen = np.zeros((2, *rows, *self.shape), self.dtype)
+        if self.observations is None:
+            self.observations = np.zeros((2, *rows, *self.shape), self.dtype)
         self.actions = np.zeros(rows, "int32")
         self.rewards = np.zeros(rows, "float32")
         self.ended = np.zeros(rows, bool)
         self.terminated = np.zeros(rows, bool)
         self.tree = SumTree(self.capacity * self.environments) if self.prioritized else None
 
-    def keep_in(self, path, slack):
+    def map_to_file(self, path, slack):
         """Keeps large observations in a file; call it before the first step.
 
         A checkpoint cannot hold them, and a run may be killed at any moment behind one: so many slots more than are
@@ -123,7 +122,7 @@ class Replay:
         Raises:
             Unavailable: the disk has no room for it.
         """
-        if not self.is_mapped or self.seen is not None:
+        if not self.is_mapped or self.observations is not None:
             return
         self.slack, self.capacity, self.path = slack, self.slots + slack, path
         shape = (2, self.capacity, self.environments, *self.shape)
@@ -139,8 +138,8 @@ class Replay:
                     f"{path}: {size / 2**30:,.1f} GiB cannot be had ({error.strerror}); expected a smaller "
                     "data.replay_size, or room on the disk"
                 ) from None
-        self.seen = np.memmap(path, self.dtype, "r+", shape=shape)
-        self._make()
+        self.observations = np.memmap(path, self.dtype, "r+", shape=shape)
+        self._allocate()
 
     def __len__(self):
         return self.count * self.environments
@@ -148,9 +147,9 @@ class Replay:
     def add(self, observations, actions, rewards, following, ended, terminated):
         """Stores a step of every environment, each argument (environments, ...)."""
         if self.actions is None:
-            self._make()
+            self._allocate()
         slot = self.position
-        self.seen[0, slot], self.seen[1, slot] = observations, following
+        self.observations[0, slot], self.observations[1, slot] = observations, following
         self.actions[slot], self.rewards[slot] = actions, rewards
         self.ended[slot], self.terminated[slot] = ended, terminated
         if self.prioritized:
@@ -163,15 +162,15 @@ class Replay:
         self.wrapped |= self.position == 0
         self.count = min(self.count + 1, self.slots)
 
-    def draw(self, random, count):
-        """Draws steps.
+    def sample(self, random, count):
+        """Draws steps, uniformly or by priority.
 
         Args:
             random: NumPy generator.
-            count: How many.
+            count: Number of steps to draw.
 
         Returns:
-            Slot and environment of each, and how probable the draw of each was, three arrays (count,).
+            Slot, environment, and probability of each, three arrays (count,).
         """
         if not self.prioritized:
             rows = random.integers(0, len(self), count)
@@ -183,17 +182,17 @@ class Replay:
         probabilities = self.tree[leaves] / self.tree.total
         return *np.divmod(leaves, self.environments), probabilities
 
-    def revalue(self, slots, columns, errors):
-        """Sets the priorities of drawn steps anew, by how wrong the network was about them."""
+    def update_priorities(self, slots, columns, errors):
+        """Sets the priorities of sampled steps anew, by their temporal-difference errors."""
         priorities = np.abs(errors) + 1e-6
         self.greatest = max(self.greatest, float(priorities.max()))
         self.tree.put(slots * self.environments + columns, priorities**self.exponent)
 
-    def look_up(self, slots, columns, n_step, discount):
-        """Returns what followed some steps.
+    def n_step_transitions(self, slots, columns, n_step, discount):
+        """Returns transitions over several steps, and their discounted rewards.
 
-        A return over several steps ends with its episode, or with what has been lived through; the value of what
-        comes behind is estimated from there on.
+        A transition ends early with its episode, or with the newest step; the value of what comes behind is estimated
+        from there on.
 
         Args:
             slots, columns: Slot and environment of each step, (steps,).
@@ -217,32 +216,32 @@ class Replay:
                 is_open &= ~self.ended[here, columns] & (here != newest)
         factors[self.terminated[last, columns]] = 0.0
         return (
-            self.seen[0, slots, columns],
+            self.observations[0, slots, columns],
             self.actions[slots, columns],
             sums,
-            self.seen[1, last, columns],
+            self.observations[1, last, columns],
             factors,
         )
 
     def arrays(self):
-        """Returns what a checkpoint keeps; observations in a file of their own are written out there."""
+        """Returns arrays for the checkpoint; observations in a file of their own are written out there."""
         filled = slice(0, self.capacity if self.wrapped else self.position)
-        found = [np.array([self.position, self.count, self.wrapped]), np.array(self.greatest)]
-        found += [each[filled] for each in (self.actions, self.rewards, self.ended, self.terminated)]
+        arrays = [np.array([self.position, self.count, self.wrapped]), np.array(self.greatest)]
+        arrays += [column[filled] for column in (self.actions, self.rewards, self.ended, self.terminated)]
         if self.prioritized:
-            found.append(self.tree[np.arange(self.capacity * self.environments)])
+            arrays.append(self.tree[np.arange(self.capacity * self.environments)])
         if self.is_mapped:
-            self.seen.flush()
+            self.observations.flush()
         else:
-            found.append(self.seen[:, filled])
-        return found
+            arrays.append(self.observations[:, filled])
+        return arrays
 
     def put_back(self, arrays):
-        """Takes over what `arrays` returned."""
+        """Takes over the arrays of a checkpoint."""
         if self.is_mapped and self.is_new:
             raise KitError(f"{self.path}: missing or damaged, so that the run cannot be carried on; expected a new run")
         if self.actions is None:
-            self._make()
+            self._allocate()
         (position, count, wrapped), greatest, *columns = arrays
         self.position, self.count, self.wrapped = int(position), int(count), bool(wrapped)
         self.greatest = float(greatest)
@@ -254,4 +253,4 @@ class Replay:
             self.tree.put(np.arange(len(priorities)), priorities)
         if not self.is_mapped:
             values = columns.pop(0)
-            self.seen[:, : values.shape[1]] = values
+            self.observations[:, : values.shape[1]] = values

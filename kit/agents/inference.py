@@ -1,0 +1,150 @@
+"""Inference while acting: the fastest function from observations to a network's outputs, in NumPy or compiled."""
+
+import weakref
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kit.blocks.policy import SharedVector
+
+# Activations of dense layers that NumPy computes.
+_ACTIVATIONS = {"linear": None, "relu": lambda x: np.maximum(x, 0, out=x), "tanh": lambda x: np.tanh(x, out=x)}
+# Network to the plan of each of its outputs, see `_plan`.
+_PLANS = weakref.WeakKeyDictionary()
+
+
+def inference_function(network, index=0):
+    """Returns the fastest function from observations (environments, ...) to an output, with the weights of now.
+
+    Networks of dense layers are copied to NumPy, whose call costs a twentieth of a compiled function's for so few
+    observations.
+
+    Args:
+        network: Functional model.
+        index: Index of the output, layers that only other outputs need are not computed; or a tuple of indices, whose
+            outputs are returned as a list.
+    """
+    plans = _PLANS.setdefault(network, {})
+    if index not in plans:
+        plans[index] = _plan(network, index if isinstance(index, tuple) else (index,))
+    if plans[index] is None:
+        return _compiled(network, index)
+    steps, positions = plans[index]
+    steps = [(make(), inputs) for make, inputs in steps]
+
+    def infer(observations):
+        tensors = [observations]
+        for function, inputs in steps:
+            tensors.append(function(*(tensors[position] for position in inputs)))
+        outputs = [tensors[position] for position in positions]
+        return outputs if isinstance(index, tuple) else outputs[0]
+
+    return infer
+
+
+def _plan(network, indices):
+    """Returns a network's graph as operations on NumPy arrays, or None where one of them is not a plain one.
+
+    Returns:
+        For each operation a function that makes its function with the weights of then, and the positions of its inputs
+        among all tensors, the network's input being the first; and the positions of the outputs.
+    """
+    graph, wanted = getattr(network, "_functional", network), [id(network.outputs[index]) for index in indices]
+    nodes = []
+    for depth in sorted(graph._nodes_by_depth, reverse=True):
+        nodes += [node for node in graph._nodes_by_depth[depth] if not node.is_input]
+    needed = set(wanted)
+    for node in reversed(nodes):
+        if needed & {id(tensor) for tensor in node.output_tensors}:
+            needed |= {id(tensor) for tensor in node.arguments.keras_tensors}
+    positions, steps = {id(graph.inputs[0]): 0}, []
+    for node in nodes:
+        if not needed & {id(tensor) for tensor in node.output_tensors}:
+            continue
+        make = _numpy_operation(node.operation, len(node.arguments.keras_tensors))
+        if make is None or len(node.output_tensors) > 1:
+            return None
+        steps.append((make, [positions[id(tensor)] for tensor in node.arguments.keras_tensors]))
+        positions[id(node.output_tensors[0])] = len(steps)
+    return steps, [positions[tensor] for tensor in wanted]
+
+
+def _numpy_operation(operation, num_inputs):
+    """Returns a function that makes an operation's function on NumPy arrays, or None where that is not known."""
+    is_keras = type(operation).__module__.partition(".")[0] == "keras"
+    kind = type(operation).__name__ if is_keras else None  # a class of that name elsewhere may do anything
+    if getattr(operation, "compute_dtype", "float32") != "float32":
+        return None
+    if isinstance(operation, keras.layers.Dense) and operation.activation.__name__ in _ACTIVATIONS:
+        return lambda: _dense(operation)
+    if isinstance(operation, keras.layers.Flatten):
+        return lambda: lambda x: x.reshape(len(x), -1)
+    if isinstance(operation, keras.layers.BatchNormalization):
+        is_plain = not (operation.trainable or operation.scale or operation.center)
+        return (lambda: _scaling(operation)) if is_plain else None
+    if isinstance(operation, SharedVector):
+        return lambda: _vector(operation)
+    if isinstance(operation, keras.layers.Concatenate) and operation.axis == -1:
+        return lambda: lambda *parts: np.concatenate(parts, -1)
+    if kind == "Clip":
+        return lambda: lambda x: np.clip(x, operation.x_min, operation.x_max)
+    if kind in ("Add", "Subtract") and num_inputs == 2:  # no constant, and no third one
+        return lambda: np.add if kind == "Add" else np.subtract
+    if kind == "Mean":
+        axis = tuple(np.atleast_1d(operation.axis))
+        return lambda: lambda x: x.mean(axis, keepdims=operation.keepdims)
+    return None
+
+
+def _array(variable):
+    """Returns a Keras variable as an array, in a sixth of the time of `ops.convert_to_numpy`."""
+    value = variable.value
+    return tf.raw_ops.ReadVariableOp(resource=value.handle, dtype=value.dtype).numpy()
+
+
+def _scaling(layer):
+    mean, factor = _array(layer.moving_mean), 1 / np.sqrt(_array(layer.moving_variance) + np.float32(layer.epsilon))
+    return lambda x: (x - mean) * factor
+
+
+def _vector(layer):
+    vector = _array(layer.vector)
+    return lambda x: np.broadcast_to(vector, (len(x), len(vector)))
+
+
+def _dense(layer):
+    kernel = _array(layer.kernel)
+    bias = _array(layer.bias) if layer.use_bias else np.float32(0)
+    activation = _ACTIVATIONS[layer.activation.__name__]
+
+    def dense(x):
+        x = x @ kernel
+        x += bias
+        return x if activation is None else activation(x)
+
+    return dense
+
+
+def _compiled(network, index):
+    """Returns an output of a network as a compiled function on NumPy arrays; one is kept for each."""
+    if not hasattr(network, "_inference"):
+        network._inference = {}
+    if index not in network._inference:
+        outputs = [network.outputs[one] for one in index] if isinstance(index, tuple) else network.outputs[index]
+        part = keras.Model(network.input, outputs)
+        network._inference[index] = tf.function(
+            lambda observations: part(observations, training=False),
+            # Any number of observations of any type in one trace for each type.
+            reduce_retracing=True,
+        )
+    shape = (None, *network.input.shape[1:])
+
+    def infer(observations):
+        inputs = tf.constant(observations)
+        dtype, functions = inputs.dtype.name, network._inference
+        if (index, dtype) not in functions:
+            functions[index, dtype] = functions[index].get_concrete_function(tf.TensorSpec(shape, dtype))
+        return tf.nest.map_structure(lambda output: output.numpy(), functions[index, dtype](inputs))
+
+    return infer

@@ -1,0 +1,182 @@
+"""Option records: settings of `[data]` that several recipes share, each documented here and nowhere else.
+
+A data function takes a record as a keyword parameter, and its fields are keys of the table; see `kit.config`.
+"""
+
+import dataclasses
+from typing import Literal
+
+from kit.errors import check
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageOptions:
+    """Where images come from and how they are read.
+
+    Args:
+        source: `digits`, `tfds:NAME`, a CSV file (path, label), an .npz file, or a folder: images in a folder for each
+            class, the same inside train/, validation/ and test/, or idx files as MNIST is published; where no classes
+            are needed also images alone. In Python also an array of images, (images, labels), a `tf.data.Dataset` of
+            them, or a dictionary of these for train, validation and test.
+        image_size: Side, or height and width, in pixels, that images are resized to; by default their own.
+        color_mode: Channels of the images: "grayscale" (1), "rgb" (3), or "auto" if all are of one kind.
+        crop_to_aspect_ratio: Cut margins instead of distorting images of another shape.
+        on_bad: Whether image files that cannot be read are an "error", or "skip": they are listed and left out.
+        in_memory: Keep decoded images in memory; "auto" does while they need less than 30 % of what is free.
+
+    Raises:
+        SettingError: a size out of range.
+    """
+
+    source: str = "digits"
+    image_size: int | tuple[int, int] | None = None
+    color_mode: Literal["auto", "grayscale", "rgb"] = "auto"
+    crop_to_aspect_ratio: bool = False
+    on_bad: Literal["error", "skip"] = "error"
+    in_memory: bool | Literal["auto"] = "auto"
+
+    def __post_init__(self):
+        size = self.size
+        is_possible = size is None or (min(size) >= 1 and max(size) <= 8192)
+        check(is_possible, "image_size", size, "1 to 8192 pixels")
+
+    @property
+    def size(self):
+        """(height, width) that images are resized to, or None."""
+        return (self.image_size, self.image_size) if isinstance(self.image_size, int) else self.image_size
+
+
+@dataclasses.dataclass(frozen=True)
+class Division:
+    """How examples are divided into training, validation and test split, where the source does not say it.
+
+    Args:
+        validation_fraction: Share of the examples not in the test split that becomes the validation split.
+        test_fraction: Share of the examples that becomes the test split, where the source has none.
+    """
+
+    validation_fraction: float = 0.1
+    test_fraction: float = 0.2
+
+
+@dataclasses.dataclass(frozen=True)
+class Augmentations:
+    """Random changes of training images (data augmentation).
+
+    Args:
+        flip: Mirror half of the training images left to right.
+        translation: Largest shift of training images, as a share of the side; what comes in is black.
+        rotation: Largest turn of training images, in degrees; what comes in is black.
+        zoom: Largest share of the side that is cut away from training images.
+        rand_augment: Number of RandAugment operations on each training batch (Cubuk et al., 2019).
+        rand_augment_magnitude: Their strength, from 0 to 1.
+        random_erasing: Share of the training images in which a rectangle is blanked out (Zhong et al., 2017).
+        mixup: Parameter alpha of MixUp, which blends two training images and their labels (Zhang et al., 2017); 0 is
+            off.
+        cutmix: Parameter alpha of CutMix, which pastes a piece of another training image (Yun et al., 2019); 0 is off.
+
+    Raises:
+        SettingError: a value is out of range.
+    """
+
+    flip: bool = False
+    translation: float = 0.0
+    rotation: float = 0.0
+    zoom: float = 0.0
+    rand_augment: int = 0
+    rand_augment_magnitude: float = 0.5
+    random_erasing: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+
+    def __post_init__(self):
+        for key in ("translation", "zoom"):
+            check(0 <= getattr(self, key) < 1, key, getattr(self, key), "a share from 0 to below 1")
+        check(0 <= self.rotation <= 180, "rotation", self.rotation, "0 to 180 degrees")
+        for key in ("rand_augment_magnitude", "random_erasing"):
+            check(0 <= getattr(self, key) <= 1, key, getattr(self, key), "a number from 0 to 1")
+        check(0 <= self.rand_augment <= 11, "rand_augment", self.rand_augment, "a number of operations from 0 to 11")
+        check(self.mixup >= 0, "mixup", self.mixup, "at least 0")
+        check(0 <= self.cutmix <= 1, "cutmix", self.cutmix, "a number from 0 to 1")
+        check(not (self.mixup and self.cutmix), "cutmix", self.cutmix, "0 where mixup is on: choose one of the two")
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenOptions:
+    """How texts are cut into tokens.
+
+    Args:
+        token_kind: "bpe" cuts words into frequent pieces, "word" keeps them whole.
+        vocabulary_size: Number of tokens; of each side where there are two with tokens of their own.
+        min_count: Words, or of "bpe" pairs of pieces, that are rarer in the training sentences are no token.
+        lowercase: Make all text lower-case.
+    """
+
+    token_kind: Literal["bpe", "word"] = "bpe"
+    vocabulary_size: int = 4000
+    min_count: int = 2
+    lowercase: bool = False
+
+    def learn(self, texts):
+        """Returns the `Tokenizer` that is learned from training texts."""
+        from kit.data.tokens import Tokenizer
+
+        return Tokenizer.learn(
+            texts,
+            kind=self.token_kind,
+            vocabulary_size=self.vocabulary_size,
+            min_count=self.min_count,
+            lowercase=self.lowercase,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class WordOptions:
+    """Which features of words a model is given, and pretrained vectors.
+
+    Args:
+        features: What the model sees of a word: word, characters, case, shape, prefix1 to prefix5, suffix1 to suffix5.
+        min_count: What occurs less often in the training sentences is unknown.
+        lowercase: Make words and affixes lower-case.
+        max_characters: Characters of a word that are looked at; of longer ones the first and the last.
+        vectors: Text file of pretrained word vectors (word2vec or GloVe).
+        max_vectors: Number of vectors that are read; 100000 by default.
+    """
+
+    features: tuple[str, ...] = ("word", "characters", "shape", "prefix2", "prefix3", "suffix2", "suffix3")
+    min_count: int = 2
+    lowercase: bool = True
+    max_characters: int = 16
+    vectors: str | None = None
+    max_vectors: int | None = None
+
+    def __post_init__(self):
+        is_used = self.vectors is not None or self.max_vectors is None
+        check(is_used, "max_vectors", self.max_vectors, "none without data.vectors")
+        if self.vectors is not None:
+            check("word" in self.features, "features", list(self.features), "'word' among them where there are vectors")
+
+    def learn(self, words):
+        """Returns the `Features` learned from training words, and the pretrained vectors that are known to them.
+
+        Returns:
+            `Features`; and ids with their vectors (words, dim), or None.
+
+        Raises:
+            SettingError: no file of vectors, or one that cannot be read.
+        """
+        from kit.data import vectors
+        from kit.data.text import Features
+
+        known, matrix = [], None
+        if self.vectors is not None:
+            known, matrix = vectors.read_file(self.vectors, self.lowercase, self.max_vectors or 100_000)
+        features = Features.learn(
+            words,
+            self.features,
+            min_count=self.min_count,
+            lowercase=self.lowercase,
+            max_characters=self.max_characters,
+            known_words=known,
+        )
+        return features, None if matrix is None else (features.rows(known), matrix)

@@ -1,0 +1,276 @@
+"""Classification: which of several classes an example belongs to; accuracy, F1, calibration, mistakes, predictions."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pandas as pd
+from jsonargparse.typing import PositiveInt
+
+from kit.errors import SettingError, check
+from kit.reporting import plots
+from kit.reporting.statistics import Bootstrap, share_interval
+from kit.scoring import classification as scores
+from kit.tasks.recipe import Evaluation, Task
+from kit.training.losses import Auxiliary, SparseCategoricalCrossentropy
+from kit.training.metrics import Accuracy, FirstAccuracy
+
+
+@dataclasses.dataclass(frozen=True)
+class AsItIs:
+    """Views of an example that the answers are averaged over: the example alone."""
+
+    def logits(self, answer, inputs):
+        """Returns the logits of inputs, given the function that answers."""
+        return answer(inputs)
+
+
+@dataclasses.dataclass(frozen=True)
+class MirrorImages:
+    """Views of an image that the answers are averaged over (test-time augmentation).
+
+    Args:
+        flip: Average the answers for each image and its mirror image.
+    """
+
+    flip: bool = False
+
+    def logits(self, answer, inputs):
+        """Returns the logits of images, or the means of those of images and their mirror images.
+
+        Args:
+            answer: Function from images to logits.
+            inputs: A batch (batch, height, width, channels), or a `tf.data.Dataset` of batches.
+        """
+        if not self.flip:
+            return answer(inputs)
+        mirrored = inputs.map(_mirrored) if hasattr(inputs, "map") else _mirrored(inputs)
+        return (answer(inputs) + answer(mirrored)) / 2
+
+
+def _mirrored(images):
+    return images[:, :, ::-1]
+
+
+def compiled(model, optimizer, label_smoothing=0.0, auxiliary_weight=None):
+    """Returns a model that returns logits (batch, classes), compiled.
+
+    Args:
+        model: The model; with auxiliary classifiers its output is (batch, 1 + classifiers, classes).
+        optimizer: Keras optimizer or its name.
+        label_smoothing: Share of the target that is spread evenly over all classes.
+        auxiliary_weight: Factor of the losses of auxiliary classifiers; None where there are none.
+    """
+    loss, metric = SparseCategoricalCrossentropy(label_smoothing), Accuracy()
+    if auxiliary_weight is not None:
+        loss, metric = Auxiliary(loss, auxiliary_weight), FirstAccuracy()
+    model.compile(optimizer=optimizer, loss=loss, metrics=[metric])
+    return model
+
+
+def adopted(network, inputs, num_classes):
+    """Returns a model of a user's own as a functional one, checked: it takes the inputs and returns logits.
+
+    Args:
+        network: The `keras.Model`.
+        inputs: A batch of eight examples.
+        num_classes: Number of classes.
+
+    Raises:
+        SettingError: no Keras model, or one whose shapes do not fit the data or that ends in a softmax.
+    """
+    check(isinstance(network, keras.Model), "backbone", network, "a keras.Model")
+    shape = inputs.shape[1:]
+    try:
+        if not hasattr(network, "_inputs_struct") or isinstance(network, keras.Sequential):
+            symbolic = keras.Input(shape, name="image")
+            network = keras.Model(symbolic, network(symbolic), name=network.name)
+        outputs = keras.ops.convert_to_numpy(network(inputs, training=False))
+    except Exception as error:  # whatever a layer says of a shape that it does not take
+        reason = " ".join(str(error).split())[:200]
+        raise SettingError("backbone", f"the given model does not take images of shape {shape}: {reason}") from None
+    check(
+        outputs.shape == (len(inputs), num_classes),
+        "backbone",
+        outputs.shape[1:],
+        f"a model that returns {num_classes} logits",
+    )
+    if (outputs >= 0).all() and np.allclose(outputs.sum(1), 1, atol=1e-3):
+        raise SettingError("backbone", "the given model returns probabilities; expected logits: leave its softmax away")
+    return network
+
+
+def task(read, units, views=None, mistakes=None, illustrate=None, inputs="files"):
+    """Returns the `Task` of classification. Its examples have a target `label`, its assets `class_names`.
+
+    Args:
+        read: Function `(inputs, assets, batch_size)` that returns the names of inputs, and a function that returns an
+            iterator of batches of them.
+        units: Plural of an example, such as "images".
+        views: Option record with `logits`, such as `MirrorImages()`; by default an example is looked at as it is.
+        mistakes: Function `(examples, rows, captions)` that draws the most confident mistakes; None draws none.
+        illustrate: See `Task`.
+        inputs: See `Task`.
+    """
+    no_views = AsItIs() if views is None else views
+
+    def answers(model, examples, batch_size, views):
+        """Returns the logits of all examples, in order."""
+        inputs = examples.batches(batch_size).map(lambda inputs, *_: inputs)
+        found = views.logits(lambda batches: model.predict(batches, verbose=0), inputs)
+        return _in_order(found, examples, batch_size)
+
+    def evaluate(
+        model,
+        examples,
+        assets,
+        *,
+        top_k: PositiveInt = 5,
+        bootstrap: Bootstrap = Bootstrap(),
+        views: type(no_views) = no_views,
+        temperature_scaling: bool = True,
+        batch_size: PositiveInt = 256,
+    ):
+        """Scores a classifier on a split.
+
+        Args:
+            model: The classifier.
+            examples: `Examples` of the split.
+            assets: The assets of the data.
+            top_k: A second accuracy counts an example as right if its class is among this many most probable ones.
+            temperature_scaling: Divide logits by the temperature that fits the validation split best.
+            batch_size: Examples in a step.
+
+        Returns:
+            `Evaluation` with accuracy and its interval (Wilson's), top-k accuracy (of more than k classes),
+            macro-F1, cross-entropy, expected calibration error, and the temperature with the error that there is
+            without it.
+        """
+        names, labels = assets["class_names"], examples.target("label")  # (examples,)
+        logits = answers(model, examples, batch_size, views)
+        temperature = assets.get("temperature", 1.0) if temperature_scaling else 1.0
+        probabilities = scores.softmax(logits / temperature)  # (examples, classes)
+        predicted = probabilities.argmax(1)
+        matrix = np.zeros((len(names), len(names)), int)  # (true, predicted)
+        np.add.at(matrix, (labels, predicted), 1)
+        right = matrix.diagonal().sum()
+        low, high = share_interval(right, len(labels))
+        metrics = {"accuracy": right / len(labels), "accuracy_low": low, "accuracy_high": high}
+        if top_k < len(names) and top_k > 1:
+            best = np.argpartition(-probabilities, top_k, 1)[:, :top_k]
+            metrics[f"top_{top_k}_accuracy"] = (best == labels[:, None]).any(1).mean()
+        metrics["macro_f1"] = scores.confusion_f1(matrix).mean()
+        of_true = probabilities[np.arange(len(labels)), labels]
+        metrics["cross_entropy"] = -np.log(np.maximum(of_true, 1e-12)).mean()
+        error, bins = scores.calibration(probabilities.max(1), predicted == labels)
+        metrics["calibration_error"] = error
+        if temperature != 1.0:
+            unscaled = scores.softmax(logits)
+            metrics["calibration_error_unscaled"], _ = scores.calibration(unscaled.max(1), predicted == labels)
+            metrics["temperature"] = temperature
+        wrong = np.flatnonzero(predicted != labels)
+        worst = wrong[np.argsort(-probabilities[wrong, predicted[wrong]])][:24]
+        captions = [
+            f"{names[predicted[row]]} {probabilities[row, predicted[row]]:.0%}\nis {names[labels[row]]}"
+            for row in worst
+        ]
+        figures = {"2_confusion_matrix": lambda: plots.confusion_matrix(matrix, names)}
+        if len(worst) and mistakes is not None:
+            figures["3_most_confident_mistakes"] = lambda: mistakes(examples, worst, captions)
+        figures["4_confidence_and_accuracy"] = lambda: plots.reliability(bins, error)
+        return Evaluation(
+            {name: float(value) for name, value in metrics.items()},
+            {"1_per_class": per_class(matrix, names, units, bootstrap.bootstrap_samples)},
+            figures,
+        )
+
+    def calibrate(model, examples, assets, *, views: type(no_views) = no_views, batch_size: PositiveInt = 256):
+        """Returns the temperature by which logits are divided so that probabilities say how often they are right."""
+        logits = answers(model, examples, batch_size, views)
+        return {"temperature": scores.temperature(logits, examples.target("label"))}
+
+    def predict(
+        model,
+        inputs,
+        assets,
+        *,
+        views: type(no_views) = no_views,
+        temperature_scaling: bool = True,
+        batch_size: PositiveInt = 256,
+    ):
+        """Classifies inputs.
+
+        Args:
+            model: The classifier.
+            inputs: Files and folders of them, or what the recipe takes in Python.
+            assets: The assets of the data that the model was trained on.
+            temperature_scaling: Divide logits by the temperature that fitted the validation split best.
+            batch_size: Examples in a step.
+
+        Returns:
+            Table with a row an input: `input`, `label`, `probability`, then `p(CLASS)` for every class.
+
+        Raises:
+            KitError: no inputs, or one that cannot be read.
+        """
+        names, batches = read(inputs, assets, batch_size)
+        logits = np.concatenate([views.logits(model.predict_on_batch, batch) for batch in batches()])
+        probabilities = scores.softmax(logits / (assets.get("temperature", 1.0) if temperature_scaling else 1.0))
+        class_names = np.array(assets["class_names"], dtype=object)
+        table = pd.DataFrame(
+            {
+                "input": [str(name) for name in names],
+                "label": class_names[probabilities.argmax(1)],
+                "probability": probabilities.max(1),
+            }
+        )
+        shares = pd.DataFrame(probabilities, columns=[f"p({name})" for name in class_names])
+        return pd.concat([table, shares], axis=1)
+
+    return Task(
+        monitors={"val_accuracy": "max", "val_loss": "min"},
+        evaluate=evaluate,
+        predict=predict,
+        calibrate=calibrate,
+        illustrate=illustrate,
+        inputs=inputs,
+    )
+
+
+def _in_order(values, examples, batch_size):
+    """Returns the values of all examples in their order, given those of `batches`, which may be sorted by length."""
+    order = np.concatenate(list(examples.chunks(batch_size)))
+    found = np.empty_like(values)
+    found[order] = values
+    return found
+
+
+def per_class(matrix, names, units, samples):
+    """Returns a table with precision, recall and F1 of each class, the latter with its 95 % interval.
+
+    Args:
+        matrix: Confusion matrix (true, predicted).
+        names: Name of each class.
+        units: Plural of an example.
+        samples: Draws behind each interval.
+    """
+    diagonal = matrix.diagonal()
+    lows, highs = scores.bootstrap_confusion_f1(matrix, samples)
+    return pd.DataFrame(
+        {
+            "class": names,
+            units: matrix.sum(1),
+            "precision": diagonal / np.maximum(matrix.sum(0), 1),
+            "recall": diagonal / np.maximum(matrix.sum(1), 1),
+            "f1": scores.confusion_f1(matrix),
+            "f1 95 % low": lows,
+            "f1 95 % high": highs,
+        }
+    )
+
+
+def auxiliary_removed(model):
+    """Returns the model that predicts: without the auxiliary classifiers in its middle, where it has such."""
+    if len(model.output.shape) < 3:
+        return model
+    return keras.Model(model.input, model.get_layer("logits").output, name=model.name)

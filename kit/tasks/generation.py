@@ -1,0 +1,375 @@
+"""Generation of sequences: texts that a model writes token by token; BLEU, chrF, attention, decoding, predictions."""
+
+import dataclasses
+import logging
+import weakref
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from jsonargparse.typing import PositiveInt
+from keras import ops
+
+from kit import decoding
+from kit.data.bitext import text_pairs
+from kit.data.text_inputs import read_lines
+from kit.data.tokens import Tokenizer
+from kit.errors import KitError, check
+from kit.files import as_path, atomic
+from kit.reporting import plots
+from kit.reporting.statistics import Bootstrap
+from kit.scoring import text as scores
+from kit.tasks.recipe import Evaluation, Task
+
+log = logging.getLogger("kit")
+
+# Compiled functions of each model, by method and settings.
+_COMPILED = weakref.WeakKeyDictionary()
+# Tokens and padding of the texts that are written together, those of each beam counted; bounds the memory.
+_MOST_POSITIONS = 32_768
+
+
+@dataclasses.dataclass(frozen=True)
+class Beam:
+    """Beam search.
+
+    Args:
+        beam_width: Number of beginnings of each sentence that a beam keeps; 1 is greedy.
+        length_penalty: 0 prefers short translations, 1 is about the mean log-probability of a token.
+    """
+
+    beam_width: PositiveInt = 5
+    length_penalty: float = 1.0
+
+    def settings(self, model, **more):
+        """Returns the settings of `kit.decoding.beam` for a model.
+
+        Raises:
+            SettingError: the beam is wider than there are tokens.
+        """
+        size = model.output.shape[-1]
+        check(self.beam_width <= size, "beam_width", self.beam_width, f"at most {size:,}, the number of tokens")
+        return {"beam_width": self.beam_width, "length_penalty": float(self.length_penalty), **more}
+
+
+def tokenizers_of(assets):
+    """Returns the tokenizers of source and target."""
+    both = [Tokenizer(content) for content in assets["tokenizers"]]
+    return both[0], both[-1]
+
+
+def special_tokens(tokenizer):
+    """Returns the `kit.decoding.Tokens` of a tokenizer."""
+    return decoding.Tokens(
+        start=tokenizer.start_id,
+        end=tokenizer.end_id,
+        pad=tokenizer.pad_id,
+        forbidden=(tokenizer.pad_id, tokenizer.unknown_id, tokenizer.start_id),
+    )
+
+
+def _samples(examples, found):
+    """Returns the best, the median and the worst translations, by chrF."""
+    sources, references = examples.extra("source"), examples.extra("target")
+    values = scores.sentence_chrf(found, references)
+    order = np.argsort(-values, kind="stable")
+    middle = max(len(order) // 2 - 2, 0)
+    rows = dict.fromkeys([*order[:5], *order[middle : middle + 5], *order[-10:]])
+    return pd.DataFrame(
+        [
+            {
+                "chrF": float(values[row]),
+                "source": sources[row],
+                "translation": found[row],
+                "reference": references[row],
+            }
+            for row in rows
+        ]
+    )
+
+
+def _cut(ids, special):
+    """Returns ids up to the end, the end included."""
+    ids = [int(each) for each in ids if each != special.pad]
+    return ids[: ids.index(special.end) + 1] if special.end in ids else ids
+
+
+def show(predictions, is_terminal):
+    """Returns translations for reading: one a line; where there are several of a sentence, with rank and score."""
+    if predictions["rank"].max() == 1:
+        return "\n".join(predictions["translation"])
+    rows = predictions[["sentence", "rank", "score", "translation"]].itertuples(index=False)
+    return "\n".join(f"{sentence}.{rank}\t{score:.3f}\t{text}" for sentence, rank, score, text in rows)
+
+
+def task(decoding_step, max_positions, has_attention=lambda model: True):
+    """Returns the `Task` of generation, of examples that `text_pairs` makes; its assets hold `tokenizers`.
+
+    Args:
+        decoding_step: Function `(model, pad_id)` that returns the pair (step, initial_state) for `kit.decoding`; the
+            step has a function `with_weights` that returns the weights over the source, too.
+        max_positions: Function from the model to the most tokens that it can take, or None for any number.
+        has_attention: Function from the model to whether it looks at the source.
+    """
+
+    def decoder(model, special, method, settings):
+        """Returns a compiled function from source ids to what is written, made once for each model and settings."""
+        made = _COMPILED.setdefault(model, {})
+        key = (method.__name__, special, tuple(sorted(settings.items())))
+        if key not in made:
+            positions = max_positions(model)
+
+            def max_length(source):
+                longest = 2 * ops.shape(source)[1] + 10
+                return longest if positions is None else ops.minimum(longest, positions)
+
+            made[key] = decoding.compiled(
+                decoding_step(model, special.pad),
+                method,
+                special,
+                max_length=max_length,
+                signature=tf.TensorSpec((None, None), tf.int32),
+                **settings,
+            )
+        return made[key]
+
+    def written(model, examples, special, batch_size, method, settings=None, seeds=None):
+        """Returns ids of what is written, (results, time) of each text, and their scores, (results,) of each.
+
+        Args:
+            model: The model.
+            examples: `Examples` of what is read.
+            special: `kit.decoding.Tokens`.
+            batch_size: Texts that are written together.
+            method: A method of `kit.decoding`.
+            settings: Settings of the method, or None.
+            seeds: Generator of a seed for each batch, for sampling; or None.
+        """
+        settings = settings or {}
+        decode = decoder(model, special, method, settings)
+        ids, values = [None] * len(examples), [None] * len(examples)
+        for rows in examples.chunks(batch_size, _MOST_POSITIONS // settings.get("beam_width", 1)):
+            source = ops.convert_to_tensor(examples.arrays(rows)[0]["source"])
+            seed = () if seeds is None else (ops.convert_to_tensor(seeds.integers(2**31), "int32"),)
+            found, scores = (np.asarray(part) for part in decode(source, *seed))
+            for row, sequences, score in zip(rows, found, scores, strict=True):
+                ids[row], values[row] = np.atleast_2d(sequences), np.atleast_1d(score)
+        return ids, values
+
+    def alignment(model, source, target, special):
+        """Returns which source tokens each target token looked at: (heads, time, source) for each layer of attention.
+
+        Args:
+            model: The model.
+            source: Ids of one text, its end included.
+            target: Ids of what is written of it, the end included.
+            special: `kit.decoding.Tokens`.
+        """
+        step, initial_state = decoding_step(model, special.pad)
+        state = initial_state(ops.convert_to_tensor(np.array([source], "int32")), len(target))
+        last, found = special.start, []
+        for position, token in enumerate(target):
+            _, state, weights = step.with_weights(np.array([last], "int32"), position, state)
+            found.append([np.asarray(ops.convert_to_numpy(layer)) for layer in weights])
+            last = token
+        return [np.stack([layer[0] for layer in layers], axis=1) for layers in zip(*found, strict=True)]
+
+    def attention_figures(model, example, ids, assets):
+        """Returns a heat map for each layer of attention, on one text."""
+        source_tokenizer, target_tokenizer = tokenizers_of(assets)
+        special = special_tokens(target_tokenizer)
+        source, ids = example.arrays([0])[0]["source"][0], _cut(ids, special)
+        weights = alignment(model, source, ids, special)
+        several = len(weights) > 1
+        names = [f"_of_layer_{index}" if several else "" for index in range(1, len(weights) + 1)]
+        return {
+            f"2_attention{name}": lambda layer=layer: plots.attention(
+                layer, source_tokenizer.pieces(source), target_tokenizer.pieces(ids)
+            )
+            for name, layer in zip(names, weights, strict=True)
+        }
+
+    def validate(model, examples, assets):
+        """Returns BLEU and chrF of the greedy translations."""
+        target = tokenizers_of(assets)[1]
+        ids, _ = written(model, examples, special_tokens(target), 256, decoding.greedy)
+        values = scores.corpus_scores(target.decode([each[0] for each in ids]), examples.extra("target"))
+        return {name: values[name] for name in ("bleu", "chrf")}
+
+    def evaluate(
+        model,
+        examples,
+        assets,
+        *,
+        beam: Beam = Beam(),
+        bootstrap: Bootstrap = Bootstrap(),
+        batch_size: PositiveInt = 64,
+    ):
+        """Scores a translator on a split.
+
+        Args:
+            model: The translator.
+            examples: `Examples` of the split.
+            assets: The assets of the data.
+            batch_size: Sentences that are translated together.
+
+        Returns:
+            `Evaluation` with BLEU (cased, 13a), chrF, their signatures, BLEU of lower-case text, and the share of the
+            translations that are exactly their reference.
+        """
+        target = tokenizers_of(assets)[1]
+        ids, _ = written(model, examples, special_tokens(target), batch_size, decoding.beam, beam.settings(model))
+        found = target.decode([each[0] for each in ids])
+        metrics = scores.corpus_scores(found, examples.extra("target"), bootstrap.bootstrap_samples)
+        tables = {
+            "1_translations_from_best_to_worst": _samples(examples, found),
+            "2_pairs_of_sentences": pd.DataFrame(
+                [{"what": name, "number": count} for name, count in assets["pairs"].items()]
+            ),
+        }
+        row = int(np.argmin(np.abs(examples.lengths("source") - 12)))
+        return Evaluation(metrics, tables, attention_figures(model, examples.take([row]), ids[row][0], assets))
+
+    def predict(
+        model,
+        inputs,
+        assets,
+        *,
+        method: Literal["beam", "greedy", "sample"] = "beam",
+        beam: Beam = Beam(),
+        n_best: PositiveInt = 1,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int = 0,
+        attention: str | None = None,
+        batch_size: PositiveInt = 64,
+    ):
+        """Translates texts.
+
+        Args:
+            model: The translator.
+            inputs: A text, a file (`pathlib.Path`), or a list of these, with a sentence in each line. Of an empty line
+                the translation is empty.
+            assets: The assets of the data that the model was trained on.
+            method: "beam" searches for the most probable translation, "greedy" takes the most probable token each time,
+                "sample" draws.
+            n_best: Number of translations of each sentence, the best first; of a beam, or drawn.
+            temperature: Of "sample": below 1 likely tokens become likelier.
+            top_k: Of "sample": only so many most probable tokens are drawn from; 0 is all.
+            top_p: Of "sample": only the most probable tokens with this much probability together; 1 is all.
+            seed: Of "sample".
+            attention: PNG file to draw the alignment of the first sentence and its translation to.
+            batch_size: Sentences that are translated together.
+
+        Returns:
+            Table with a row a translation: `sentence` (from 1), `source`, `rank` (from 1), `translation`, `score` (the
+            log-probability, of a beam divided by the length penalty).
+
+        Raises:
+            KitError: no text, a text too long for the model or in characters that it does not know at all, or a file
+                that cannot be read.
+        """
+        lines, places = read_lines(inputs)
+        if not any(line.strip() for line in lines):
+            raise KitError("no text to translate; expected a sentence")
+        check(method in ("beam", "greedy", "sample"), "method", method, "'beam', 'greedy' or 'sample'")
+        check(0 <= seed < 2**31, "seed", seed, "a whole number from 0 to 2147483647")
+        check(method != "greedy" or n_best == 1, "n_best", n_best, "1 with greedy decoding")
+        is_narrow = method != "beam" or n_best <= beam.beam_width
+        check(is_narrow, "n_best", n_best, f"at most {beam.beam_width}, the beam's width")
+        path = None
+        if attention is not None:
+            path = as_path(attention, "attention")
+            is_known = path.suffix == ".png" and path.parent.is_dir()
+            check(is_known, "attention", attention, "a .png file in a known folder")
+            check(has_attention(model), "attention", attention, "none: this architecture has no attention")
+        source_tokenizer, target_tokenizer = tokenizers_of(assets)
+        special = special_tokens(target_tokenizer)
+        rows = [row for row, line in enumerate(lines) if line.strip()]
+        ids = source_tokenizer.encode([lines[row] for row in rows])
+        _check_inputs(max_positions(model), source_tokenizer, ids, [places[row] for row in rows])
+        end = source_tokenizer.end_id
+        examples = text_pairs(
+            ids, None, [lines[row] for row in rows], start=None, end=end, padding=source_tokenizer.pad_id
+        )
+        if method == "beam":
+            settings = beam.settings(model, num_results=n_best)
+            found, values = written(model, examples, special, batch_size, decoding.beam, settings)
+        elif method == "greedy":
+            found, values = written(model, examples, special, batch_size, decoding.greedy)
+        else:
+            settings = {"temperature": float(temperature), "top_k": top_k, "top_p": float(top_p)}
+            random = np.random.default_rng(seed)
+            draws = [
+                written(model, examples, special, batch_size, decoding.sample, settings, seeds=random)
+                for _ in range(n_best)
+            ]
+            found, values = _best_first(draws, len(examples))
+        if path is not None:
+            figures = attention_figures(model, examples.take([0]), found[0][0], assets)
+            with atomic(path) as temporary:
+                list(figures.values())[-1]().savefig(temporary, dpi=110)
+        return _table(lines, rows, [target_tokenizer.decode(each) for each in found], values)
+
+    return Task(
+        monitors={"val_bleu": "max", "val_chrf": "max", "val_loss": "min"},
+        evaluate=evaluate,
+        predict=predict,
+        validate=validate,
+        show=show,
+        inputs="text",
+    )
+
+
+def _best_first(draws, count):
+    """Returns the draws of each text, the most probable first, and their scores.
+
+    Args:
+        draws: Ids and scores of each draw, as `written` returns them.
+        count: Number of texts.
+    """
+    found = [[each for ids, _ in draws for each in ids[row]] for row in range(count)]
+    values = [np.concatenate([scores[row] for _, scores in draws]) for row in range(count)]
+    order = [np.argsort(-each, kind="stable") for each in values]
+    found = [[each[index] for index in indices] for each, indices in zip(found, order, strict=True)]
+    return found, [each[indices] for each, indices in zip(values, order, strict=True)]
+
+
+def _table(lines, rows, texts, values):
+    """Returns a table with a row a translation.
+
+    Args:
+        lines: Lines that were given.
+        rows: Those of them that are not empty.
+        texts: Translations of each of these, the best first.
+        values: Their scores.
+    """
+    table, done = [], dict(zip(rows, range(len(rows)), strict=True))
+    for row, line in enumerate(lines):
+        own = (texts[done[row]], values[done[row]]) if row in done else ([""], [0.0])
+        # Several ways of cutting a text are one translation; a beam may have found fewer than were asked for.
+        different = {}
+        for text, value in zip(*own, strict=True):
+            if value > -1e8 or not different:
+                different.setdefault(text, float(value))
+        for rank, (text, value) in enumerate(different.items(), 1):
+            table.append({"sentence": row + 1, "source": line, "rank": rank, "translation": text, "score": value})
+    return pd.DataFrame(table)
+
+
+def _check_inputs(positions, tokenizer, ids, places):
+    """Raises KitError for a sentence that the model cannot read, and where none has a character that it knows."""
+    strange = []
+    for each, place in zip(ids, places, strict=True):
+        if positions is not None and len(each) + 1 > positions:
+            raise KitError(
+                f"{place}: {len(each)} tokens; expected at most {positions - 1}, which the model has positions for"
+            )
+        if all(token == tokenizer.unknown_id or tokenizer.is_space(token) for token in each):
+            strange.append(place)
+    if len(strange) == len(places):
+        raise KitError(f"{strange[0]}: no character of it was in the training sentences; expected the source language")
+    if strange:
+        log.warning("%s: no character of it was in the training sentences (%d such lines)", strange[0], len(strange))

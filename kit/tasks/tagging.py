@@ -1,0 +1,298 @@
+"""Tagging: a tag for each word, or entities of several; F1, accuracy, CRF decoding, mistakes, predictions."""
+
+import functools
+import zlib
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from jsonargparse.typing import PositiveInt
+
+from kit.blocks import crf
+from kit.blocks.attention import Attention
+from kit.data import tags
+from kit.data.sequences import tagged_examples, words_of
+from kit.data.text import Features
+from kit.data.text_inputs import read_sentences
+from kit.errors import KitError, check
+from kit.reporting import plots, statistics
+from kit.reporting.statistics import Bootstrap
+from kit.scoring import tagging as scores
+from kit.scoring.classification import softmax
+from kit.tasks.recipe import Evaluation, Task
+from kit.training.losses import SparseCategoricalCrossentropy
+from kit.training.metrics import Accuracy
+
+
+def compiled(inputs, logits, mask, head, optimizer, label_smoothing, name):
+    """Returns a compiled model with a softmax or a CRF behind logits.
+
+    Args:
+        inputs: Inputs of the model.
+        logits: (batch, time, tags)
+        mask: True at real positions, (batch, time).
+        head: "softmax" decides on each tag alone, "crf" on the tags of a sentence together.
+        optimizer: Keras optimizer or its name.
+        label_smoothing: Share of the target that is spread evenly over all tags; for a softmax.
+        name: Name of the model.
+    """
+    if head == "crf":
+        check(not label_smoothing, "label_smoothing", label_smoothing, "0 with a CRF")
+        outputs, loss, metrics = crf.CRF(name="crf")(logits, mask=mask), crf.CRFNegativeLogLikelihood(), []
+    else:
+        outputs, metrics = logits, [Accuracy(ignore_class=-1)]
+        loss = SparseCategoricalCrossentropy(label_smoothing, ignore_class=-1)
+    model = keras.Model(inputs, outputs, name=name)
+    # XLA would compile anew for every length of sentences.
+    model.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=False)
+    return model
+
+
+def prepare(model, splits):
+    """Puts pretrained vectors into the word embedding, and forbids what no scheme allows in the CRF."""
+    if splits.facts["vectors"] is not None:
+        rows, matrix = splits.facts["vectors"]
+        layer = next((layer for layer in model.layers if layer.name == "word_embedding"), None)
+        width, dim = matrix.shape[1], layer.output_dim if layer else 0
+        check(dim == width, "model.word_dim", dim, f"{width}, the width of the vectors")
+        embeddings = layer.embeddings
+        values = keras.ops.convert_to_numpy(embeddings).copy()
+        values[rows] = matrix
+        embeddings.assign(values)
+    if _has_crf(model) and splits.assets["learned_scheme"] != "none":
+        model.get_layer("crf").allow(*tags.allowed(splits.assets["tag_names"], splits.assets["learned_scheme"]))
+
+
+def _has_crf(model):
+    return len(model.output.shape) == 4
+
+
+def _decoded(model, sequences, batch_size, probabilities=True):
+    """Returns the predicted labels of each sentence, and the probabilities (words, tags) of each.
+
+    A CRF decodes the best path; its probabilities are marginals.
+    """
+    lengths = words_of(sequences)
+    labels, shares = [None] * len(sequences), [None] * len(sequences)
+    for rows in sequences.chunks(batch_size):
+        outputs = model.predict_on_batch(sequences.arrays(rows)[0])
+        if _has_crf(model):
+            best, share = _from_potentials(outputs, probabilities)
+        else:
+            best, share = outputs.argmax(-1), softmax(outputs) if probabilities else None
+        for index, row in enumerate(rows):
+            labels[row] = best[index, : lengths[row]]
+            shares[row] = share[index, : lengths[row]] if probabilities else None
+    return labels, shares
+
+
+@functools.cache
+def _compiled(function, num_tags):
+    """Compiles a function of potentials once for all models with so many tags."""
+    return tf.function(function, input_signature=[tf.TensorSpec((None, None, num_tags, num_tags))])
+
+
+def _from_potentials(potentials, probabilities):
+    """Returns the best paths, and the marginals or None, of a batch of potentials."""
+    num_tags = potentials.shape[-1]
+    best = _compiled(crf.viterbi, num_tags)(potentials).numpy()
+    return best, _compiled(crf.marginals, num_tags)(potentials).numpy() if probabilities else None
+
+
+def validate(model, examples, assets):
+    """Returns what `fit` cannot compute batch by batch: entity-level F1, and the accuracy of a CRF's best paths."""
+    if assets["learned_scheme"] == "none" and not _has_crf(model):
+        return {}
+    predicted, _ = _decoded(model, examples, 128, probabilities=False)
+    gold = examples.target("tag")
+    right = sum(int((one == other).sum()) for one, other in zip(predicted, gold, strict=True))
+    values = {"accuracy": right / max(int(words_of(examples).sum()), 1)}
+    if assets["learned_scheme"] != "none":
+        names = np.array(assets["tag_names"], dtype=object)
+        counts, _ = scores.entity_counts(_named(gold, names), _named(predicted, names), assets["learned_scheme"])
+        values["f1"] = scores.f1(counts.sum((0, 1)))
+    return values
+
+
+def _named(labels, names):
+    return [list(names[each]) for each in labels]
+
+
+def evaluate(
+    model,
+    examples,
+    assets,
+    *,
+    bootstrap: Bootstrap = Bootstrap(),
+    batch_size: PositiveInt = 128,
+):
+    """Scores a tagger on a split.
+
+    Args:
+        model: The tagger.
+        examples: `Examples` of the split, as `tagged_examples` makes them.
+        assets: The assets of the data.
+        batch_size: Sentences in a step.
+
+    Returns:
+        `Evaluation` with entity-level F1, precision and recall (strict: both ends and the type), where tags mark
+        entities; the accuracy of tags; and, where they mark none, the mean F1 of the tags that occur.
+    """
+    names = np.array(assets["tag_names"], dtype=object)
+    scheme = assets["learned_scheme"]
+    gold = examples.target("tag")
+    predicted, shares = _decoded(model, examples, batch_size)
+    metrics, tables, samples = {}, {}, bootstrap.bootstrap_samples
+    if scheme != "none":
+        counts, kinds = scores.entity_counts(_named(gold, names), _named(predicted, names), scheme)
+        metrics |= _with_interval("f1", counts.sum(1), scores.f1, samples)
+        total = counts.sum((0, 1))
+        metrics |= {"precision": scores.precision(total), "recall": scores.recall(total)}
+        tables["1_per_entity_type"] = scores.per_class("entity", kinds, counts, samples)
+    counts = scores.tag_counts(gold, predicted, len(names))
+    metrics |= _with_interval("accuracy", counts.sum(1), scores.recall, samples)
+    if scheme == "none":
+        total = counts.sum(0)
+        metrics["macro_f1"] = scores.f1(total)[total[:, 2] > 0].mean()
+        tables["1_per_tag"] = scores.per_class("tag", names, counts, samples)
+    worst = _worst(examples, gold, predicted, shares)
+    if len(worst):
+        tables["2_sentences_with_the_worst_errors"] = _worst_table(examples, gold, predicted, shares, names, worst)
+    matrix_names, matrix = _confusion(gold, predicted, names, scheme)
+    figures = {"2_confusion_matrix": lambda: plots.confusion_matrix(matrix, matrix_names)}
+    figures |= _attention_figures(model, examples)
+    return Evaluation({name: float(value) for name, value in metrics.items()}, tables, figures)
+
+
+def _with_interval(name, counts, score, samples):
+    low, high = statistics.bootstrap(counts, score, samples)
+    return {name: score(counts.sum(0)), f"{name}_low": low, f"{name}_high": high}
+
+
+def _worst(examples, gold, predicted, shares):
+    """Returns the rows of the sentences in which the model was surest of what is wrong, the worst first."""
+    regret = np.zeros(len(examples))
+    for row, (true, found, share) in enumerate(zip(gold, predicted, shares, strict=True)):
+        wrong = np.flatnonzero(true != found)
+        words = np.arange(len(true))
+        regret[row] = -np.log(np.maximum(share[words, true][wrong], 1e-9)).sum()
+    rows = np.argsort(-regret, kind="stable")[:20]
+    return rows[regret[rows] > 0]
+
+
+def _worst_table(examples, gold, predicted, shares, names, rows):
+    table = []
+    sentences = examples.extra("words")
+    for row in rows:
+        shown = []
+        for word, true, found, share in zip(sentences[row], gold[row], predicted[row], shares[row], strict=True):
+            wrong = true != found
+            shown.append(f"{word} [{names[found]} {share[found]:.0%}, is {names[true]}]" if wrong else word)
+        table.append({"errors": int((gold[row] != predicted[row]).sum()), "sentence": " ".join(shown)})
+    return pd.DataFrame(table)
+
+
+def _confusion(gold, predicted, names, scheme):
+    """Returns names and counts (true, predicted) of tags, or of entity types word by word."""
+    kinds = [tags.split(name)[1] or "O" for name in names] if scheme != "none" else list(names)
+    shown = list(dict.fromkeys(kinds))
+    number = np.array([shown.index(kind) for kind in kinds])
+    matrix = np.zeros((len(shown), len(shown)), int)
+    np.add.at(matrix, (number[np.concatenate(gold)], number[np.concatenate(predicted)]), 1)
+    return shown, matrix
+
+
+def _attention_figures(model, examples):
+    """Returns a heat map of each attention layer, on one sentence of moderate length."""
+    encoder = next((layer for layer in model.layers if isinstance(layer, keras.Model)), None)
+    attention = [layer for layer in encoder.layers if isinstance(layer, Attention)] if encoder else []
+    if not attention:
+        return {}
+    row = int(np.argmin(np.abs(words_of(examples) - 12)))
+    inputs = examples.arrays([row])[0]
+    to_encoder = keras.Model(model.inputs, encoder._inbound_nodes[-1].arguments.keras_tensors)
+    to_weights = keras.Model(encoder.inputs, [layer.output[1] for layer in attention])
+    weights = to_weights.predict_on_batch(to_encoder.predict_on_batch(inputs))
+    weights = weights if isinstance(weights, list) else [weights]
+    words = examples.extra("words")[row]
+    return {
+        f"3_attention_of_{layer.name.removesuffix('_attention')}": lambda each=each: plots.attention(each[0], words)
+        for layer, each in zip(attention, weights, strict=True)
+    }
+
+
+def predict(model, inputs, assets, *, tokenized: bool = False, batch_size: PositiveInt = 128):
+    """Tags texts.
+
+    Args:
+        model: The tagger.
+        inputs: A text, a file (`pathlib.Path`), or a list of these, with a sentence in each line; or a list of
+            sentences that are lists of words already. Of files of tagged sentences (.conll, .conllu, .jsonl) the words
+            are taken.
+        assets: The assets of the data that the model was trained on.
+        tokenized: The words of texts stand between spaces already.
+        batch_size: Sentences in a step.
+
+    Returns:
+        Table with a row a word: `sentence` (from 1), `token`, `tag`, `probability`, and for texts `start` and `end` of
+        the token in its line, in characters.
+
+    Raises:
+        KitError: no words, or a file that cannot be read.
+    """
+    sentences, spans = read_sentences(inputs, tokenized)
+    if not any(sentences):
+        raise KitError("no words to tag; expected a text with at least one")
+    features = Features(**assets["features"])
+    chosen = [words for words in sentences if words]
+    sequences = tagged_examples(chosen, features)
+    predicted, shares = _decoded(model, sequences, batch_size)
+    names = np.array(assets["tag_names"], dtype=object)
+    written = _named(predicted, names)
+    if assets["scheme"] != assets["learned_scheme"]:
+        written = [tags.convert(each, assets["learned_scheme"], assets["scheme"]) for each in written]
+    rows = [row for row, words in enumerate(sentences, 1) if words]
+    table = {
+        "sentence": np.repeat(rows, words_of(sequences)),
+        "token": [word for words in chosen for word in words],
+        "tag": [tag for each in written for tag in each],
+        "probability": np.concatenate(
+            [share[np.arange(len(best)), best] for share, best in zip(shares, predicted, strict=True)]
+        ).astype("float64"),
+    }
+    if spans is not None:
+        table["start"], table["end"] = np.array([span for each in spans for span in each]).T
+    return pd.DataFrame(table)
+
+
+def show(predictions, is_terminal):
+    """Returns predictions for reading: coloured entities or tags on a terminal, else CoNLL columns."""
+    shown = []
+    for _, rows in predictions.groupby("sentence", sort=False):
+        pairs = list(zip(rows["token"], rows["tag"], strict=True))
+        if is_terminal:
+            shown.append(" ".join(_coloured(token, tag) for token, tag in pairs))
+        else:
+            shown.append("".join(f"{token}\t{tag}\n" for token, tag in pairs))
+    return "\n".join(shown)
+
+
+def _coloured(token, tag):
+    if tag == "O":
+        return token
+    kind = tags.split(tag)[1] or tag
+    colour = 31 + zlib.crc32(kind.encode()) % 6
+    return f"\033[1;{colour}m{token}\033[0;2m/{tag}\033[0m"
+
+
+def task():
+    """Returns the `Task` of tagging, of examples that `tagged_examples` makes."""
+    return Task(
+        monitors={"val_f1": "max", "val_accuracy": "max", "val_loss": "min"},
+        evaluate=evaluate,
+        predict=predict,
+        validate=validate,
+        show=show,
+        inputs="text",
+    )
