@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 __all__ = ["dry_run", "evaluate", "find_learning_rate", "load", "predict", "recipes", "report", "train", "tune"]
 
 _VERBS = {
-    "train": "runs.seeds",
+    "train": "runs.run",
     "tune": "tuning.study",
     "dry_run": "runs.rehearsal",
     "find_learning_rate": "runs.rehearsal",

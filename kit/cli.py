@@ -1,15 +1,14 @@
 """The command line: `kit VERB ...`. TensorFlow loads only once a verb needs it."""
 
 import argparse
-import dataclasses
+import importlib
 import json
 import os
 import signal
 import sys
-from pathlib import Path
 
 import kit
-from kit.errors import KitError, SettingError
+from kit.errors import KitError
 
 _DESCRIPTION = "Train, use and understand Keras models, one recipe for each task."
 _EPILOG = """\
@@ -147,11 +146,13 @@ def main(arguments=None):
             overrides |= flags.without_table(words, _OWN_TABLE[words[0]])
         options, rest = _parser().parse_known_args(words)
         flags.refuse(rest, options.verb)
-        if options.verb != "report":
+        if options.verb in _NEED_TENSORFLOW:
             from kit.terminal import load_tensorflow
 
             load_tensorflow()
-        result = _VERBS[options.verb](options, overrides)
+        module, function = _VERBS[options.verb]
+        command = getattr(importlib.import_module(f"kit.commands.{module}"), function)
+        result = command(options, overrides)
     except KitError as error:
         print(f"kit: {error}", file=sys.stderr)
         result, status = {"error": str(error)}, 2
@@ -171,224 +172,13 @@ def main(arguments=None):
     return status
 
 
-def _none(overrides):
-    """Refuses settings on a verb that has none."""
-    for key in overrides:
-        raise SettingError(key, "this verb has no settings")
-
-
-def _list(options, overrides):
-    from kit.commands import catalogue
-
-    _none(overrides)
-    if options.what:
-        return catalogue.architectures(options.what, not options.json)
-    return catalogue.everything(not options.json)
-
-
-def _show(options, overrides):
-    from kit import recipes
-    from kit.commands import catalogue
-
-    if options.recipe in recipes.names():
-        return catalogue.settings(options.recipe, options.config, overrides, not options.json)
-    _none(overrides)
-    return catalogue.layers(options.recipe, options.shape, options.output, not options.json)
-
-
-def _train(options, overrides):
-    from kit import terminal
-    from kit.runs import finished, rehearsal, run, seeds
-    from kit.runs import folder as places
-
-    recipe = options.recipe or run.stated_recipe(options.config, options.folder)
-    if recipe is None:
-        raise KitError("train: no recipe given; `kit list` prints them")
-    folder = options.folder
-    if options.resume:
-        if folder:
-            raise KitError("--resume: choose one of --resume and --folder")
-        folder = places.last_unfinished(recipe)
-    seed = _seed(options.seed)
-    if options.output and not options.find_learning_rate:
-        raise KitError("--output: belongs to --find-learning-rate")
-    for flag, is_given in (("--dry-run", options.dry_run), ("--find-learning-rate", options.find_learning_rate)):
-        if is_given and folder:
-            raise KitError(f"{flag}: trains no run; expected neither --folder nor --resume")
-    if options.dry_run and options.find_learning_rate:
-        raise KitError("--dry-run: choose one of --dry-run and --find-learning-rate")
-    if options.find_learning_rate:
-        return _find_learning_rate(recipe, overrides, options, seed)
-    if options.dry_run:
-        with terminal.log_shown():
-            return rehearsal.rehearse(recipe, overrides, config=options.config, seed=seed)
-    with terminal.log_shown():
-        done = seeds.train_with(recipe, overrides, config=options.config, folder=folder, seed=seed)
-    used, why = done.folder, ""
-    if isinstance(done, finished.Runs):
-        used, why = done.best.folder, f"   # the best of {len(done.folders)} by validation"
-        for split in ("test", "test_of_last_epoch"):
-            terminal.print_over_seeds(done.metrics.get(split), split.replace("_", " "))
-    else:
-        terminal.print_scores(done.metrics["test"], "test")
-    recipe = done.recipe
-    use = recipe.task.example
-    print(f"page  {done.folder / 'report.html'}\nuse   kit predict {used} {use}{why}")
-    return {"folder": str(done.folder), "metrics": done.metrics}
-
-
-def _seed(text):
-    """Returns the seed of a command line as a number."""
-    if text is not None and not text.isdecimal():
-        raise SettingError("seed", f"expected a whole number of at least 0, got {text!r}")
-    return None if text is None else int(text)
-
-
-def _tune(options, overrides):
-    from kit import terminal
-    from kit.runs import run
-    from kit.tuning import study
-
-    recipe = options.recipe or run.stated_recipe(options.config, options.folder, "study.toml")
-    if recipe is None:
-        raise KitError("tune: no recipe given; `kit list` prints them")
-    with terminal.log_shown():
-        done = study.tune_with(
-            recipe, overrides, config=options.config, folder=options.folder, seed=_seed(options.seed)
-        )
-    if done.retrained:
-        terminal.print_scores(done.retrained, "test")
-    return {
-        "folder": str(done.folder),
-        "monitor": done.monitor,
-        "score": done.score,
-        "best": done.best,
-        "trials": len(done.trials),
-        "saved_epochs": done.saved_epochs,
-        "retrained": done.retrained,
-    }
-
-
-def _find_learning_rate(recipe, overrides, options, seed):
-    from kit import terminal
-    from kit.files import as_path, atomic
-    from kit.reporting import range_test as curve
-    from kit.runs import rehearsal
-
-    path = as_path(options.output, "output") if options.output else None
-    if path and (path.suffix != ".png" or not path.parent.is_dir()):
-        raise KitError(f"--output: {str(path)!r}; expected a .png file in a folder that exists")
-    with terminal.log_shown():
-        found = rehearsal.range_test(recipe, overrides, config=options.config, seed=seed)
-    if not options.json:
-        print(f"    rate      loss\n{curve.lines(found.table)}")
-        print(
-            f"use   --optimizer.learning_rate {found.learning_rate:.1e}   (the loss was lowest at {found.highest:.1e})"
-        )
-    if path:
-        with atomic(path) as temporary:
-            curve.figure(found.table, found.learning_rate).savefig(temporary, dpi=110)
-        print(f"curve {path}")
-    return {"learning_rate": found.learning_rate, "highest": found.highest, "curve": found.table.to_dict("list")}
-
-
-def _evaluate(options, overrides):
-    from kit import terminal
-    from kit.runs import finished
-
-    evaluation = finished.evaluate(options.run, split=options.split, overrides=overrides)
-    show = terminal.print_over_seeds if finished.has_seeds(options.run) else terminal.print_scores
-    show(evaluation.metrics, options.split)
-    for table in evaluation.tables.values():
-        print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
-    return {"folder": options.run, "split": options.split, "metrics": evaluation.metrics}
-
-
-def _predict(options, overrides):
-    from kit.runs import finished
-
-    loaded = finished.load_one(options.run)
-    if finished.has_seeds(options.run):
-        print(f"{loaded.folder} is applied, the best of its seeds by validation", file=sys.stderr)
-    task = loaded.recipe.task
-    if options.text and task.inputs != "text":
-        raise KitError(f"--text: {loaded.recipe.name} takes files, not text")
-    inputs = [*map(Path, options.inputs), *options.text]
-    if not inputs and task.inputs == "text" and sys.stdin and not sys.stdin.isatty():
-        inputs = [_standard_input()]
-    if not inputs and task.inputs in ("files", "text"):
-        text = ', --text "..." or text on standard input' if task.inputs == "text" else ""
-        raise KitError(f"predict: nothing to predict; expected files{text}")
-    table = finished.predict(loaded, inputs, overrides)
-    if not options.json:
-        print(task.show(table, sys.stdout.isatty()))
-    return {"folder": str(loaded.folder), "predictions": table.to_dict("records")}
-
-
-def _standard_input():
-    try:
-        text = sys.stdin.buffer.read().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise KitError(f"standard input: not UTF-8 ({error.reason}); expected text") from None
-    return text.removesuffix("\n").removesuffix("\r")
-
-
-def _export(options, overrides):
-    from kit.commands.export import export
-
-    _none(overrides)
-    done = export(options.run, options.format, options.output)
-    lost = "" if done.accuracy_lost is None else f", {done.accuracy_lost:.2%} accuracy lost"
-    print(f"{done.format}  {done.path}")
-    print(f"checked on {done.examples:,} test examples: largest difference {done.difference:.2g}{lost}")
-    return {**dataclasses.asdict(done), "path": str(done.path)}
-
-
-def _doctor(options, overrides):
-    from kit.commands import doctor
-
-    _none(overrides)
-    marks = {"ok": "ok      ", "note": "note    ", "problem": "PROBLEM "}
-    found = []
-    for finding in doctor.findings():
-        found.append(finding)
-        if not options.json:
-            print(f"{marks[finding.state]} {finding.name}: {finding.found}", flush=True)
-            if finding.remedy:
-                print(f"          {finding.remedy}", flush=True)
-    problems = [finding.name for finding in found if finding.state == "problem"]
-    if problems:
-        raise KitError(f"doctor: mend first: {', '.join(problems)}")
-    return {"findings": [dataclasses.asdict(finding) for finding in found]}
-
-
-def _report(options, overrides):
-    from kit.runs import finished
-
-    _none(overrides)
-    if len(options.runs) == 1:
-        if options.output:
-            raise KitError("--output: the page of one run stands in its folder; expected several runs")
-        path = finished.report(options.runs[0])
-        print(f"page  {path}")
-        return {"folder": options.runs[0], "page": str(path)}
-    path, table = finished.compare(options.runs, options.output)
-    if not options.json:
-        print(table.to_string(index=False))
-        print(f"page  {path}")
-    return {"page": str(path), "runs": table.to_dict("records")}
-
-
 # Verbs whose settings may be given without the name of their table, and the flags that they have beside them.
 _OWN_TABLE = {"predict": ("--json", "--text", "--help"), "evaluate": ("--json", "--split", "--help")}
+# Verb to the module of `kit.commands` and the function in it.
 _VERBS = {
-    "list": _list,
-    "show": _show,
-    "train": _train,
-    "tune": _tune,
-    "evaluate": _evaluate,
-    "predict": _predict,
-    "export": _export,
-    "doctor": _doctor,
-    "report": _report,
+    "list": ("catalogue", "run_list"),
+    "show": ("catalogue", "run_show"),
+    **{verb: (verb, "run") for verb in ("train", "tune", "evaluate", "predict", "export", "doctor", "report")},
 }
+# Verbs that need TensorFlow from the beginning; the others load it when they do.
+_NEED_TENSORFLOW = ("tune", "evaluate", "predict", "export", "doctor")

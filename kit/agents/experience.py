@@ -25,7 +25,7 @@ class Experience(abc.ABC):
     What others rely on, by name:
 
     - every split has `len(examples)`, `take(rows)`, `batches(batch_size)`, `join(others)` and the attributes below;
-    - `Training.fill` and `fit` call `divide`, `steps_per_epoch` and `stream` of the training split, and raise its
+    - `kit.training.plan` and `fit` call `divide`, `steps_per_epoch` and `stream` of the training split, and raise its
       `failure` where the stream broke off; `failure` is None until then;
     - a run sets `model`, the training wrapper, before `fit`, and calls `end` once it is finished;
     - the callback `kit.agents.agent.ExperienceCallback` calls `begin`, `logs`, `arrays` and `put_back`, and ends the

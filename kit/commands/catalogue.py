@@ -1,36 +1,40 @@
-"""What there is: recipes, architectures, settings, layers; each function returns it, and prints it if it may."""
+"""`kit list` and `kit show`: recipes, backbones, settings, layers; each function returns them, and may print them."""
 
 import dataclasses
 import sys
 
 from kit import config, recipes
+from kit.commands.flags import refuse_settings
 from kit.errors import KitError, closest
-from kit.runs import settings as schema
+from kit.runs import schema
+from kit.runs import settings as run_settings
+from kit.terminal import load_tensorflow
 
 
 def everything(verbose=True):
     """Returns all recipes with their backbones and the settings that come with them."""
     result = {}
     for name in recipes.names():
-        recipe = recipes.get(name)
-        configs = sorted(path.stem for path in schema.shipped_settings(name).glob("*.toml"))
+        recipe = schema.get(name)
+        configs = sorted(path.stem for path in run_settings.shipped_settings(name).glob("*.toml"))
+        configs = [stem for stem in configs if stem != "smoke"]
         variants = {key: list(table) for key, table in recipe.backbones.items()}
         result[name] = {"purpose": recipe.purpose, **variants, "configs": configs}
         if verbose:
             print(f"{name}: {recipe.purpose}")
             for key, table in recipe.backbones.items():
                 print(f"  model.{key}:")
-                for build, members in _families(table).items():
-                    print(f"    {', '.join(members)}\n        {build.__doc__.splitlines()[0]}")
+                for family, members in _families(table).items():
+                    print(f"    {', '.join(members)}\n        {family}")
             print(f"  --config: {', '.join(configs)}\n")
     return {"recipes": result}
 
 
 def _families(variants):
-    """Returns the names of variants by their builder."""
+    """Returns the names of variants by the first line of their family's documentation."""
     found = {}
-    for variant, (build, _) in variants.items():
-        found.setdefault(build, []).append(variant)
+    for variant, (family, _) in variants.items():
+        found.setdefault(family.summary, []).append(variant)
     return found
 
 
@@ -49,16 +53,16 @@ def architectures(kind, verbose=True):
     Raises:
         KitError: there is nothing of that kind.
     """
-    known = {"backbones": list(map(recipes.get, recipes.names()))}
+    known = {"backbones": list(map(schema.get, recipes.names()))}
     for plural, word in _OLD_WORDS.items():
-        known[plural] = [recipe for recipe in known["backbones"] if word in config.aliases_of(recipe.build)]
+        known[plural] = [recipe for recipe in known["backbones"] if word in recipe.old_names]
     if kind not in known:
         raise KitError(f"list: nothing is called {kind!r}{closest(kind, known)}")
     rows = [
-        {"variant": variant, "recipe": recipe.name, "family": build.__name__, "arguments": arguments}
+        {"variant": variant, "recipe": recipe.name, "family": family.name, "arguments": arguments}
         for recipe in known[kind]
         for table in recipe.backbones.values()
-        for variant, (build, arguments) in table.items()
+        for variant, (family, arguments) in table.items()
     ]
     if verbose:
         table = _table("variant", "recipe", "family", "what sets it apart")
@@ -78,19 +82,19 @@ def settings(recipe, config_file, overrides, verbose=True):
         overrides: Flat dictionary of settings above them.
         verbose: Print the table.
     """
-    from kit.tuning.study import Search
+    from kit.tuning.search import Search
 
-    recipe = recipes.get(recipe)
-    resolved = schema.resolve(recipe, config_file, overrides, None)
-    given = config.flatten(resolved | {"tune": dataclasses.asdict(Search())})
+    recipe = schema.get(recipe)
+    resolved = run_settings.resolve(recipe, config_file, overrides, None)
+    flat = config.flatten(resolved | {"tune": dataclasses.asdict(Search())})
     entries = [
         {
             "key": setting.key,
-            "value": given[setting.key],
+            "value": flat[setting.key],
             "expects": config.describe(setting.type),
             "meaning": setting.meaning,
         }
-        for setting in [*schema.settings_of(recipe, given), *config.settings_of(Search, "tune")]
+        for setting in [*run_settings.settings_of(recipe, flat), *config.settings_of(Search, "tune")]
     ]
     if verbose:
         print(f"{recipe.name}: {recipe.purpose}\n")
@@ -120,19 +124,25 @@ def layers(variant, shape="224,224,3", picture=None, verbose=True):
     Raises:
         KitError: an unknown name, a shape that cannot be, or a picture without graphviz.
     """
-
-    from kit.models import vision
-
-    known = {**vision.VARIANTS, **dict.fromkeys(recipes.names())}
-    if variant not in vision.VARIANTS:
+    families = {
+        name: recipe
+        for recipe in recipes.names()
+        for table in schema.get(recipe).backbones.values()
+        for name, (family, _) in table.items()
+        if family.facts == ("input_shape",)
+    }
+    known = {**families, **dict.fromkeys(recipes.names())}
+    if variant not in families:
         raise KitError(f"show: neither a recipe nor a backbone is called {variant!r}{closest(variant, known)}")
-    build, arguments = vision.VARIANTS[variant]
     try:
         size = tuple(int(part) for part in shape.split(","))
     except ValueError:
         size = ()
     if len(size) != 3 or min(size) < 1:
         raise KitError(f"--shape: expected height, width and channels such as 224,224,3, got {shape!r}")
+    load_tensorflow()
+    tables = recipes.get(families[variant]).backbones.values()
+    build, arguments = next(table[variant] for table in tables if variant in table)
     model = build(size, **arguments, name=variant)
     rows = [
         {
@@ -186,3 +196,17 @@ def _shown(value):
     if isinstance(value, bool):
         return str(value).lower()
     return str(list(value)).replace("[", "\\[") if isinstance(value, tuple | list) else str(value)
+
+
+def run_list(options, overrides):
+    """Runs `kit list`."""
+    refuse_settings(overrides)
+    return architectures(options.what, not options.json) if options.what else everything(not options.json)
+
+
+def run_show(options, overrides):
+    """Runs `kit show`."""
+    if options.recipe in recipes.names():
+        return settings(options.recipe, options.config, overrides, not options.json)
+    refuse_settings(overrides)
+    return layers(options.recipe, options.shape, options.output, not options.json)

@@ -9,9 +9,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from kit.commands.flags import refuse_settings
 from kit.errors import KitError
 
 _LEAST_FREE_BYTES = 2_000_000_000
+_RECIPE = "image_classification"
 _TINY = {
     "data": {"source": "digits"},
     "backbone": {"widths": (8, 16), "depths": (1, 1)},
@@ -22,7 +24,7 @@ _TINY = {
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """What one look found.
+    """Result of one check.
 
     Args:
         name: What was looked at.
@@ -146,7 +148,7 @@ def training():
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / "run"
             settings = {f"{table}.{key}": value for table, keys in _TINY.items() for key, value in keys.items()}
-            run.train_with("image_classification", settings, folder=folder)
+            run.train_with(_RECIPE, settings, folder=folder)
             loaded = finished.load(folder)
             shape = tuple(loaded.assets["input_shape"])
             import numpy as np
@@ -156,5 +158,22 @@ def training():
                 raise KitError(f"2 images, {count} predictions")
     except Exception as error:  # whatever it is, it is the finding
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        return Finding("training", "problem", reason, "see the line above; kit train image_classification shows more")
+        return Finding("training", "problem", reason, f"see the line above; kit train {_RECIPE} shows more")
     return Finding("training", "ok", f"trained, saved, loaded and predicted in {time.perf_counter() - start:.0f} s")
+
+
+def run(options, overrides):
+    """Prints one finding after the other, and returns them."""
+    refuse_settings(overrides)
+    marks = {"ok": "ok      ", "note": "note    ", "problem": "PROBLEM "}
+    found = []
+    for finding in findings():
+        found.append(finding)
+        if not options.json:
+            print(f"{marks[finding.state]} {finding.name}: {finding.found}", flush=True)
+            if finding.remedy:
+                print(f"          {finding.remedy}", flush=True)
+    problems = [finding.name for finding in found if finding.state == "problem"]
+    if problems:
+        raise KitError(f"doctor: mend first: {', '.join(problems)}")
+    return {"findings": [dataclasses.asdict(finding) for finding in found]}

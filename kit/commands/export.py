@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kit.commands.flags import refuse_settings
 from kit.errors import KitError, choose
 from kit.runs import finished
 
@@ -21,7 +22,7 @@ _CHECKED_EXAMPLES = 1024
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-    """What was exported.
+    """An exported model, and how near it is to the original.
 
     Args:
         path: The file, or the folder of a SavedModel.
@@ -232,3 +233,13 @@ _FORMATS = {
     "onnx": ("model.onnx", _write_onnx, _start_onnx),
 }
 FORMATS = tuple(_FORMATS)
+
+
+def run(options, overrides):
+    """Writes the model of a run in another format, and returns what was checked."""
+    refuse_settings(overrides)
+    done = export(options.run, options.format, options.output)
+    lost = "" if done.accuracy_lost is None else f", {done.accuracy_lost:.2%} accuracy lost"
+    print(f"{done.format}  {done.path}")
+    print(f"checked on {done.examples:,} test examples: largest difference {done.difference:.2g}{lost}")
+    return {**dataclasses.asdict(done), "path": str(done.path)}

@@ -64,3 +64,17 @@ def refuse(words, verb):
         hint = guess(word, flags) if word.startswith("--") else ""
         hint = hint or "; settings look like --train.epochs 5"
         raise KitError(f"{word}: `kit {verb}` has no such argument{hint}")
+
+
+def refuse_settings(overrides):
+    """Refuses settings on a verb that has none."""
+    for key in overrides:
+        raise SettingError(key, "this verb has no settings")
+
+
+def seed_of(options):
+    """Returns the seed of a command line as a number, or None."""
+    text = options.seed
+    if text is not None and not text.isdecimal():
+        raise SettingError("seed", f"expected a whole number of at least 0, got {text!r}")
+    return None if text is None else int(text)

@@ -23,8 +23,8 @@ def sources():
     They are those of the tables of optimizers, schedules and `[train]`, of option records, and of the constants and
     types that all these import.
     """
-    found, waiting = set(), ["kit.training.optimizers", "kit.training.schedules", "kit.training.fit"]
-    functions = [importlib.import_module("kit.training.fit").Training]
+    found, waiting = set(), ["kit.training.optimizers", "kit.training.schedules", "kit.training.plan"]
+    functions = [importlib.import_module("kit.training.plan").Training]
     for name in recipes.names():
         recipe = recipes.get(name)
         functions += [recipe.build, recipe.data, recipe.task.evaluate, recipe.task.predict]

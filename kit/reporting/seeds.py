@@ -1,4 +1,4 @@
-"""What runs that differ in their seed alone say together: statistics over runs, a figure, and their page."""
+"""Statistics over runs that differ in their seed alone, a figure, and their page."""
 
 import html
 

@@ -1,16 +1,16 @@
-"""What can be done with a run: bring it back, score it again, apply it, and write its page."""
+"""Finished runs: load, evaluate and predict again, write the page, compare."""
 
 import dataclasses
 import functools
 import json
-import os
 from pathlib import Path
 
 from kit import config, recipes
 from kit.errors import KitError, choose, table
 from kit.files import as_path, read_json, reading
-from kit.runs import folder as places
-from kit.runs import settings as schema
+from kit.runs import folder as folders
+from kit.runs import settings as run_settings
+from kit.runs.python_inputs import own_source
 
 
 @dataclasses.dataclass
@@ -105,8 +105,8 @@ def load(folder):
     folder = _run_folder(folder)
     flat = config.read_toml(folder / "config.toml")
     recipe = recipes.get(flat["recipe"])
-    flat = schema.modern(recipe, flat)
-    tables = {name: {} for name in schema.TABLES} | config.nested(flat)
+    flat = run_settings.modern(recipe, flat)
+    tables = {name: {} for name in run_settings.TABLES} | config.nested(flat)
     if has_seeds(folder):
         from kit.reporting import seeds
 
@@ -147,26 +147,9 @@ def _run_folder(folder):
     recipe = config.read_toml(folder / "config.toml").get("recipe")
     if recipe not in recipes.names():
         raise KitError(f"{folder / 'config.toml'}: damaged; it names no recipe")
-    if not places.finished(folder):
+    if not folders.finished(folder):
         raise KitError(f"{folder}: this run is not finished; carry it on with `kit train {recipe} --folder {folder}`")
     return folder
-
-
-def given_data(data):
-    """Sorts what stands for `[data]` in Python.
-
-    Args:
-        data: None, settings of the table, a source, or data themselves.
-
-    Returns:
-        Settings of the table or None, and the data that have no place in a settings file or None.
-    """
-    if data is not None and (not isinstance(data, dict) or data.keys() & {"train", "validation", "test"}):
-        data = {"source": data}
-    source = (data or {}).get("source")
-    if source is None or isinstance(source, str | os.PathLike):
-        return data, None
-    return data | {"source": "given"}, source
 
 
 def data_of(run, data=None):
@@ -182,7 +165,7 @@ def data_of(run, data=None):
     with table("data"):
         flat = {f"data.{key}": value for key, value in run.settings["data"].items()}
         chosen = config.resolve(config.settings_of(run.recipe.data, "data"), flat)["data"]
-        settings, data = given_data(data)
+        settings, data = own_source(data)
         if data is not None:
             chosen["source"] = data
         elif settings:

@@ -145,17 +145,18 @@ def monitored(recipe_name, overrides, *, config=None, seed=None):
     Raises:
         KitError: settings or data cannot be used, or the monitored value is missing.
     """
-    with _stage(recipe_name, overrides, config, seed, None) as stage:
-        stage.model.run_eagerly = True  # to compile takes longer than these few examples
-        stage.model.train_on_batch(*next(iter(stage.batches(1))))
-        few = stage.splits.validation.take(slice(0, min(8, len(stage.splits.validation))))
-        found = stage.model.evaluate(few.batches(8), return_dict=True, verbose=0)
-        if stage.recipe.task.validate:
-            found |= stage.recipe.task.validate(stage.network, few, stage.splits.assets)
-        names = [f"val_{name}" for name in found]
-        if stage.monitor not in names:
-            raise SettingError("train.monitor", f"{stage.monitor!r} is not among {', '.join(sorted(names))}")
-    return {"monitor": stage.monitor, "mode": stage.mode, "epochs": stage.training.epochs}
+    with _rehearsed(recipe_name, overrides, config, seed, PythonInputs()) as parts:
+        model, splits, validate = parts.model, parts.splits, parts.recipe.task.validate
+        model.run_eagerly = True  # to compile takes longer than these few examples
+        model.train_on_batch(*next(iter(_batches(parts, 1))))
+        few = splits.validation.take(slice(0, min(8, len(splits.validation))))
+        values = model.evaluate(few.batches(8), return_dict=True, verbose=0)
+        if validate:
+            values |= validate(parts.network, few, splits.assets)
+        names = [f"val_{name}" for name in values]
+        if parts.monitor not in names:
+            raise SettingError("train.monitor", f"{parts.monitor!r} is not among {', '.join(sorted(names))}")
+    return {"monitor": parts.monitor, "mode": parts.mode, "epochs": parts.training.epochs}
 
 
 def find_learning_rate(
@@ -180,7 +181,8 @@ def find_learning_rate(
         verbose: Print what happens.
 
     Returns:
-        `kit.training.learning_rate.RangeTest`: its `learning_rate` is the one to try, its `draw()` the curve.
+        `kit.training.learning_rate.RangeTest`: its `learning_rate` is the one to try; `kit.reporting.range_test` draws
+        its curve.
 
     Raises:
         KitError: settings or data cannot be used.
@@ -193,14 +195,14 @@ def find_learning_rate(
 
 def range_test(recipe_name, overrides, *, config=None, seed=None, steps=100, inputs=PythonInputs()):
     """`find_learning_rate` with the settings as a flat dictionary of dotted keys; it uses the first seed."""
-    from kit.training import learning_rate
-
     check(isinstance(steps, int) and steps >= 20, "steps", steps, "a whole number of at least 20")
-    if len(recipes.get(recipe_name).optimizers) > 1:
+    if len(schema.get(recipe_name).optimizer_tables) > 1:
         raise KitError(
             f"{recipe_name} has two learning rates and no loss that says which is good; expected another recipe"
         )
-    with _stage(recipe_name, overrides, config, seed, given, constant=True) as stage:
-        if stage.splits.train.follows_model:
+    with _rehearsed(recipe_name, overrides, config, seed, inputs, constant=True) as parts:
+        from kit.training import learning_rate
+
+        if parts.splits.train.follows_model:
             raise KitError(f"{recipe_name}: no loss says whether an agent acts well; expected another recipe")
-        return learning_rate.range_test(stage.model, stage.batches(steps), steps)
+        return learning_rate.range_test(parts.model, _batches(parts, steps), steps)

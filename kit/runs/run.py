@@ -31,7 +31,7 @@ def train(
     evaluate=None,
     verbose=True,
 ):
-    """Trains a recipe's model and evaluates it, or carries on an unfinished run; with several seeds one after the other.
+    """Trains a recipe's model and evaluates it, or carries on an unfinished run, or one run a seed.
 
         kit.train("image_classification", data="photos")
         kit.train("image_classification", data=(images, labels), train={"epochs": 5})
@@ -204,9 +204,7 @@ def _plan(run_folder, parts):
     path = run_folder / "environment.json"
     decided = read_json(path)
     with reading(path):
-        return Plan(
-            parts.training, parts.steps_per_epoch, decided["steps_per_execution"], decided["jit_compile"]
-        )
+        return Plan(parts.training, parts.steps_per_epoch, decided["steps_per_execution"], decided["jit_compile"])
 
 
 def _begin(run_folder, parts, plan, on_begin):

@@ -1,13 +1,13 @@
-"""Schema of a recipe: all settings that its functions offer, under whatever choices of backbone and optimizer.
+"""Schema of a recipe: all settings that its functions offer, under any choice of backbone and optimizer.
 
-It is read from the signatures, which takes an import of TensorFlow, or from the table `kit/schema.json` that was made of
-them; as long as both say the same, nothing needs the import in order to list, show or check settings.
+It is read from the signatures, which takes an import of TensorFlow, or from the table `kit/schema.json` that was made
+of them; as long as both say the same, nothing needs the import in order to list, show or check settings.
 """
 
 import dataclasses
 import functools
 
-from kit import config, recipes
+from kit import config, recipes, terminal
 from kit.errors import choose
 from kit.runs import schema_table
 
@@ -101,6 +101,7 @@ def _of_table(content, shared):
 
 def signed(name):
     """Returns the `Schema` of a recipe as its signatures have it."""
+    terminal.load_tensorflow()
     return of(recipes.get(name))
 
 
@@ -151,7 +152,7 @@ def _family(build):
 def _shared():
     """Returns the settings that do not depend on the recipe, as keywords of `Schema`."""
     from kit.training import optimizers, schedules
-    from kit.training.fit import Training
+    from kit.training.plan import Training
 
     of_keras = {"skip": optimizers.NOT_SETTINGS, "types": optimizers.TYPES, "meanings": optimizers.MEANINGS}
     return {

@@ -1,4 +1,4 @@
-"""What the machine decides: devices, precision, compilation, and how many steps run in one call."""
+"""Devices: GPUs, precision, compilation, and how many steps run in one call."""
 
 import contextlib
 import logging

@@ -37,9 +37,7 @@ class Sampling:
 
     def __post_init__(self):
         check(0 <= self.sampling_rate <= 1, "sampling_rate", self.sampling_rate, "a share from 0 to 1")
-        check(
-            self.sampling_schedule in SCHEDULES, "sampling_schedule", self.sampling_schedule, " or ".join(SCHEDULES)
-        )
+        check(self.sampling_schedule in SCHEDULES, "sampling_schedule", self.sampling_schedule, " or ".join(SCHEDULES))
 
     def callbacks(self, epochs):
         """Returns the callbacks of a training of so many epochs."""

@@ -1,4 +1,4 @@
-"""What Keras Tuner's Hyperband has begun, and what of it is still to be trained on.
+"""Brackets of Keras Tuner's Hyperband: the trials that it has begun, and those still to be trained on.
 
 A bracket is a number of trials that begin with few epochs; in each further round the best of them go on.
 """

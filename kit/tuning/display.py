@@ -1,4 +1,4 @@
-"""What a person sees of a running study: a table that moves on a terminal, a line a trial elsewhere."""
+"""Progress of a running study: a table that moves on a terminal, a line a trial elsewhere."""
 
 import logging
 import time

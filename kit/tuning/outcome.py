@@ -1,4 +1,4 @@
-"""What a study leaves behind: its table of trials, the best settings, and its page."""
+"""Results of a study: its table of trials, the best settings, and its page."""
 
 import dataclasses
 import logging

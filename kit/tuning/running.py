@@ -9,7 +9,7 @@ import time
 from kit import config as toml
 from kit.errors import KitError
 from kit.files import read_json, write_text
-from kit.runs import folder as places
+from kit.runs import folder as folders
 from kit.tuning import brackets, display, oracle, outcome, space
 from kit.tuning.worker import Worker, carried_out, processors
 
@@ -296,7 +296,7 @@ class Running:
             "train.epochs": best["best_epoch"] if stopped_early else flat["train.epochs"],
         }
         path = outcome.retrained(self.folder, best["trial"])
-        if places.finished(path):
+        if folders.finished(path):
             done.retrained = read_json(path / "metrics.json")["test"]
             return done
         log.info("training with the best settings on training and validation split")

@@ -262,11 +262,11 @@ def check(parameters, recipe, path, overrides):
 def _try(recipe, path, changed):
     """Raises SettingError for settings that no training can have."""
     from kit.training import optimizers
-    from kit.training.fit import Training
+    from kit.training.plan import Training
 
     resolved = schema.resolve(recipe, path, changed, 0)
     with table("train"):
-        Training(**resolved["train"])
+        config.call(Training, **resolved["train"])
     others = {name: resolved["optimizer"].pop(name) for name in recipe.optimizers[1:]}
     with table("optimizer"):
         optimizers.build(resolved["optimizer"], 10**6)

@@ -1,82 +1,26 @@
 """A study: the search of a recipe's settings, from the command to its beginning; `running` does the rest."""
 
-import dataclasses
 import logging
 import math
 import tempfile
 from pathlib import Path
-from typing import Literal
 
 from kit import config as toml
 from kit import recipes, terminal
 from kit.errors import KitError, SettingError, check, table
 from kit.files import as_path, write_json
-from kit.runs import folder as places
-from kit.runs import run
-from kit.runs import settings as schema
+from kit.runs import folder as folders
+from kit.runs import settings as run_settings
+from kit.runs.python_inputs import sorted_out, stated_recipe
 from kit.tuning import outcome, space
 from kit.tuning.running import Running
-from kit.tuning.worker import carried_out, processors, start_server
+from kit.tuning.search import Search
+from kit.tuning.worker import carried_out, start_server
 
 log = logging.getLogger("kit")
 
 
-@dataclasses.dataclass
-class Search:
-    """The settings of `[tune]`.
-
-    Args:
-        trials: Settings to try. Hyperband tries more of them and trains most for few epochs: altogether it spends at
-            most the epochs of so many whole trainings.
-        algorithm: "random", "grid", "bayesian" or "hyperband", as Keras Tuner has them.
-        workers: Trials at the same time, each in a process of its own; "auto" is one for each processor, and one with a
-            GPU.
-        threads: Threads of each; "auto" divides the processors among the workers.
-        median_stop: Stop a trial whose best value so far is worse than the median of the others' at the same epoch.
-        median_epochs: Epochs before that may happen; by default a quarter of a training.
-        factor: Hyperband trains the best of so many on, for so many times the epochs.
-        keep: Trials, the best ones, whose checkpoints stay on disk.
-        retries: How often a trial whose process was killed is tried again, from its last epoch.
-        time_limit_seconds: No trial begins later than this; None is no limit.
-        retrain: In the end train with the best settings on training and validation split, and score that once on the
-            test split.
-
-    Raises:
-        SettingError: a value is out of range.
-    """
-
-    trials: int = 20
-    algorithm: Literal["random", "grid", "bayesian", "hyperband"] = "random"
-    workers: int | Literal["auto"] = "auto"
-    threads: int | Literal["auto"] = "auto"
-    median_stop: bool = True
-    median_epochs: int | None = None
-    factor: int = 3
-    keep: int = 1
-    retries: int = 1
-    time_limit_seconds: float | None = None
-    retrain: bool = False
-
-    def __post_init__(self):
-        for key, least in (("trials", 1), ("workers", 1), ("threads", 1), ("median_epochs", 1), ("factor", 2)):
-            value = getattr(self, key)
-            check(value in (None, "auto") or least <= value < 10**6, key, value, f"at least {least}")
-        for key in ("keep", "retries"):
-            check(getattr(self, key) >= 0, key, getattr(self, key), "at least 0")
-        limit = self.time_limit_seconds
-        check(limit is None or limit > 0, "time_limit_seconds", limit, "above 0")
-
-    def machine(self):
-        """Returns the number of workers and of threads of each, "auto" decided."""
-        import tensorflow as tf
-
-        count = len(processors())
-        has_gpu = bool(tf.config.list_physical_devices("GPU"))
-        workers = self.workers if self.workers != "auto" else 1 if has_gpu else count
-        return workers, self.threads if self.threads != "auto" else max(1, count // workers)
-
-
-# What may differ where a study is carried on.
+# Settings that may differ where a study is carried on.
 _MAY_CHANGE = ("trials", "workers", "threads", "keep", "retries", "time_limit_seconds", "retrain")
 
 
@@ -123,14 +67,14 @@ def tune(
     Raises:
         KitError: settings, space, data or folder cannot be used; or trials fail one after the other.
     """
-    tables = dict(zip(schema.TABLES, (data, model, backbone, optimizer, train, evaluate), strict=True))
+    tables = dict(zip(run_settings.TABLES, (data, model, backbone, optimizer, train, evaluate), strict=True))
     with terminal.log_shown(verbose):
         if recipe is None:
-            recipe = run.stated_recipe(config, folder, "study.toml")
-        recipe, overrides, given = run.from_python(recipe, tables, config, None)
-        if given.data is not None or given.model is not None:
+            recipe = stated_recipe(config, folder, "study.toml")
+        recipe, overrides, inputs = sorted_out(recipe, tables, config, None)
+        if inputs.data is not None or inputs.model is not None:
             raise SettingError(
-                "data" if given.data is not None else "model",
+                "data" if inputs.data is not None else "model",
                 "trials run in processes of their own and take settings alone; expected a path or a name, such as an "
                 ".npz file that `numpy.savez` wrote",
             )
@@ -143,13 +87,13 @@ def tune_with(recipe_name, overrides, *, config=None, folder=None, seed=None, se
     """`tune` with the settings as a flat dictionary of dotted keys; the space is `tune.space.` of them, or tables."""
     start_server()
     recipe = recipes.get(recipe_name)
-    folder = as_path(folder, "folder") if folder else places.new(f"tune-{recipe.name}")
-    if folder.exists() and not (folder / "study.toml").exists():
+    folder = as_path(folder, "folder") if folder else None
+    if folder is not None and folder.exists() and not (folder / "study.toml").exists():
         others = [path for path in folder.iterdir() if not path.name.startswith(".")] if folder.is_dir() else [folder]
         others = [path for path in others if path.name not in ("run.log", "study.json")]  # of one that had not begun
         if others:
             raise KitError(f"{folder}: holds other files ({others[0].name}); expected a new folder, or that of a study")
-    with places.held(folder, "study.toml"), places.logged(folder):
+    with folders.held(folder, f"tune-{recipe.name}", "study.toml") as folder, folders.logged(folder):
         search, content, parameters, types = _settings(recipe, folder, overrides, config, seed, searched)
         try:
             if not (folder / "study.toml").exists():
@@ -171,22 +115,24 @@ def _settings(recipe, folder, overrides, config_file, seed, searched):
     asked = {key: value for key, value in own.items() if key not in in_flags}
     saved = folder / "study.toml"
     path = (
-        saved if saved.exists() and config_file is None else schema.find_config(config_file or "default", recipe.name)
+        saved
+        if saved.exists() and config_file is None
+        else run_settings.find_config(config_file or "default", recipe.name)
     )
     of_file, tables = space.of_file(path)
     if searched is not None:
         check(isinstance(searched, dict), "space", searched, "a dictionary from settings to what is searched")
         tables = toml.nested(space.plain(searched))
     elif not tables:
-        tables = space.of_file(schema.find_config("default", recipe.name))[1]
-    old_names = schema.old_names(recipe)
+        tables = space.of_file(run_settings.find_config("default", recipe.name))[1]
+    old_names = run_settings.old_names(recipe)
     tables = space.merged(tables, space.from_flags(in_flags), old_names)
     parameters = space.read(tables, old_names)
     offered = toml.settings_of(Search, "tune")
     chosen = toml.resolve(offered, {f"tune.{key}": value for key, value in of_file.items()} | asked)["tune"]
     with table("tune"):
         search = Search(**chosen)
-    resolved = schema.resolve(recipe, path, base, seed)
+    resolved = run_settings.resolve(recipe, path, base, seed)
     if resolved["train"]["use_validation"]:
         raise SettingError("train.use_validation", "expected false: trials are compared on the validation split")
     if resolved["train"]["seeds"] != 1:
@@ -197,7 +143,7 @@ def _settings(recipe, folder, overrides, config_file, seed, searched):
     except (ValueError, TypeError) as error:
         raise SettingError("tune.space", " ".join(str(error).split())) from None
     flat = toml.flatten(resolved)
-    given = {key: flat[key] for key in schema.stated(recipe, path, base) if key != "seed"}
+    given = {key: flat[key] for key in run_settings.stated(recipe, path, base) if key != "seed"}
     source = given.get("data.source")
     if isinstance(source, str) and Path(source).expanduser().exists():
         given["data.source"] = str(Path(source).expanduser().resolve())  # from wherever the study is carried on
@@ -214,11 +160,11 @@ def _compare(recipe, saved, chosen, tables, flat, seed):
     before, searched = space.of_file(saved)
     offered = toml.settings_of(Search, "tune")
     then = {"tune": toml.resolve(offered, {f"tune.{key}": value for key, value in before.items()})["tune"]}
-    then = toml.flatten(then | schema.resolve(recipe, saved, {}, None))
+    then = toml.flatten(then | run_settings.resolve(recipe, saved, {}, None))
     now = flat | {f"tune.{key}": value for key, value in chosen.items()}
     skipped = {f"tune.{key}" for key in _MAY_CHANGE} | ({"seed"} if seed is None else set())
     for key in sorted((now.keys() | then.keys()) - skipped):
-        if not schema.alike(now.get(key), then.get(key)):
+        if not run_settings.alike(now.get(key), then.get(key)):
             raise SettingError(
                 key, f"the study in {saved.parent} was started with {then.get(key)!r}, not {now.get(key)!r}"
             )

@@ -1,0 +1,35 @@
+"""`kit predict`: applies a finished run to files, texts, standard input, or nothing."""
+
+import sys
+from pathlib import Path
+
+from kit.errors import KitError
+from kit.runs import finished
+
+
+def run(options, overrides):
+    """Applies a run, prints the predictions, and returns them."""
+    loaded = finished.load_one(options.run)
+    if finished.has_seeds(options.run):
+        print(f"{loaded.folder} is applied, the best of its seeds by validation", file=sys.stderr)
+    task = loaded.recipe.task
+    if options.text and task.inputs != "text":
+        raise KitError(f"--text: {loaded.recipe.name} takes files, not text")
+    inputs = [*map(Path, options.inputs), *options.text]
+    if not inputs and task.inputs == "text" and sys.stdin and not sys.stdin.isatty():
+        inputs = [_standard_input()]
+    if not inputs and task.inputs in ("files", "text"):
+        text = ', --text "..." or text on standard input' if task.inputs == "text" else ""
+        raise KitError(f"predict: nothing to predict; expected files{text}")
+    table = finished.predict(loaded, inputs, overrides)
+    if not options.json:
+        print(task.show(table, sys.stdout.isatty()))
+    return {"folder": str(loaded.folder), "predictions": table.to_dict("records")}
+
+
+def _standard_input():
+    try:
+        text = sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise KitError(f"standard input: not UTF-8 ({error.reason}); expected text") from None
+    return text.removesuffix("\n").removesuffix("\r")
