@@ -6,7 +6,6 @@ import inspect
 import types
 from pathlib import Path
 
-import kit
 from kit import config, recipes
 from kit.runs import schema, schema_table
 
@@ -37,7 +36,7 @@ def sources():
         if name not in found:
             found.add(name)
             waiting += _constants(name)
-    root = Path(kit.__file__).parent
+    root = Path(__file__).parents[1]
     paths = sorted(Path(importlib.import_module(name).__file__).relative_to(root).as_posix() for name in found)
     return [path for path in paths if path.partition("/")[0] not in schema_table.ROOMS]
 
