@@ -13,7 +13,7 @@ OPTIONS = $(if $(CONFIG),--config "$(CONFIG)") $(if $(FOLDER),--folder "$(FOLDER
 	$(if $(DATA),"--data.source=$(DATA)") $(foreach setting,$(SET),"--$(setting)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train tune evaluate predict report export doctor list show test test-all lint format bench wheel clean
+.PHONY: help setup train tune evaluate predict report export doctor list show test test-all lint format bench schema wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ format: $(READY) ## put the code into its format
 bench: $(READY) ## measure the numbers of the recipes' READMEs; DATA= a folder with the data sets
 	@for script in image_classification families sequence_tagging translation tuning gan autoencoder image_to_image agents; do \
 		$(VENV)/bin/python benchmarks/$$script.py $(if $(DATA),--write --data "$(DATA)") || exit 1; done
+
+schema: $(READY) ## write kit/schema.json anew, the table of all settings that list and show read
+	@$(VENV)/bin/python -c 'from kit.commands import schema; print(schema.write())'
 
 wheel: $(READY) ## build the wheel into dist/
 	@$(VENV)/bin/python -m build -q --wheel

@@ -126,3 +126,24 @@ def test_builders_blocks_and_data_functions_take_no_anonymous_keywords():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef) and node.name != "__init__":
                 assert node.args.kwarg is None, f"{path}: {node.name}"
+
+
+_MAY_NOT_NAME_RECIPES = ("runs/", "commands/", "tuning/", "reporting/", "cli.py", "config.py")
+# Examples in help, and the doctor, which trains one.
+_MAY_NAME_RECIPES = {"cli.py", "commands/doctor.py"}
+
+
+def test_no_recipe_is_named_outside_of_the_recipes():
+    for path in MODULES:
+        name = path.relative_to(ROOT).as_posix()
+        if not name.startswith(_MAY_NOT_NAME_RECIPES) or name in _MAY_NAME_RECIPES:
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        documented = {
+            id(node.body[0].value)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and id(node) not in documented:
+                assert node.value not in recipes.names(), f"{name}:{node.lineno} names the recipe {node.value}"
