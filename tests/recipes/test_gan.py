@@ -212,7 +212,7 @@ def test_images_without_classes(empty_folder, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"model": {"family": "dcgam"}}, "model.family: unknown name 'dcgam'; did you mean 'dcgan'"),
+        ({"model": {"family": "dcgam"}}, "model.backbone: unknown name 'dcgam'; did you mean 'dcgan'"),
         ({"model": {"critic_steps": 0}}, "model.critic_steps: expected at least 1"),
         ({"model": {"r1_interval": 0}}, "model.r1_interval: expected at least 1"),
         ({"model": {"loss": "hing"}}, "model.loss: expected"),

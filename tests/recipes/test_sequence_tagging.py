@@ -113,7 +113,7 @@ def test_an_encoder_of_ones_own():
 @pytest.mark.parametrize(
     ("arguments", "key"),
     [
-        ({"encoder": "bilstm_cfr"}, "encoder"),
+        ({"encoder": "bilstm_cfr"}, "backbone"),
         ({"dropout": 1.0}, "dropout"),
         ({"word_dropout": -0.1}, "word_dropout"),
         ({"word_dim": 0}, "word_dim"),

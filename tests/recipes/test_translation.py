@@ -159,7 +159,7 @@ def test_greedy_is_what_the_whole_model_says_token_by_token():
         ({"embedding_dim": 0}, "embedding_dim"),
         ({"dropout": 1.0}, "dropout"),
         ({"label_smoothing": 1.0}, "label_smoothing"),
-        ({"architecture": "transfomer"}, "architecture"),
+        ({"architecture": "transfomer"}, "backbone"),
     ],
 )
 def test_builder_refuses(arguments, key):

@@ -237,7 +237,7 @@ def test_looking_for_a_learning_rate_leaves_a_model_as_it_was(digits):
 
 
 def test_a_recipe_that_takes_no_model_says_so(tmp_path):
-    with pytest.raises(SettingError, match=r"model\.encoder: sequence_tagging takes no model of one's own"):
+    with pytest.raises(SettingError, match=r"model\.backbone: sequence_tagging takes no model of one's own"):
         kit.train("sequence_tagging", model=own_model(), folder=tmp_path / "run", verbose=False)
 
 
@@ -304,13 +304,15 @@ def test_sentences_can_be_given(tmp_path):
 
 def test_images_alone_are_enough_where_classes_are_not_needed():
     from kit.data.image_splits import image_splits
+    from kit.data.options import Division, ImageOptions
+
+    def splits_of(source, **settings):
+        return image_splits(0, None, ImageOptions(source, in_memory=True), Division(0.2, 0.2), **settings)
 
     pixels = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1)).astype("uint8")
-    given = {"image_size": None, "color_mode": "auto", "crop_to_aspect_ratio": False, "on_bad": "error"}
-    given |= {"validation_fraction": 0.2, "test_fraction": 0.2, "in_memory": True}
     for source in (pixels, (pixels, np.zeros(20, int)), {"train": pixels[:10], "test": pixels[10:]}):
-        found = image_splits(0, None, source=source, needs_classes=False, **given)
+        found = splits_of(source, needs_classes=False)
         assert sum(map(len, found.parts)) == 20 and found.class_names == ["0"]
     for source in (pixels, (pixels, np.zeros(20, int))):
         with pytest.raises(KitError, match=r"expected \(images, labels\)|at least two classes"):
-            image_splits(0, None, source=source, **given)
+            splits_of(source)
