@@ -9,7 +9,7 @@ import pytest
 from kit import config, recipes
 from kit.data import options
 from kit.reporting import statistics
-from kit.tasks import generation
+from kit.tasks import classification, generation
 
 # A text does not come from where an image does.
 OF_ITS_OWN = {"source"}
@@ -23,7 +23,8 @@ def records_of(module):
     ]
 
 
-OF_DATA, OF_SCORING = records_of(options), [*records_of(statistics), *records_of(generation)]
+OF_DATA = records_of(options)
+OF_SCORING = [record for module in (statistics, classification, generation) for record in records_of(module)]
 RECORDS = [*OF_DATA, *OF_SCORING]
 RECIPES = [recipes.get(name) for name in recipes.names()]
 
@@ -49,7 +50,8 @@ def documented(subject):
 
 def test_the_records_are_those_of_the_modules():
     names = {record.__name__ for record in RECORDS}
-    assert {"ImageOptions", "Division", "Augmentations", "TokenOptions", "WordOptions", "Bootstrap", "Beam"} <= names
+    assert {"ImageOptions", "Division", "Augmentations", "TokenOptions", "WordOptions"} <= names
+    assert {"Bootstrap", "Beam", "MirrorImages"} <= names
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)
