@@ -64,16 +64,19 @@ def seconds_of_a_step(names, rounds=3, steps=80):
     import numpy as np
 
     import kit
-    from kit.data.splits import Examples
+    from kit.data.columns import Dense
+    from kit.data.examples import Examples
     from kit.training import fused
 
-    pixels, found, models = np.random.default_rng(0).integers(0, 256, (6400, 28, 28, 1), dtype="uint8"), {}, {}
+    pixels = Dense(np.random.default_rng(0).integers(0, 256, (6400, 28, 28, 1), dtype="uint8"))
+    found, models = {}, {}
     for name in names:
         if name == "vae":
             vae = {"latent_dim": 64, "variational": True, "likelihood": "gaussian"}
-            models[name] = kit.recipes.image_autoencoder((28, 28, 1), **vae), Examples((pixels, pixels))
+            both = Examples({"image": pixels}, {"image": pixels})
+            models[name] = kit.recipes.image_autoencoder((28, 28, 1), **vae), both
         else:
-            models[name] = kit.recipes.image_generator((28, 28, 1), family=name), Examples((pixels,))
+            models[name] = kit.recipes.image_generator((28, 28, 1), backbone=name), Examples({"image": pixels})
         models[name][0].steps_per_execution, models[name][0].jit_compile = 5, False
     for _ in range(rounds + 1):
         for name, (model, images) in models.items():

@@ -84,10 +84,11 @@ def overhead(scratch):
     import numpy as np
 
     import kit
+    from kit import config
     from kit.recipes.image_classification import labelled_images
 
-    splits = labelled_images(0, None, source="digits")
-    (x, y), validation = splits.train.columns, splits.validation.columns
+    splits = config.call(labelled_images, 0, None, source="digits")
+    (x, y), validation = ((part.input("image"), part.target("label")) for part in (splits.train, splits.validation))
     x, y = np.tile(x, (4, 1, 1, 1))[:5120], np.tile(y, 4)[:5120]  # whole batches, so that both take as many steps
     plain = Path(scratch) / "plain.toml"
     plain.write_text("")  # every setting at the default of its signature, as in the bare model
@@ -152,6 +153,7 @@ def times(scratch):
     import numpy as np
     from PIL import Image
 
+    from kit import config
     from kit.recipes.image_classification import labelled_images
 
     random = np.random.default_rng(0)
@@ -163,7 +165,7 @@ def times(scratch):
             for copy in range(1, 100):
                 os.link(folder / f"{index}.png", folder / f"{index}-{copy}.png")
     start = time.perf_counter()
-    splits = labelled_images(0, None, source=str(Path(scratch) / "files"))
+    splits = config.call(labelled_images, 0, None, source=str(Path(scratch) / "files"))
     seconds = time.perf_counter() - start
     count = sum(len(part) for part in (splits.train, splits.validation, splits.test))
     found.append(f"| reading a folder of {count:,} PNG files of 32x32 pixels into memory | {seconds:.0f} | {day()} |")

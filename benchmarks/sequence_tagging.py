@@ -22,17 +22,18 @@ ENCODERS = ("rnn", "gru", "lstm", "peephole_lstm", "bilstm", "cnn_bilstm", "tran
 def reopened(folder):
     """Returns a run and its data."""
     import kit
+    from kit import config
     from kit.recipes.sequence_tagging import tagged_sentences
 
     run = kit.load(folder)
-    splits = tagged_sentences(run.settings["seed"], None, **run.settings["data"])
+    splits = config.call(tagged_sentences, run.settings["seed"], None, **run.settings["data"])
     return run, splits
 
 
 def words_per_second(folder):
     """Returns how many words a second are tagged: text in, tags out, both cores; the median of seven turns."""
     run, splits = reopened(folder)
-    text = "\n".join(" ".join(words) for words in splits.test.sentences)
+    text = "\n".join(" ".join(words) for words in splits.test.extra("words"))
     count = len(run.predict(text))
     seconds = []
     for _ in range(7):
@@ -44,9 +45,11 @@ def words_per_second(folder):
 
 def row(name, command, score, options, scratch, seeds=SEEDS):
     """Trains with every seed and returns a row of the table."""
+    from kit.data.sequences import words_of
+
     runs = train_seeds(RECIPE, name, score, options, scratch, seeds)
     _, splits = reopened(f"{scratch}/{name}-{seeds[0]}")
-    words = int(splits.train.lengths.sum())
+    words = int(words_of(splits.train).sum())
     trained = [run["epochs"] * words / run["train_cpu_seconds"] for run in runs]
     tagged = words_per_second(f"{scratch}/{name}-{seeds[0]}")
     return (
@@ -74,7 +77,7 @@ def crf_ratio():
     models = []
     for encoder in ("bilstm", "bilstm_crf"):
         keras.utils.set_random_seed(0)
-        models.append(kit.recipes.sequence_tagger(sizes, num_tags, encoder=encoder, optimizer="adamw"))
+        models.append(kit.recipes.sequence_tagger(sizes, num_tags, backbone=encoder, optimizer="adamw"))
     ratios = []
     for turn in range(10):
         spent = []

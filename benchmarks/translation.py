@@ -70,14 +70,15 @@ def tokens_per_second(source, batch_size=256, steps=30, turns=3):
     """Returns the target tokens that a CPU-second of training takes in, the best of some turns; padding not counted."""
     import keras
 
+    from kit import config
     from kit.recipes import translation
 
-    splits = translation.translated_sentences(0, None, source=source, vocabulary_size=10_000)
+    splits = config.call(translation.translated_sentences, 0, None, source=source, vocabulary_size=10_000)
     keras.utils.set_random_seed(0)
     build, arguments = translation.ARCHITECTURES["transformer_tiny"]
     model = translation.translator(
         **splits.facts,
-        architecture=lambda dim: build(dim, splits.facts["max_length"], **arguments),
+        backbone=lambda dim: build(dim, splits.facts["max_length"], **arguments),
         optimizer=keras.optimizers.Adam(1e-3, global_clipnorm=1.0),
     )
     found = []
@@ -141,7 +142,7 @@ def decoding_seconds():
 
     keras.utils.set_random_seed(0)
     build, arguments = translation.ARCHITECTURES["transformer_tiny"]
-    model = translation.translator(10_000, 128, architecture=lambda dim: build(dim, 128, **arguments))
+    model = translation.translator(10_000, 128, backbone=lambda dim: build(dim, 128, **arguments))
     never = decoding.Tokens(start=2, end=9_999)  # no sentence ends early, whatever an untrained network says
     spent = {}
     for length in _LENGTHS:

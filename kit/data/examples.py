@@ -105,7 +105,11 @@ class Examples:
                     yield chosen[index::count]
 
             size = len(range(index, batch_size, count)) if self.batching.has_fixed_size else None
-            return self._generated(rows, size, stop - start)
+            made = self._generated(rows, size, stop - start)
+            if self.transform is None:
+                return made
+            steps = tf.data.Dataset.range(start, stop)
+            return self._mapped(tf.data.Dataset.zip(steps, made), lambda step, found: self.transform(step, *found))
         total, read = len(self), self._reader()
 
         def batch(step):

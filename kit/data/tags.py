@@ -210,7 +210,7 @@ def move_unknown(assignment, written):
     assignment["split"] = drawn
 
 
-def numbered(found, tags, assignment, scheme):
+def numbered(found, tags, assignment, scheme, source):
     """Returns the names of the tags of the training sentences, "O" first, and the number of each tag of all sentences.
 
     Args:
@@ -218,6 +218,7 @@ def numbered(found, tags, assignment, scheme):
         tags: Tag of each word of each sentence, in the scheme that is learned.
         assignment: Table that says which sentence is in which split.
         scheme: The scheme that is learned, or "none".
+        source: Name of the source, for messages.
 
     Raises:
         KitError: a tag that is in no training sentence; the message names the file and the line.
@@ -228,7 +229,7 @@ def numbered(found, tags, assignment, scheme):
     if scheme != "none":
         names |= set(all_tags({split(tag)[1] for tag in names - {"O"}}, scheme))
     names = sorted(names, key=lambda tag: (tag != "O", tag))
-    check(len(names) >= 2, "source", found.places[0], "at least two different tags in the training sentences")
+    check(len(names) >= 2, "source", source, "at least two different tags in the training sentences")
     numbers = {tag: number for number, tag in enumerate(names)}
     for row in np.flatnonzero(~is_training):
         for word, tag in enumerate(tags[row]):

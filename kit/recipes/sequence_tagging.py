@@ -168,7 +168,7 @@ def tagged_sentences(
     assignment = assign(found.names, found.split, division, seed, saved)
     if saved is None and found.split is None:
         tags.move_unknown(assignment, found.tags)
-    tag_names, labels = tags.numbered(found, named, assignment, learned)
+    tag_names, labels = tags.numbered(found, named, assignment, learned, str(origin))
     training = np.flatnonzero(assignment["split"] == "train")
     features, vectors = words.learn(word for row in training for word in found.words[row])
     path = {} if words.vectors is None else {"vectors": str(Path(words.vectors).expanduser().resolve())}

@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 
-from kit.data.bitext import Bitext
-from kit.data.tokens import END, START
+from kit.data.bitext import text_pairs
+from kit.data.tokens import END, PADDING, START
+
+
+def pairs(sources, targets, *texts):
+    return text_pairs(sources, targets, *texts, start=START, end=END, padding=PADDING)
 
 
 def bitext(count=300, seed=0):
@@ -12,7 +16,7 @@ def bitext(count=300, seed=0):
     rows = [[4 + row % 50] * int(random.integers(1, 30)) for row in range(count)]
     others = [[60 + row % 50] * max(1, len(each) + int(random.integers(-3, 4))) for row, each in enumerate(rows)]
     texts = [str(row) for row in range(count)]
-    return Bitext(rows, others, texts, texts)
+    return pairs(rows, others, texts, texts)
 
 
 def listed(dataset):
@@ -22,11 +26,11 @@ def listed(dataset):
 
 
 def test_a_batch():
-    inputs, labels = Bitext([[5, 6], [7]], [[8], [9, 10]], ["a", "b"], ["c", "d"]).arrays([0, 1])
+    inputs, labels = pairs([[5, 6], [7]], [[8], [9, 10]], ["a", "b"], ["c", "d"]).arrays([0, 1])
     assert inputs["source"].tolist() == [[5, 6, END], [7, END, 0]]
     assert inputs["target"].tolist() == [[START, 8, 0], [START, 9, 10]]
     assert labels.tolist() == [[8, END, 0], [9, 10, END]]
-    (inputs,) = Bitext([[5]], None, ["a"]).arrays([0])
+    (inputs,) = pairs([[5]], None, ["a"]).arrays([0])
     assert inputs["source"].tolist() == [[5, END]]
 
 
@@ -58,7 +62,7 @@ def test_batches_of_a_stream_are_equal_in_tokens_not_in_sentences():
 
 
 def test_one_very_long_sentence_leaves_no_batch_empty():
-    examples = Bitext([[5]] * 40 + [[6] * 500], [[5]] * 40 + [[6] * 500], [""] * 41, [""] * 41)
+    examples = pairs([[5]] * 40 + [[6] * 500], [[5]] * 40 + [[6] * 500], [""] * 41, [""] * 41)
     assert min(len(labels) for _, labels in listed(examples.stream(4, 0, 0, 30))) >= 1
 
 
@@ -67,16 +71,16 @@ def test_batches_have_every_pair_once_and_long_ones_are_few():
     found = np.concatenate(list(examples.chunks(64)))
     assert sorted(found) == list(range(300))
     assert sum(len(labels) for _, labels in listed(examples.batches(64))) == 300
-    long = Bitext([[5] * 5000] * 20, [[6] * 5000] * 20, [""] * 20, [""] * 20)
+    long = pairs([[5] * 5000] * 20, [[6] * 5000] * 20, [""] * 20, [""] * 20)
     assert max(len(rows) for rows in long.chunks(64)) <= 6
 
 
 def test_take():
     part = bitext().take([5, 3])
     assert len(part) == 2
-    assert part.source_texts == part.target_texts == ["5", "3"]
+    assert list(part.extra("source")) == list(part.extra("target")) == ["5", "3"]
     assert part.arrays([0])[0]["source"][0, 0] == 4 + 5
     assert part.take([1]).arrays([0])[0]["source"][0, 0] == 4 + 3
-    assert bitext().count(9) == sum(len(row) for row in [bitext().arrays([5])[0]["source"][0][:-1]]) + sum(
-        int((bitext().arrays([row])[0]["source"] == 9).sum()) for row in range(55, 300, 50)
-    )
+    whole = bitext()
+    occurrences = sum(int((ids == 9).sum()) for ids in whole.input("source"))
+    assert occurrences == sum(int((whole.arrays([row])[0]["source"] == 9).sum()) for row in range(5, 300, 50))

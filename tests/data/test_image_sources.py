@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 import kit
+from kit import config
 from kit.data import sources
 from kit.data.image import read_image
 from kit.data.sources import image_csv, image_npz, image_tfds
@@ -122,11 +123,11 @@ def test_npz_of_jpeg_bytes(tmp_path):
         arrays[f"{split}_jpeg"], arrays[f"{split}_offsets"] = jpegs(count)
         arrays[f"{split}_labels"] = labels(count).astype("uint8")
     path = archive(tmp_path, **arrays, class_names=np.array(["a", "b", "c"]))
-    splits = labelled_images(0, None, source=str(path), validation_fraction=0.3)
+    splits = config.call(labelled_images, 0, None, source=str(path), validation_fraction=0.3)
     assert splits.facts == {"input_shape": (9, 7, 3), "num_classes": 3}
     assert [len(splits.train), len(splits.validation), len(splits.test)] == [8, 4, 6]
     expected = read_image(image_npz.read(path).paths[12])
-    np.testing.assert_array_equal(splits.test.columns[0][0], expected)
+    np.testing.assert_array_equal(splits.test.input("image")[0], expected)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +199,7 @@ def tiny_tfds(tmp_path, monkeypatch):
 def test_tfds(tiny_tfds):
     module, place = sources.find("tfds:tiny", "images")
     assert module is image_tfds
-    splits = labelled_images(0, None, source=place, validation_fraction=0.25)
+    splits = config.call(labelled_images, 0, None, source=place, validation_fraction=0.25)
     assert splits.facts == {"input_shape": (8, 6, 3), "num_classes": 2}
     assert [len(splits.train), len(splits.validation), len(splits.test)] == [12, 4, 4]
     assert splits.assets["class_names"] == ["cat", "dog"]
@@ -224,8 +225,8 @@ def test_skipping_what_cannot_be_read(photos, caplog):
     (photos / "cat" / "3.png").write_bytes(b"junk")
     (photos / "dog" / "loop.png").symlink_to(photos / "dog" / "loop.png")
     with pytest.raises(KitError):
-        labelled_images(0, None, source=str(photos))
-    splits = labelled_images(0, None, source=str(photos), on_bad="skip")
+        config.call(labelled_images, 0, None, source=str(photos))
+    splits = config.call(labelled_images, 0, None, source=str(photos), on_bad="skip")
     assert len(splits.assets["skipped"]) == 2
     assert sum(map(len, (splits.train, splits.validation, splits.test))) == 23
     assert any("3.png" in message for message in splits.assets["skipped"])
@@ -236,7 +237,7 @@ def test_nothing_left_after_skipping(tmp_path):
         (tmp_path / "bad" / name).mkdir(parents=True)
         (tmp_path / "bad" / name / "a.png").write_bytes(b"junk")
     with pytest.raises(KitError, match="none of 2 images can be read"):
-        labelled_images(0, None, source=str(tmp_path / "bad"), on_bad="skip")
+        config.call(labelled_images, 0, None, source=str(tmp_path / "bad"), on_bad="skip")
 
 
 def test_a_small_file_that_unfolds_to_a_huge_image(tmp_path):

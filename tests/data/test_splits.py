@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 from kit.data.augmentation import augmentation
-from kit.data.splits import Examples, assign
+from kit.data.columns import Dense
+from kit.data.examples import Examples
+from kit.data.options import Augmentations, Division
+from kit.data.splits import assign
 from kit.errors import KitError, SettingError
 
 
@@ -12,8 +15,12 @@ def stream(examples, start, stop, batch_size=4, seed=3):
     return list(examples.stream(batch_size, seed, start, stop).as_numpy_iterator())
 
 
-def numbered(count, **more):
-    return Examples((np.arange(count), np.arange(count) * 10), **more)
+def examples_of(inputs, labels, **more):
+    return Examples({"input": Dense(inputs)}, {"label": Dense(labels)}, **more)
+
+
+def numbered(count):
+    return examples_of(np.arange(count), np.arange(count) * 10)
 
 
 def test_stream_is_a_function_of_seed_and_step():
@@ -62,8 +69,8 @@ def test_augmentation_repeats_from_any_step_also_in_parallel(settings):
     labels = np.arange(40) % 3
 
     def batches(start):
-        augment = augmentation(5, 3, **settings)
-        return stream(Examples((images, labels), augment=augment), start, 30)
+        transform = augmentation(5, 3, Augmentations(**settings))
+        return stream(examples_of(images, labels, transform=transform), start, 30)
 
     whole = batches(0)
     for start in (0, 11):
@@ -78,14 +85,15 @@ def test_augmentation_repeats_from_any_step_also_in_parallel(settings):
 
 
 def test_no_augmentation_asked_for_is_none():
-    assert augmentation(1, 3) is None
+    assert augmentation(1, 3, Augmentations()) is None
 
 
 @pytest.mark.parametrize("mix", ["mixup", "cutmix"])
 def test_mixed_images_have_mixed_labels(mix):
     images = np.stack([np.full((8, 8, 1), 255 * (row % 2), "uint8") for row in range(40)])
-    augment = augmentation(0, 2, **{mix: 1.0})
-    for pixels, shares in stream(Examples((images, np.arange(40) % 2), augment=augment), 0, 5, batch_size=20):
+    transform = augmentation(0, 2, Augmentations(**{mix: 1.0}))
+    examples = examples_of(images, np.arange(40) % 2, transform=transform)
+    for pixels, shares in stream(examples, 0, 5, batch_size=20):
         assert shares.shape == (20, 2)
         np.testing.assert_allclose(shares.sum(1), 1, atol=1e-5)
         # White images are of class 1: as much white as there is of the class. Keras' CutMix pastes whole pixels.
@@ -109,7 +117,7 @@ def test_mixed_images_have_mixed_labels(mix):
 )
 def test_augmentation_refuses(settings, key):
     with pytest.raises(SettingError) as error:
-        augmentation(0, 3, **settings)
+        augmentation(0, 3, Augmentations(**settings))
     assert error.value.key == key
 
 
@@ -117,7 +125,7 @@ def draw(labels, given=None, validation=0.2, test=0.2, seed=0, saved=None):
     labels = np.array(labels)
     names = [str(row) for row in range(len(labels))]
     classes = [f"class {index}" for index in range(labels.max() + 1)]
-    return assign(names, given, validation, test, seed, saved, labels=labels, class_names=classes)
+    return assign(names, given, Division(validation, test), seed, saved, labels=labels, class_names=classes)
 
 
 def test_splits_are_stratified_disjoint_and_from_the_seed():
@@ -154,19 +162,21 @@ def test_refuses_what_cannot_be_divided():
         draw([0, 1] * 10, test=1.5)
     for fraction in (-1, 1.5):
         with pytest.raises(SettingError, match="test_fraction: expected a share"):
-            assign("abcdefgh", ["test", *["train"] * 7], 0.2, fraction, 0, None)
-    assert list(assign("abcdefgh", ["test", *["train"] * 7], 0.2, 0, 0, None)["split"]).count("test") == 1
+            assign("abcdefgh", ["test", *["train"] * 7], Division(0.2, fraction), 0, None)
+    found = assign("abcdefgh", ["test", *["train"] * 7], Division(0.2, 0), 0, None)
+    assert list(found["split"]).count("test") == 1
     with pytest.raises(SettingError, match="validation_fraction: 0.99"):
         draw([0, 1] * 20, validation=0.99)
 
 
 def test_splits_are_joined():
     both = numbered(3).join(numbered(2))
-    np.testing.assert_array_equal(both.columns[0], [0, 1, 2, 0, 1])
-    np.testing.assert_array_equal(both.columns[1], [0, 10, 20, 0, 10])
+    np.testing.assert_array_equal(both.input("input"), [0, 1, 2, 0, 1])
+    np.testing.assert_array_equal(both.target("label"), [0, 10, 20, 0, 10])
 
 
 def test_joined_examples_have_the_weights_of_their_classes():
-    train = Examples((np.arange(3), np.array([0, 1, 1]), np.array([2.0, 0.5, 0.5], "float32")))
-    both = train.join(Examples((np.arange(2), np.array([1, 0]))))
-    np.testing.assert_array_equal(both.columns[2], np.array([2.0, 0.5, 0.5, 0.5, 2.0], "float32"))
+    weights = Dense(np.array([2.0, 0.5, 0.5], "float32"))
+    train = examples_of(np.arange(3), np.array([0, 1, 1]), weights=weights)
+    both = train.join(examples_of(np.arange(2), np.array([1, 0])))
+    np.testing.assert_array_equal(both.weights.values(both.rows), np.array([2.0, 0.5, 0.5, 0.5, 2.0], "float32"))

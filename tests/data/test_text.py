@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kit.data.sequences import Sequences
+from kit.data.sequences import tagged_examples
 from kit.data.text import FEATURES, Features, case, shape, tokenize
 from kit.data.vectors import read as read_vectors
 from kit.errors import KitError, SettingError
@@ -84,13 +84,13 @@ def sequences(count=50, seed=0):
     sentences = [[vocabulary[k] for k in random.integers(0, 30, random.integers(1, 12))] for _ in range(count)]
     labels = [[int(word[1:]) % 5 for word in words] for words in sentences]
     features = Features.learn([word for words in sentences for word in words], ("word", "characters"), min_count=1)
-    return Sequences(sentences, features, labels)
+    return tagged_examples(sentences, features, labels)
 
 
 def spelled(sequences, inputs, labels):
     """Turns a batch back into words and labels."""
     names = Features.learn(
-        [word for words in sequences.sentences for word in words], ("word",), min_count=1
+        [word for words in sequences.extra("words") for word in words], ("word",), min_count=1
     ).vocabularies["word"]
     found = []
     for ids, row in zip(np.asarray(inputs["word"]), np.asarray(labels), strict=True):
@@ -103,7 +103,7 @@ def spelled(sequences, inputs, labels):
 def test_batches_hold_every_sentence_once():
     data = sequences()
     found = [item for inputs, labels in data.batches(8) for item in spelled(data, inputs, labels)]
-    expected = [(tuple(words), tuple(row)) for words, row in zip(data.sentences, data.label_rows(), strict=True)]
+    expected = [(tuple(words), tuple(row)) for words, row in zip(data.extra("words"), data.target("tag"), strict=True)]
     assert sorted(found) == sorted(expected)
     assert len(list(data.batches(8))) == int(data.batches(8).cardinality())
 
@@ -121,12 +121,11 @@ def test_stream_is_a_function_of_the_step():
 
 @pytest.mark.parametrize(("count", "batch_size"), [(64, 16), (50, 8), (700, 4)])
 def test_an_epoch_is_about_a_pass(count, batch_size):
-    data = Sequences([[f"w{row}"] * (1 + row % 30) for row in range(count)], Features.learn(["a"], ("word",)))
+    data = tagged_examples([[f"w{row}"] * (1 + row % 30) for row in range(count)], Features.learn(["a"], ("word",)))
     steps = data.steps_per_epoch(batch_size)
     rows = []
     size = max(1, min(100, count // batch_size))
-    for step in range(steps):
-        batch = data.bucket(batch_size, size, 0, step // size)[step % size]
+    for step, batch in enumerate(data.batching.training_rows(data, batch_size, 0, 0, steps)):
         assert len(set(batch)) == batch_size or step // size > 0
         rows += list(batch)
     assert len(set(rows)) >= 0.9 * min(count, len(rows))
@@ -147,8 +146,8 @@ def test_stream_shows_every_sentence_equally_often_and_sorts_by_length():
 
 def test_long_sentences_come_in_smaller_batches():
     features = Features.learn(["a"], ("word",), min_count=1)
-    data = Sequences([["a"] * 5000] * 20 + [["a"]] * 100, features)
-    sizes = [len(rows) * data.lengths[rows].max() for rows in data.chunks(64)]
+    data = tagged_examples([["a"] * 5000] * 20 + [["a"]] * 100, features)
+    sizes = [len(rows) * data.lengths("word")[rows].max() for rows in data.chunks(64)]
     assert max(sizes) <= 32_768
     assert sum(len(rows) for rows in data.chunks(64)) == 120
 
@@ -156,8 +155,9 @@ def test_long_sentences_come_in_smaller_batches():
 def test_take():
     data = sequences()
     part = data.take([3, 1])
-    assert part.sentences == [data.sentences[3], data.sentences[1]]
-    assert [list(row) for row in part.label_rows()] == [list(data.label_rows()[3]), list(data.label_rows()[1])]
+    words, tags = data.extra("words"), data.target("tag")
+    assert list(part.extra("words")) == [words[3], words[1]]
+    assert [list(row) for row in part.target("tag")] == [list(tags[3]), list(tags[1])]
     assert len(data.take(slice(0, 7))) == 7
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from kit.data.splits import Examples
+from kit.data.columns import Dense
+from kit.data.examples import Examples
 from kit.data.unpaired import Unpaired
 
 
@@ -13,9 +14,13 @@ def numbered(count, first, size=2):
     return np.broadcast_to(rows[:, None, None, None], (count, size, size, 1)).astype("uint8")
 
 
+def labelled(images):
+    return Examples({"image": Dense(images)}, {"label": Dense(np.arange(len(images)))})
+
+
 @pytest.fixture
 def examples():
-    return Unpaired(Examples((numbered(5, 0), np.arange(5))), Examples((numbered(12, 100), np.arange(12))))
+    return Unpaired(labelled(numbered(5, 0)), labelled(numbered(12, 100)))
 
 
 def pairs(dataset):
@@ -49,7 +54,7 @@ def test_a_stream_goes_on_where_it_was_and_passes_over_each_kind_in_its_own_orde
 
 
 def test_kinds_of_equal_size_have_different_orders():
-    same = Unpaired(Examples((numbered(12, 0),)), Examples((numbered(12, 0),)))
+    same = Unpaired(labelled(numbered(12, 0)), labelled(numbered(12, 0)))
     (a, b), *_ = pairs(same.stream(12, 3, 0, 1))
     assert a != b
 
@@ -60,8 +65,6 @@ def test_rows_are_taken_of_both(examples):
 
 
 def test_splits_are_joined(examples):
-    joined = examples.join(
-        Unpaired(Examples((numbered(2, 50), np.zeros(2))), Examples((numbered(3, 200), np.zeros(3))))
-    )
+    joined = examples.join(Unpaired(labelled(numbered(2, 50)), labelled(numbered(3, 200))))
     assert (len(joined.a), len(joined.b)) == (7, 15)
-    assert joined.a.columns[0][-1, 0, 0, 0] == 51 and len(joined.b.columns[1]) == 15
+    assert joined.a.input("image")[-1, 0, 0, 0] == 51 and len(joined.b.target("label")) == 15

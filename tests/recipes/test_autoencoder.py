@@ -69,7 +69,7 @@ def test_images_are_mended(mending):
 
 
 def test_errors_say_what_is_unusual(run, empty_folder):
-    usual = kit.runs.finished.data_of(run).validation.columns[1][:20]
+    usual = kit.runs.finished.data_of(run).validation.target("image")[:20]
     unusual = 255 * np.random.default_rng(0).integers(0, 2, (20, 8, 8, 1)).astype("uint8")
     table = run.predict(np.concatenate([usual, unusual]), codes=True)
     assert list(table)[:3] == ["input", "error", "anomaly"] and list(table)[3:] == [f"z({i})" for i in range(1, 9)]
@@ -113,7 +113,8 @@ def test_classes_that_were_held_out_are_the_anomalies(empty_folder):
     run = kit.train("autoencoder", data={"held_out": ["0"]}, model=PLAIN, verbose=False, **settings)
     assert 0 < run.metrics["test"]["anomaly_auroc"] <= 1
     splits = kit.runs.finished.data_of(run)
-    assert 0 not in splits.train.columns[2] and 0 not in splits.validation.columns[2] and 0 in splits.test.columns[2]
+    train, validation, test = (part.extra("label") for part in (splits.train, splits.validation, splits.test))
+    assert 0 not in train and 0 not in validation and 0 in test
     with pytest.raises(SettingError, match="data.held_out: unknown name 'zero'"):
         kit.train("autoencoder", data={"held_out": ["zero"]}, verbose=False, **SMALL)
 
@@ -181,10 +182,10 @@ def test_model_fit_works_by_itself():
 def test_images_of_the_validation_split_are_made_worse_once_alone(mending):
     splits = kit.runs.finished.data_of(mending)
     joined = splits.train.join(splits.validation)
-    given, wanted, _ = joined.columns
+    given, wanted = joined.input("image"), joined.target("image")
     assert (given == wanted).all() and len(joined) == len(splits.train) + len(splits.validation)
-    again = splits.train.as_given()
-    assert (again != splits.train.columns[1]).mean() > 0.5 and (again == splits.train.as_given()).all()
+    again = splits.train.given()
+    assert (again != splits.train.target("image")).mean() > 0.5 and (again == splits.train.given()).all()
     assert kit.evaluate(mending.folder, split="train").metrics["psnr_gain"] > 2
 
 

@@ -105,8 +105,8 @@ def test_the_mixed_images_are_those_of_their_two_styles():
     model = recipes.image_generator((8, 8, 1), latent_dim=8, family="stylegan").sampler
     images = generated.style_mixing(model, 0, 0, count=2)
     assert images.shape == (9, 8, 8, 1) and (images[0] == 255).all()
-    latents, _ = generated.draw(model, 4, 0, 0)
-    plain = generated.make(model, latents, None, 10)
+    latents, _ = generated.sample_latents(model, 4, 0, 0)
+    plain = generated.generate(model, latents, None, 10)
     assert (images[[3, 6]] == plain[:2]).all() and (images[[1, 2]] == plain[2:]).all()
 
 
@@ -212,7 +212,7 @@ def test_images_without_classes(empty_folder, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"model": {"family": "dcgam"}}, "model.family: unknown name 'dcgam'; did you mean 'dcgan'"),
+        ({"model": {"family": "dcgam"}}, "model.backbone: unknown name 'dcgam'; did you mean 'dcgan'"),
         ({"model": {"critic_steps": 0}}, "model.critic_steps: expected at least 1"),
         ({"model": {"r1_interval": 0}}, "model.r1_interval: expected at least 1"),
         ({"model": {"loss": "hing"}}, "model.loss: expected"),

@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 
 import kit
-from kit.data.splits import Examples
+from kit import config
+from kit.data.columns import Dense
+from kit.data.examples import Examples
 from kit.errors import KitError, SettingError
 from kit.models import vision
 from kit.recipes import image_classification as recipe
@@ -54,19 +56,19 @@ def test_builder_names_the_argument(arguments, key):
 
 
 def data(seed=0, saved=None, **settings):
-    return recipe.labelled_images(seed, saved, **settings)
+    return config.call(recipe.labelled_images, seed, saved, **settings)
 
 
 def test_digits_make_splits():
     splits = data()
     assert splits.facts == {"input_shape": (8, 8, 1), "num_classes": 10}
     assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [1294, 144, 359]
-    assert splits.train.augment is None
+    assert splits.train.transform is None
 
 
 def test_files_in_memory_and_on_disk_give_the_same_batches(photos):
     inside, outside = (data(source=str(photos), in_memory=choice) for choice in (True, False))
-    assert inside.train.columns[0].dtype == np.uint8
+    assert inside.train.input("image").dtype == np.uint8
     for first, second in zip(
         inside.train.stream(4, 1, 0, 6).as_numpy_iterator(),
         outside.train.stream(4, 1, 0, 6).as_numpy_iterator(),
@@ -89,16 +91,17 @@ def test_images_are_resized_and_coloured(photos, idx):
     assert data(source=str(photos), image_size=6, color_mode="grayscale").facts["input_shape"] == (6, 6, 1)
     splits = data(source=str(idx), image_size=(6, 5), color_mode="rgb")
     assert splits.facts["input_shape"] == (6, 5, 3)
-    assert splits.test.columns[0].shape == (20, 6, 5, 3)
+    assert splits.test.input("image").shape == (20, 6, 5, 3)
 
 
 def test_balanced_weights_make_classes_equal(photos):
     for index in range(12, 48):
         draw(photos / "cat" / f"{index}.png", value=index)
-    columns = data(source=str(photos), class_weights="balanced").train.columns
-    totals = [columns[2][columns[1] == label].sum() for label in (0, 1)]
+    train = data(source=str(photos), class_weights="balanced").train
+    labels, weights = train.target("label"), train.weights.values(train.rows)
+    totals = [weights[labels == label].sum() for label in (0, 1)]
     assert totals[0] == pytest.approx(totals[1])
-    assert columns[2].mean() == pytest.approx(1)
+    assert weights.mean() == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +127,8 @@ def test_scores_are_those_of_scikit_learn():
     labels = random.integers(0, 4, 200)
     logits = random.normal(size=(200, 4)).astype("float32") + 2 * np.eye(4, dtype="float32")[labels]
     names = ["a", "b", "c", "d"]
-    result = recipe.task.evaluate(Certain(), Examples((logits, labels)), {"class_names": names}, top_k=2)
+    examples = Examples({"image": Dense(logits)}, {"label": Dense(labels)})
+    result = recipe.RECIPE.task.evaluate(Certain(), examples, {"class_names": names}, top_k=2)
     predicted = logits.argmax(1)
     metrics = result.metrics
     assert metrics["accuracy"] == pytest.approx(accuracy_score(labels, predicted))
@@ -199,17 +203,18 @@ def test_backbones_of_the_recipe_are_all_that_are_registered():
 
 
 def test_few_labels_of_all_classes_and_the_rest_without():
-    splits = recipe.labelled_images(0, None, labelled=25, class_weights="balanced")
-    counts = np.bincount(splits.train.columns[1], minlength=10)
+    splits = data(labelled=25, class_weights="balanced")
+    counts = np.bincount(splits.train.target("label"), minlength=10)
     assert counts.sum() == 25 and counts.min() == 2 and counts.max() == 3
-    whole = recipe.labelled_images(0, None)
+    whole = data()
     assert len(splits.unlabelled) + 25 == len(whole.train)
-    pixels = np.concatenate([splits.train.columns[0], splits.unlabelled.columns[0]]).reshape(len(whole.train), -1)
-    assert (np.sort(pixels, 0) == np.sort(whole.train.columns[0].reshape(len(whole.train), -1), 0)).all()
-    again = recipe.labelled_images(0, None, labelled=25)
-    assert (again.train.columns[0] == splits.train.columns[0]).all()
+    images = [part.input("image") for part in (splits.train, splits.unlabelled)]
+    pixels = np.concatenate(images).reshape(len(whole.train), -1)
+    assert (np.sort(pixels, 0) == np.sort(whole.train.input("image").reshape(len(whole.train), -1), 0)).all()
+    again = data(labelled=25)
+    assert (again.train.input("image") == splits.train.input("image")).all()
     with pytest.raises(SettingError, match="labelled: expected 10 to"):
-        recipe.labelled_images(0, None, labelled=9)
+        data(labelled=9)
 
 
 def test_layers_are_trained_on_all_images_and_the_network_on_few_labels(empty_folder):

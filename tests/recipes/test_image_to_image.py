@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 import kit
-from kit import cli, recipes
+from kit import cli, config, recipes
 from kit.errors import KitError, SettingError
 from kit.files import read_json
 
@@ -35,6 +35,10 @@ def write(folder, count, size=(8, 8), bright=False):
     for index in range(count):
         pixels = np.random.default_rng(index).integers(0, 100, size, dtype="uint8") + np.uint8(150 * bright)
         Image.fromarray(pixels).save(folder / f"{index:02}.png")
+
+
+def data(seed=0, **settings):
+    return config.call(recipes.get("image_to_image").data, seed, None, **settings)
 
 
 def test_the_run_folder_has_scores_of_both_directions_samples_and_a_page(run):
@@ -127,10 +131,10 @@ def test_two_folders_are_two_domains(empty_folder):
     for split, count in (("train", 30), ("test", 4)):
         write(empty_folder / "photos" / split / "A", count)
         write(empty_folder / "photos" / split / "B", count - 1, bright=True)
-    splits = recipes.get("image_to_image").data(0, None, source="photos")
+    splits = data(source="photos")
     assert (len(splits.test.a), len(splits.test.b)) == (4, 3)
     for part in (splits.train, splits.validation, splits.test):
-        assert part.a.columns[0].max() < 100 and part.b.columns[0].min() >= 150
+        assert part.a.input("image").max() < 100 and part.b.input("image").min() >= 150
     assert splits.assets["domain_b"] == "given" and splits.assets["class_names"] == []
     model = recipes.image_translator((8, 8, 1))
     test = recipes.get("image_to_image").task.evaluate(model.network, splits.test, splits.assets).metrics
@@ -139,29 +143,28 @@ def test_two_folders_are_two_domains(empty_folder):
 
 
 def test_one_source_is_divided_in_two_halves_and_one_is_changed():
-    data = recipes.get("image_to_image").data
-    plain, again, other = (data(seed, None, image_size=8) for seed in (0, 0, 1))
-    inverted = plain.test.b.columns[0]
+    plain, again, other = (data(seed, image_size=8) for seed in (0, 0, 1))
+    inverted = plain.test.b.input("image")
     assert (len(plain.test.a), len(plain.test.b)) == (179, 180)
-    assert inverted.mean() > 128 > plain.test.a.columns[0].mean()
-    assert (inverted == again.test.b.columns[0]).all() and not (inverted == other.test.b.columns[0]).all()
-    rotated, thick = (data(0, None, change=name).test for name in ("rotated", "thick"))
+    assert inverted.mean() > 128 > plain.test.a.input("image").mean()
+    assert (inverted == again.test.b.input("image")).all() and not (inverted == other.test.b.input("image")).all()
+    rotated, thick = (data(change=name).test for name in ("rotated", "thick"))
     for part in (rotated, thick):
-        assert (part.a.columns[0] == plain.test.a.columns[0]).all()
-        assert (part.b.columns[1] == plain.test.b.columns[1]).all()
+        assert (part.a.input("image") == plain.test.a.input("image")).all()
+        assert (part.b.target("label") == plain.test.b.target("label")).all()
     original = 255 - inverted
-    assert (np.rot90(rotated.b.columns[0], -1, axes=(1, 2)) == original).all()
-    for image, wide in zip(original[:3, ..., 0], thick.b.columns[0][:3, ..., 0], strict=True):
+    assert (np.rot90(rotated.b.input("image"), -1, axes=(1, 2)) == original).all()
+    for image, wide in zip(original[:3, ..., 0], thick.b.input("image")[:3, ..., 0], strict=True):
         slow = [[image[row : row + 2, column : column + 2].max() for column in range(8)] for row in range(8)]
         assert (wide == slow).all()
     both = [
-        {image.tobytes() for image in images} for images in (plain.train.a.columns[0], 255 - plain.train.b.columns[0])
+        {image.tobytes() for image in images}
+        for images in (plain.train.a.input("image"), 255 - plain.train.b.input("image"))
     ]
     assert not both[0] & both[1]
 
 
 def test_images_that_are_no_two_domains(empty_folder):
-    data = recipes.get("image_to_image").data
     write(empty_folder / "one" / "A", 9)
     write(empty_folder / "four" / "trainA", 3)
     write(empty_folder / "four" / "trainB", 3)
@@ -169,16 +172,16 @@ def test_images_that_are_no_two_domains(empty_folder):
     write(empty_folder / "few" / "B", 4)
     write(empty_folder / "wide", 20, (8, 10))
     with pytest.raises(KitError, match="one: holds A; expected two domains, A/ and B/"):
-        data(0, None, source="one")
+        data(source="one")
     with pytest.raises(KitError, match="four: holds trainA, trainB; expected two domains, A/ and B/"):
-        data(0, None, source="four")
+        data(source="four")
     with pytest.raises(
         KitError, match="few: [01] images of domain B in the (train|validation|test) split; expected at least 2"
     ):
-        data(0, None, source="few")
+        data(source="few")
     with pytest.raises(SettingError, match="change: 'rotated' needs square images, these are 8x10"):
-        data(0, None, source="wide", change="rotated")
-    assert data(0, None, source="wide", validation_fraction=0.3).assets["class_names"] == ["image"]
+        data(source="wide", change="rotated")
+    assert data(source="wide", validation_fraction=0.3).assets["class_names"] == ["image"]
 
 
 def test_the_two_optimizers_and_plain_fit():

@@ -9,11 +9,13 @@ import pandas as pd
 import pytest
 
 import kit
+from kit import config
 from kit.cli import main
 from kit.data import tags
 from kit.errors import KitError, SettingError
 from kit.recipes import sequence_tagging as recipe
 from kit.runs import finished
+from kit.tasks import tagging
 
 TINY = {
     "data": {"num_sentences": 200},
@@ -111,7 +113,7 @@ def test_an_encoder_of_ones_own():
 @pytest.mark.parametrize(
     ("arguments", "key"),
     [
-        ({"encoder": "bilstm_cfr"}, "encoder"),
+        ({"encoder": "bilstm_cfr"}, "backbone"),
         ({"dropout": 1.0}, "dropout"),
         ({"word_dropout": -0.1}, "word_dropout"),
         ({"word_dim": 0}, "word_dim"),
@@ -129,8 +131,9 @@ def test_builder_refuses(arguments, key):
     assert error.value.key == key
 
 
-def data(**settings):
-    return recipe.tagged_sentences(0, None, **({} if "source" in settings else {"num_sentences": 200}), **settings)
+def data(seed=0, saved=None, **settings):
+    given = {} if "source" in settings else {"num_sentences": 200}
+    return config.call(recipe.tagged_sentences, seed, saved, **given | settings)
 
 
 def test_facts_and_assets():
@@ -141,11 +144,11 @@ def test_facts_and_assets():
     assert names[0] == "O"
     assert {name[0] for name in names} == set("OBIES")
     assert splits.monitors[0] == "val_f1"
-    assert splits.train.labels.max() < len(names)
-    again = recipe.tagged_sentences(0, splits.assignment, num_sentences=200)
-    assert again.train.sentences == splits.train.sentences
+    assert np.concatenate(splits.train.target("tag")).max() < len(names)
+    again = data(saved=splits.assignment)
+    assert list(again.train.extra("words")) == list(splits.train.extra("words"))
     with pytest.raises(KitError, match="the data changed"):
-        recipe.tagged_sentences(1, splits.assignment, num_sentences=200)
+        data(1, splits.assignment)
 
 
 CONLL = "Maria B-PER\nflew O\nto O\nOslo B-LOC\n\n"
@@ -173,7 +176,7 @@ def test_splits_are_drawn_where_there_are_none(tmp_path):
         ({"a": CONLL * 9}, {"locale": "de"}, "locale: expected none where sentences are not generated"),
         ({"a": CONLL * 9}, {"max_vectors": 5}, "max_vectors: expected none without data.vectors"),
         ({"a": "a O\n" * 5000 + "\n" + CONLL}, {}, r"a.conll:1: a sentence of 5,000 words, expected at most 1,000"),
-        ({"a": "a O\n\n" * 9}, {}, "at least two different tags"),
+        ({"a": "a O\n\n" * 9}, {}, r"^source: expected at least two different tags .*got '/.*a.conll'$"),
         ({"a": CONLL}, {}, "1 examples to divide; expected at least 3"),
     ],
 )
@@ -188,8 +191,8 @@ def test_bad_data_is_named(tmp_path, files, settings, message):
 def test_a_rare_tag_stays_in_training(tmp_path):
     source = write(tmp_path / "a.conll", CONLL * 30 + "Acme B-ORG\n\n")
     for seed in range(5):
-        splits = recipe.tagged_sentences(seed, None, source=source)
-        assert ["Acme"] in splits.train.sentences
+        splits = data(seed, source=source)
+        assert ["Acme"] in list(splits.train.extra("words"))
         assert "I-ORG" in splits.assets["tag_names"]  # known from its scheme, though nowhere seen
 
 
@@ -225,7 +228,7 @@ def test_vectors_are_in_the_embedding_and_know_words_that_training_lacks(tmp_pat
     path = write(tmp_path / "v.txt", "the 1 2 3\nzanzibar 4 5 6\n")
     splits = data(vectors=path, features=("word", "suffix2"))
     model = kit.recipes.sequence_tagger(**tagger_facts(splits), word_dim=3, encoder="gru")
-    recipe.stages.prepare(model, splits)
+    recipe.RECIPE.stages.prepare(model, splits)
     from kit.data.text import Features
 
     ids = Features(**splits.assets["features"]).encode(["The", "Zanzibar", "xyzzy"])["word"]
@@ -234,7 +237,7 @@ def test_vectors_are_in_the_embedding_and_know_words_that_training_lacks(tmp_pat
     assert ids[2] == 1
     wrong = kit.recipes.sequence_tagger(**tagger_facts(splits), word_dim=5, encoder="gru")
     with pytest.raises(SettingError, match=r"model.word_dim: expected 3, the width of the vectors, got 5"):
-        recipe.stages.prepare(wrong, splits)
+        recipe.RECIPE.stages.prepare(wrong, splits)
     with pytest.raises(SettingError, match="vectors: no file"):
         data(vectors="nowhere.txt")
 
@@ -253,10 +256,10 @@ def test_a_wrong_width_of_vectors_leaves_no_run_folder(tmp_path):
 def test_nothing_forbidden_is_ever_decoded():
     splits = data()
     model = kit.recipes.sequence_tagger(**tagger_facts(splits), encoder="bilstm_crf")
-    recipe.stages.prepare(model, splits)
+    recipe.RECIPE.stages.prepare(model, splits)
     layer = model.get_layer("crf")
     layer.transitions.assign(np.random.default_rng(0).normal(size=layer.transitions.shape) * 20)
-    predicted, shares = recipe._decoded(model, splits.test, 32)
+    predicted, shares = tagging._decoded(model, splits.test, 32)
     names = np.array(splits.assets["tag_names"])
     tags.validate([list(names[row]) for row in predicted], "BIO")
     np.testing.assert_allclose(np.concatenate(shares).sum(1), 1, atol=1e-4)
@@ -266,10 +269,10 @@ def test_scores_are_those_of_seqeval(run):
     from seqeval.metrics import f1_score, precision_score, recall_score
     from seqeval.scheme import IOB2
 
-    splits = recipe.tagged_sentences(run.settings["seed"], None, **run.settings["data"])
+    splits = data(run.settings["seed"], **run.settings["data"])
     names = np.array(run.assets["tag_names"], dtype=object)
-    predicted, _ = recipe._decoded(run.model, splits.test, 64)
-    gold, found = ([list(names[row]) for row in rows] for rows in (splits.test.label_rows(), predicted))
+    predicted, _ = tagging._decoded(run.model, splits.test, 64)
+    gold, found = ([list(names[row]) for row in rows] for rows in (splits.test.target("tag"), predicted))
     for name, function in (("f1", f1_score), ("precision", precision_score), ("recall", recall_score)):
         expected = function(gold, found, mode="strict", scheme=IOB2)
         assert run.metrics["test"][name] == pytest.approx(expected)
@@ -369,10 +372,10 @@ def test_command_line(run, capsys, tmp_path, monkeypatch):
 
 def test_colours_on_a_terminal():
     table = pd.DataFrame({"sentence": [1, 1, 2], "token": ["in", "Oslo", "x"], "tag": ["O", "B-LOC", "O"]})
-    shown = recipe.task.show(table, True)
+    shown = recipe.RECIPE.task.show(table, True)
     assert shown.splitlines()[1] == "x"
     assert "\033[" in shown and "Oslo" in shown and "/B-LOC" in shown
-    assert recipe.task.show(table, False) == "in\tO\nOslo\tB-LOC\n\nx\tO\n"
+    assert recipe.RECIPE.task.show(table, False) == "in\tO\nOslo\tB-LOC\n\nx\tO\n"
 
 
 def test_images_take_no_text(small_run, capsys):

@@ -10,7 +10,7 @@ import pytest
 from keras import ops
 
 import kit
-from kit import decoding
+from kit import config, decoding
 from kit.cli import main
 from kit.data import sources, tokens
 from kit.data.sources import given_pairs, pair_tfds
@@ -138,11 +138,14 @@ def test_step_by_step_is_all_at_once(size, arguments, layers_of_weights):
 def test_greedy_is_what_the_whole_model_says_token_by_token():
     model = kit.recipes.translator(20, 10, embedding_dim=16)
     source = batch()[0]["source"]
-    written, _ = decoding.compiled(recipe.decoding_step(model), decoding.greedy, recipe._TOKENS, max_length=6)(source)
+    special = decoding.Tokens(
+        start=tokens.START, end=tokens.END, forbidden=(tokens.PADDING, tokens.UNKNOWN, tokens.START)
+    )
+    written, _ = decoding.compiled(recipe.decoding_step(model), decoding.greedy, special, max_length=6)(source)
     target = np.full((8, 1), tokens.START, "int32")
     for _ in range(6):
         logits = model.predict({"source": source, "target": target}, verbose=0)[:, -1]
-        logits[:, list(recipe._TOKENS.forbidden)] = -np.inf
+        logits[:, list(special.forbidden)] = -np.inf
         best = logits.argmax(-1)
         target = np.concatenate([target, best[:, None].astype("int32")], axis=1)
     for one, other in zip(np.asarray(written), target[:, 1:], strict=True):
@@ -156,7 +159,7 @@ def test_greedy_is_what_the_whole_model_says_token_by_token():
         ({"embedding_dim": 0}, "embedding_dim"),
         ({"dropout": 1.0}, "dropout"),
         ({"label_smoothing": 1.0}, "label_smoothing"),
-        ({"architecture": "transfomer"}, "architecture"),
+        ({"architecture": "transfomer"}, "backbone"),
     ],
 )
 def test_builder_refuses(arguments, key):
@@ -164,19 +167,19 @@ def test_builder_refuses(arguments, key):
         kit.recipes.translator(20, 10, **arguments)
 
 
-def data(**settings):
-    return recipe.translated_sentences(0, None, **{"vocabulary_size": 300, **settings})
+def data(saved=None, **settings):
+    return config.call(recipe.translated_sentences, 0, saved, **{"vocabulary_size": 300, **settings})
 
 
 def test_facts_and_assets():
     splits = data(num_sentences=400)
-    assert splits.facts == {"vocabulary_size": 300, "max_length": 130}
+    assert splits.facts == {"vocabulary_size": 300, "max_length": 130, "pad_id": tokens.PADDING}
     assert [len(splits.train), len(splits.validation), len(splits.test)] == [320, 32, 48]
-    assert not set(splits.train.source_texts) & set(splits.test.source_texts)
+    assert not set(splits.train.extra("source")) & set(splits.test.extra("source"))
     separate = data(num_sentences=400, joint_vocabulary=False, vocabulary_size=200)
     assert separate.facts["vocabulary_size"] == {"source": 200, "target": 200}
     assert len(separate.assets["tokenizers"]) == 2
-    again = recipe.translated_sentences(0, splits.assignment, num_sentences=400, vocabulary_size=300)
+    again = data(splits.assignment, num_sentences=400)
     assert again.assets == splits.assets
 
 
@@ -190,7 +193,7 @@ def test_pairs_left_out_are_counted_and_none_of_the_test_is():
     content = {"train": rows[:-1], "validation": [("b c", "c b")], "test": [("a b c d", "a b c d"), ("x " * 50, "b")]}
     settings = {"token_kind": "word", "vocabulary_size": 20, "min_count": 1, "max_length": 20, "max_ratio": 2.0}
     splits = data(source=content, **settings)
-    again = recipe.translated_sentences(0, splits.assignment, source=content, **settings)
+    again = data(splits.assignment, source=content, **settings)
     assert again.assets == splits.assets
     assert (again.assignment == splits.assignment).all(axis=None)
     assert len(splits.train) == 2

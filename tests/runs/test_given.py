@@ -8,7 +8,7 @@ from keras import layers
 from sklearn.datasets import load_digits
 
 import kit
-from kit import recipes
+from kit import config, recipes
 from kit.commands.export import export
 from kit.errors import KitError, SettingError
 from kit.runs import finished
@@ -38,6 +38,10 @@ def own_model(units=10, activation=None):
     )
 
 
+def read(source, saved=None, **settings):
+    return config.call(recipes.get("image_classification").data, 0, saved, source=source, **settings)
+
+
 def test_arrays_and_datasets_mean_the_same(digits):
     images, labels = digits
     dataset = tf.data.Dataset.from_tensor_slices((images[..., None], labels))
@@ -50,8 +54,7 @@ def test_arrays_and_datasets_mean_the_same(digits):
         "dictionaries": dataset.map(lambda image, label: {"image": image, "label": label}),
         "text": (images, labels.astype(str)),
     }
-    read = recipes.get("image_classification").data
-    found = {name: read(0, None, source=data) for name, data in given.items()}
+    found = {name: read(data) for name, data in given.items()}
     for splits in found.values():
         assert splits.facts == {"input_shape": (8, 8, 1), "num_classes": 10}
         assert splits.assets["class_names"] == [str(number) for number in range(10)]
@@ -61,11 +64,11 @@ def test_arrays_and_datasets_mean_the_same(digits):
         for name in alike[1:]:
             assert found[name].assignment.equals(first.assignment), name
             for part, other in ((found[name].train, first.train), (found[name].test, first.test)):
-                for column, expected in zip(part.columns, other.columns, strict=True):
-                    np.testing.assert_array_equal(column, expected)
+                np.testing.assert_array_equal(part.input("image"), other.input("image"))
+                np.testing.assert_array_equal(part.target("label"), other.target("label"))
     with pytest.raises(KitError, match="image 0 .* has another label"):
         saved = found["arrays"].assignment
-        read(0, saved, source=(images, np.where(np.arange(400) == 0, 9, labels)))
+        read((images, np.where(np.arange(400) == 0, 9, labels)), saved)
 
 
 def test_one_image_with_a_one_hot_label_is_no_batch():
@@ -73,9 +76,7 @@ def test_one_image_with_a_one_hot_label_is_no_batch():
     labels = keras.utils.to_categorical(np.arange(60) % 27, 28)[:, :28]
     labels[:28] = np.eye(28)
     dataset = tf.data.Dataset.from_tensor_slices((images, labels))
-    splits = recipes.get("image_classification").data(
-        0, None, source={"train": dataset, "validation": dataset, "test": dataset}
-    )
+    splits = read({"train": dataset, "validation": dataset, "test": dataset})
     assert splits.facts == {"input_shape": (28, 28, 1), "num_classes": 28}
     assert len(splits.train) == 60
 
@@ -83,17 +84,13 @@ def test_one_image_with_a_one_hot_label_is_no_batch():
 def test_scale_is_decided_for_all_splits_together(digits):
     images, labels = digits
     floats = images / 255
-    splits = recipes.get("image_classification").data(
-        0, None, source={"train": (floats, labels), "test": (floats * 1.0001, labels)}
-    )
-    np.testing.assert_array_equal(splits.test.columns[0][..., 0], images)
-    grey = recipes.get("image_classification").data(
-        0, None, source=(np.repeat(images[..., None], 3, -1), labels), color_mode="grayscale"
-    )
+    splits = read({"train": (floats, labels), "test": (floats * 1.0001, labels)})
+    np.testing.assert_array_equal(splits.test.input("image")[..., 0], images)
+    grey = read((np.repeat(images[..., None], 3, -1), labels), color_mode="grayscale")
     assert grey.facts["input_shape"] == (8, 8, 1)
     np.testing.assert_array_equal(
-        grey.test.columns[0][0],
-        recipes.get("image_classification").data(0, None, source=(images, labels)).test.columns[0][0],
+        grey.test.input("image")[0],
+        read((images, labels)).test.input("image")[0],
     )
 
 
@@ -120,7 +117,7 @@ def test_splits_can_be_given(digits, tmp_path):
     assert run.assets["class_names"][3] == "digit 3"
     splits = finished.data_of(run, data)
     assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [200, 100, 100]
-    np.testing.assert_array_equal(splits.test.columns[1], labels[300:])
+    np.testing.assert_array_equal(splits.test.target("label"), labels[300:])
     again = kit.evaluate(run.folder, data=data, overrides={"evaluate.bootstrap_samples": 20})
     assert again.metrics == run.metrics["test"]
     assert export(run.folder, "saved_model", data=data).difference < 1e-4
@@ -240,7 +237,7 @@ def test_looking_for_a_learning_rate_leaves_a_model_as_it_was(digits):
 
 
 def test_a_recipe_that_takes_no_model_says_so(tmp_path):
-    with pytest.raises(SettingError, match=r"model\.encoder: sequence_tagging takes no model of one's own"):
+    with pytest.raises(SettingError, match=r"model\.backbone: sequence_tagging takes no model of one's own"):
         kit.train("sequence_tagging", model=own_model(), folder=tmp_path / "run", verbose=False)
 
 
@@ -307,13 +304,15 @@ def test_sentences_can_be_given(tmp_path):
 
 def test_images_alone_are_enough_where_classes_are_not_needed():
     from kit.data.image_splits import image_splits
+    from kit.data.options import Division, ImageOptions
+
+    def splits_of(source, **settings):
+        return image_splits(0, None, ImageOptions(source, in_memory=True), Division(0.2, 0.2), **settings)
 
     pixels = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1)).astype("uint8")
-    given = {"image_size": None, "color_mode": "auto", "crop_to_aspect_ratio": False, "on_bad": "error"}
-    given |= {"validation_fraction": 0.2, "test_fraction": 0.2, "in_memory": True}
     for source in (pixels, (pixels, np.zeros(20, int)), {"train": pixels[:10], "test": pixels[10:]}):
-        found = image_splits(0, None, source=source, needs_classes=False, **given)
+        found = splits_of(source, needs_classes=False)
         assert sum(map(len, found.parts)) == 20 and found.class_names == ["0"]
     for source in (pixels, (pixels, np.zeros(20, int))):
         with pytest.raises(KitError, match=r"expected \(images, labels\)|at least two classes"):
-            image_splits(0, None, source=source, **given)
+            splits_of(source)

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from kit.blocks.boltzmann import RestrictedBoltzmann
-from kit.data.splits import Examples
+from kit.data.columns import Dense
+from kit.data.examples import Examples
 from kit.models.autoencoding.dbn_autoencoder import dbn_autoencoder
 from kit.models.vision.dbn import dbn
 from kit.training import boltzmann
@@ -15,7 +16,7 @@ def stripes(count=400):
     """Images of 2x3 pixels whose two rows are equal."""
     random = np.random.default_rng(0)
     rows = random.integers(0, 2, (count, 1, 3, 1)).repeat(2, 1)
-    return Examples(((255 * rows).astype("uint8"), np.zeros(count, "int32")))
+    return Examples({"image": Dense((255 * rows).astype("uint8"))}, {"label": Dense(np.zeros(count, "int32"))})
 
 
 def below(pixels):
@@ -26,7 +27,7 @@ def log_likelihood(layer, examples):
     """Returns the mean log-probability of images under a machine of six visible units, exactly."""
     states = np.array(list(itertools.product((0, 1), repeat=6)), "float32")
     total = np.log(np.exp(-np.asarray(layer.free_energy(states), "float64")).sum())
-    given = (examples.columns[0].reshape(-1, 6) / 255).astype("float32")
+    given = (examples.input("image").reshape(-1, 6) / 255).astype("float32")
     return -np.asarray(layer.free_energy(given), "float64").mean() - total
 
 
@@ -57,7 +58,7 @@ def test_numbers_for_pixels():
     network = dbn((2, 3, 1), units=(5,), visible="gaussian", pretraining_epochs=3)
     examples = stripes(200)
     assert boltzmann.pretrain(network, below, examples)
-    seen = below(examples.columns[0])
+    seen = below(examples.input("image"))
     assert float(network.get_layer("standardization").stddev) == pytest.approx(np.asarray(seen).std(), rel=1e-4)
     assert np.isfinite(network(seen)).all()
 
@@ -91,15 +92,15 @@ def test_numbers_turned_around_are_pixels():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         encoder, decoder = dbn_autoencoder(2, 2, (2, 3, 1), units=(8,), visible="gaussian", pretraining_epochs=3)
-        images = Examples(((stripes().columns[0] // 8 + 100).astype("uint8"),))
+        images = Examples({"image": Dense((stripes().input("image") // 8 + 100).astype("uint8"))})
         boltzmann.pretrain(encoder, below, images)
         boltzmann.unroll(encoder, decoder)
-        codes = encoder(below(images.columns[0]))
+        codes = encoder(below(images.input("image")))
         made = 255 / (1 + np.exp(-np.asarray(decoder(codes)).astype("float32")))
     finally:
         keras.config.set_dtype_policy("float32")
     assert codes.dtype == "float32"
-    assert made.mean() == pytest.approx(images.columns[0].mean(), abs=12)
+    assert made.mean() == pytest.approx(images.input("image").mean(), abs=12)
 
 
 def test_several_parts_are_one():
