@@ -98,6 +98,7 @@ class _DecoderBlock(layers.Layer):  # its name is in the paths of saved weights
     ):
         super().__init__(**kwargs)
         same = {"dtype": self.dtype_policy}  # also where a model is loaded under another policy
+        self.supports_masking = True  # its mask is the memory's, and it hands none on
         self.norm = norm
         self.own = attention(name="self_attention", **same)
         self.cross = None if cross_attention is None else cross_attention(name="cross_attention", **same)
@@ -156,6 +157,9 @@ class _DecoderBlock(layers.Layer):  # its name is in the paths of saved weights
         if self.cross is not None:
             x = self._part(1, x, look_at_memory, False)
         return self._part(-1, x, self.feed, False), following, found[0] if found else None
+
+    def compute_mask(self, x, previous_mask=None):
+        return None
 
     def _part(self, index, x, work, training):
         drop = functools.partial(self.dropouts[index], training=training)
@@ -288,7 +292,7 @@ class TransformerDecoder(layers.Layer):
     def call(self, target, memory=None, mask=None, bias=None, training=False):
         x = self._dropout(self._with_position(target, 0), training=training)
         for block in self._blocks:
-            x = block(x, memory, mask, bias, training=training)
+            x = block(x, memory=memory, mask=mask, bias=bias, training=training)
         return x if self._norm is None else self._norm(x)
 
     def initial_state(self, memory=None, mask=None, max_length=None, batch_size=None):

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
+from kit.blocks import local_attention
 from kit.blocks.attention import Attention
 from kit.blocks.position import LearnedPosition, SinusoidalPosition, rotated
-from kit.blocks.transformer import TransformerDecoder
 from kit.errors import SettingError
 
 DIM = 8
@@ -41,9 +41,11 @@ def test_equals_multi_head_attention(is_causal):
     np.testing.assert_allclose(weights, other_weights, atol=1e-5)
 
 
-def test_equals_grouped_query_attention():
-    ours = Attention(4, num_key_value_heads=2)
-    theirs = layers.GroupQueryAttention(DIM // 4, 4, 2)
+@pytest.mark.parametrize("head_dim", [None, 6])
+@pytest.mark.parametrize("use_bias", [True, False])
+def test_equals_grouped_query_attention(head_dim, use_bias):
+    ours = Attention(4, num_key_value_heads=2, head_dim=head_dim, use_bias=use_bias)
+    theirs = layers.GroupQueryAttention(head_dim or DIM // 4, 4, 2, use_bias=use_bias)
     x = sequence()
     y = ours(x)
     theirs(x, x)
@@ -61,38 +63,142 @@ def test_window_equals_that_of_keras():
     assert (np.asarray(weights)[0, 0] > 1e-6).sum() == 6 + 2 * 5
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {},
-        {"norm": "post"},
-        {"positions": "learned", "max_length": 6},
-        {"positions": "rotary", "num_key_value_heads": 1},
-        {"positions": "none", "window": 2},
-    ],
-    ids=str,
-)
-def test_decoder_with_cache_equals_the_one_without(settings):
-    decoder = TransformerDecoder(2, 2, 16, **settings)
-    target, memory = sequence(), sequence(5, dim=6, seed=1)
-    mask = np.arange(5) < np.array([[5], [3], [1]])
-    whole = np.asarray(decoder(target, memory, mask))
-    state = decoder.initial_state(ops.convert_to_tensor(memory), ops.convert_to_tensor(mask), 6)
-    for position in range(6):
-        y, state, weights = decoder.step(ops.convert_to_tensor(target[:, position]), position, state)
-        np.testing.assert_allclose(y, whole[:, position], atol=1e-5)
-        assert [each.shape for each in weights] == [(3, 2, 5)] * 2
-        np.testing.assert_allclose(ops.sum(weights[0], axis=-1), 1, atol=1e-5)
+def heads(x, number):
+    """Returns (batch, time, heads * head_dim) as (batch, heads, time, head_dim)."""
+    return x.reshape(*x.shape[:2], number, -1).transpose(0, 2, 1, 3)
 
 
-def test_decoder_does_not_see_the_future():
-    decoder = TransformerDecoder(2, 2, 16)
-    target, memory, mask = sequence(), sequence(5, seed=1), np.ones((3, 5), bool)
-    changed = target.copy()
-    changed[:, 4:] *= -2
-    one, other = (np.asarray(decoder(each, memory, mask)) for each in (target, changed))
-    np.testing.assert_allclose(one[:, :4], other[:, :4], atol=1e-6)
-    assert np.abs(one[:, 4:] - other[:, 4:]).max() > 0.01
+def softmax(scores):
+    powers = np.exp(scores - scores.max(-1, keepdims=True))
+    return powers / powers.sum(-1, keepdims=True)
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 6, 6), (1, 2, 6, 6), (3, 1, 1, 6)])
+def test_bias_is_added_to_the_scores(shape):
+    layer, x = Attention(2, is_causal=True), sequence()
+    bias = np.random.default_rng(1).normal(0, 3, shape).astype("float32")
+    y, weights = layer(x, bias=bias, return_attention_scores=True)
+    query, key, value = (
+        heads(x @ np.array(dense.kernel) + np.array(dense.bias), 2)
+        for dense in (layer._query, layer._key, layer._value)
+    )
+    scores = query @ key.swapaxes(-1, -2) / 2 + bias + np.where(np.tri(6), 0, -np.inf)
+    np.testing.assert_allclose(weights, softmax(scores), atol=1e-5)
+    found = (softmax(scores) @ value).transpose(0, 2, 1, 3).reshape(3, 6, DIM)
+    np.testing.assert_allclose(y, found @ np.array(layer._output.kernel) + np.array(layer._output.bias), atol=1e-5)
+
+
+def test_biases_of_queries_keys_and_values_alone():
+    layer = Attention(2, use_bias=False, use_qkv_bias=True)  # Qwen2
+    layer.build((None, None, DIM))
+    assert [weight.path.split("/", 1)[1] for weight in layer.weights] == [
+        *("query/kernel", "query/bias", "key/kernel", "key/bias", "value/kernel", "value/bias", "output/kernel")
+    ]
+
+
+def test_normalised_queries_and_keys_have_scores_without_their_length():
+    layer, x = Attention(2, use_query_key_norm=True, use_bias=False), sequence()
+    layer(x)
+    layer._query_norm.scale.assign(np.array([1, 2, 3, 4.0]))
+    _, weights = layer(x, return_attention_scores=True)
+    query, key = (heads(x @ np.array(dense.kernel), 2) for dense in (layer._query, layer._key))
+    query, key = (each / np.sqrt((each**2).mean(-1, keepdims=True) + 1e-6) for each in (query, key))
+    np.testing.assert_allclose(weights, softmax(query * [1, 2, 3, 4] @ key.swapaxes(-1, -2) / 2), atol=1e-5)
+
+
+def test_weights_are_returned_where_asked():
+    layer, x, inputs = Attention(2), sequence(), keras.Input((None, DIM))
+    assert layer(x).shape == (3, 6, DIM)
+    assert Attention(2)(inputs).shape == (None, None, DIM)
+    y, weights = layer(inputs, return_attention_scores=True)
+    assert (y.shape, weights.shape) == ((None, None, DIM), (None, 2, None, None))
+    found = keras.Model(inputs, [y, weights])(x)
+    np.testing.assert_allclose(found[0], layer(x), atol=1e-6)
+    assert len(Attention(2, return_attention_scores=True)(x)) == 2
+
+
+def test_a_network_saved_when_weights_were_always_returned_still_has_them():
+    old = {"name": "block1_attention", "num_heads": 2, "num_key_value_heads": None, "is_causal": False}
+    layer = Attention.from_config({**old, "window": None, "use_rotary": False, "dropout": 0.1})
+    for each in (layer, Attention.from_config(layer.get_config())):
+        assert [output.shape for output in each(keras.Input((6, DIM)))] == [(None, 6, DIM), (None, 2, 6, 6)]
+    assert Attention.from_config(Attention(2).get_config())(keras.Input((6, DIM))).shape == (None, 6, DIM)
+
+
+LENGTHS = {"none": None, "padding": np.array([[25], [9], [1]])}
+
+
+@pytest.mark.parametrize("is_causal", [False, True])
+@pytest.mark.parametrize("padding", LENGTHS)
+@pytest.mark.parametrize(("window", "pairs"), [(1, 2), (3, 2), (4, 1), (30, 2)])
+def test_chunks_of_a_window_are_what_a_mask_makes_of_all(window, pairs, padding, is_causal, monkeypatch):
+    layer = Attention(2, window=window, num_key_value_heads=pairs, is_causal=is_causal, use_rotary=True)
+    x, mask = sequence(25), None if padding == "none" else np.arange(25) < LENGTHS[padding]
+    real = np.ones((3, 25), bool) if mask is None else mask
+
+    def run(from_windows):
+        monkeypatch.setattr(local_attention, "_FROM_WINDOWS", from_windows)
+        inputs = [ops.convert_to_tensor(x), None if mask is None else ops.convert_to_tensor(mask)]
+        return [np.asarray(each) for each in layer(*inputs[:1], mask=inputs[1], return_attention_scores=True)]
+
+    (whole, weights), (chunks, same) = run(100), run(0)
+    np.testing.assert_allclose(chunks[real], whole[real], atol=1e-5)
+    np.testing.assert_array_equal(same, weights)
+
+
+def test_a_long_sequence_never_has_all_its_scores():
+    """Checked on the compiled function, for which the length is unknown: short ones are computed as without chunks."""
+    tf = pytest.importorskip("tensorflow")
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("looks into TensorFlow's graph")
+    inputs, mask = keras.Input((None, DIM)), keras.Input((None,), dtype="bool")
+    layer = Attention(2, window=2)
+    model = keras.Model([inputs, mask], layer(inputs, mask=mask, return_attention_scores=True)[0])
+
+    def gradient(x, mask):
+        with tf.GradientTape() as tape:
+            y = tf.reduce_sum(model([x, mask]) ** 2)
+        return y, *tape.gradient(y, layer.trainable_variables)
+
+    compiled = tf.function(
+        gradient, input_signature=[tf.TensorSpec((None, None, DIM)), tf.TensorSpec((None, None), tf.bool)]
+    )
+    for time in (5, 40):
+        x, mask = sequence(time), np.arange(time) < np.array([[time], [3], [1]])
+        for mine, other in zip(compiled(x, mask), gradient(x, mask), strict=True):
+            np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-4)
+    fixed = tf.function(lambda x: layer(x), input_signature=[tf.TensorSpec((3, 40, DIM))]).get_concrete_function()
+    sizes = [np.prod(output.shape) for op in fixed.graph.get_operations() for output in op.outputs if output.shape.rank]
+    assert max(sizes) < 3 * 2 * 40 * 40
+
+
+def test_rows_of_growing_sequences_may_be_at_different_places():
+    layer, x = Attention(2, is_causal=True, window=4, use_rotary=True, num_key_value_heads=1), sequence(7)
+    whole = np.asarray(layer(x))
+    read = np.array([4, 1, 2])
+    keys, values = layer.empty_cache(3, 9)
+    y, _, keys, values = layer.grow(x[:, :4], 0, keys, values, lengths=read)
+    for row, length in enumerate(read):
+        np.testing.assert_allclose(y[row, :length], whole[row, :length], atol=1e-5)
+    assert not np.asarray(keys)[1, :, 1:].any()
+    for step in range(3):
+        place = read + step
+        newest = np.take_along_axis(x, place[:, None, None], axis=1)
+        y, weights, keys, values = layer.grow(newest, ops.convert_to_tensor(place, "int32"), keys, values)
+        np.testing.assert_allclose(y[:, 0], whole[np.arange(3), place], atol=1e-5)
+        assert ((np.asarray(weights)[:, 0, 0] > 1e-9).sum(1) == np.minimum(place + 1, 4)).all()
+
+
+def test_a_bias_reaches_growing_sequences():
+    layer, x = Attention(2, is_causal=True), sequence()
+    bias = np.random.default_rng(1).normal(size=(1, 2, 6, 6)).astype("float32")
+    whole = np.asarray(layer(x, bias=bias))
+    keys, values = layer.empty_cache(3, 6)
+    for place in range(6):
+        y, _, keys, values = layer.grow(
+            x[:, place : place + 1], place, keys, values, bias=bias[:, :, place : place + 1]
+        )
+        np.testing.assert_allclose(y[:, 0], whole[:, place], atol=1e-5)
 
 
 def test_products_of_rotated_vectors_tell_the_distance():
@@ -112,12 +218,24 @@ def test_positions_from_a_start_are_those_of_the_whole(layer):
     assert np.abs(whole - x).max() > 0.01
 
 
+@pytest.mark.parametrize("layer", [SinusoidalPosition(), LearnedPosition(6)], ids=lambda layer: type(layer).__name__)
+def test_positions_from_a_start_of_each_row(layer):
+    x, starts = sequence(2), np.array([4, 0, 3], "int32")
+    rows = np.asarray(layer(x, start=starts))
+    turned = np.asarray(rotated(x[:, None], starts))
+    for row, start in enumerate(starts):
+        np.testing.assert_allclose(rows[row : row + 1], layer(x[row : row + 1], start=int(start)), atol=1e-6)
+        np.testing.assert_allclose(turned[row], rotated(x[row : row + 1, None], int(start))[0], atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("arguments", "key"),
     [
         ({"num_heads": 0}, "num_heads"),
         ({"num_heads": 4, "num_key_value_heads": 3}, "num_key_value_heads"),
         ({"num_heads": 2, "window": 0}, "window"),
+        ({"num_heads": 2, "head_dim": 0}, "head_dim"),
+        ({"num_heads": 2, "rotary_wavelength": 0}, "rotary_wavelength"),
         ({"num_heads": 2, "dropout": 1.0}, "dropout"),
     ],
 )
