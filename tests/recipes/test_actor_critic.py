@@ -13,9 +13,9 @@ from kit import cli
 from kit.commands.export import export
 from kit.errors import KitError, SettingError
 from kit.files import read_json
-from tests.agents.test_environments import Acts, Faulty  # noqa: F401 - register environments
 from tests.agents.test_actor_critic import Target
 from tests.agents.test_dqn import Tiny  # noqa: F401 - registers environments that are solved in seconds
+from tests.agents.test_environments import Acts, Faulty  # noqa: F401 - register environments
 
 DATA = {"environment": "TinyDelayed-v0", "num_environments": 4, "validation_episodes": 5, "test_episodes": 10}
 SMALL = {

@@ -11,8 +11,8 @@ from kit.agents import replay, returns
 from kit.commands.export import export
 from kit.errors import KitError, SettingError
 from kit.files import read_json
-from tests.agents.test_environments import Faulty  # noqa: F401 - registers environments that go wrong
 from tests.agents.test_dqn import Tiny  # noqa: F401 - registers environments that are solved in seconds
+from tests.agents.test_environments import Faulty  # noqa: F401 - registers environments that go wrong
 
 SMALL = {
     "data": {

@@ -17,10 +17,10 @@ from kit.files import read_json
 from kit.reporting import seeds as statistics
 from kit.runs import finished, run
 from kit.training.callbacks import Progress
+from tests.agents.test_dqn import Tiny  # noqa: F401 - registers environments that are solved in seconds
 from tests.conftest import TINY
 from tests.recipes.test_dqn import SMALL
 from tests.runs.test_resume import assert_same, end, epochs, kill_after, start
-from tests.agents.test_dqn import Tiny  # noqa: F401 - registers environments that are solved in seconds
 
 DIGITS = {**TINY, "train": {"epochs": 2, "steps_per_epoch": 3}, "evaluate": {"bootstrap_samples": 10}}
 
