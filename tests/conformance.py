@@ -182,6 +182,14 @@ def check_page(smoke):
     assert path.read_text(encoding="utf-8") == page
 
 
+def check_plots(smoke):
+    paths = list((smoke.run.folder / "plots").iterdir())
+    assert "1_learning_curves.png" in [path.name for path in paths]
+    for path in paths:
+        with Image.open(path) as image:
+            assert min(image.size) > 100 and len(image.convert("L").getcolors()) > 1, f"{path.name} is blank"
+
+
 def check_same_predictions_in_a_new_process(smoke):
     here, there = smoke.predictions, smoke.again["predictions"]
     assert len(here["table"].splitlines()) > 1

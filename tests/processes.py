@@ -95,6 +95,9 @@ def _work(connection, output, function, arguments):
 
 def _command(words, dies, signal_):
     from kit.cli import main
+    from kit.tasks import image_features
+
+    image_features._STEPS = 40  # images are scored by classifiers that are trained less
 
     def die():
         os.kill(os.getpid(), signal_)

@@ -5,6 +5,7 @@ import pytest
 from kit import recipes
 from kit.runs.settings import shipped_settings
 from tests import conformance
+from tests.conftest import plots_drawn
 
 # Each recipe may be tested by a process of its own.
 NAMES = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in recipes.names()]
@@ -20,7 +21,8 @@ def quick_classifier():
 
 @pytest.fixture(scope="module", params=NAMES)
 def smoke(request, tmp_path_factory):
-    return conformance.smoke(request.param, tmp_path_factory.mktemp(request.param))
+    with plots_drawn():
+        return conformance.smoke(request.param, tmp_path_factory.mktemp(request.param))
 
 
 @pytest.mark.parametrize("name", recipes.names())
@@ -53,6 +55,10 @@ def test_assets_are_json(smoke):
 
 def test_page(smoke):
     conformance.check_page(smoke)
+
+
+def test_plots(smoke):
+    conformance.check_plots(smoke)
 
 
 def test_same_predictions_in_a_new_process(smoke):
