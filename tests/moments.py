@@ -1,8 +1,9 @@
-"""Exact moments at which a test interrupts or kills a training: after a batch, or when a file is written."""
+"""Exact moments at which a test interrupts or kills a process: after a batch, at the writing of a file, at a call."""
 
 import contextlib
 import dataclasses
 import os
+import pkgutil
 from pathlib import Path
 
 import pytest
@@ -35,11 +36,25 @@ class AtWrite:
     is_written: bool = False
 
 
+@dataclasses.dataclass(frozen=True)
+class AtCall:
+    """The moment before a function is called.
+
+    Args:
+        name: Its dotted name, that of its class included.
+        count: At which of its calls.
+    """
+
+    name: str
+    count: int = 1
+
+
 @contextlib.contextmanager
 def at(moment, act):
     """Calls a function without arguments at a moment of what is done inside."""
+    patches = {AfterBatch: _after_batch, AtWrite: _at_write, AtCall: _at_call}
     with pytest.MonkeyPatch.context() as patch:
-        (_after_batch if isinstance(moment, AfterBatch) else _at_write)(patch, moment, act)
+        patches[type(moment)](patch, moment, act)
         yield
 
 
@@ -74,6 +89,20 @@ def _at_write(patch, moment, act):
             act()
 
     patch.setattr(os, "replace", replace_and_act)
+
+
+def _at_call(patch, moment, act):
+    owner, _, name = moment.name.rpartition(".")
+    owner, calls = pkgutil.resolve_name(owner), []
+    function = getattr(owner, name)
+
+    def act_and_call(*arguments, **settings):
+        calls.append(None)
+        if len(calls) == moment.count:
+            act()
+        return function(*arguments, **settings)
+
+    patch.setattr(owner, name, act_and_call)
 
 
 def interrupt():
