@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from kit.scoring.baselines import noise, pca_gaussian
 from kit.scoring.distances import frechet_distance
-from kit.tasks.image_features import Reference, noise, pca_gaussian
+from kit.tasks.image_features import Reference
 
 
 @pytest.fixture(scope="module")
