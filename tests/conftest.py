@@ -8,8 +8,11 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # each on a processor of i
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import atexit
+import contextlib
+import gc
 import gzip
 import shutil
+import sys
 import tempfile
 
 import numpy as np
@@ -23,10 +26,45 @@ if "KIT_CACHE" not in os.environ:  # the processes that test side by side share 
     atexit.register(shutil.rmtree, os.environ["KIT_CACHE"], ignore_errors=True)
 
 TINY = {
-    "backbone": {"widths": (8, 16), "depths": (1, 1), "stem": "strided"},
-    "train": {"epochs": 2, "steps_per_epoch": 4},
+    "backbone": {"widths": (8,), "depths": (1,), "stem": "strided"},
+    "train": {"epochs": 2, "steps_per_epoch": 4, "steps_per_execution": 1},
     "evaluate": {"bootstrap_samples": 50},
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_imported_is_garbage():
+    """The garbage collector leaves alone what the tests have imported: to walk through TensorFlow takes long."""
+    if "tensorflow" in sys.modules:
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 50)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def blank_plots():
+    """Plots are made but written as blank images: to draw them takes half of a small run."""
+    from matplotlib.figure import Figure
+
+    def savefig(self, file, format=None, dpi=None):
+        Image.new("L", (8, 8), 255).save(file, format)
+
+    with pytest.MonkeyPatch.context() as patch:
+        _RENDERED.append((Figure, Figure.savefig))
+        patch.setattr(Figure, "savefig", savefig)
+        yield
+
+
+_RENDERED = []
+
+
+@contextlib.contextmanager
+def plots_drawn():
+    """Inside, plots are drawn as they are for a user."""
+    ((figure, savefig),) = _RENDERED
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figure, "savefig", savefig)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ from kit.agents.on_policy import EpisodeRollouts, Rollouts
 from kit.agents.policies import Categorical
 from kit.errors import SettingError
 from tests.agents.test_dqn import Tiny  # noqa: F401 - registers environments that are solved in seconds
+from tests.agents.test_environments import Faulty  # noqa: F401 - registers environments that go wrong
 
 
 def slow_advantages(rewards, values, following, ended, terminated, discount, gae_lambda):

@@ -50,6 +50,7 @@ def under_jax(program, *words):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_training_step_under_jax_without_tensorflow():
     assert f"stepped {len(SMALL)}" in under_jax(STEP, *sorted(SMALL))
 
@@ -81,7 +82,7 @@ def test_a_generator_of_styles_steps_under_jax():
     assert "stepped" in under_jax(STYLES)
 
 
-@pytest.mark.slow
+@pytest.mark.large
 @pytest.mark.parametrize("variant", LARGE)
 def test_a_training_step_of_every_other_variant_under_jax(variant):
     assert "stepped 1" in under_jax(STEP, ":".join([variant, *map(str, LARGE[variant])]))

@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 
 from kit.models import vision
-from tests.models.test_vision import LARGE, SMALL, build, head, some
+from tests.models.test_vision import LARGE, SMALL, build, head
+
+# One of each family is converted in minutes.
+_TIER = {True: pytest.mark.slow, False: pytest.mark.large}
 
 
 def _settle(model, x):
@@ -25,7 +28,9 @@ def _settle(model, x):
         each.momentum = momentum
 
 
-@pytest.mark.parametrize("variant", some(sorted(vision.VARIANTS), SMALL))
+@pytest.mark.parametrize(
+    "variant", [pytest.param(name, marks=_TIER[name in SMALL]) for name in sorted(vision.VARIANTS)]
+)
 def test_runs_in_litert(variant, tmp_path):
     from ai_edge_litert.interpreter import Interpreter
 

@@ -73,8 +73,8 @@ COUNTED_QUICKLY = {
 
 
 def some(names, quick):
-    """Returns parameters for all names, those that are not quick marked as slow."""
-    return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in names]
+    """Returns parameters for all names, those that are not quick marked as large."""
+    return [name if name in quick else pytest.param(name, marks=pytest.mark.large) for name in names]
 
 
 def build(variant, shape=(28, 28, 1), **wanted):

@@ -1,7 +1,5 @@
 """Recipes that learn a policy, from the settings to the run folder."""
 
-import json
-
 import gymnasium
 import keras
 import numpy as np
@@ -10,7 +8,6 @@ from PIL import Image
 
 import kit
 from kit import cli
-from kit.commands.export import export
 from kit.errors import KitError, SettingError
 from kit.files import read_json
 from tests.agents.test_actor_critic import Target
@@ -63,23 +60,6 @@ def test_what_is_saved_is_a_plain_network(run):
     network = keras.models.load_model(run.folder / "best.keras")
     logits, value = network(np.array([[-1, 0]], "float32"))
     assert np.asarray(logits).argmax() == 1 and value.shape == (1, 1)
-
-
-def test_evaluate_again_gives_the_same(run, capsys):
-    assert cli.main(["evaluate", str(run.folder), "--json"]) == 0
-    again = json.loads(capsys.readouterr().out.splitlines()[-1])["metrics"]
-    assert again == read_json(run.folder / "metrics.json")["test"]
-    assert cli.main(["evaluate", str(run.folder), "--split", "train"]) == 2
-    assert "expected 'validation' or 'test'" in capsys.readouterr().err
-
-
-def test_it_is_exported_like_any_network(run):
-    assert export(run.folder, "saved_model").difference < 1e-4
-
-
-def test_a_rehearsal_takes_steps(run):
-    found = kit.dry_run(run.recipe.name, verbose=False, **changed(run.recipe.name))
-    assert found["steps_per_epoch"] == 5
 
 
 @pytest.mark.parametrize("recipe", SMALL)
@@ -173,7 +153,7 @@ def test_a_budget_of_steps_ends_the_training(empty_folder):
     assert done.history["environment_steps"].tolist() == [320, 640]
 
 
-@pytest.mark.slow
+@pytest.mark.large
 @pytest.mark.parametrize(("recipe", "config", "least"), [("policy_gradient", None, 475), ("actor_critic", None, 495)])
 def test_cartpole_is_solved(recipe, config, least, empty_folder):
     done = kit.train(recipe, config=config, verbose=False)

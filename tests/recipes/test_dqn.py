@@ -1,5 +1,3 @@
-import json
-
 import keras
 import numpy as np
 import pytest
@@ -8,7 +6,6 @@ from PIL import Image
 import kit
 from kit import cli
 from kit.agents import replay_buffer, returns
-from kit.commands.export import export
 from kit.errors import KitError, SettingError
 from kit.files import read_json
 from tests.agents.test_dqn import Tiny  # noqa: F401 - registers environments that are solved in seconds
@@ -57,21 +54,6 @@ def test_what_is_saved_is_a_plain_network(run):
     network = keras.models.load_model(run.folder / "best.keras")
     values = np.asarray(network(np.array([[-1, 0]], "float32")))
     assert values.shape == (1, 2) and values.argmax() == 1
-
-
-def test_evaluate_again_gives_the_same(run, capsys):
-    assert cli.main(["evaluate", str(run.folder), "--json"]) == 0
-    again = json.loads(capsys.readouterr().out.splitlines()[-1])["metrics"]
-    assert again == read_json(run.folder / "metrics.json")["test"]
-    assert cli.main(["evaluate", str(run.folder), "--split", "train"]) == 2
-    assert "expected 'validation' or 'test'" in capsys.readouterr().err
-
-
-def test_the_same_seed_gives_the_same_run(run, tmp_path):
-    again = kit.train("dqn", folder=tmp_path / "again", verbose=False, **SMALL)
-    assert (again.folder / "history.csv").read_bytes() == (run.folder / "history.csv").read_bytes()
-    for one, other in zip(run.model.get_weights(), again.model.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, other)
 
 
 def test_play_is_recorded(empty_folder, capsys):
@@ -135,16 +117,6 @@ def test_images_lie_in_a_file_of_the_run_folder(empty_folder, monkeypatch):
     assert (done.folder / "checkpoint" / "state.npz").stat().st_size < 100_000
 
 
-def test_it_is_exported_like_any_network(run):
-    done = export(run.folder, "saved_model")
-    assert done.difference < 1e-4
-
-
-def test_a_rehearsal_takes_steps(empty_folder):
-    found = kit.dry_run("dqn", verbose=False, **changed())
-    assert found["steps_per_epoch"] == 3
-
-
 def test_the_interquartile_mean_leaves_both_ends_away():
     assert returns.interquartile_mean([0, 1, 2, 3, 4, 5, 6, 1000]) == 3.5
     assert returns.interquartile_mean([3]) == 3
@@ -158,7 +130,7 @@ def test_a_film_is_thinned_out():
     assert film.frames == list(range(0, 95, film.every)) and 5 <= len(film.frames) <= 10
 
 
-@pytest.mark.slow
+@pytest.mark.large
 def test_cartpole_is_solved(empty_folder):
     """The shipped settings, a seed: several minutes on a busy machine."""
     done = kit.train("dqn", verbose=False)

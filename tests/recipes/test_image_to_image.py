@@ -1,5 +1,3 @@
-import json
-
 import keras
 import numpy as np
 import pytest
@@ -121,12 +119,6 @@ def test_predict_on_the_command_line(run, empty_folder, capsys):
     assert "direction" in capsys.readouterr().err
 
 
-def test_evaluate_again_gives_the_same(run, capsys):
-    assert cli.main(["evaluate", str(run.folder), "--json"]) == 0
-    again = json.loads(capsys.readouterr().out.splitlines()[-1])["metrics"]
-    assert again == read_json(run.folder / "metrics.json")["test"]
-
-
 def test_two_folders_are_two_domains(empty_folder):
     for split, count in (("train", 30), ("test", 4)):
         write(empty_folder / "photos" / split / "A", count)
@@ -218,7 +210,7 @@ def test_other_formats_are_refused_in_a_line(run):
         export(run.folder, "onnx")
 
 
-@pytest.mark.slow
+@pytest.mark.large
 def test_the_default_keeps_what_a_digit_means(monkeypatch):
     monkeypatch.setattr("kit.tasks.image_features._STEPS", 1000)
     test = kit.train("image_to_image", verbose=False).metrics["test"]

@@ -53,10 +53,15 @@ def batch(time=7, characters=5, seed=0):
     return inputs, labels
 
 
+# One of each family, with a head of each kind.
+QUICK = {"bilstm_crf", "gru", "peephole_lstm", "cnn_crf", "transformer"}
 SIZES = {"word": 20, "characters": 9, "suffix2": 5}
 
 
-@pytest.mark.parametrize("encoder", recipe.ENCODERS)
+@pytest.mark.parametrize(
+    "encoder",
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.large) for name in recipe.ENCODERS],
+)
 def test_padding_changes_no_logit(encoder):
     model = kit.recipes.sequence_tagger(SIZES, 4, encoder=encoder, character_units=8)
     inputs, labels = batch()

@@ -1,15 +1,16 @@
-"""A run that is killed at any moment and carried on ends like one that was not."""
+"""A run that is killed at any moment, by SIGKILL, and carried on ends like one that was not.
 
-import os
+Each process kills itself, at an exact moment. Every recipe is also interrupted in `tests/test_conformance.py`.
+"""
+
 import signal
-import subprocess
-import sys
-import time
 
-import numpy as np
 import pytest
 
-import kit
+from kit import recipes
+from tests import processes
+from tests.conformance import assert_same
+from tests.moments import AfterBatch, AtWrite
 
 # All that has a state of its own: dropout, stochastic depth, augmentation, averaged weights, early stopping, layers
 # that thaw, the mean of the last epochs.
@@ -204,41 +205,48 @@ EPISODES = [
     "--model.normalize_rewards=true",
     "--backbone.units=16,16",
 ]
+# Of each recipe what has the most state; one that is not here is killed with its small settings.
 SETTINGS = {
+    "actor_critic": ON_POLICY,
+    "autoencoder": ENCODING,
+    "dqn": ACTING,
+    "gan": ADVERSARIAL,
     "image_classification": DEMANDING,
+    "image_to_image": TRANSLATING_IMAGES,
+    "policy_gradient": EPISODES,
     "sequence_tagging": TAGGING,
     "translation": TRANSLATING,
-    "gan": ADVERSARIAL,
-    "autoencoder": ENCODING,
-    "image_to_image": TRANSLATING_IMAGES,
+}
+# What else of a recipe has a state of its own.
+MORE = {
     "image_classification by layers": PRETRAINING,
     "gan of styles": STYLES,
-    "dqn": ACTING,
-    "actor_critic": ON_POLICY,
     "actor_critic compiled": COMPILED,
-    "policy_gradient": EPISODES,
 }
+# Each of them may be tested by a process of its own; image_classification is killed at many moments.
+OTHERS = [
+    pytest.param(name, marks=pytest.mark.xdist_group(f"killed {name}"))
+    for name in recipes.names()
+    if name != "image_classification"
+]
 
 
-def start(folder, *options, recipe="image_classification"):
-    words = ["-m", "kit", "train", recipe.partition(" ")[0], "--folder", str(folder)]
-    settings = SETTINGS[recipe]
-    return subprocess.Popen(
-        [sys.executable, *words, *settings, *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        preexec_fn=lambda: signal.signal(
-            signal.SIGINT, signal.default_int_handler
-        ),  # a shell's & may have set it aside
-    )
+def words(kind, folder, *options):
+    """Returns the command that trains a recipe, or carries it on."""
+    recipe = kind.partition(" ")[0]
+    settings = {**SETTINGS, **MORE}.get(kind, ["--config=smoke"])
+    return ["train", recipe, "--folder", folder, *settings, *options]
 
 
-def end(folder, *options, recipe="image_classification"):
-    process = start(folder, *options, recipe=recipe)
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, output
-    return output
+def end(kind, folder, *options):
+    """Trains to the end in a new process; returns what it printed."""
+    return processes.kit_done(*words(kind, folder, *options))
+
+
+def kill(kind, folder, moment, *options):
+    """Trains in a new process that kills itself at a moment."""
+    ended = processes.kit(*words(kind, folder, *options), dies=moment)
+    assert ended.status == -signal.SIGKILL, ended.output
 
 
 def epochs(folder):
@@ -246,113 +254,85 @@ def epochs(folder):
     return len(path.read_text().splitlines()) - 1 if path.exists() else 0
 
 
-def assert_same(first, second):
-    assert (first / "history.csv").read_bytes() == (second / "history.csv").read_bytes()
-    states = [np.load(folder / "checkpoint" / "state.npz") for folder in (first, second)]
-    names = [name for name in states[0].files if name != "values"]
-    assert len(names) > 20
-    assert states[0].files == states[1].files
-    for name in names:
-        np.testing.assert_array_equal(states[0][name], states[1][name], err_msg=name)
-    models = [kit.load(folder).model for folder in (first, second)]
-    for one, other in zip(*(model.get_weights() for model in models), strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-def kill_after(process, folder, count, delay):
-    """Kills a run some time after its history has `count` epochs; returns whether it was still alive."""
-    limit = time.monotonic() + 120
-    while epochs(folder) < count and process.poll() is None and time.monotonic() < limit:
-        time.sleep(0.01)
-    time.sleep(delay)
-    alive = process.poll() is None
-    os.kill(process.pid, signal.SIGKILL) if alive else None
-    process.communicate()
-    return alive
-
-
 @pytest.fixture(scope="module")
 def unkilled(tmp_path_factory):
     folder = tmp_path_factory.mktemp("unkilled") / "run"
-    end(folder)
+    end("image_classification", folder)
     assert epochs(folder) >= 7
     return folder
 
 
-@pytest.mark.parametrize("kills", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_killed_ends_like_unkilled(kills, unkilled, tmp_path):
-    folder = tmp_path / "run"
-    assert kill_after(start(folder), folder, 2, 0.05)
-    if kills == 2:
-        assert kill_after(start(folder), folder, epochs(folder) + 2, 0.0)
-    assert epochs(folder) < epochs(unkilled)
-    assert "going on after epoch" in end(folder)
-    assert_same(unkilled, folder)
+def test_the_settings_are_those_of_recipes():
+    assert {kind.partition(" ")[0] for kind in (*SETTINGS, *MORE)} <= set(recipes.names())
 
 
 @pytest.mark.slow
-def test_killed_before_and_after_training(unkilled, tmp_path):
-    folder = tmp_path / "run"
-    process = start(folder)
-    while not (folder / "config.toml").exists() and process.poll() is None:
-        time.sleep(0.01)
-    process.kill()
-    process.communicate()
-    assert not (folder / "history.csv").exists()
-    process = start(folder)
-    kill_after(process, folder, epochs(unkilled), 0.1)
-    assert epochs(folder) == epochs(unkilled)
-    end(folder)
-    assert_same(unkilled, folder)
+@pytest.mark.parametrize("recipe", OTHERS)
+def test_a_killed_recipe_ends_like_an_unkilled_one(recipe, tmp_path):
+    check_killed(recipe, tmp_path)
+
+
+@pytest.mark.large
+@pytest.mark.parametrize("kind", MORE)
+def test_what_else_has_a_state_ends_like_unkilled(kind, tmp_path):
+    check_killed(kind, tmp_path)
+
+
+def check_killed(kind, folder):
+    unkilled, killed = folder / "unkilled", folder / "killed"
+    end(kind, unkilled)
+    last = min(4, epochs(unkilled))
+    kill(kind, killed, AfterBatch(epoch=last, batch=2))
+    assert epochs(killed) == last - 1 < epochs(unkilled)
+    assert f"going on after epoch {last - 1} of" in end(kind, killed)
+    assert_same(unkilled, killed)
 
 
 @pytest.mark.slow
 def test_killed_at_many_moments(unkilled, tmp_path):
-    folder, kills = tmp_path / "run", 0
-    delays = np.random.default_rng(0).uniform(0.0, 0.1, 40)
-    for delay in delays:
-        if not kill_after(start(folder), folder, epochs(folder) + 1, delay):
-            break
-        kills += 1
-        if (folder / "metrics.json").exists() or epochs(folder) >= epochs(unkilled):
-            break
-    if not (folder / "metrics.json").exists():
-        end(folder)
-    assert kills >= 3
+    folder = tmp_path / "run"
+    for moment, done in (
+        (AtWrite("splits.csv"), 0),
+        (AtWrite("config.toml"), 0),
+        (AtWrite("config.toml", is_written=True), 0),
+        (AfterBatch(epoch=1, batch=3), 0),
+        (AtWrite("state.npz"), 0),
+        (AtWrite("state.npz", is_written=True), 0),  # what is saved counts, though the history lacks it
+        (AtWrite("history.csv", count=2, is_written=True), 3),
+        (AfterBatch(epoch=4, batch=6), 3),
+        (AtWrite("state.npz", count=2), 4),
+        (AtWrite("history.csv", count=epochs(unkilled) - 4), epochs(unkilled) - 1),  # the last epoch is saved
+        (AtWrite("calibration.json"), epochs(unkilled)),
+        (AtWrite("best.keras", is_written=True), epochs(unkilled)),
+        (AtWrite("2_confusion_matrix.png"), epochs(unkilled)),
+        (AtWrite("report.html", is_written=True), epochs(unkilled)),
+        (AtWrite("metrics.json"), epochs(unkilled)),
+    ):
+        kill("image_classification", folder, moment)
+        assert epochs(folder) == done, moment
+        assert not (folder / "metrics.json").exists()
+    end("image_classification", folder)
     assert_same(unkilled, folder)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("recipe", [name for name in SETTINGS if name != "image_classification"])
-def test_another_killed_recipe_ends_like_an_unkilled_one(recipe, tmp_path):
-    folders = [tmp_path / "unkilled", tmp_path / "killed"]
-    end(folders[0], recipe=recipe)
-    assert kill_after(start(folders[1], recipe=recipe), folders[1], 3, 0.0)
-    assert 3 <= epochs(folders[1]) < 8
-    end(folders[1], recipe=recipe)
-    assert_same(*folders)
+    assert not list(folder.rglob(".writing-*"))
 
 
 @pytest.mark.slow
 def test_two_devices_resume_exactly(tmp_path):
     folders = [tmp_path / "unkilled", tmp_path / "killed"]
-    options = ["--train.devices=2", "--train.epochs=5"]
-    end(folders[0], *options)
-    assert kill_after(start(folders[1], *options), folders[1], 2, 0.0)
-    assert epochs(folders[1]) < 5
-    end(folders[1], *options)
+    options = ["--train.devices=2", "--train.epochs=4", "--train.average_epochs=0"]
+    end("image_classification", folders[0], *options)
+    kill("image_classification", folders[1], AfterBatch(epoch=3, batch=2), *options)
+    assert epochs(folders[1]) == 2
+    end("image_classification", folders[1], *options)
     assert_same(*folders)
 
 
 def test_interrupt_says_how_to_go_on(tmp_path):
     folder = tmp_path / "run"
-    process = start(folder, "--json")
-    while epochs(folder) < 1 and process.poll() is None:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, output
-    assert f"--folder {folder} carries on" in output
-    assert "Traceback" not in output
-    assert output.splitlines()[-1] == '{"error": "interrupted"}'
-    assert not (folder / "metrics.json").exists()
+    command = ["train", "image_classification", "--config=smoke", "--folder", folder, "--json"]
+    ended = processes.kit(*command, dies=AfterBatch(epoch=2, batch=2), signal_=signal.SIGINT)
+    assert ended.status == 130, ended.output
+    assert f"--folder {folder} carries on" in ended.output
+    assert "Traceback" not in ended.output
+    assert ended.output.splitlines()[-1] == '{"error": "interrupted"}'
+    assert epochs(folder) == 1 and not (folder / "metrics.json").exists()

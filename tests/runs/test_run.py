@@ -59,19 +59,6 @@ def test_run_folder_is_whole(small_run):
     assert counts.to_dict() == {"train": 1294, "test": 359, "validation": 144}
 
 
-@pytest.mark.slow
-def test_load_gives_the_same_predictions_in_a_new_process(small_run):
-    images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1), dtype=np.uint8)
-    np.save("images.npy", images)
-    code = (
-        "import kit, numpy, sys; run = kit.load(sys.argv[1]); "
-        "run.predict(numpy.load('images.npy')).to_csv('out.csv', index=False); assert len(run.history) == 2"
-    )
-    subprocess.run([sys.executable, "-c", code, str(small_run.folder)], check=True, capture_output=True)
-    ours = small_run.predict(images)
-    np.testing.assert_allclose(pd.read_csv("out.csv")["probability"], ours["probability"], rtol=1e-4)
-
-
 def test_best_model_loads_in_plain_keras(small_run):
     code = (
         "import keras, sys; model = keras.models.load_model(sys.argv[1]); "

@@ -18,11 +18,13 @@ from kit.reporting import seeds as statistics
 from kit.runs import finished, run
 from kit.training.callbacks import Progress
 from tests.agents.test_dqn import Tiny  # noqa: F401 - registers environments that are solved in seconds
+from tests.conformance import assert_same
 from tests.conftest import TINY
+from tests.moments import AtWrite
 from tests.recipes.test_dqn import SMALL
-from tests.runs.test_resume import assert_same, end, epochs, kill_after, start
+from tests.runs.test_resume import end, epochs, kill
 
-DIGITS = {**TINY, "train": {"epochs": 2, "steps_per_epoch": 3}, "evaluate": {"bootstrap_samples": 10}}
+DIGITS = {**TINY, "train": TINY["train"] | {"steps_per_epoch": 3}}
 
 
 def changed(settings, **more):
@@ -181,12 +183,11 @@ def test_what_was_interrupted_ends_like_what_was_not(digits, when, monkeypatch, 
 @pytest.mark.slow
 def test_killed_in_the_second_seed_it_ends_like_that_seed_alone(tmp_path):
     several, alone = tmp_path / "several", tmp_path / "alone"
-    process = start(several, "--train.seeds=2", recipe="dqn")
-    assert kill_after(process, several / "seed-1", 3, 0.0)
-    assert 3 <= epochs(several / "seed-1") < 8 and (several / "seed-0" / "metrics.json").exists()
-    output = end(several, "--train.seeds=2", recipe="dqn")
-    assert "seed 0, 1 of 2: finished before" in output and "going on after epoch" in output
-    end(alone, "--seed=1", recipe="dqn")
+    kill("dqn", several, AtWrite("state.npz", count=8 + 4), "--train.seeds=2")  # eight are of the first seed
+    assert epochs(several / "seed-1") == 3 and (several / "seed-0" / "metrics.json").exists()
+    output = end("dqn", several, "--train.seeds=2")
+    assert "seed 0, 1 of 2: finished before" in output and "going on after epoch 3" in output
+    end("dqn", alone, "--seed=1")
     assert_same(several / "seed-1", alone)
     assert (several / "seed-1" / "config.toml").read_bytes() == (alone / "config.toml").read_bytes()
 

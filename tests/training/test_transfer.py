@@ -10,9 +10,8 @@ from kit.errors import KitError, SettingError
 from kit.models import vision
 from kit.training import transfer
 from kit.training.schedules import Lowered
-from tests.conftest import TINY
 
-_BACKBONE = TINY["backbone"]
+_BACKBONE = {"widths": (8, 16), "depths": (1, 1), "stem": "strided"}
 
 
 def classifier(**settings):

@@ -3,9 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from types import SimpleNamespace
 
 import pandas as pd
@@ -17,12 +14,15 @@ from kit.files import read_json
 from kit.runs import run
 from kit.tuning import study
 from kit.tuning.running import Running
+from tests import processes
+from tests.moments import AtCall, AtWrite
 
 SMALL = {
-    "backbone": {"widths": (8,), "depths": (1,)},
-    "train": {"epochs": 3, "steps_per_epoch": 3},
+    "model": {"backbone": "mlp"},
+    "backbone": {"units": [8]},
+    "train": {"epochs": 3, "steps_per_epoch": 3, "steps_per_execution": 1},
 }
-FLAGS = ["--backbone.widths", "8", "--backbone.depths", "1", "--train.epochs", "3", "--train.steps_per_epoch", "3"]
+FLAGS = [f"--{table}.{key}={value}" for table, keys in SMALL.items() for key, value in keys.items()]
 SPACE = {"optimizer.learning_rate": {"min": 1e-3, "max": 3e-2, "sampling": "log"}, "train.batch_size": [16, 32]}
 
 
@@ -153,28 +153,36 @@ def test_a_worker_that_is_killed_is_tried_again_or_reported(retries, state, monk
         assert "killed by SIGKILL" in found.trials["message"][1]
 
 
-def tune_in_process(folder, *options, algorithm="random"):
-    words = [sys.executable, "-m", "kit", "tune", "image_classification", "--folder", str(folder), *FLAGS]
-    words += ["--tune.trials", "6", "--tune.workers", "2", "--tune.threads", "1", "--tune.median_stop", "false"]
-    words += ["--tune.algorithm", algorithm, "--tune.space.optimizer.learning_rate", "[0.001, 0.003, 0.01]", *options]
-    for key in ("model.backbone", "model.label_smoothing", "optimizer.name", "optimizer.weight_decay"):
-        words += [f"--tune.space.{key}", "false"]
-    for key in ("optimizer.momentum", "data.translation"):
-        words += [f"--tune.space.{key}", "false"]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("algorithm", ["random", "grid"])
+@pytest.mark.parametrize(
+    "algorithm", [pytest.param("random", marks=pytest.mark.slow), pytest.param("grid", marks=pytest.mark.large)]
+)
 def test_a_study_killed_five_times_is_the_study_that_was_not(algorithm, empty_folder):
-    output, _ = tune_in_process("whole", algorithm=algorithm).communicate()
-    assert "best  trial" in output
-    for kill in range(5):
-        process = tune_in_process("killed", algorithm=algorithm)
-        time.sleep(8 + 2 * kill)
-        process.kill()
-        process.communicate()
-    output, _ = tune_in_process("killed", algorithm=algorithm).communicate()
+    words = [*FLAGS, "--tune.trials=6", "--tune.workers=2", "--tune.threads=1", "--tune.median_stop=false"]
+    words += [f"--tune.algorithm={algorithm}", "--tune.space.optimizer.learning_rate=[0.001, 0.003, 0.01]"]
+    for key in ("model.backbone", "model.label_smoothing", "optimizer.name", "optimizer.weight_decay"):
+        words.append(f"--tune.space.{key}=false")
+    for key in ("optimizer.momentum", "data.translation"):
+        words.append(f"--tune.space.{key}=false")
+
+    def tune(folder, dies=None):
+        return processes.kit("tune", "image_classification", "--folder", folder, *words, dies=dies)
+
+    assert "best  trial" in tune("whole").output
+    hears = "kit.tuning.running.Running._hear"
+    for moment, ended in (
+        (AtWrite("study.toml", is_written=True), 0),
+        (AtCall(hears, count=2), 0),
+        (AtWrite("trials.csv"), 1),
+        (AtCall(hears, count=5), None),
+        (AtWrite("trials.csv", count=2, is_written=True), None),
+    ):
+        process = tune("killed", moment)
+        assert process.status == -signal.SIGKILL, process.output
+        journal = empty_folder / "killed" / "journal.jsonl"
+        lines = journal.read_text(encoding="utf-8").splitlines() if journal.exists() else []
+        assert ended in (None, sum("end" in json.loads(line) for line in lines)), moment
+    assert len(lines) < 12
+    output = tune("killed").output
     assert "best  trial" in output, output
     whole, killed = study.load("whole"), study.load("killed")
     assert settings_of(whole.trials) == settings_of(killed.trials)
@@ -291,12 +299,3 @@ def test_a_folder_with_other_files_is_left_alone(empty_folder):
 def test_trials_csv_is_a_plain_table(done):
     table = pd.read_csv(done.folder / "trials.csv")
     assert {"trial", "state", "score", "epochs", "seconds", "memory_mb", *SPACE, "message"} <= set(table.columns)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("recipe", kit.recipes.names())
-def test_every_recipe_can_be_searched(recipe, empty_folder):
-    words = ["--train.epochs", "2", "--train.steps_per_epoch", "5", "--tune.trials", "3", "--folder", "study", "--json"]
-    done = subprocess.run([sys.executable, "-m", "kit", "tune", recipe, *words], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1])["trials"] == 3

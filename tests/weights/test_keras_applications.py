@@ -40,7 +40,7 @@ def pair(variant, size=64):
 
 @pytest.mark.parametrize(
     "variant",
-    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in published.REFERENCES],
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.large) for name in published.REFERENCES],
 )
 def test_same_weights_same_outputs(variant):
     keras.utils.set_random_seed(0)

@@ -1,0 +1,263 @@
+"""Conformance: the checks that every recipe has to pass, each of which looks at one small training of it.
+
+A recipe is covered by being registered and by `recipes/<name>/smoke.toml`, with which it trains in seconds.
+`test_conformance.py` runs them over all recipes.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import kit
+from kit import cli, config
+from kit.commands.export import export
+from kit.errors import KitError, SettingError
+from kit.files import read_json
+from kit.runs.settings import shipped_settings
+from tests import moments, processes
+
+CONFIG = "smoke"
+SPLITS = ("train", "validation", "test")
+# In the middle of the second epoch: there is a checkpoint, and steps behind it that are lost.
+INTERRUPTED = moments.AfterBatch(epoch=2, batch=2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Smoke:
+    """A small training of a recipe, and what a new process makes of its folder.
+
+    Args:
+        name: Name of the recipe.
+        run: What `kit.train` returned.
+        folder: A folder for what else is made of it.
+        predictions: What `predictions` returned here.
+        again: What `seen_again` returned in a new process.
+    """
+
+    name: str
+    run: object
+    folder: Path
+    predictions: dict
+    again: dict
+
+
+def smoke(name, folder):
+    """Trains a recipe, and looks at its folder in a new process; returns `Smoke`."""
+    run = train(name, folder / "run")
+    ended = processes.call(seen_again, run.folder, folder / "there")
+    assert ended.status == 0, ended.output
+    return Smoke(name, run, folder, predictions(run, folder / "here"), ended.result)
+
+
+def train(name, folder, **settings):
+    """Trains a recipe with its small settings."""
+    return kit.train(name, config=CONFIG, folder=folder, verbose=False, **settings)
+
+
+def predictions(run, folder):
+    """Returns what a run predicts, and what it writes into the new folder that it works in.
+
+    Args:
+        run: What `kit.load` returned.
+        folder: The folder.
+
+    Returns:
+        Dictionary: `table` in CSV, and of each file written its hash.
+    """
+    folder.mkdir()
+    with contextlib.chdir(folder):
+        for inputs in _inputs(run, Path("inputs")):
+            try:
+                table = run.predict(inputs)
+            except KitError:  # it takes other ones
+                continue
+            files = {
+                str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+                for path in sorted(Path().rglob("*"))
+                if path.is_file() and path.parts[0] != "inputs"
+            }
+            return {"table": table.to_csv(index=False), "files": files}
+    raise AssertionError(f"tests/conformance.py: {run.recipe.name} takes none of the inputs that are tried here")
+
+
+def _inputs(run, folder):
+    """Yields what a recipe may take: nothing, texts, or images of the size that its network takes, in files."""
+    yield None
+    yield ["Maria flew to Oslo on 3 May 2031.", "It costs 5 dollars."]
+    shape = run.model.inputs[0].shape[1:]
+    if len(shape) == 3:
+        folder.mkdir()
+        pixels = np.random.default_rng(0).integers(0, 256, (2, *shape), dtype=np.uint8)
+        for index, image in enumerate(pixels):
+            Image.fromarray(image[..., 0] if shape[-1] == 1 else image).save(folder / f"{index}.png")
+        yield [str(folder / f"{index}.png") for index in range(2)]
+
+
+def seen_again(run_folder, folder):
+    """Returns what a finished run is where it is loaded: its predictions, its assets, and its scores on all splits."""
+    run = kit.load(run_folder)
+    scores = {}
+    for split in SPLITS:
+        try:
+            scores[split] = kit.evaluate(run_folder, split=split).metrics
+        except KitError as error:
+            scores[split] = str(error)
+    assets = json.loads(json.dumps(run.assets))
+    return {"predictions": predictions(run, folder), "assets": assets, "scores": scores}
+
+
+def check_settings_are_documented(name, capsys):
+    assert cli.main(["show", name, "--config", CONFIG, "--json"]) == 0
+    settings = json.loads(capsys.readouterr().out.splitlines()[-1])["settings"]
+    assert not [setting["key"] for setting in settings if not setting["meaning"] or not setting["expects"]]
+    assert {"data", "model", "backbone", "optimizer", "train"} <= {each["key"].partition(".")[0] for each in settings}
+
+
+def check_unknown_settings_are_refused(name, folder):
+    path = shipped_settings(name) / f"{CONFIG}.toml"
+    known = next(key for key in config.read_toml(path) if key.startswith("model.") or key.startswith("data."))
+    table, _, key = known.partition(".")
+    with pytest.raises(SettingError, match=f"^{table}.{key}s: unknown setting; did you mean '{key}'") as caught:
+        train(name, folder, **{table: {f"{key}s": 1}})
+    assert "\n" not in str(caught.value) and not folder.exists()
+
+
+def check_facts_bind_to_the_builder(smoke):
+    rehearsed = kit.dry_run(smoke.name, config=CONFIG, verbose=False)
+    assert rehearsed["params"] == smoke.run.metrics["params"] > 0
+    assert rehearsed["epochs"] == 2 and rehearsed["steps_per_epoch"] >= 2
+
+
+def check_two_epochs(smoke):
+    history, metrics = smoke.run.history, smoke.run.metrics
+    assert list(history["epoch"]) == [1, 2] and metrics["epochs"] == 2
+    assert np.isfinite(history.to_numpy(dtype=float)).all()
+    assert {"loss", "learning_rate", metrics["monitor"]} <= set(history)
+    values = history[metrics["monitor"]]
+    assert values[metrics["best_epoch"] - 1] in (values.min(), values.max())
+    for split in ("test", "validation"):
+        _assert_numbers(metrics[split])
+
+
+def _assert_numbers(metrics):
+    numbers = {name: value for name, value in metrics.items() if not isinstance(value, str)}
+    assert numbers and all(math.isfinite(value) for value in numbers.values()), metrics
+
+
+def check_run_folder(smoke):
+    folder = smoke.run.folder
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert found >= {
+        *("config.toml", "environment.json", "history.csv", "run.log", "checkpoint/state.npz", "best.keras"),
+        *("metrics.json", "report.html", "assets/assets.json", "assets/splits.csv", "plots/1_learning_curves.png"),
+    }
+    assert not [name for name in found if name.rpartition("/")[2].startswith(".") and name != ".lock"]
+    assert read_json(folder / "metrics.json") == smoke.run.metrics
+    assert pd.read_csv(folder / "history.csv").equals(smoke.run.history)
+    assert config.read_toml(folder / "config.toml")["recipe"] == smoke.name
+
+
+def check_assets_are_json(smoke):
+    assets = json.loads(json.dumps(smoke.run.assets))
+    assert smoke.again["assets"] == assets
+    saved = read_json(smoke.run.folder / "assets" / "assets.json")
+    assert saved and {name: assets[name] for name in saved} == saved
+
+
+def check_page(smoke):
+    path = smoke.run.folder / "report.html"
+    page = path.read_text(encoding="utf-8")
+    assert f"kit train {smoke.name} --config" in page and "data:image/png" in page
+    assert "http" not in page.replace("http-equiv", ""), "the page needs something from elsewhere"
+    path.unlink()
+    assert kit.report(smoke.run.folder) == path
+    assert path.read_text(encoding="utf-8") == page
+
+
+def check_plots(smoke):
+    paths = list((smoke.run.folder / "plots").iterdir())
+    assert "1_learning_curves.png" in [path.name for path in paths]
+    for path in paths:
+        with Image.open(path) as image:
+            assert min(image.size) > 100 and len(image.convert("L").getcolors()) > 1, f"{path.name} is blank"
+
+
+def check_same_predictions_in_a_new_process(smoke):
+    here, there = smoke.predictions, smoke.again["predictions"]
+    assert len(here["table"].splitlines()) > 1
+    assert there["table"] == here["table"]
+    assert there["files"] == here["files"]
+
+
+def check_same_scores_in_a_new_process(smoke):
+    scores = smoke.again["scores"]
+    for split in ("validation", "test"):
+        assert scores[split] == smoke.run.metrics[split]
+    if isinstance(scores["train"], str):  # agents have no examples to be scored on
+        assert "expected 'validation' or 'test'" in scores["train"] and "\n" not in scores["train"]
+    else:
+        _assert_numbers(scores["train"])
+        assert set(scores["train"]) == set(scores["test"])
+
+
+def check_interrupted_and_resumed(smoke):
+    """An interrupted run that is carried on ends with the same bits, and so do, up to there, two runs with one seed."""
+    folder = smoke.folder / "interrupted"
+    with moments.at(INTERRUPTED, moments.interrupt), pytest.raises(KeyboardInterrupt):
+        train(smoke.name, folder)
+    whole = (smoke.run.folder / "history.csv").read_text().splitlines(keepends=True)
+    assert (folder / "history.csv").read_text() == "".join(whole[:2])
+    resumed = kit.train(folder=folder, verbose=False)
+    assert_same(smoke.run.folder, folder)
+    for split in ("test", "validation"):
+        assert resumed.metrics[split] == smoke.run.metrics[split]
+
+
+def assert_same(first, second):
+    """Asserts that two run folders hold the same history, checkpoint and weights, bit for bit."""
+    assert (first / "history.csv").read_bytes() == (second / "history.csv").read_bytes()
+    states = [np.load(folder / "checkpoint" / "state.npz") for folder in (first, second)]
+    assert states[0].files == states[1].files
+    names = [name for name in states[0].files if name != "values"]  # what it says of seconds
+    assert names
+    for name in names:
+        np.testing.assert_array_equal(states[0][name], states[1][name], err_msg=name)
+    models = [kit.load(folder).model for folder in (first, second)]
+    for one, other in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def check_exported_or_refused(smoke, format):
+    path = smoke.folder / "exported"
+    try:
+        done = export(smoke.run.folder, format, path)
+    except KitError as error:
+        assert str(error).startswith(f"{format}: ") and "\n" not in str(error)
+        assert not path.exists()
+    else:
+        assert done.difference < 1e-3 and done.examples and path.exists()
+
+
+def check_tuned(name, folder, capsys):
+    """Two trials of what the recipe's default settings search, but for what its small data and training fix."""
+    small, default = (config.read_toml(shipped_settings(name) / f"{file}.toml") for file in (CONFIG, "default"))
+    words = ["--tune.trials=2", "--json", "--folder", str(folder)]
+    for key, value in small.items():
+        if key.startswith(("data.", "train.")):
+            words.append(f"--{key}={str(value).lower() if isinstance(value, bool) else value}")
+            searched = any(other.startswith(f"tune.space.{key}") for other in default)
+            words += [f"--tune.space.{key}=false"] if searched else []
+    assert cli.main(["tune", name, *words]) == 0
+    done = json.loads(capsys.readouterr().out.splitlines()[-1])
+    trials = pd.read_csv(folder / "trials.csv")
+    assert done["trials"] == 2 and list(trials["state"]) == ["completed"] * 2
+    assert done["best"] and done["score"] in list(trials["score"])
+    assert (folder / "report.html").exists()
