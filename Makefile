@@ -13,7 +13,7 @@ OPTIONS = $(if $(CONFIG),--config "$(CONFIG)") $(if $(FOLDER),--folder "$(FOLDER
 	$(if $(DATA),"--data.source=$(DATA)") $(foreach setting,$(SET),"--$(setting)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train tune evaluate predict report export doctor list show test test-all lint format bench schema wheel clean
+.PHONY: help setup train tune evaluate predict report export doctor list show test test-slow test-large test-all lint format bench schema wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,8 +65,14 @@ SPREAD = -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 test: $(READY) ## the tests that take minutes, without network
 	@$(VENV)/bin/python -m pytest $(SPREAD)
 
+test-slow: $(READY) ## the slow tests but the large ones: kills, tuning, the wheel, other backends
+	@$(VENV)/bin/python -m pytest $(SPREAD) -m "slow and not large"
+
+test-large: $(READY) ## large architectures and whole trainings
+	@$(VENV)/bin/python -m pytest $(SPREAD) -m "large"
+
 test-all: $(READY) ## all tests
-	@$(VENV)/bin/python -m pytest $(SPREAD) -m "slow or not slow"
+	@$(VENV)/bin/python -m pytest $(SPREAD) -m "slow or large or not slow"
 
 lint: $(READY) ## check style and format
 	@$(VENV)/bin/ruff check .
