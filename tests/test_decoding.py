@@ -2,11 +2,13 @@
 
 import itertools
 
+import keras
 import numpy as np
 import pytest
-from keras import ops
+from keras import layers, ops
 
 from kit import decoding
+from kit.blocks.transformer import TransformerDecoder
 from kit.decoding import Tokens
 from kit.errors import SettingError
 
@@ -191,6 +193,191 @@ def test_sampling_repeats_with_its_seed():
     np.testing.assert_array_equal(runs[0], runs[1])
     many = [decode(model, decoding.sample, 20, max_length=4, seed=seed)[0] for seed in (1, 2)]
     assert (many[0] != many[1]).any()
+
+
+def place_model(seed=0):
+    """Returns (step, initial_state) of a network whose next token depends on the place and all tokens so far."""
+    random = np.random.default_rng(seed)
+    places = random.normal(0, 2, (12, VOCABULARY)).astype("float32")
+    memory = random.normal(0, 2, (VOCABULARY * 7, VOCABULARY)).astype("float32")
+
+    def initial_state(inputs, max_length):
+        return {"fixed": (), "moving": (ops.zeros((ops.shape(inputs["prompt"])[0],), "int32"),)}
+
+    def step(tokens, position, state):
+        seen = (state["moving"][0] * 3 + tokens) % (VOCABULARY * 7)
+        return ops.take(places, position, axis=0) + ops.take(memory, seen, axis=0), {"moving": (seen,)}
+
+    return step, initial_state
+
+
+def language_model(**settings):
+    """Returns (step, initial_state, prefill) of a small decoder-only Transformer."""
+    keras.utils.set_random_seed(3)
+    embedding, decoder, head = (
+        layers.Embedding(VOCABULARY, 8, embeddings_initializer=keras.initializers.RandomNormal(stddev=1)),
+        TransformerDecoder(1, 2, 16, **settings),
+        layers.Dense(VOCABULARY, kernel_initializer=keras.initializers.RandomNormal(stddev=2)),
+    )
+    head(decoder(embedding(np.zeros((1, 3), "int32"))))
+    for weight in decoder.weights:
+        if len(weight.shape) == 2:  # large ones, so that what came before matters
+            weight.assign(keras.random.normal(weight.shape))
+
+    def initial_state(inputs, max_length):
+        return decoder.initial_state(max_length=max_length, batch_size=ops.shape(inputs["prompt"])[0])
+
+    def step(tokens, position, state):
+        x, state, _ = decoder.step(embedding(tokens), position, state)
+        return head(x), state
+
+    def prefill(tokens, lengths, state):
+        return decoder.prefill(embedding(tokens), lengths, state)
+
+    return step, initial_state, prefill
+
+
+PROMPTS = [[1, 3, 4, 0, 3], [1], [4, 4, 1]]
+METHODS = {
+    "greedy": (decoding.greedy, {}),
+    "beam": (decoding.beam, {"beam_width": 4, "num_results": 2}),
+    "sample": (decoding.sample, {"seed": 0, "top_k": 1}),
+}
+
+
+def continued(model, method, prompts, **settings):
+    """Returns sequences and scores behind prompts; eager, which is faster for a few small calls than compiling."""
+    step, initial_state, *prefill = model
+    inputs = padded(prompts)
+    state = initial_state(inputs, 5 + inputs["prompt"].shape[1] - 1)
+    prefill = prefill[0] if prefill else None
+    found = method(step, state, TOKENS, max_length=5, prefill=prefill, **inputs, **settings)
+    return [np.asarray(each) for each in found]
+
+
+def padded(prompts):
+    longest = max(map(len, prompts))
+    return {
+        "prompt": np.array([[*each, *[2] * (longest - len(each))] for each in prompts], "int32"),
+        "lengths": np.array([len(each) for each in prompts], "int32"),
+    }
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        place_model(),
+        language_model(positions="rotary", normalization="rms", num_key_value_heads=1),
+        language_model(positions="learned", max_length=10, window=4),
+        language_model(positions="rotary")[:2],
+    ],
+    ids=["any network", "rotary", "learned and window", "token by token"],
+)
+@pytest.mark.parametrize("name", METHODS)
+def test_prompts_of_different_lengths_are_continued_as_each_alone(name, model):
+    method, settings = METHODS[name]
+    together, scores = continued(model, method, PROMPTS, **settings)
+    for row, prompt in enumerate(PROMPTS):
+        alone, score = continued(model, method, [prompt], **settings)
+        np.testing.assert_array_equal(alone[0], together[row])
+        np.testing.assert_allclose(score[0], scores[row], rtol=1e-4)
+    assert len({tuple(row) for row in together.reshape(-1, 5)}) > 1
+
+
+def test_prompts_in_a_compiled_function():
+    tf = pytest.importorskip("tensorflow")
+    model = language_model(positions="learned", max_length=20)
+    signature = {"prompt": tf.TensorSpec((None, None), tf.int32), "lengths": tf.TensorSpec((None,), tf.int32)}
+    decode = decoding.compiled(
+        model,
+        decoding.beam,
+        TOKENS,
+        max_length=5,
+        beam_width=3,
+        signature=signature,
+        prompt=lambda inputs: (inputs["prompt"], inputs["lengths"]),
+    )
+    for prompts in (PROMPTS, PROMPTS[1:2]):
+        for one, other in zip(
+            decode(padded(prompts)), continued(model, decoding.beam, prompts, beam_width=3), strict=True
+        ):
+            np.testing.assert_allclose(one, other, rtol=1e-4)
+
+
+@pytest.mark.parametrize("settings", [{}, {"positions": "learned", "max_length": 10, "norm": "post"}], ids=str)
+def test_a_prompt_read_at_once_is_one_read_token_by_token(settings):
+    model = language_model(**settings)
+    for name, (method, more) in METHODS.items():
+        one, other = (continued(each, method, PROMPTS, **more) for each in (model, model[:2]))
+        np.testing.assert_array_equal(one[0], other[0], err_msg=name)
+        np.testing.assert_allclose(one[1], other[1], rtol=1e-4)
+
+
+def test_the_start_token_alone_is_a_prompt():
+    model = place_model(2)
+    inputs = {"prompt": np.zeros((3, 0), "int32")}
+    for method, settings in METHODS.values():
+        found = [
+            np.asarray(each) for each in decoding.compiled(model, method, TOKENS, max_length=5, **settings)(inputs)
+        ]
+        for one, other in zip(found, continued(model, method, [[TOKENS.start]] * 3, **settings), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_what_follows_a_prompt_is_the_networks():
+    step, _ = model = place_model(1)
+    found, scores = continued(model, decoding.greedy, PROMPTS)
+    for prompt, tokens, score in zip(PROMPTS, map(trimmed, found), scores, strict=True):
+        state, total = {"moving": (np.zeros(1, "int32"),)}, 0
+        for place, token in enumerate(prompt[:-1]):
+            _, state = step(np.array([token]), place, state)
+        last = prompt[-1]
+        for place, token in enumerate(tokens, len(prompt) - 1):
+            logits, state = step(np.array([last]), place, state)
+            assert int(ops.argmax(logits[0])) == token
+            total, last = total + float(ops.log_softmax(logits)[0, token]), token
+        assert score == pytest.approx(total, rel=1e-4)
+
+
+def test_each_of_several_ends_ends():
+    tokens = Tokens(start=1, end=(2, 4), pad=0)
+    for seed in range(2):
+        model = table_model(seed)
+        for method, settings in (decoding.greedy, {}), (decoding.beam, {"beam_width": VOCABULARY**3}):
+            found, _ = decoding.compiled(model, method, tokens, max_length=4, **settings)(np.arange(3, dtype="int32"))
+            for row in np.asarray(found).reshape(-1, 4):
+                ends = np.flatnonzero(np.isin(row, (2, 4)))
+                assert len(ends) <= 1
+                assert not row[ends[0] + 1 :].any() if len(ends) else True
+    model = table_model(0)
+    best = {}
+    for end in (2, 4, (2, 4)):
+        found, scores = decoding.compiled(
+            model, decoding.beam, Tokens(1, end), max_length=4, beam_width=VOCABULARY**3, length_penalty=0.0
+        )(np.arange(3, dtype="int32"))
+        best[end] = np.asarray(scores)[:, 0]
+    assert (best[2, 4] >= np.maximum(best[2], best[4]) - 1e-5).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key"),
+    [
+        ({"lengths": [0, 1]}, "lengths"),
+        ({"lengths": np.array([1, 4])}, "lengths"),
+        ({"prompt": None}, "prompt"),
+    ],
+)
+def test_prompts_that_cannot_be(arguments, key):
+    step, initial_state = place_model()
+    prompt = np.ones((2, 3), "int32")
+    with pytest.raises(SettingError, match=f"^{key}: expected"):
+        decoding.greedy(
+            step,
+            initial_state({"prompt": prompt}, 5),
+            Tokens(None, 2),
+            max_length=3,
+            **{"prompt": prompt, **arguments},
+        )
 
 
 @pytest.mark.parametrize(
