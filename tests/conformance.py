@@ -131,7 +131,13 @@ def check_unknown_settings_are_refused(name, folder):
 
 
 def check_facts_bind_to_the_builder(smoke):
-    rehearsed = kit.dry_run(smoke.name, config=CONFIG, verbose=False)
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)  # to compile takes longer than a few steps
+    try:
+        rehearsed = kit.dry_run(smoke.name, config=CONFIG, verbose=False)
+    finally:
+        tf.config.run_functions_eagerly(False)
     assert rehearsed["params"] == smoke.run.metrics["params"] > 0
     assert rehearsed["epochs"] == 2 and rehearsed["steps_per_epoch"] >= 2
 

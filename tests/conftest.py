@@ -32,6 +32,11 @@ TINY = {
 }
 
 
+def slow(*values):
+    """Returns a parameter that is tested by `make test-slow`: others show the same sooner."""
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def nothing_imported_is_garbage():
     """The garbage collector leaves alone what the tests have imported: to walk through TensorFlow takes long."""

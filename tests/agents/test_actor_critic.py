@@ -18,6 +18,7 @@ from kit.errors import SettingError
 from kit.recipes.actor_critic import actor_critic_agent
 from kit.recipes.policy_gradient import policy_agent
 from tests.agents.test_dqn import Lamp, Tiny  # noqa: F401 - register environments
+from tests.conftest import slow
 
 
 class Target(gymnasium.Env):
@@ -180,7 +181,7 @@ def learned(kind, recipe, steps=20, rate=1e-2, **settings):
 
 
 @pytest.mark.parametrize("recipe", ["reinforce", "a2c", "ppo"])
-@pytest.mark.parametrize("kind", ["TinyBandit-v0", "TinyContextual-v0", "TinyDelayed-v0"])
+@pytest.mark.parametrize("kind", [slow("TinyBandit-v0"), slow("TinyContextual-v0"), "TinyDelayed-v0"])
 def test_a_task_with_a_known_answer_is_solved(kind, recipe):
     agent, spec = learned(kind, recipe)
     returns, lengths, _ = evaluation_episodes(spec, "test", 20).play(most_probable(agent.network, agent.policy))

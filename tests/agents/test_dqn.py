@@ -13,6 +13,7 @@ from kit.agents.off_policy import ReplayExperience
 from kit.agents.options import ExplorationOptions, ReplayOptions
 from kit.errors import SettingError
 from kit.recipes.dqn import dqn_agent
+from tests.conftest import slow
 
 
 class Tiny(gymnasium.Env):
@@ -76,8 +77,8 @@ def learned(kind, *, prioritized=False, steps=6, **settings):
 @pytest.mark.parametrize(
     ("kind", "settings"),
     [
-        ("bandit", {}),
-        ("contextual", {"double": False}),
+        slow("bandit", {}),
+        slow("contextual", {"double": False}),
         ("contextual", {"prioritized": True}),
         ("delayed", {"target_update": "soft", "target_update_rate": 0.1}),
         ("delayed", {"n_step": 3, "huber_delta": 0.0}),

@@ -276,6 +276,7 @@ def test_help_needs_no_tensorflow():
     assert "kit train image_classification" in result.stdout
 
 
+@pytest.mark.slow
 def test_a_newcomers_terminal_is_clean(tmp_path):
     words = ["-m", "kit", "train", "image_classification", "--folder", str(tmp_path / "run"), *FAST]
     environment = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}

@@ -19,6 +19,7 @@ def offline(monkeypatch):
     monkeypatch.setattr(socket, "create_connection", refused)
 
 
+@pytest.mark.slow
 def test_a_healthy_machine(offline, capsys):
     assert main(["doctor", "--json"]) == 0
     found = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out.splitlines()[-1])["findings"]}

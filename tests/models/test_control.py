@@ -9,6 +9,7 @@ import pytest
 
 from kit.blocks.policy import head
 from kit.models import control
+from tests.conftest import slow
 
 SHAPES = {"cnn_q": (84, 84, 4), "cnn_policy": (84, 84, 4), "cnn_q_small": (10, 10, 4), "cnn_policy_small": (10, 10, 4)}
 
@@ -17,7 +18,7 @@ def observations(variant):
     return np.random.default_rng(0).random((3, *SHAPES.get(variant, (5,)))).astype("float32")
 
 
-@pytest.mark.parametrize("dueling", [False, True])
+@pytest.mark.parametrize("dueling", [slow(False), True])
 @pytest.mark.parametrize("variant", control.VALUES)
 def test_values_of_actions(variant, dueling, tmp_path):
     function, arguments = control.VALUES[variant]
@@ -29,7 +30,7 @@ def test_values_of_actions(variant, dueling, tmp_path):
     np.testing.assert_array_equal(values, np.asarray(again(observations(variant))))
 
 
-@pytest.mark.parametrize("is_continuous", [False, True])
+@pytest.mark.parametrize("is_continuous", [slow(False), True])
 @pytest.mark.parametrize("variant", control.POLICIES)
 def test_policies_and_values(variant, is_continuous, tmp_path):
     normalizes = variant == "mlp_policy"

@@ -8,6 +8,7 @@ from kit.errors import SettingError
 from kit.models import generative
 from kit.models.generative.dcgan import dcgan
 from kit.models.generative.stylegan import stylegan
+from tests.conftest import slow
 
 
 def build(family, conditions=0, shape=(8, 8, 3)):
@@ -21,7 +22,7 @@ def inputs(conditions, shape=None):
     return [first, np.arange(5, dtype="int32") % conditions] if conditions else first
 
 
-@pytest.mark.parametrize("conditions", [0, 3])
+@pytest.mark.parametrize("conditions", [slow(0), 3])
 @pytest.mark.parametrize("family", generative.VARIANTS)
 def test_shapes_and_reloading(family, conditions, tmp_path):
     generator, discriminator = build(family, conditions)

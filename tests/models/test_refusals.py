@@ -28,15 +28,21 @@ REGISTRIES = {
 }
 
 
-def _builders():
-    """Yields each builder once, with the arguments of a small variant."""
+# Those that are built many times in a long while.
+SLOW = {"swin", "vit", "mobilenet", "mixnet", "googlenet", "stylegan"}
+
+
+def _builders(slow=()):
+    """Yields each builder once, with the arguments of a small variant, those of some names marked as slow."""
     for kind, (variants, facts) in REGISTRIES.items():
         small = {}
         for name in sorted(variants, key=lambda name: name not in SMALL and "small" not in name):
             small.setdefault(*variants[name])
         for build, arguments in small.items():
             known = [fact for name, fact in facts.items() if name in inspect.signature(build).parameters]
-            yield pytest.param(functools.partial(build, *known, **arguments), id=f"{kind}-{build.__name__}")
+            marks = pytest.mark.slow if build.__name__ in slow else ()
+            name = f"{kind}-{build.__name__}"
+            yield pytest.param(functools.partial(build, *known, **arguments), id=name, marks=marks)
 
 
 def _numbers(build):
@@ -62,7 +68,7 @@ def test_no_number_below_zero(build):
         assert error.value.key == name
 
 
-@pytest.mark.parametrize("build", _builders())
+@pytest.mark.parametrize("build", _builders(SLOW))
 def test_zeros_and_lists_of_another_length_are_built_or_refused(build):
     settings, refused = inspect.signature(build).parameters, 0
     for name, annotation, value in _numbers(build):

@@ -66,15 +66,18 @@ PARAMETERS = {
 }
 # Sizes of images that those which are not small are made for.
 LARGE = {name: PARAMETERS.get(name, ((224, 224, 3),))[0] for name in vision.VARIANTS if name not in SMALL}
-COUNTED_QUICKLY = {
-    *("lenet5", "alexnet_2012_grouped", "vgg11", "googlenet", "resnet18", "resnet20", "mobilenet", "mixnet_s"),
-    *("vit_base_16", "swin_tiny"),
+# One of each family; the first are counted quickly.
+COUNTED_QUICKLY = {"lenet5", "resnet20", "mobilenet", "vit_tiny_16"}
+COUNTED = {
+    *("alexnet_2012_grouped", "vgg11", "googlenet", "resnet18", "densenet121", "mixnet_s", "vit_base_16", "swin_tiny"),
+    *COUNTED_QUICKLY,
 }
 
 
-def some(names, quick):
-    """Returns parameters for all names, those that are not quick marked as large."""
-    return [name if name in quick else pytest.param(name, marks=pytest.mark.large) for name in names]
+def some(names, quick, rather_quick=()):
+    """Returns parameters for all names, those that are not quick marked as slow or large."""
+    marks = {name: pytest.mark.slow if name in rather_quick else pytest.mark.large for name in names}
+    return [name if name in quick else pytest.param(name, marks=marks[name]) for name in names]
 
 
 def build(variant, shape=(28, 28, 1), **wanted):
@@ -91,7 +94,7 @@ def head(model, classes):
     return keras.Model(model.input, keras.layers.Dense(classes)(x))
 
 
-@pytest.mark.parametrize("variant", some(PARAMETERS, COUNTED_QUICKLY))
+@pytest.mark.parametrize("variant", some(PARAMETERS, COUNTED_QUICKLY, COUNTED))
 def test_parameter_count_is_the_reference(variant):
     shape, classes, expected = PARAMETERS[variant]
     model = head(build(variant, shape), classes)

@@ -84,6 +84,7 @@ def test_without_styles_there_is_no_mean_to_go_to(run, empty_folder):
     assert not (empty_folder / "f").exists()
 
 
+@pytest.mark.slow
 def test_styles_are_truncated_and_mixed(empty_folder):
     model = {"family": "stylegan", "conditional": True}
     run = kit.train("gan", folder=empty_folder / "styles", model=model, verbose=False, **SMALL)

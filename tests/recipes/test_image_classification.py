@@ -17,12 +17,12 @@ from kit.recipes import image_classification as recipe
 from kit.reporting.statistics import share_interval
 from kit.runs import finished
 from kit.scoring.classification import softmax
-from tests.conftest import draw
+from tests.conftest import draw, slow
 
 SMALL = ["mlp", "lenet5", "resnet8", "resnet20"]
 
 
-@pytest.mark.parametrize("backbone", [*SMALL[:3], pytest.param("resnet20", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("backbone", [*SMALL[:2], *map(slow, SMALL[2:])])
 def test_plain_fit_works_on_the_builder(backbone):
     keras.utils.set_random_seed(0)
     model = kit.recipes.image_classifier(input_shape=(16, 16, 1), num_classes=3, backbone=backbone)

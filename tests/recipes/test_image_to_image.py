@@ -182,6 +182,7 @@ def test_the_two_optimizers_and_plain_fit():
     model = recipes.image_translator((8, 8, 1), optimizer="sgd", pool_size=4)
     assert [type(each).__name__ for each in model.optimizers] == ["SGD", "SGD"]
     images = np.random.default_rng(0).integers(0, 256, (2, 4, 8, 8, 1)).astype("uint8")
+    model.run_eagerly = True  # to compile takes longer than one batch
     model.fit(tf.data.Dataset.from_tensors((tuple(images),)), verbose=0)
     assert [made.shape for made in model.network.predict([*images], verbose=0)] == [(4, 8, 8, 1)] * 2
 

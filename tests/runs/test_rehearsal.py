@@ -12,6 +12,7 @@ from kit.errors import KitError, SettingError
 from kit.reporting import range_test as curve
 from kit.training import learning_rate
 from kit.training.optimizers import without_schedule
+from tests.conftest import plots_drawn
 
 
 class FakeModel:
@@ -68,7 +69,8 @@ def test_rates_rise_evenly_and_a_loss_that_goes_apart_ends_it():
 
 def test_command(capsys, tmp_path):
     words = ["train", "image_classification", "--find-learning-rate", "--model.backbone", "mlp"]
-    assert cli.main([*words, "--output", str(tmp_path / "curve.png")]) == 0
+    with plots_drawn():
+        assert cli.main([*words, "--output", str(tmp_path / "curve.png")]) == 0
     out = capsys.readouterr().out
     assert "use   --optimizer.learning_rate" in out
     assert (tmp_path / "curve.png").stat().st_size > 1000

@@ -59,6 +59,7 @@ def test_run_folder_is_whole(small_run):
     assert counts.to_dict() == {"train": 1294, "test": 359, "validation": 144}
 
 
+@pytest.mark.slow
 def test_best_model_loads_in_plain_keras(small_run):
     code = (
         "import keras, sys; model = keras.models.load_model(sys.argv[1]); "
@@ -89,7 +90,7 @@ def test_best_epoch_is_what_is_evaluated(tmp_path):
 def test_early_stopping_and_monitor(tmp_path):
     settings = {
         **TINY,
-        "train": {"epochs": 20, "steps_per_epoch": 1, "patience": 2, "monitor": "val_loss"},
+        "train": {"epochs": 20, "steps_per_epoch": 1, "patience": 2, "min_delta": 1.0, "monitor": "val_loss"},
         "optimizer": {"learning_rate": 1e-12, "schedule": "constant"},
     }
     done = kit.train("image_classification", folder=tmp_path / "run", **settings)

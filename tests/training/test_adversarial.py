@@ -181,7 +181,7 @@ def test_the_average_follows_and_makes_pixels():
         {"critic_steps": 2},
     ],
 )
-@pytest.mark.parametrize("conditional", [False, True])
+@pytest.mark.parametrize("conditional", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_every_part_trains_and_repeats(settings, conditional):
     found = []
     for _ in range(2):

@@ -9,6 +9,7 @@ from kit.training import checkpoint, device, optimizers, schedules
 from kit.training.callbacks import NaNGuard
 from kit.training.fit import Training
 from kit.training.losses import SparseCategoricalCrossentropy
+from tests.conftest import slow
 
 
 def rates(schedule, total=100):
@@ -65,7 +66,10 @@ def test_schedules_check_their_ranges(name, arguments, key):
     assert error.value.key == key
 
 
-@pytest.mark.parametrize("name", sorted(optimizers.OPTIMIZERS))
+QUICK = {"adam", "sgd", "muon", "schedulefreeadamw"}
+
+
+@pytest.mark.parametrize("name", [name if name in QUICK else slow(name) for name in sorted(optimizers.OPTIMIZERS)])
 def test_every_keras_optimizer_learns_under_a_schedule(name):
     keras.utils.set_random_seed(0)
     course = "constant" if name == "schedulefreeadamw" else "one_cycle"

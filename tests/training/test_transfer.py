@@ -19,7 +19,7 @@ def classifier(**settings):
 
 
 def train(folder, optimizer=None, **training):
-    settings = {"epochs": 3, "steps_per_epoch": 4, "batch_size": 32} | training
+    settings = {"epochs": 3, "steps_per_epoch": 4, "batch_size": 32, "steps_per_execution": 1} | training
     return kit.train(
         "image_classification",
         folder=folder,
@@ -31,6 +31,11 @@ def train(folder, optimizer=None, **training):
     )
 
 
+@pytest.fixture(scope="module")
+def earlier_run(tmp_path_factory):
+    return train(tmp_path_factory.mktemp("runs") / "earlier")
+
+
 def weights_by_layer(model):
     return {path: layer.get_weights() for path, layer in transfer.layers_by_path(model).items()}
 
@@ -39,19 +44,19 @@ def same(first, second):
     return all((one == other).all() for one, other in zip(first, second, strict=True))
 
 
-def test_frozen_layers_keep_the_weights_they_started_from(small_run, tmp_path):
-    earlier = weights_by_layer(small_run.model)
-    run = train(tmp_path / "run", start_from=str(small_run.folder), freeze=["resnet8"])
+def test_frozen_layers_keep_the_weights_they_started_from(earlier_run, tmp_path):
+    earlier = weights_by_layer(earlier_run.model)
+    run = train(tmp_path / "run", start_from=str(earlier_run.folder), freeze=["resnet8"])
     now = weights_by_layer(run.model)
     assert same(now["resnet8"], earlier["resnet8"]), "batch normalisation statistics too"
     assert not same(now["logits"], earlier["logits"])
-    assert run.settings["train"]["start_from"] == str(small_run.folder)
+    assert run.settings["train"]["start_from"] == str(earlier_run.folder)
     assert all(layer.trainable for layer in transfer.layers_by_path(run.model).values())
 
 
-def test_frozen_layers_stay_with_averages_of_every_kind(small_run, tmp_path):
-    earlier = weights_by_layer(small_run.model)
-    settings = {"start_from": str(small_run.folder), "freeze": ["resnet8"], "average_epochs": 2}
+def test_frozen_layers_stay_with_averages_of_every_kind(earlier_run, tmp_path):
+    earlier = weights_by_layer(earlier_run.model)
+    settings = {"start_from": str(earlier_run.folder), "freeze": ["resnet8"], "average_epochs": 2}
     run = train(tmp_path / "run", {"use_ema": True, "ema_momentum": 0.5}, **settings)
     now = weights_by_layer(run.model)
     assert same(now["resnet8"], earlier["resnet8"])
@@ -79,11 +84,11 @@ def test_a_rehearsal_trains_what_the_run_would(monkeypatch):
 
 
 @pytest.mark.slow
-def test_classes_of_other_names_are_learned_anew(small_run, tmp_path):
+def test_classes_of_other_names_are_learned_anew(earlier_run, tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (200, 8, 8), dtype=np.uint8)
     data = {"train": (images, np.arange(200) % 10), "test": (images, np.arange(200) % 10)}
     settings = {"backbone": _BACKBONE, "evaluate": {"bootstrap_samples": 20}, "verbose": False}
-    training = {"epochs": 1, "steps_per_epoch": 1, "start_from": str(small_run.folder)}
+    training = {"epochs": 1, "steps_per_epoch": 1, "start_from": str(earlier_run.folder)}
     for names, taken in ((list("0123456789"), True), (list("abcdefghij"), False)):
         folder = tmp_path / names[0]
         kit.train("image_classification", data=data | {"class_names": names}, folder=folder, train=training, **settings)
@@ -91,8 +96,13 @@ def test_classes_of_other_names_are_learned_anew(small_run, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_rate_is_lower_once_layers_are_free(small_run, tmp_path):
-    settings = {"start_from": str(small_run.folder), "freeze": ["resnet8"], "unfreeze_epochs": 1, "unfreeze_rate": 0.25}
+def test_the_rate_is_lower_once_layers_are_free(earlier_run, tmp_path):
+    settings = {
+        "start_from": str(earlier_run.folder),
+        "freeze": ["resnet8"],
+        "unfreeze_epochs": 1,
+        "unfreeze_rate": 0.25,
+    }
     constant = {"name": "adam", "schedule": "constant", "learning_rate": 0.008}
     run = train(tmp_path / "run", constant, **settings)
     # The rate after an epoch is that of the next step.
@@ -112,9 +122,9 @@ def test_a_lowered_schedule_is_the_same_until_then():
             assert float(lowered(step)) == pytest.approx(expected) == float(again(step))
 
 
-def test_patterns_freeze_a_part(small_run, tmp_path):
-    earlier = weights_by_layer(small_run.model)
-    path = small_run.folder / "best.keras"
+def test_patterns_freeze_a_part(earlier_run, tmp_path):
+    earlier = weights_by_layer(earlier_run.model)
+    path = earlier_run.folder / "best.keras"
     run = train(tmp_path / "run", start_from=str(path), freeze=["stem*", "stage1*"])
     now = weights_by_layer(run.model)
     for name in now:
@@ -123,24 +133,24 @@ def test_patterns_freeze_a_part(small_run, tmp_path):
 
 
 @pytest.mark.slow
-def test_groups_thaw_from_the_top(small_run, tmp_path):
-    run = train(tmp_path / "run", start_from=str(small_run.folder), freeze=["resnet8"], unfreeze_epochs=1)
+def test_groups_thaw_from_the_top(earlier_run, tmp_path):
+    run = train(tmp_path / "run", start_from=str(earlier_run.folder), freeze=["resnet8"], unfreeze_epochs=1)
     log = (run.folder / "run.log").read_text()
     assert "epoch 1: 3 of 3 layer groups are frozen; 170 parameters train" in log
     assert "epoch 2: 2 of 3 layer groups are frozen" in log
     assert "epoch 3: 1 of 3 layer groups are frozen" in log
-    earlier, now = weights_by_layer(small_run.model), weights_by_layer(run.model)
+    earlier, now = weights_by_layer(earlier_run.model), weights_by_layer(run.model)
     assert same(now["resnet8/stem_conv"], earlier["resnet8/stem_conv"])
     names = [[layer.name.split("_")[0] for layer in group] for group in transfer.groups(run.model, ["resnet8"])]
     assert [set(group) for group in names] == [{"stem"}, {"stage1"}, {"stage2"}]
 
 
-def test_layers_of_other_shapes_stay_new(small_run):
+def test_layers_of_other_shapes_stay_new(earlier_run):
     backbone = vision.VARIANTS["resnet8"][0]((8, 8, 1), **_BACKBONE, name="resnet8")
     model = recipes.image_classifier((8, 8, 1), 4, backbone=backbone)
     before = weights_by_layer(model)
-    assert transfer.start_from(model, small_run.model, "earlier") == ["logits"]
-    now, earlier = weights_by_layer(model), weights_by_layer(small_run.model)
+    assert transfer.start_from(model, earlier_run.model, "earlier") == ["logits"]
+    now, earlier = weights_by_layer(model), weights_by_layer(earlier_run.model)
     assert same(now["logits"], before["logits"])
     assert same(now["resnet8"], earlier["resnet8"])
     with pytest.raises(KitError, match="earlier: no layer has the name and the shapes"):
@@ -172,7 +182,7 @@ def test_settings_that_cannot_be(tmp_path, settings, message):
     assert not (tmp_path / "run").exists()
 
 
-def test_only_free_variables_move_while_the_optimizer_knows_all(small_run):
+def test_only_free_variables_move_while_the_optimizer_knows_all(earlier_run):
     model = classifier(backbone="mlp")
     model.optimizer.build(model.trainable_variables)
     freeze = transfer.Freeze(model, ("mlp",), 1)
