@@ -79,7 +79,6 @@ def rollouts(
     Args:
         seed: Seed of the run; the episodes that judge an agent are the same for every seed.
         saved: Not used: episodes follow from their numbers.
-        environments, actions, rollout, evaluation: Records of `kit.agents.options`.
         update_epochs: How often each step is learned from.
 
     Returns:

@@ -80,7 +80,6 @@ def experience(
     Args:
         seed: Seed of the run; the episodes that judge an agent are the same for every seed.
         saved: Not used: episodes follow from their numbers.
-        environments, rollout, replay, exploration, evaluation: Records of `kit.agents.options`.
 
     Returns:
         `Splits` with facts `observation_shape` and `num_actions`.

@@ -78,7 +78,6 @@ def episodes(
     Args:
         seed: Seed of the run; the episodes that judge an agent are the same for every seed.
         saved: Not used: episodes follow from their numbers.
-        environments, actions, evaluation: Records of `kit.agents.options`.
         max_steps: Steps, those of all environments together, after which the training ends with its epoch.
 
     Returns:

@@ -111,7 +111,7 @@ class Plan:
 
     @property
     def of_machine(self):
-        """What was decided for the machine that the training began on; a resumed run keeps it."""
+        """Decisions for the machine that the training began on, which a resumed run keeps."""
         return {"jit_compile": self.jit_compile, "steps_per_execution": self.steps_per_execution}
 
 

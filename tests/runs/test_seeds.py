@@ -300,6 +300,8 @@ def test_curves_are_drawn_over_steps_of_the_environment_and_as_far_as_all_go():
     assert statistics.curves([long[["epoch", "val_return"]]] * 2, "val_return").axes[0].get_xlabel() == "epoch"
 
 
-def test_the_room_below_trains_single_runs(empty_folder):
+def test_a_trial_is_a_single_run(empty_folder):
     with pytest.raises(SettingError, match=r"train\.seeds: expected 1"):
-        run.train_with("image_classification", {"train.seeds": 2})
+        run.train_trial(
+            "image_classification", {"train.seeds": 2}, config=None, folder=empty_folder / "run", seed=0, watch=None
+        )
