@@ -7,8 +7,8 @@ import pytest
 from kit.errors import KitError, SettingError
 from kit.training import checkpoint, device, optimizers, schedules
 from kit.training.callbacks import NaNGuard
-from kit.training.fit import Training
 from kit.training.losses import SparseCategoricalCrossentropy
+from kit.training.plan import Training
 from tests.conftest import slow
 
 

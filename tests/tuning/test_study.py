@@ -1,5 +1,6 @@
 """Studies with real trials, in processes of their own, on the digits."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ import pytest
 import kit
 from kit.errors import KitError, SettingError
 from kit.files import read_json
-from kit.runs import run
+from kit.runs import assembly, run
 from kit.tuning import study
 from kit.tuning.running import Running
 from tests import processes
@@ -80,17 +81,15 @@ def test_a_trial_does_not_open_the_test_split(monkeypatch, empty_folder):
         def __getattr__(self, name):
             raise AssertionError("the test split was opened")
 
-    prepare = run.prepare
+    read = assembly._splits
 
     def sealed(*arguments):
-        splits, *others = prepare(*arguments)
-        splits.test = Sealed()
-        return splits, *others
+        return dataclasses.replace(read(*arguments), test=Sealed())
 
     flat = {f"{table}.{key}": value for table, each in SMALL.items() for key, value in each.items()}
     seen, arguments = [], {"config": None, "folder": empty_folder / "trial", "seed": 0}
     with monkeypatch.context() as patch:
-        patch.setattr(run, "prepare", sealed)
+        patch.setattr(assembly, "_splits", sealed)
         trained, monitor, mode = run.train_trial(
             "image_classification", flat, watch=lambda epoch, value: seen.append(epoch) or epoch == 2, **arguments
         )
