@@ -59,14 +59,20 @@ list: $(READY) ## list recipes, architectures and shipped settings
 show: $(READY) ## show every setting of RECIPE
 	@$(KIT) show $(RECIPE) $(if $(CONFIG),--config "$(CONFIG)")
 
-# A module's runs are made once, by the process that tests the whole module.
-SPREAD = -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+# Tests that share what they have trained, those of a module or of a recipe, are for one process; see tests/conftest.py.
+SPREAD = -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 test: $(READY) ## the tests that take minutes, without network
 	@$(VENV)/bin/python -m pytest $(SPREAD)
 
+test-slow: $(READY) ## the slow tests but the large ones: kills, tuning, the wheel, other backends
+	@$(VENV)/bin/python -m pytest $(SPREAD) -m "slow and not large"
+
+test-large: $(READY) ## large architectures and whole trainings
+	@$(VENV)/bin/python -m pytest $(SPREAD) -m "large"
+
 test-all: $(READY) ## all tests
-	@$(VENV)/bin/python -m pytest $(SPREAD) -m "slow or not slow"
+	@$(VENV)/bin/python -m pytest $(SPREAD) -m "slow or large or not slow"
 
 lint: $(READY) ## check style and format
 	@$(VENV)/bin/ruff check .

@@ -193,7 +193,7 @@ def check_plots(smoke):
     assert "1_learning_curves.png" in [path.name for path in paths]
     for path in paths:
         with Image.open(path) as image:
-            assert min(image.size) > 100 and len(image.convert("L").getcolors()) > 1, f"{path.name} is blank"
+            assert min(image.size) > 30 and len(image.convert("L").getcolors()) > 1, f"{path.name} is blank"
 
 
 def check_same_predictions_in_a_new_process(smoke):
