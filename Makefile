@@ -59,8 +59,8 @@ list: $(READY) ## list recipes, architectures and shipped settings
 show: $(READY) ## show every setting of RECIPE
 	@$(KIT) show $(RECIPE) $(if $(CONFIG),--config "$(CONFIG)")
 
-# A module's runs are made once, by the process that tests the whole module.
-SPREAD = -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+# Tests that share what they have trained, those of a module or of a recipe, are for one process; see tests/conftest.py.
+SPREAD = -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 test: $(READY) ## the tests that take minutes, without network
 	@$(VENV)/bin/python -m pytest $(SPREAD)

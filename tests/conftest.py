@@ -32,6 +32,19 @@ TINY = {
 }
 
 
+# What takes longest is begun first, so that all processes end together.
+FIRST = ("tests/tuning/test_study.py", "tests/test_conformance.py", "tests/runs/", "tests/recipes/", "tests/models/")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Tests of a module, or of a group with a name, share what they have trained: one process has them all."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    items.sort(key=lambda item: [not item.nodeid.startswith(prefix) for prefix in FIRST])
+
+
 def slow(*values):
     """Returns a parameter that is tested by `make test-slow`: others show the same sooner."""
     return pytest.param(*values, marks=pytest.mark.slow)

@@ -49,7 +49,6 @@ def run(tmp_path_factory):
     settings = {
         **TINY,
         "data": {"source": pairs(), "token_kind": "word", "vocabulary_size": 100},
-        "optimizer": {"learning_rate": 0.005},
         "model": {"embedding_dim": 32, "label_smoothing": 0.0, "dropout": 0.0},
         "backbone": {
             "dim": 32,
@@ -59,7 +58,7 @@ def run(tmp_path_factory):
             "dropout": 0.0,
             "positions": "rotary",
         },
-        "train": {"epochs": 24, "batch_size": 16},
+        "train": {"epochs": 4, "steps_per_epoch": 200, "steps_per_execution": 20, "batch_size": 16},
     }
     return kit.train("translation", folder=folder, verbose=False, **settings)
 

@@ -1,0 +1,81 @@
+"""Lists that are kept by hand hold all that there is, and nothing else."""
+
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+import kit
+from kit import models, recipes
+from kit.data import sources
+from tests.models.test_refusals import REGISTRIES
+
+ROOT = Path(kit.__file__).parents[1]
+NAMES = set(recipes.names())
+# Benchmarks that others start, and what they share.
+NOT_RUN_BY_MAKE = {"gan_step", "gan_step_torch", "measure"}
+
+
+def test_the_builder_of_every_recipe_is_reached_by_its_name():
+    builders = {recipes.get(name).build for name in NAMES}
+    assert {getattr(recipes, name) for name in recipes._BUILDERS} == builders
+    for build in builders:
+        assert getattr(recipes, build.__name__) is build and build.__name__ in dir(recipes)
+
+
+def test_a_recipe_has_its_own_name():
+    assert {name: recipes.get(name).name for name in NAMES} == {name: name for name in NAMES}
+
+
+def test_every_folder_of_settings_is_of_a_recipe():
+    assert {path.name for path in (ROOT / "recipes").iterdir() if path.is_dir()} == NAMES
+
+
+def test_the_readme_has_a_row_for_every_recipe():
+    rows = re.findall(r"^\| \[(\w+)\]\(recipes/(\w+)/README\.md\) \|", (ROOT / "README.md").read_text("utf-8"), re.M)
+    assert sorted(name for name, _ in rows) == sorted(NAMES)
+    assert all(name == folder for name, folder in rows)
+
+
+@pytest.mark.parametrize("path", ["README.md", *(f"recipes/{name}/README.md" for name in sorted(NAMES))])
+def test_the_commands_of_a_readme_name_recipes_and_settings_that_there_are(path):
+    text = (ROOT / path).read_text("utf-8")
+    commands = re.findall(r"^(?:make train RECIPE=|kit train )(\w+)(.*)$", text, re.M)
+    own = Path(path).parent.name
+    assert own == "" or own in [name for name, _ in commands]
+    for name, rest in commands:
+        assert name in NAMES, name
+        for config in re.findall(r"(?:CONFIG=|--config )(\w+)", rest):
+            assert (ROOT / "recipes" / name / f"{config}.toml").is_file(), f"{name}: {config}"
+
+
+def test_make_bench_runs_every_benchmark():
+    line = re.search(r"for script in ([\w ]+); do", (ROOT / "Makefile").read_text("utf-8")).group(1)
+    found = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
+    assert set(line.split()) == found - NOT_RUN_BY_MAKE and found > NOT_RUN_BY_MAKE
+
+
+def test_every_source_of_data_is_asked():
+    asked = {name for names in sources._KINDS.values() for name in names}
+    for module in pkgutil.iter_modules(sources.__path__):
+        has_read = hasattr(importlib.import_module(f"kit.data.sources.{module.name}"), "read")
+        assert (module.name in asked) == (has_read and not module.name.startswith("given_")), module.name
+
+
+def families():
+    """Yields every module of `kit.models` that has a table of variants of its own."""
+    for module in pkgutil.walk_packages(models.__path__, "kit.models."):
+        found = importlib.import_module(module.name)
+        if hasattr(found, "VARIANTS") and hasattr(found, module.name.rpartition(".")[2]):
+            yield found
+
+
+@pytest.mark.parametrize("family", families(), ids=lambda family: family.__name__)
+def test_every_architecture_is_in_a_table_whose_numbers_are_tested(family):
+    build = getattr(family, family.__name__.rpartition(".")[2])
+    registered = {
+        name for table, _ in REGISTRIES.values() for name, (function, _) in table.items() if function is build
+    }
+    assert registered == set(family.VARIANTS)
