@@ -130,10 +130,9 @@ class Attention(layers.Layer):
     def call(self, query, memory=None, mask=None, bias=None, return_attention_scores=None, training=False):
         keys, values = self.keys_values(query if memory is None else memory)
         queries = self._queries(query)
-        time, source = ops.shape(query)[1], ops.shape(keys)[2]
 
         def weights():
-            return self._weights(queries, keys, self._hidden(mask, bias, time, source))
+            return self._weights(queries, keys, self._hidden(mask, bias, queries, keys))
 
         def all_at_once():
             return self._mixed(weights(), values, training)
@@ -143,7 +142,7 @@ class Attention(layers.Layer):
             return self._merged(attend_locally(queries, keys, values, mask, self.window, self.is_causal, drop))
 
         if self.window and memory is None and bias is None:
-            is_long = pays(time, self.window)
+            is_long = pays(ops.shape(query)[1], self.window)
             if isinstance(is_long, bool):
                 y = in_chunks() if is_long else all_at_once()
             else:
@@ -230,13 +229,13 @@ class Attention(layers.Layer):
         near = away >= 0 if self.is_causal else away == away
         return ops.logical_and(near, ops.abs(away) < self.window) if self.window else near
 
-    def _hidden(self, mask, bias, time, source):
+    def _hidden(self, mask, bias, queries, keys):
         """Returns what is added to the scores, (batch or 1, heads or 1, time or 1, source), or None."""
         parts = []
         if mask is not None:
             parts.append(hidden_where_false(mask, self.compute_dtype)[:, None, None])  # (batch, 1, 1, source)
         if self.is_causal or self.window:
-            away = ops.arange(time)[:, None] - ops.arange(source)  # (time, source)
+            away = ops.arange(ops.shape(queries)[2])[:, None] - ops.arange(ops.shape(keys)[2])  # (time, source)
             parts.append(hidden_where_false(self._is_near(away), self.compute_dtype)[None, None])
         if bias is not None:
             parts.append(ops.cast(bias, self.compute_dtype))
@@ -254,8 +253,9 @@ class Attention(layers.Layer):
 
     def _weights(self, queries, keys, bias):
         """Returns attention weights (batch, heads, time, source)."""
-        time, groups = ops.shape(queries)[2], self.num_heads // self._pairs
+        groups = self.num_heads // self._pairs
         if groups > 1:
+            time = ops.shape(queries)[2]
             queries = ops.reshape(queries, (-1, self._pairs, groups * time, self._head_dim))
         scores = ops.matmul(queries, ops.swapaxes(keys, -1, -2))
         if groups > 1:
@@ -264,19 +264,18 @@ class Attention(layers.Layer):
 
     def _mixed(self, weights, values, training):
         """Returns the output (batch, time, dim) for weights (batch, heads, time, source)."""
-        time, groups = ops.shape(weights)[2], self.num_heads // self._pairs
+        groups = self.num_heads // self._pairs
         kept = self._dropout(weights, training=training)
         if groups > 1:
+            time = ops.shape(weights)[2]
             kept = ops.reshape(kept, (-1, self._pairs, groups * time, ops.shape(values)[2]))
         y = ops.matmul(kept, values)  # (batch, key_value_heads, groups * time, head_dim)
-        if groups > 1:
-            y = ops.reshape(y, (-1, self.num_heads, time, self._head_dim))
-        return self._merged(y)
+        return self._merged(ops.reshape(y, (-1, self.num_heads, time, self._head_dim)) if groups > 1 else y)
 
     def _merged(self, y):
         """Returns the output (batch, time, dim) of what the heads found, (batch, heads, time, head_dim)."""
-        y = ops.reshape(ops.transpose(y, (0, 2, 1, 3)), (-1, ops.shape(y)[2], self.num_heads * self._head_dim))
-        return self._output(y)
+        y = ops.transpose(y, (0, 2, 1, 3))
+        return self._output(ops.reshape(y, (-1, ops.shape(y)[1], self.num_heads * self._head_dim)))
 
     def compute_mask(self, query, previous_mask=None):
         return None

@@ -258,6 +258,7 @@ class TransformerDecoder(layers.Layer):
             use_bias=use_bias,
             use_qkv_bias=use_qkv_bias,
             use_query_key_norm=use_query_key_norm,
+            epsilon=epsilon,
             dropout=dropout,
         )
         self._parts = {

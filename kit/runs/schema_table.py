@@ -50,7 +50,8 @@ def interface(source):
 
     Of a body the documentation stays, and the signatures of functions inside it, since they may be a task's.
     """
-    kept = set(range(1, len(source.splitlines()) + 1))
+    text = source.split("\n")  # as `ast` counts lines: not at a form feed
+    kept = set(range(1, len(text) + 1))
     for node in ast.walk(ast.parse(source)):  # functions before those inside them
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
@@ -59,7 +60,7 @@ def interface(source):
                 begin = node.body[0].end_lineno + 1
             kept |= set(range(first, begin))
             kept -= set(range(begin, node.end_lineno + 1))
-    lines = ((number, line.strip()) for number, line in enumerate(source.splitlines(), 1))
+    lines = ((number, line.strip()) for number, line in enumerate(text, 1))
     return "\n".join(line for number, line in lines if number in kept and line and not line.startswith("#"))
 
 

@@ -202,3 +202,10 @@ def test_weights_lie_in_files_where_they_always_did(tmp_path):
 def test_refuses(arguments, key):
     with pytest.raises(SettingError, match=rf"^{key}: expected"):
         TransformerDecoder(**{"depth": 1, "num_heads": 2, "feedforward_dim": 16, **arguments})(sequence())
+
+
+def test_epsilon_is_that_of_every_normalisation():
+    decoder = TransformerDecoder(2, 2, 16, normalization="rms", use_query_key_norm=True, epsilon=0.02)
+    decoder(sequence())
+    found = [layer.epsilon for layer in decoder._flatten_layers() if isinstance(layer, layers.RMSNormalization)]
+    assert len(found) == 2 * (2 + 2) + 1 and set(found) == {0.02}

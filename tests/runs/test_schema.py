@@ -58,6 +58,8 @@ def test_the_interface_of_a_module_is_all_but_the_bodies_of_functions():
     assert schema_table.interface(body) == schema_table.interface(source)
     for old, new in (("b=2", "b=3"), ("Meaning", "Another"), ("X = 1", "X = 2")):
         assert schema_table.interface(source.replace(old, new)) != schema_table.interface(source)
+    fed = source.replace("    c = a\n", '    c = "\x0c"\n') + "Y = 1\n"
+    assert schema_table.interface(fed) == schema_table.interface(source + "Y = 1\n")
     nested = "def task(read):\n    x = 1\n\n    def score(model, *, top_k=5):\n        pass\n\n    return score\n"
     assert schema_table.interface(nested.replace("top_k=5", "top_k=3")) != schema_table.interface(nested)
     assert schema_table.interface(nested.replace("x = 1", "x = 2")) == schema_table.interface(nested)
