@@ -73,7 +73,7 @@ class ActorCritic(Agent):
         layer.moving_mean.assign(mean)
         layer.moving_variance.assign(variance)
 
-    def train_step(self, data):
+    def learn(self, data):
         inputs, targets, _ = keras.utils.unpack_x_y_sample_weight(data)
         observations = inputs["observation"]
         if self.normalize_observations and "mean" in inputs:

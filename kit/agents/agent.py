@@ -1,6 +1,9 @@
 """Agent: base class of the training wrappers (`keras.Model`), and the callback that keeps experience in checkpoints."""
 
+import abc
+
 import keras
+import tensorflow as tf
 
 from kit.errors import SettingError
 
@@ -27,6 +30,19 @@ class Agent(keras.Model):
             raise SettingError("optimizer.use_ema", "the agent acts with the weights as they are; expected false")
         super().compile(optimizer=optimizer, jit_compile=jit_compile)
         optimizer.build(self.network.trainable_variables)
+
+    def train_step(self, data):
+        """Learns from a round of experience once it is there.
+
+        The round is made with the weights of before, and a compiled step does whatever needs no data at once: weight
+        decay would reach the weights while the agent still acts with them.
+        """
+        with tf.control_dependencies(tf.nest.flatten(data)):
+            return self.learn(data)
+
+    @abc.abstractmethod
+    def learn(self, data):
+        """Takes the gradient steps of a round; returns what to log, a dictionary."""
 
 
 class ExperienceCallback(keras.callbacks.Callback):

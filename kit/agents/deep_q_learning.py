@@ -66,7 +66,7 @@ class DeepQLearning(Agent):
         if self.td_errors is None:
             self.td_errors = tf.Variable(tf.zeros(shape), trainable=False)
 
-    def train_step(self, data):
+    def learn(self, data):
         inputs, targets, weights = data
         count, batch = inputs["observation"].shape[:2]
         # Where the target network rests for many steps, one large product is faster than many small ones, if it fits

@@ -247,6 +247,25 @@ def test_a_round_ends_where_the_policy_has_moved_too_far():
     assert steps[0] == 50 and 1 <= steps[1] < 20
 
 
+@pytest.mark.parametrize("recipe", [actor_critic_agent, policy_agent])
+def test_nothing_is_written_before_the_round_is_there(recipe):
+    """The round is made with the weights of before: weight decay, which needs no data, has to wait for it."""
+    agent = recipe((3,), 2, optimizer=keras.optimizers.AdamW(weight_decay=0.1))
+    floats = tf.TensorSpec((None,), "float32")
+    targets = {"action": tf.TensorSpec((None,), "int32"), "advantage": floats, "return": floats}
+    step = tf.function(lambda *data: agent.train_step(data))
+    graph = step.get_concrete_function({"observation": tf.TensorSpec((None, 3), "float32")}, targets).graph
+    waiting = {each.op.name for each in graph.inputs if each.dtype != tf.resource}
+    writing = []
+    for operation in graph.get_operations():  # each after those that it needs
+        needed = [each.op for each in operation.inputs] + list(operation.control_inputs)
+        if any(each.name in waiting for each in needed):
+            waiting.add(operation.name)
+        if operation.type.startswith("Assign"):
+            writing.append(operation.name)
+    assert len(writing) > 2 * len(agent.network.trainable_variables) and not set(writing) - waiting
+
+
 @pytest.mark.slow
 def test_compiled_with_xla_it_is_the_same():
     random = np.random.default_rng(0)
