@@ -181,4 +181,4 @@ _VERBS = {
     **{verb: (verb, "run") for verb in ("train", "tune", "evaluate", "predict", "export", "doctor", "report")},
 }
 # Verbs that need TensorFlow from the beginning; the others load it when they do.
-_NEED_TENSORFLOW = ("tune", "evaluate", "predict", "export", "doctor")
+_NEED_TENSORFLOW = ("export", "doctor")

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import kit
+from kit.runs import schema_table
 
 ROOT = Path(kit.__file__).parents[1]
 
@@ -74,6 +75,7 @@ def test_wheel_trains_in_an_empty_folder(tmp_path):
     )
     (wheel,) = tmp_path.glob("kit-*.whl")
     zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
+    assert (tmp_path / "installed" / "kit" / "schema.json").read_bytes() == schema_table.PATH.read_bytes()
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
     words = ["-P", "-m", "kit", "train", "image_classification", "--train.epochs=1", "--json"]
     code = "import kit; print(kit.__file__)"

@@ -9,6 +9,7 @@ from kit import config, recipes
 from kit.errors import KitError, choose, table
 from kit.files import as_path, read_json, reading
 from kit.runs import folder as folders
+from kit.runs import schema as schemas
 from kit.runs import settings as run_settings
 from kit.runs.python_inputs import own_source
 
@@ -150,6 +151,12 @@ def _run_folder(folder):
     if not folders.finished(folder):
         raise KitError(f"{folder}: this run is not finished; carry it on with `kit train {recipe} --folder {folder}`")
     return folder
+
+
+def check_settings(folder, table_name, overrides):
+    """Raises KitError where a folder is no finished run, or its recipe has no such settings; loads neither."""
+    recipe = config.read_toml(_run_folder(folder) / "config.toml")["recipe"]
+    config.resolve(config.in_table(getattr(schemas.get(recipe), table_name), table_name), overrides)
 
 
 def data_of(run, data=None):

@@ -28,7 +28,7 @@ def read():
     try:
         content = json.loads(PATH.read_text(encoding="utf-8"))
         return content if content["digest"] == digest(content["sources"]) else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, importlib.metadata.PackageNotFoundError):
         return None
 
 

@@ -223,7 +223,7 @@ def check(parameters, recipe, path, overrides):
 
     Args:
         parameters: What `read` returned.
-        recipe: The `Recipe`.
+        recipe: `Schema` or `Recipe`.
         path: TOML file that trials start from.
         overrides: Settings above it.
 
@@ -267,7 +267,8 @@ def _try(recipe, path, changed):
     resolved = schema.resolve(recipe, path, changed, 0)
     with table("train"):
         config.call(Training, **resolved["train"])
-    others = {name: resolved["optimizer"].pop(name) for name in recipe.optimizers[1:]}
+    names = [name.partition(".")[2] for name in recipe.optimizer_tables.values()][1:]
+    others = {name: resolved["optimizer"].pop(name) for name in names}
     with table("optimizer"):
         optimizers.build(resolved["optimizer"], 10**6)
     for name, settings in others.items():

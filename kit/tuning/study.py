@@ -10,6 +10,7 @@ from kit import recipes, terminal
 from kit.errors import KitError, SettingError, check, table
 from kit.files import as_path, write_json
 from kit.runs import folder as folders
+from kit.runs import schema as schemas
 from kit.runs import settings as run_settings
 from kit.runs.python_inputs import sorted_out, stated_recipe
 from kit.tuning import outcome, space
@@ -22,6 +23,8 @@ log = logging.getLogger("kit")
 
 # Settings that may differ where a study is carried on.
 _MAY_CHANGE = ("trials", "workers", "threads", "keep", "retries", "time_limit_seconds", "retrain")
+# Settings that may be paths.
+_PATHS = ("data.source", "data.vectors", "train.start_from")
 
 
 def tune(
@@ -85,16 +88,18 @@ def tune(
 
 def tune_with(recipe_name, overrides, *, config=None, folder=None, seed=None, searched=None):
     """`tune` with the settings as a flat dictionary of dotted keys; the space is `tune.space.` of them, or tables."""
-    start_server()
-    recipe = recipes.get(recipe_name)
+    schema = schemas.get(recipe_name)
     folder = as_path(folder, "folder") if folder else None
     if folder is not None and folder.exists() and not (folder / "study.toml").exists():
         others = [path for path in folder.iterdir() if not path.name.startswith(".")] if folder.is_dir() else [folder]
         others = [path for path in others if path.name not in ("run.log", "study.json")]  # of one that had not begun
         if others:
             raise KitError(f"{folder}: holds other files ({others[0].name}); expected a new folder, or that of a study")
-    with folders.held(folder, f"tune-{recipe.name}", "study.toml") as folder, folders.logged(folder):
-        search, content, parameters, types = _settings(recipe, folder, overrides, config, seed, searched)
+    with folders.held(folder, f"tune-{recipe_name}", "study.toml") as folder, folders.logged(folder):
+        search, content, parameters, types = _settings(schema, folder, overrides, config, seed, searched)
+        start_server()  # it imports what the rehearsal needs while the same is done here
+        terminal.load_tensorflow()
+        recipe = recipes.get(recipe_name)
         try:
             if not (folder / "study.toml").exists():
                 write_json(folder / "study.json", _rehearse(recipe, content, parameters, search))
@@ -107,7 +112,7 @@ def tune_with(recipe_name, overrides, *, config=None, folder=None, seed=None, se
             raise
 
 
-def _settings(recipe, folder, overrides, config_file, seed, searched):
+def _settings(schema, folder, overrides, config_file, seed, searched):
     """Returns `Search`, the content of `study.toml`, the space, and the types of what is searched."""
     own = {key: value for key, value in overrides.items() if key.startswith("tune.")}
     base = {key: value for key, value in overrides.items() if key not in own}
@@ -117,50 +122,51 @@ def _settings(recipe, folder, overrides, config_file, seed, searched):
     path = (
         saved
         if saved.exists() and config_file is None
-        else run_settings.find_config(config_file or "default", recipe.name)
+        else run_settings.find_config(config_file or "default", schema.name)
     )
     of_file, tables = space.of_file(path)
     if searched is not None:
         check(isinstance(searched, dict), "space", searched, "a dictionary from settings to what is searched")
         tables = toml.nested(space.plain(searched))
     elif not tables:
-        tables = space.of_file(run_settings.find_config("default", recipe.name))[1]
-    old_names = run_settings.old_names(recipe)
+        tables = space.of_file(run_settings.find_config("default", schema.name))[1]
+    old_names = run_settings.old_names(schema)
     tables = space.merged(tables, space.from_flags(in_flags), old_names)
     parameters = space.read(tables, old_names)
     offered = toml.settings_of(Search, "tune")
     chosen = toml.resolve(offered, {f"tune.{key}": value for key, value in of_file.items()} | asked)["tune"]
     with table("tune"):
         search = Search(**chosen)
-    resolved = run_settings.resolve(recipe, path, base, seed)
+    resolved = run_settings.resolve(schema, path, base, seed)
     if resolved["train"]["use_validation"]:
         raise SettingError("train.use_validation", "expected false: trials are compared on the validation split")
     if resolved["train"]["seeds"] != 1:
         raise SettingError("train.seeds", "expected 1: all trials have one seed; train best.toml with several")
-    types = space.check(parameters, recipe, path, base)
+    types = space.check(parameters, schema, path, base)
     try:
         space.hyperparameters(parameters, types)
     except (ValueError, TypeError) as error:
         raise SettingError("tune.space", " ".join(str(error).split())) from None
     flat = toml.flatten(resolved)
-    given = {key: flat[key] for key in run_settings.stated(recipe, path, base) if key != "seed"}
-    source = given.get("data.source")
-    if isinstance(source, str) and Path(source).expanduser().exists():
-        given["data.source"] = str(Path(source).expanduser().resolve())  # from wherever the study is carried on
+    given = {key: flat[key] for key in run_settings.stated(schema, path, base) if key != "seed"}
+    for key in _PATHS:
+        where = given.get(key)
+        if isinstance(where, str) and Path(where).expanduser().exists():
+            given[key] = str(Path(where).expanduser().resolve())  # from wherever the study is carried on
     if saved.exists():
-        _compare(recipe, saved, chosen, tables, flat, seed)
+        _compare(schema, saved, chosen, tables, flat, seed)
         resolved["seed"] = toml.read_toml(saved)["seed"]
-    content = {"recipe": recipe.name, "seed": resolved["seed"], **toml.nested(given)}
+    content = {"recipe": schema.name, "seed": resolved["seed"], **toml.nested(given)}
     chosen = {key: value for key, value in chosen.items() if value is not None}
     return search, content | {"tune": chosen | {"space": tables}}, parameters, types
 
 
-def _compare(recipe, saved, chosen, tables, flat, seed):
+def _compare(schema, saved, chosen, tables, flat, seed):
     """Raises SettingError where a study would be carried on with other settings than it was begun with."""
     before, searched = space.of_file(saved)
     offered = toml.settings_of(Search, "tune")
     then = {"tune": toml.resolve(offered, {f"tune.{key}": value for key, value in before.items()})["tune"]}
-    then = toml.flatten(then | run_settings.resolve(recipe, saved, {}, None))
+    then = toml.flatten(then | run_settings.resolve(schema, saved, {}, None))
     now = flat | {f"tune.{key}": value for key, value in chosen.items()}
     skipped = {f"tune.{key}" for key in _MAY_CHANGE} | ({"seed"} if seed is None else set())
     for key in sorted((now.keys() | then.keys()) - skipped):

@@ -276,6 +276,21 @@ def test_help_needs_no_tensorflow():
     assert "kit train image_classification" in result.stdout
 
 
+@pytest.mark.parametrize("verb", ["evaluate", "predict", "tune"])
+def test_a_wrong_key_is_refused_before_anything_is_loaded(small_run, verb):
+    words = (
+        ["image_classification", "--train.epohs=1"] if verb == "tune" else [str(small_run.folder), f"--{verb}.batch_sise=1"]
+    )
+    code = (
+        f"import sys, kit.cli\nstatus = kit.cli.main({[verb, *words]})\n"
+        "assert status == 2 and not {'tensorflow', 'keras', 'multiprocessing.forkserver'} & set(sys.modules)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(kit.__file__).parents[1])}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.count("\n") == 1 and "unknown setting; did you mean" in result.stderr
+
+
 @pytest.mark.slow
 def test_a_newcomers_terminal_is_clean(tmp_path):
     words = ["-m", "kit", "train", "image_classification", "--folder", str(tmp_path / "run"), *FAST]

@@ -12,7 +12,7 @@ import pytest
 import kit
 from kit.errors import KitError, SettingError
 from kit.files import read_json
-from kit.runs import assembly, run
+from kit.runs import assembly, run, schema
 from kit.tuning import study
 from kit.tuning.running import Running
 from tests import processes
@@ -285,6 +285,14 @@ def test_bad_input_is_one_line_and_leaves_no_trial(arguments, said, empty_folder
     with pytest.raises(KitError, match=said):
         kit.tune("image_classification", folder="study", verbose=False, **arguments)
     assert not list(empty_folder.glob("study/trials/*"))
+
+
+def test_paths_are_kept_from_wherever_the_study_is_carried_on(empty_folder):
+    (empty_folder / "earlier").mkdir()
+    content = study._settings(
+        schema.get("image_classification"), empty_folder / "study", {"train.start_from": "earlier"}, None, None, SPACE
+    )[1]
+    assert content["train"]["start_from"] == str(empty_folder.resolve() / "earlier")
 
 
 def test_a_folder_with_other_files_is_left_alone(empty_folder):
