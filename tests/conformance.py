@@ -17,11 +17,11 @@ import pytest
 from PIL import Image
 
 import kit
-from kit import cli, config
+from kit import cli, config, recipes
 from kit.commands.export import export
 from kit.errors import KitError, SettingError
 from kit.files import read_json
-from kit.runs.settings import shipped_settings
+from kit.runs.settings import resolve, shipped_settings
 from tests import moments, processes
 
 CONFIG = "smoke"
@@ -128,6 +128,28 @@ def check_unknown_settings_are_refused(name, folder):
     with pytest.raises(SettingError, match=f"^{table}.{key}s: unknown setting; did you mean '{key}'") as caught:
         train(name, folder, **{table: {f"{key}s": 1}})
     assert "\n" not in str(caught.value) and not folder.exists()
+
+
+def check_no_split_depends_on_the_seed(name):
+    """The seed of a run leaves the division, and all of what is scored, as it is; `data.split_seed` moves it."""
+    recipe = recipes.get(name)
+    settings = resolve(recipe, CONFIG, {}, 0)["data"]
+    first, other = (config.call(recipe.data, seed, None, **settings) for seed in (0, 1))
+    assert first.assignment.equals(other.assignment)
+    for part in ("validation", "test"):
+        scored = [next(iter(getattr(splits, part).batches(8))) for splits in (first, other)]
+        assert _digest(scored[0]) == _digest(scored[1])
+    if "split_seed" in settings:
+        moved = config.call(recipe.data, 0, None, **settings | {"split_seed": 1})
+        assert not first.assignment.equals(moved.assignment)
+
+
+def _digest(batch):
+    """Returns a hash of all arrays of a batch."""
+    import keras
+
+    arrays = [keras.ops.convert_to_numpy(each) for each in keras.tree.flatten(batch)]
+    return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
 
 
 def check_facts_bind_to_the_builder(smoke):

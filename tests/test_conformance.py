@@ -41,6 +41,11 @@ def test_unknown_settings_are_refused(name, tmp_path):
     conformance.check_unknown_settings_are_refused(name, tmp_path / "run")
 
 
+@pytest.mark.parametrize("name", recipes.names())
+def test_no_split_depends_on_the_seed(name):
+    conformance.check_no_split_depends_on_the_seed(name)
+
+
 def test_two_epochs(smoke):
     conformance.check_two_epochs(smoke)
 

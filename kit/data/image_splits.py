@@ -25,6 +25,7 @@ class ImageSplits:
         skipped: Files that were passed over since they cannot be read.
         assignment: Table that says which image went where.
         source: The source, a path made absolute.
+        whole: All images and labels, in the order of the source.
     """
 
     parts: list
@@ -33,6 +34,15 @@ class ImageSplits:
     skipped: list
     assignment: pd.DataFrame
     source: str
+    whole: Examples
+
+    def known(self):
+        """Returns images and labels of all but the test split, in the order of the source.
+
+        They are the same for any share of validation images, and where the source has a test split for any seed.
+        """
+        known = self.whole.take(np.flatnonzero(self.assignment["split"] != "test"))
+        return known.input("image"), known.target("label")
 
     def check_sizes(self, parts=None, kind="images"):
         """Raises KitError where a split has fewer than two images, too few to compare others with."""
@@ -41,11 +51,10 @@ class ImageSplits:
                 raise KitError(f"{self.source}: {len(part)} {kind} in the {name} split; expected at least 2")
 
 
-def image_splits(seed, saved, images, division, needs_classes=True):
+def image_splits(saved, images, division, needs_classes=True):
     """Reads images and divides them into training, validation and test split.
 
     Args:
-        seed: Seed of the division.
         saved: Assignment of an earlier run that is used again, or None.
         images: `ImageOptions`.
         division: `Division`.
@@ -65,12 +74,11 @@ def image_splits(seed, saved, images, division, needs_classes=True):
     skipped = []
     if images.on_bad == "skip" and found.paths is not None:
         found, skipped = without_unreadable(found)
-    assignment = assign(
-        found.names, found.split, division, seed, saved, labels=found.labels, class_names=found.class_names
-    )
+    assignment = assign(found.names, found.split, division, saved, labels=found.labels, class_names=found.class_names)
     column, shape = _column(found, images)
-    parts = divided(Examples({"image": column}, {"label": Dense(found.labels)}), assignment)
-    return ImageSplits(parts, shape, found.class_names, skipped, assignment, str(source))
+    whole = Examples({"image": column}, {"label": Dense(found.labels)})
+    parts = divided(whole, assignment)
+    return ImageSplits(parts, shape, found.class_names, skipped, assignment, str(source), whole)
 
 
 def _column(found, images):

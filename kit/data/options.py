@@ -50,13 +50,25 @@ class ImageOptions:
 class Division:
     """How examples are divided into training, validation and test split, where the source does not say it.
 
+    The seed of a run has no part in it: runs with several seeds are scored on one test split, and so is what was tuned.
+
     Args:
         validation_fraction: Share of the examples not in the test split that becomes the validation split.
         test_fraction: Share of the examples that becomes the test split, where the source has none.
+        split_seed: Seed of the division, and of all that examples are before training, such as generated sentences;
+            `--seed` and `train.seeds` leave it as it is.
+
+    Raises:
+        SettingError: a seed out of range.
     """
 
     validation_fraction: float = 0.1
     test_fraction: float = 0.2
+    split_seed: int = 0
+
+    def __post_init__(self):
+        seed = self.split_seed
+        check(0 <= seed < 2**31, "split_seed", seed, "a whole number from 0 to 2147483647")
 
 
 @dataclasses.dataclass(frozen=True)

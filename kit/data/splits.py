@@ -48,15 +48,14 @@ def divided(whole, assignment):
     return [whole.take(np.flatnonzero(assignment["split"] == name)) for name in SPLITS]
 
 
-def assign(names, given, division, seed, saved, *, labels=None, class_names=None):
+def assign(names, given, division, saved, *, labels=None, class_names=None):
     """Decides which example belongs to which split.
 
     Args:
         names: Name of each example, (examples,).
         given: Split that the source itself prescribes for each example: "train", "validation" or "test"; None where it
             prescribes none. A split that is missing is taken from the training examples.
-        division: `Division`: the shares of the splits.
-        seed: Seed of the draw.
+        division: `Division`: the shares of the splits, and the seed of the draw.
         saved: An earlier assignment that is used again instead of a new draw, or None.
         labels: Class of each example, (examples,), to draw the same share of every class; or None.
         class_names: Name of each class, with `labels`.
@@ -112,7 +111,7 @@ def assign(names, given, division, seed, saved, *, labels=None, class_names=None
                 f"{name}_fraction", f"{fraction} of {len(rows)} examples leaves too few to train{classes}"
             )
         stratify = None if labels is None else labels[rows]
-        _, drawn = train_test_split(rows, test_size=size, stratify=stratify, random_state=seed)
+        _, drawn = train_test_split(rows, test_size=size, stratify=stratify, random_state=division.split_seed)
         split[drawn] = name
     table = pd.DataFrame({"example": names, "split": split})
     return table if labels is None else table.assign(label=labels)

@@ -104,7 +104,7 @@ def images(
     """Reads images, with classes where there are such, and divides them into training, validation and test split.
 
     Args:
-        seed: Seed of the division and of the noise.
+        seed: Seed of the run, which the noise of training goes by.
         saved: Assignment of an earlier run that is used again, or None.
         noise: Standard deviation of Gaussian noise on the images that are to be mended, as a share of the range of
             pixels; what leaves the range is cut. New in every step of training, fixed in the other splits.
@@ -119,8 +119,8 @@ def images(
         KitError: a file or folder that cannot be used; the message names it.
         SettingError: a value out of range; the message names the key.
     """
-    corrupt = corruption(seed, noise, masking)
-    read = image_splits(seed, saved, images, division, needs_classes=False)
+    corrupt, corrupt_once = (corruption(each, noise, masking) for each in (seed, division.split_seed))
+    read = image_splits(saved, images, division, needs_classes=False)
     known = {name: index for index, name in enumerate(read.class_names)}
     unseen = [choose(known, name, "held_out") for name in held_out]
     parts = [
@@ -130,8 +130,14 @@ def images(
     read.check_sizes(parts)
     train = parts[0]
     num_classes = len(read.class_names) if not unseen else 0
-    reference = Reference(train.input("image"), train.target("label"), num_classes)
-    splits = [denoising(part, corrupt, index, reference) for index, part in enumerate(parts)]
+
+    def known():
+        pixels, classes = read.known()
+        is_seen = ~np.isin(classes, unseen)
+        return pixels[is_seen], classes[is_seen]
+
+    reference = Reference(train.input("image"), known, num_classes)
+    splits = [denoising(part, corrupt_once if index else corrupt, index, reference) for index, part in enumerate(parts)]
     return Splits(
         *splits,
         facts={"image_shape": read.shape},

@@ -130,7 +130,7 @@ def images(seed, saved, *, images: ImageOptions = ImageOptions(), division: Divi
     """Reads images, with classes where there are such, and divides them into training, validation and test split.
 
     Args:
-        seed: Seed of the division.
+        seed: Seed of the run, which the data does not depend on.
         saved: Assignment of an earlier run that is used again, or None.
 
     Returns:
@@ -140,10 +140,10 @@ def images(seed, saved, *, images: ImageOptions = ImageOptions(), division: Divi
         KitError: a file or folder that cannot be used; the message names it.
         SettingError: a value out of range; the message names the key.
     """
-    read = image_splits(seed, saved, images, division, needs_classes=False)
+    read = image_splits(saved, images, division, needs_classes=False)
     read.check_sizes()
     train = read.parts[0]
-    reference = Reference(train.input("image"), train.target("label"), len(read.class_names))
+    reference = Reference(train.input("image"), read.known, len(read.class_names))
     return Splits(
         *(dataclasses.replace(part, reference=reference) for part in read.parts),
         facts={"image_shape": read.shape, "num_classes": len(read.class_names)},

@@ -145,7 +145,7 @@ def labelled_images(
     """Reads labelled images and divides them into training, validation and test split.
 
     Args:
-        seed: Seed of the division and of augmentation.
+        seed: Seed of the run, which augmentation goes by.
         saved: Assignment of an earlier run that is used again, or None.
         class_weights: "balanced" makes rare classes count as much as frequent ones in the loss.
         labelled: Train with so many labels, as many of each class as possible; the other training images serve the
@@ -158,9 +158,9 @@ def labelled_images(
         KitError: a file or folder that cannot be used; the message names it.
         SettingError: a value out of range; the message names the key.
     """
-    read = image_splits(seed, saved, images, division)
+    read = image_splits(saved, images, division)
     num_classes = len(read.class_names)
-    train, unlabelled = _divided(read.parts[0], labelled, num_classes, seed)
+    train, unlabelled = _divided(read.parts[0], labelled, num_classes, division.split_seed)
     train.transform = augmentation(seed, num_classes, augmentations)
     if class_weights == "balanced":
         counts = np.bincount(train.target("label"), minlength=num_classes)

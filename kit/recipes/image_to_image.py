@@ -1,6 +1,7 @@
 """Image-to-image translation: images of one kind made into images of another, learned without pairs of them."""
 
 import dataclasses
+import functools
 import logging
 from typing import Literal
 
@@ -94,7 +95,7 @@ def domains(
     """Reads images of two domains, A and B, and divides each into training, validation and test split.
 
     Args:
-        seed: Seed of the division.
+        seed: Seed of the run, which the data does not depend on.
         saved: Assignment of an earlier run that is used again, or None.
         change: What makes domain B of images, where the source has only one: "inverted" (bright becomes dark),
             "rotated" (a quarter turn to the left), or "thick" (bright strokes one pixel wider). A folder with two
@@ -108,7 +109,7 @@ def domains(
         KitError: a file or folder that cannot be used, or a domain with too few images; the message names it.
         SettingError: a value out of range; the message names the key.
     """
-    read = image_splits(seed, saved, images, division, needs_classes=False)
+    read = image_splits(saved, images, division, needs_classes=False)
     names, is_given = list(read.class_names), list(read.class_names) == ["A", "B"]
     if names in (["A"], ["B"]) or {"trainA", "trainB"} & set(names):
         raise KitError(
@@ -122,10 +123,20 @@ def domains(
         pairs = [[part.take(np.flatnonzero(part.target("label") == label)) for label in (0, 1)] for part in read.parts]
         names = []
     else:
-        pairs = [_halves(part, change, [seed, index]) for index, part in enumerate(read.parts)]
+        pairs = [_halves(part, change, [division.split_seed, index]) for index, part in enumerate(read.parts)]
     for domain, parts in zip("AB", zip(*pairs, strict=True), strict=True):
         read.check_sizes(parts, f"images of domain {domain}")
-    references = [Reference(part.input("image"), part.target("label"), len(names)) for part in pairs[0]]
+
+    def known(domain):
+        pixels, labels = read.known()
+        if is_given:
+            return pixels[labels == domain], labels[labels == domain]
+        return _changed(pixels, change) if domain else pixels, labels
+
+    references = [
+        Reference(part.input("image"), functools.partial(known, domain), len(names))
+        for domain, part in enumerate(pairs[0])
+    ]
 
     def keep(folder):
         for domain, reference in zip("ab", references, strict=True):

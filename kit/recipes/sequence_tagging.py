@@ -156,7 +156,9 @@ def tagged_sentences(
     check(1 <= max_length <= 10_000, "max_length", max_length, "1 to 10000")
     module, origin = sources.find(source, "sentences")
     if module is phrases:
-        found = module.read(origin, column, locale=locale or "en", num_sentences=num_sentences or 4000, seed=seed)
+        found = module.read(
+            origin, column, locale=locale or "en", num_sentences=num_sentences or 4000, seed=division.split_seed
+        )
     else:
         for key, value in (("locale", locale), ("num_sentences", num_sentences)):
             check(value is None, key, value, "none where sentences are not generated")
@@ -165,7 +167,7 @@ def tagged_sentences(
     scheme = tags.scheme_of(found, scheme)
     learned = target_scheme if scheme != "none" else "none"
     named = [tags.convert(each, scheme, learned) for each in found.tags] if scheme != "none" else found.tags
-    assignment = assign(found.names, found.split, division, seed, saved)
+    assignment = assign(found.names, found.split, division, saved)
     if saved is None and found.split is None:
         tags.move_unknown(assignment, found.tags)
     tag_names, labels = tags.numbered(found, named, assignment, learned, str(origin))

@@ -172,7 +172,7 @@ def translated_sentences(
     Pairs that occur twice, are too long or too uneven are left out of training; validation and test keep all of theirs.
 
     Args:
-        seed: Seed of the division and of generated sentences.
+        seed: Seed of the run, which the data does not depend on.
         saved: Assignment of an earlier run that is used again, or None.
         source: `phrases` (generated), `tfds:NAME`, a .tsv or .jsonl file, one of two parallel files such as corpus.en
             and corpus.de; or a folder of such files with train, dev and test in their names.
@@ -195,11 +195,11 @@ def translated_sentences(
     module, origin = sources.find(source, "pairs")
     options = {"source_locale": source_locale, "target_locale": target_locale}
     if module is phrase_pairs:
-        options |= {"num_sentences": 12_000 if num_sentences is None else num_sentences, "seed": seed}
+        options |= {"num_sentences": 12_000 if num_sentences is None else num_sentences, "seed": division.split_seed}
     else:
         check(num_sentences is None, "num_sentences", num_sentences, "none where sentences are not generated")
     found = module.read(origin, **options)
-    assignment = assign(found.names, found.split, division, seed, saved)
+    assignment = assign(found.names, found.split, division, saved)
     corpus = bitext.cleaned(found, assignment, tokens, joint_vocabulary, max_length, max_ratio, str(origin))
     log.info("%s", corpus.summary)
     return Splits(

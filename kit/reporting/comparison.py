@@ -1,10 +1,12 @@
 """A page that sets several runs side by side: their scores, the settings in which they differ, their curves."""
 
+import hashlib
 import html
 
 import pandas as pd
 
 from kit.config import read_toml
+from kit.errors import KitError
 from kit.files import read_json, reading, write_text
 from kit.reporting import page, plots
 from kit.terminal import number
@@ -22,6 +24,7 @@ def write(folders, path):
     """
     settings = [read_toml(folder / "config.toml") for folder in folders]
     metrics = [read_json(folder / "metrics.json") for folder in folders]
+    _check_scorers(folders, [values["test"] for values in metrics])
     histories = {}
     for folder in folders:
         with reading(folder / "history.csv"):
@@ -64,6 +67,26 @@ def write(folders, path):
         ),
     )
     return table
+
+
+def _check_scorers(folders, scores):
+    """Raises KitError where distances were measured by networks that are not the same, so that they do not compare."""
+    for name in [name for name in scores[0] if name.endswith("frechet_distance")]:
+        key = name.removesuffix("frechet_distance") + "scorer"
+        found = [score.get(key) or _scorer_of(folder) for folder, score in zip(folders, scores, strict=True)]
+        for folder, scorer in zip(folders, found, strict=True):
+            if scorer != found[0]:
+                raise KitError(
+                    f"{folders[0]} and {folder}: their distances were measured by other networks, {found[0]} and "
+                    f"{scorer}; expected runs on the same data and data.split_seed"
+                )
+
+
+def _scorer_of(folder):
+    """Returns a name for the network that measured an early run, which learned from that run's training images."""
+    path = folder / "assets" / "splits.csv"
+    with reading(path):
+        return f"one of {hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
 
 
 def differing(settings):

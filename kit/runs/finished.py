@@ -106,7 +106,7 @@ def load(folder):
     folder = _run_folder(folder)
     flat = config.read_toml(folder / "config.toml")
     recipe = recipes.get(flat["recipe"])
-    flat = run_settings.modern(recipe, flat)
+    flat = run_settings.kept(recipe, flat)
     tables = {name: {} for name in run_settings.TABLES} | config.nested(flat)
     if has_seeds(folder):
         from kit.reporting import seeds

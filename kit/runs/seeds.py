@@ -82,7 +82,13 @@ def _settings_of_one(recipe, run_folder, settings, seed):
     folder = folder_of(run_folder, seed)
     if folders.begun(folder):
         return run_settings.resume(recipe, folder, run_folder / "config.toml", {"train.seeds": 1}, seed)
-    return settings | {"seed": seed, "train": settings["train"] | {"seeds": 1}}
+    own = settings | {"seed": seed, "train": settings["train"] | {"seeds": 1}}
+    first = folder_of(run_folder, settings["seed"])
+    if "split_seed" not in own["data"] or not folders.begun(first):
+        return own
+    if "data.split_seed" in config.read_toml(first / "config.toml"):
+        return own
+    return own | {"data": own["data"] | {"split_seed": seed}}  # begun when every seed had a division of its own
 
 
 def _forget():

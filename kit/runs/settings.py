@@ -72,6 +72,17 @@ def modern(schema, flat):
     return {aliases.get(key, key): value for key, value in flat.items()}
 
 
+def kept(schema, flat):
+    """Returns the flat settings that a run folder holds, under the names of today.
+
+    A run without `data.split_seed` is of the time when the seed of the run divided its data.
+    """
+    flat = modern(schema, flat)
+    if any(setting.key == "split_seed" for setting in schemas.of(schema).data):
+        flat.setdefault("data.split_seed", flat.get("seed", 0))
+    return flat
+
+
 def _optimizer_settings(schema, table, asked):
     """Returns the settings that an optimizer's table has; a second one is by default of the first one's kind."""
     first = {key.removeprefix("optimizer."): value for key, value in asked.items() if key.startswith("optimizer.")}
@@ -195,7 +206,7 @@ def resume(schema, run_folder, config_file, overrides, seed):
     """
     schema = schemas.of(schema)
     path = run_folder / "config.toml"
-    flat, overrides = modern(schema, config.read_toml(path)), modern(schema, overrides)
+    flat, overrides = kept(schema, config.read_toml(path)), modern(schema, overrides)
     if flat.get("recipe") != schema.name:
         raise SettingError("recipe", f"the run in {run_folder} is for {flat.get('recipe')!r}")
     asked = stated(schema, config_file, overrides) if config_file else dict(overrides)

@@ -63,6 +63,7 @@ def compare(pixels, images, labels, class_names, reference, features="kit", want
         "inception": "Inception v3 of keras.applications",
         "kit": f"kit features, of a classifier of {'classes' if reference.has_classes else 'quarter turns'}",
     }[features]
+    metrics["scorer"] = "inception-v3" if features == "inception" else reference.fingerprint()
     return metrics, tables
 
 

@@ -1,4 +1,4 @@
-"""Feature network that images are compared by: a classifier of the training images, trained once and kept."""
+"""Feature network that images are compared by: a classifier of a fixed set of images, trained once and kept."""
 
 import hashlib
 import logging
@@ -25,23 +25,26 @@ _WIDTHS, _SIDE, _FEATURES = (32, 64, 128), 4, 64
 
 
 class Reference:
-    """Features of images as a small convolutional network sees them that tells the training images' classes apart.
+    """Features of images as a small convolutional network sees them that tells classes of images apart.
 
-    It is trained when it is first asked, and kept in `$KIT_CACHE`, or `kit` in the user's folder for caches, for other
-    runs on the same training images; and by `keep` with a run, which is scored by that one ever after.
+    It learns from a set of images that does not depend on the run, so that runs with other seeds, or other shares of
+    validation images, are measured by one network. It is trained when it is first asked, and kept in `$KIT_CACHE`, or
+    `kit` in the user's folder for caches, for other runs; and by `keep` with a run, which is scored by that one ever
+    after.
 
     Without classes it learns by how many quarters an image was turned: Gidaris, Singh and Komodakis, "Unsupervised
     Representation Learning by Predicting Image Rotations", 2018.
 
     Args:
-        images: uint8 array of training images, (examples, height, width, channels).
-        labels: Class of each, (examples,).
+        images: uint8 array of training images, (examples, height, width, channels), which made ones are set beside.
+        fixed: Function without arguments that returns what the network learns from: images that are not of the test
+            split, (examples, height, width, channels), and the class of each, (examples,).
         num_classes: Number of classes; below 2 they are not used.
     """
 
-    def __init__(self, images, labels, num_classes):
+    def __init__(self, images, fixed, num_classes):
         self.images = images
-        self.labels = labels
+        self.fixed = fixed
         self.num_classes = num_classes
         self.has_classes = num_classes > 1
         self._network = None
@@ -61,6 +64,11 @@ class Reference:
         with atomic(path) as temporary:
             network.save(temporary)
 
+    def fingerprint(self):
+        """Returns a name for the network, made of its weights: distances compare where it is the same."""
+        weights = b"".join(np.ascontiguousarray(each).tobytes() for each in self._classifier().get_weights())
+        return f"kit-{hashlib.sha256(weights).hexdigest()[:12]}"
+
     def features_and_probabilities(self, images, batch_size=500):
         """Returns features (examples, channels) and, of each class, probabilities (examples, classes)."""
         features, logits = _answers(self._classifier(), self._seen(images), batch_size)
@@ -73,7 +81,7 @@ class Reference:
 
     def some(self, count):
         """Returns so many of the training images, always the same ones."""
-        return self.images[np.sort(np.random.default_rng(_SEED).permutation(len(self.images))[:count])]
+        return _some(self.images, count)
 
     def of_training(self, count):
         """Returns the features of so many training images, always the same ones."""
@@ -90,34 +98,36 @@ class Reference:
         """Returns the network: the one that is kept, or a new one, which is then kept."""
         if self._network is not None:
             return self._network
-        name = f"features-{self._fingerprint()}.keras"
+        images, labels = self.fixed()
+        name = f"features-{self._key(images, labels)}.keras"
         try:
             path = _folder() / name
             if path.exists():
                 with reading(path):
                     self._network = keras.models.load_model(path, compile=False)
                 return self._network
-            self._network = self._trained()
+            self._network = self._trained(images, labels)
             path.parent.mkdir(parents=True, exist_ok=True)
             with atomic(path) as temporary:
                 self._network.save(temporary)
         except (OSError, RuntimeError, Unavailable) as error:  # no home, no room, no rights
             log.info("the classifier cannot be kept for other runs: %s", error)
-            self._network = self._network or self._trained()
+            self._network = self._network or self._trained(images, labels)
         return self._network
 
-    def _fingerprint(self):
-        digest = hashlib.sha256(f"{_VERSION} {_STEPS} {self.images.shape} {self.num_classes}".encode())
-        digest.update(np.ascontiguousarray(self.images))
-        digest.update(np.ascontiguousarray(self.labels, dtype="int64") if self.has_classes else b"")
+    def _key(self, images, labels):
+        """Returns a name for what the network is and what it learns from."""
+        digest = hashlib.sha256(f"{_VERSION} {_STEPS} {images.shape} {self.num_classes}".encode())
+        digest.update(np.ascontiguousarray(images))
+        digest.update(np.ascontiguousarray(labels, dtype="int64") if self.has_classes else b"")
         return digest.hexdigest()[:16]
 
-    def _trained(self):
+    def _trained(self, images, labels):
         """Returns the network, trained; nothing in it is drawn from the caller's random numbers."""
-        log.info("training the classifier that scores images, once for these training images")
-        images, labels, outputs = self.images, self.labels, self.num_classes
+        log.info("training the classifier that scores images, once for this data")
+        outputs = self.num_classes
         if not self.has_classes:
-            some = self._seen(self.some(_MOST_TURNED))
+            some = self._seen(_some(images, _MOST_TURNED))
             quarters = [np.rot90(some, turn, axes=(1, 2)) for turn in range(4)]
             images, labels, outputs = np.concatenate(quarters), np.repeat(np.arange(4), len(some)), 4
         initial, policy = keras.initializers.HeNormal, "float32"
@@ -155,6 +165,10 @@ class Reference:
         spread = _answers(keras.Model(inputs, [x, logits]), images[:: max(1, len(images) // 5000)], 500)[0].std(0)
         x = layers.Rescaling(float(1 / max(np.sqrt(np.square(spread).mean()), 1e-6)), dtype=policy, name="scaled")(x)
         return keras.Model(inputs, [x, logits], name="features")
+
+
+def _some(images, count):
+    return images[np.sort(np.random.default_rng(_SEED).permutation(len(images))[:count])]
 
 
 def _answers(network, images, batch_size):

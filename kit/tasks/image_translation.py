@@ -70,6 +70,7 @@ def evaluate(model, examples, assets, *, batch_size: PositiveInt = _BATCH):
             per_class[direction] = pd.Series(is_read).groupby(labels).mean()
         found = {name: float(value) for name, value in found.items()}
         metrics |= {f"{direction}_{name}": value for name, value in found.items()}
+        metrics[f"{direction}_scorer"] = reference.fingerprint()
         columns[direction.replace("_", " ")] = found
         shown = np.concatenate([some(part, _COLUMNS) for part in (images, made, back)])
         figures[f"{2 + index}_{direction}_original_translated_and_back_again"] = lambda shown=shown: samples.figure(

@@ -154,6 +154,13 @@ def _settings(schema, folder, overrides, config_file, seed, searched):
         if isinstance(where, str) and Path(where).expanduser().exists():
             given[key] = str(Path(where).expanduser().resolve())  # from wherever the study is carried on
     if saved.exists():
+        was = toml.read_toml(saved)
+        if was["seed"] and run_settings.kept(schema, was).get("data.split_seed") != flat.get("data.split_seed"):
+            raise SettingError(
+                "data.split_seed",
+                f"the study in {folder} is of the time when its seed divided the data; expected {was['seed']} in "
+                f"{saved}, or a new folder",
+            )
         _compare(schema, saved, chosen, tables, flat, seed)
         resolved["seed"] = toml.read_toml(saved)["seed"]
     content = {"recipe": schema.name, "seed": resolved["seed"], **toml.nested(given)}

@@ -125,7 +125,7 @@ def draw(labels, given=None, validation=0.2, test=0.2, seed=0, saved=None):
     labels = np.array(labels)
     names = [str(row) for row in range(len(labels))]
     classes = [f"class {index}" for index in range(labels.max() + 1)]
-    return assign(names, given, Division(validation, test), seed, saved, labels=labels, class_names=classes)
+    return assign(names, given, Division(validation, test, seed), saved, labels=labels, class_names=classes)
 
 
 def test_splits_are_stratified_disjoint_and_from_the_seed():
@@ -162,8 +162,8 @@ def test_refuses_what_cannot_be_divided():
         draw([0, 1] * 10, test=1.5)
     for fraction in (-1, 1.5):
         with pytest.raises(SettingError, match="test_fraction: expected a share"):
-            assign("abcdefgh", ["test", *["train"] * 7], Division(0.2, fraction), 0, None)
-    found = assign("abcdefgh", ["test", *["train"] * 7], Division(0.2, 0), 0, None)
+            assign("abcdefgh", ["test", *["train"] * 7], Division(0.2, fraction), None)
+    found = assign("abcdefgh", ["test", *["train"] * 7], Division(0.2, 0), None)
     assert list(found["split"]).count("test") == 1
     with pytest.raises(SettingError, match="validation_fraction: 0.99"):
         draw([0, 1] * 20, validation=0.99)

@@ -6,6 +6,9 @@ import pytest
 
 import kit
 from kit.cli import main
+from kit.errors import KitError
+from kit.files import read_json
+from kit.reporting import comparison
 from kit.reporting.comparison import differing
 from tests.conftest import TINY
 
@@ -45,6 +48,25 @@ def test_refuses(small_run, tmp_path, capsys):
     assert "expected several runs" in capsys.readouterr().err
     assert main(["report", folder, str(tmp_path)]) == 2
     assert "no run folder" in capsys.readouterr().err
+
+
+def test_distances_of_other_networks_are_not_compared(tmp_path):
+    folders = [tmp_path / name for name in ("first", "second", "early", "earlier", "other")]
+    for folder, scorer in zip(folders, ("kit-1", "kit-2", None, None, None), strict=True):
+        (folder / "assets").mkdir(parents=True)
+        (folder / "assets" / "splits.csv").write_text("other" if folder.name == "other" else "example,split\n")
+        scores = {"a_to_b_frechet_distance": 1.0} | ({"a_to_b_scorer": scorer} if scorer else {})
+        (folder / "scores.json").write_text(json.dumps(scores))
+
+    def check(*names):
+        chosen = [tmp_path / name for name in names]
+        comparison._check_scorers(chosen, [read_json(folder / "scores.json") for folder in chosen])
+
+    check("first", "first")
+    check("early", "earlier")  # they were measured by one network, which learned from the same images
+    for names in (("first", "second"), ("first", "early"), ("early", "other")):
+        with pytest.raises(KitError, match="measured by other networks.*expected runs on the same data"):
+            check(*names)
 
 
 def test_differing():

@@ -307,7 +307,7 @@ def test_images_alone_are_enough_where_classes_are_not_needed():
     from kit.data.options import Division, ImageOptions
 
     def splits_of(source, **settings):
-        return image_splits(0, None, ImageOptions(source, in_memory=True), Division(0.2, 0.2), **settings)
+        return image_splits(None, ImageOptions(source, in_memory=True), Division(0.2, 0.2), **settings)
 
     pixels = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1)).astype("uint8")
     for source in (pixels, (pixels, np.zeros(20, int)), {"train": pixels[:10], "test": pixels[10:]}):

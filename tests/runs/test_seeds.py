@@ -65,6 +65,21 @@ def test_each_is_the_run_that_its_seed_alone_gives(agents, digits, tmp_path):
             same(several.folder / f"seed-{seed}", folder)
 
 
+def test_all_seeds_are_scored_on_one_test_split(digits):
+    first, second = (pd.read_csv(digits.folder / f"seed-{seed}" / "assets" / "splits.csv") for seed in (0, 1))
+    assert first.equals(second) and set(first["split"]) == {"train", "validation", "test"}
+
+
+def test_a_run_of_the_time_when_its_seed_divided_the_data_keeps_its_division(digits, tmp_path):
+    folder = tmp_path / "earlier"
+    shutil.copytree(digits.folder / "seed-1", folder)
+    text = (folder / "config.toml").read_text(encoding="utf-8")
+    assert "split_seed = 0\n" in text
+    (folder / "config.toml").write_text(text.replace("split_seed = 0\n", ""), encoding="utf-8")
+    assert kit.load(folder).settings["data"]["split_seed"] == 1
+    assert kit.evaluate(folder).metrics == read_json(folder / "metrics.json")["test"]
+
+
 def test_the_folder_explains_itself(agents):
     folder = agents.folder
     assert {path.name for path in folder.iterdir()} >= {"config.toml", "metrics.json", "report.html", "run.log"}

@@ -7,6 +7,11 @@ from kit.scoring.distances import frechet_distance
 from kit.tasks.image_features import Reference
 
 
+def reference_of(images, labels, num_classes):
+    """Returns the `Reference` of images that are all trained on."""
+    return Reference(images, lambda: (images, labels), num_classes)
+
+
 @pytest.fixture(scope="module")
 def digits():
     content = load_digits()
@@ -20,7 +25,7 @@ def kept(digits, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("kit.tasks.image_features._STEPS", 300)
         patch.setenv("KIT_CACHE", str(folder))
-        Reference(digits[0][:1400], digits[1][:1400], 10).of_training(10)
+        reference_of(digits[0][:1400], digits[1][:1400], 10).of_training(10)
     return folder
 
 
@@ -28,19 +33,20 @@ def test_the_classifier_is_kept_and_the_same_for_all(digits, kept, monkeypatch):
     monkeypatch.setenv("KIT_CACHE", str(kept))
     monkeypatch.setattr("kit.tasks.image_features._STEPS", 300)
     images, labels = digits
-    first, again = (Reference(images[:1400], labels[:1400], 10) for _ in range(2))
-    monkeypatch.setattr(Reference, "_trained", lambda self: pytest.fail("trained again"))
+    first, again = (reference_of(images[:1400], labels[:1400], 10) for _ in range(2))
+    monkeypatch.setattr(Reference, "_trained", lambda self, *known: pytest.fail("trained again"))
     features, probabilities = first.features_and_probabilities(images[1400:])
     assert features.shape == (397, 64) and np.allclose(probabilities.sum(1), 1)
     assert (probabilities.argmax(1) == labels[1400:]).mean() > 0.93
     assert (again.features_and_probabilities(images[1400:])[0] == features).all()
     assert (again.of_training(100) == first.of_training(100)).all()
+    assert first.fingerprint() == again.fingerprint() and first.fingerprint().startswith("kit-")
 
 
 def test_other_images_or_labels_have_another_classifier(digits, kept):
     images, labels = digits
     names = {
-        Reference(*each)._fingerprint()
+        reference_of(*each)._key(*each[:2])
         for each in (
             (images, labels, 10),
             (images[1:], labels[1:], 10),
@@ -55,7 +61,7 @@ def test_real_images_are_nearer_than_the_baselines(digits, kept, monkeypatch):
     monkeypatch.setenv("KIT_CACHE", str(kept))
     monkeypatch.setattr("kit.tasks.image_features._STEPS", 300)
     images, labels = digits
-    reference = Reference(images[:1400], labels[:1400], 10)
+    reference = reference_of(images[:1400], labels[:1400], 10)
     real = reference.features_and_probabilities(images[1400:])[0]
     clouds = (reference.some(1000), pca_gaussian(images[:1400], 1000), noise((8, 8, 1), 1000))
     floor, simple, worst = (frechet_distance(real, reference.features_and_probabilities(each)[0]) for each in clouds)
@@ -67,7 +73,7 @@ def test_without_classes_it_tells_quarter_turns_apart(digits, kept, monkeypatch)
     monkeypatch.setenv("KIT_CACHE", str(kept))
     monkeypatch.setattr("kit.tasks.image_features._STEPS", 300)
     images, labels = digits
-    reference = Reference(images, np.zeros_like(labels), 1)
+    reference = reference_of(images, np.zeros_like(labels), 1)
     features, answers = reference.features_and_probabilities(images[:50])
     assert not reference.has_classes and features.shape == (50, 64) and answers.shape == (50, 4)
 
@@ -77,7 +83,7 @@ def test_a_folder_that_cannot_be_written_is_no_hindrance(digits, empty_folder, m
     monkeypatch.setenv("KIT_CACHE", str(empty_folder / "file" / "below"))
     monkeypatch.setattr("kit.tasks.image_features._STEPS", 20)
     with caplog.at_level("INFO", "kit"):
-        reference = Reference(*(each[:100] for each in digits), 10)
+        reference = reference_of(*(each[:100] for each in digits), 10)
         assert reference.of_training(10).shape == (10, 64)
     assert "cannot be kept" in caplog.text
 
@@ -86,11 +92,11 @@ def test_a_run_keeps_its_own(digits, kept, empty_folder, monkeypatch):
     monkeypatch.setenv("KIT_CACHE", str(kept))
     monkeypatch.setattr("kit.tasks.image_features._STEPS", 300)
     images, labels = digits
-    first = Reference(images[:1400], labels[:1400], 10)
+    first = reference_of(images[:1400], labels[:1400], 10)
     first.keep(empty_folder)
     monkeypatch.setenv("KIT_CACHE", str(empty_folder / "other"))
-    monkeypatch.setattr(Reference, "_trained", lambda self: pytest.fail("trained again"))
-    again = Reference(images[:1400], labels[:1400], 10)
+    monkeypatch.setattr(Reference, "_trained", lambda self, *known: pytest.fail("trained again"))
+    again = reference_of(images[:1400], labels[:1400], 10)
     again.keep(empty_folder)
     assert (again.of_training(50) == first.of_training(50)).all()
 
@@ -99,4 +105,4 @@ def test_oblong_images_without_classes(empty_folder, monkeypatch):
     monkeypatch.setattr("kit.tasks.image_features._STEPS", 20)
     monkeypatch.setenv("KIT_CACHE", str(empty_folder))
     images = np.random.default_rng(0).integers(0, 256, (40, 12, 8, 3), dtype="uint8")
-    assert Reference(images, np.zeros(40, int), 1).of_training(10).shape == (10, 64)
+    assert reference_of(images, np.zeros(40, int), 1).of_training(10).shape == (10, 64)

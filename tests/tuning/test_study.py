@@ -64,6 +64,20 @@ def test_a_trial_is_the_run_that_its_settings_make(done, empty_folder):
     assert "tune" not in (empty_folder / "again" / "config.toml").read_text(encoding="utf-8")
 
 
+def test_the_best_settings_with_other_seeds_keep_the_test_split(done, empty_folder):
+    trained = kit.train(
+        "image_classification",
+        config=done.folder / "best.toml",
+        folder="more",
+        seed=1,
+        verbose=False,
+        train={"seeds": 2},
+    )
+    of_study = pd.read_csv(next(done.folder.glob("trials/*/assets/splits.csv")))
+    for folder in trained.folders:
+        assert pd.read_csv(folder / "assets" / "splits.csv").equals(of_study)
+
+
 def test_the_best_trial_is_ended_without_training_again(done, empty_folder):
     import shutil
 
