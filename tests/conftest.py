@@ -45,6 +45,13 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: [not item.nodeid.startswith(prefix) for prefix in FIRST])
 
 
+def pytest_collection_finish(session):
+    """Refuses versions of pytest and pytest-xdist that do not work together: tests would train everything twice."""
+    is_grouped = getattr(session.config.option, "loadgroup", False)
+    if is_grouped and any("@" not in item.nodeid for item in session.items):
+        raise pytest.UsageError("pytest-xdist keeps no groups of tests together; expected the versions of setup.cfg")
+
+
 def slow(*values):
     """Returns a parameter that is tested by `make test-slow`: others show the same sooner."""
     return pytest.param(*values, marks=pytest.mark.slow)
