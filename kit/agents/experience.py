@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from kit.agents.environment_spec import actions_of
 from kit.agents.environments import Environments, check_finite, episode_seed
+from kit.data.generated import generated
 from kit.errors import KitError, SettingError, check
 
 # Number of each split, the first number of its episodes' seeds: no two splits play the same episodes.
@@ -170,7 +171,7 @@ class TrainingExperience(Experience):
                     self.failure = error  # TensorFlow tells it in many lines
                     raise
 
-        dataset = tf.data.Dataset.from_generator(rounds, output_signature=self.signature(batch_size))
+        dataset = generated(rounds, self.signature(batch_size))
         options = tf.data.Options()
         options.autotune.enabled = False
         options.experimental_optimization.inject_prefetch = False

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from kit.data.batching import Uniform
 from kit.data.columns import Dense, Lookup
+from kit.data.generated import generated
 
 # The thread that tunes a pipeline often sleeps on for five seconds when the pipeline is done; it gains nothing here.
 # Rewriting the pipeline copies the arrays that it reads.
@@ -229,7 +230,5 @@ class Examples:
 
     def _generated(self, rows, batch_size, count):
         """Returns a data set of batches that Python makes, given a function that returns an iterator of rows."""
-        made = tf.data.Dataset.from_generator(
-            lambda: map(self.arrays, rows()), output_signature=self._packed(lambda column: column.spec(batch_size))
-        )
+        made = generated(lambda: map(self.arrays, rows()), self._packed(lambda column: column.spec(batch_size)))
         return prefetched(made.apply(tf.data.experimental.assert_cardinality(count)))
