@@ -153,7 +153,7 @@ def test_facts_and_assets():
     again = data(saved=splits.assignment)
     assert list(again.train.extra("words")) == list(splits.train.extra("words"))
     with pytest.raises(KitError, match="the data changed"):
-        data(1, splits.assignment)
+        data(saved=splits.assignment, split_seed=1)
 
 
 CONLL = "Maria B-PER\nflew O\nto O\nOslo B-LOC\n\n"
