@@ -46,11 +46,13 @@ class Augmentation:
         seed: Seed of the run.
         num_classes: Number of classes, where a layer mixes images and so their labels, which become shares (batch,
             classes); None leaves labels as they are.
+        class_weights: Weight of each class in the loss, (classes,), which is mixed like the labels; or None.
     """
 
-    def __init__(self, chain, seed, num_classes=None):
+    def __init__(self, chain, seed, num_classes=None, class_weights=None):
         self.chain = chain
         self.num_classes = num_classes
+        self.class_weights = class_weights
         self.seeds = [StepSeed(seed, stream) for stream in range(len(chain))]
         for layer, generator in zip(chain, self.seeds, strict=True):
             layer.generator = generator
@@ -65,16 +67,19 @@ class Augmentation:
         batch = {"images": inputs, "labels": tf.one_hot(labels, self.num_classes)}
         for layer in self.chain:
             batch = layer(batch, training=True)
+        if self.class_weights is not None:
+            others = (tf.linalg.matvec(batch["labels"], self.class_weights),)
         return batch["images"], batch["labels"], *others
 
 
-def augmentation(seed, num_classes, options):
+def augmentation(seed, num_classes, options, class_weights=None):
     """Returns the random changes of training images, or None where there are none.
 
     Args:
         seed: Seed of the run.
         num_classes: Number of classes.
         options: `Augmentations`.
+        class_weights: Weight of each class in the loss, float32 (classes,), where examples are weighted; or None.
     """
     chain = []
     if options.flip:
@@ -98,4 +103,4 @@ def augmentation(seed, num_classes, options):
         chain.append(layers.CutMix((options.cutmix, options.cutmix)))
     if not chain:
         return None
-    return Augmentation(chain, seed, num_classes if options.mixup or options.cutmix else None)
+    return Augmentation(chain, seed, num_classes if options.mixup or options.cutmix else None, class_weights)

@@ -161,11 +161,12 @@ def labelled_images(
     read = image_splits(saved, images, division)
     num_classes = len(read.class_names)
     train, unlabelled = _divided(read.parts[0], labelled, num_classes, division.split_seed)
-    train.transform = augmentation(seed, num_classes, augmentations)
+    weights = None
     if class_weights == "balanced":
         counts = np.bincount(train.target("label"), minlength=num_classes)
-        weights = counts.sum() / (num_classes * np.maximum(counts, 1))
-        train.weights = Dense(weights[train.targets["label"].array].astype("float32"))
+        weights = (counts.sum() / (num_classes * np.maximum(counts, 1))).astype("float32")
+        train.weights = Dense(weights[train.targets["label"].array])
+    train.transform = augmentation(seed, num_classes, augmentations, weights)
     return Splits(
         train,
         *read.parts[1:],

@@ -101,6 +101,18 @@ def test_mixed_images_have_mixed_labels(mix):
         assert ((shares > 0.05) & (shares < 0.95)).any()
 
 
+@pytest.mark.parametrize("mix", ["mixup", "cutmix"])
+def test_mixed_images_have_mixed_weights_of_their_classes(mix):
+    images = np.stack([np.full((8, 8, 1), 255 * (row % 2), "uint8") for row in range(40)])
+    of_class = np.array([1, 9], "float32")
+    transform = augmentation(0, 2, Augmentations(**{mix: 1.0}), of_class)
+    labels = np.arange(40) % 2
+    examples = examples_of(images, labels, weights=Dense(of_class[labels]), transform=transform)
+    for _, shares, weights in stream(examples, 0, 5, batch_size=20):
+        np.testing.assert_allclose(weights, shares[:, 0] + 9 * shares[:, 1], rtol=1e-5)
+        assert ((weights > 1.5) & (weights < 8.5)).any()
+
+
 @pytest.mark.parametrize(
     ("settings", "key"),
     [
