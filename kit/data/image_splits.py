@@ -25,6 +25,7 @@ class ImageSplits:
         skipped: Files that were passed over since they cannot be read.
         assignment: Table that says which image went where.
         source: The source, a path made absolute.
+        pixel_kind: What the numbers of the training images were, see `kit.data.sources.Images`.
     """
 
     parts: list
@@ -33,6 +34,7 @@ class ImageSplits:
     skipped: list
     assignment: pd.DataFrame
     source: str
+    pixel_kind: str = "integers"
 
     def check_sizes(self, parts=None, kind="images"):
         """Raises KitError where a split has fewer than two images, too few to compare others with."""
@@ -70,7 +72,7 @@ def image_splits(seed, saved, images, division, needs_classes=True):
     )
     column, shape = _column(found, images)
     parts = divided(Examples({"image": column}, {"label": Dense(found.labels)}), assignment)
-    return ImageSplits(parts, shape, found.class_names, skipped, assignment, str(source))
+    return ImageSplits(parts, shape, found.class_names, skipped, assignment, str(source), found.pixel_kind)
 
 
 def _column(found, images):

@@ -139,6 +139,7 @@ def images(
             "class_names": read.class_names,
             "image_shape": read.shape,
             "crop_to_aspect_ratio": images.crop_to_aspect_ratio,
+            "pixel_kind": read.pixel_kind,
             "held_out": list(held_out),
             "is_made_worse": corrupt is not None,
             "skipped": read.skipped,

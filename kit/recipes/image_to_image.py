@@ -142,6 +142,7 @@ def domains(
             "class_names": names,
             "image_shape": read.shape,
             "crop_to_aspect_ratio": images.crop_to_aspect_ratio,
+            "pixel_kind": read.pixel_kind,
             "domain_b": "given" if is_given else change,
             "skipped": read.skipped,
         },

@@ -279,7 +279,9 @@ def test_help_needs_no_tensorflow():
 @pytest.mark.parametrize("verb", ["evaluate", "predict", "tune"])
 def test_a_wrong_key_is_refused_before_anything_is_loaded(small_run, verb):
     words = (
-        ["image_classification", "--train.epohs=1"] if verb == "tune" else [str(small_run.folder), f"--{verb}.batch_sise=1"]
+        ["image_classification", "--train.epohs=1"]
+        if verb == "tune"
+        else [str(small_run.folder), f"--{verb}.batch_sise=1"]
     )
     code = (
         f"import sys, kit.cli\nstatus = kit.cli.main({[verb, *words]})\n"
