@@ -25,7 +25,8 @@ class ImageSplits:
         skipped: Files that were passed over since they cannot be read.
         assignment: Table that says which image went where.
         source: The source, a path made absolute.
-        pixel_kind: What the numbers of the training images were, see `kit.data.sources.Images`.
+        assets: What the prediction of other images needs: `crop_to_aspect_ratio`; `pixel_kind`, what the numbers of the
+            training images were, see `kit.data.sources.Images`; and `skipped`.
     """
 
     parts: list
@@ -34,7 +35,7 @@ class ImageSplits:
     skipped: list
     assignment: pd.DataFrame
     source: str
-    pixel_kind: str = "integers"
+    assets: dict
 
     def check_sizes(self, parts=None, kind="images"):
         """Raises KitError where a split has fewer than two images, too few to compare others with."""
@@ -72,7 +73,12 @@ def image_splits(seed, saved, images, division, needs_classes=True):
     )
     column, shape = _column(found, images)
     parts = divided(Examples({"image": column}, {"label": Dense(found.labels)}), assignment)
-    return ImageSplits(parts, shape, found.class_names, skipped, assignment, str(source), found.pixel_kind)
+    assets = {
+        "crop_to_aspect_ratio": images.crop_to_aspect_ratio,
+        "pixel_kind": found.pixel_kind,
+        "skipped": skipped,
+    }
+    return ImageSplits(parts, shape, found.class_names, skipped, assignment, str(source), assets)
 
 
 def _column(found, images):

@@ -174,9 +174,7 @@ def labelled_images(
         assets={
             "class_names": read.class_names,
             "input_shape": read.shape,
-            "crop_to_aspect_ratio": images.crop_to_aspect_ratio,
-            "pixel_kind": read.pixel_kind,
-            "skipped": read.skipped,
+            **read.assets,
         },
         assignment=read.assignment,
         settings={"source": read.source},
