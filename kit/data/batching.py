@@ -111,10 +111,6 @@ class ByTokens:
         """Returns the length of the longer side of each example."""
         return np.max(self.sides(examples), axis=0)
 
-    def longest(self, examples):
-        """Returns the length of the longest side of all examples."""
-        return int(self.lengths(examples).max(initial=0))
-
     def training_rows(self, examples, batch_size, seed, start, stop):
         """Yields the rows of batches number `start` to `stop`; `batch_size` is the mean number of pairs in one."""
         return _bucketed(self._bucket, examples, batch_size, seed, start, stop)

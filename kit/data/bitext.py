@@ -45,6 +45,28 @@ def _texts(texts):
     return array
 
 
+def too_long(examples, positions, split=None):
+    """Returns in words which sentence of examples has more tokens than a model has positions for; or None.
+
+    Args:
+        examples: `Examples` of what is read, and perhaps written.
+        positions: Most tokens that the model can take, or None for any number.
+        split: Name of their split, or None.
+    """
+    of_split = f" of the {split} split" if split else ""
+    for side in examples.inputs if positions is not None and len(examples) else ():
+        lengths = examples.lengths(side)
+        row = int(np.argmax(lengths))
+        if lengths[row] > positions:
+            text = examples.extra(side)[row]
+            shown = repr(text if len(text) <= 40 else f"{text[:40]}...")
+            return (
+                f"the {side} sentence {row + 1}{of_split}, {shown}, has {lengths[row] - 1} tokens; expected at most "
+                f"{positions - 1}, which the model has positions for"
+            )
+    return None
+
+
 # Split of training pairs that are not trained on.
 _LEFT_OUT = "left out"
 

@@ -10,18 +10,19 @@ from kit.data.sources.image_npz import as_pixels
 from kit.errors import KitError
 
 
-def image_inputs(inputs, shape, crop_to_aspect_ratio, batch_size):
+def image_inputs(inputs, shape, assets, batch_size):
     """Returns the names of images, and a function that returns an iterator of batches of them.
 
     Args:
         inputs: A file or folder, several of them, or an array (images, height, width, channels) of pixels from 0 to 255
-            or, as fractions, from 0 to 1.
+            or, where the training images were such, fractions from 0 to 1.
         shape: Height, width and channels that files are brought to, and arrays have to have.
-        crop_to_aspect_ratio: Cut margins instead of distorting files of another shape.
+        assets: Those of the run: `crop_to_aspect_ratio` cuts margins instead of distorting files of another shape,
+            `pixel_kind` says what the numbers of the training images were.
         batch_size: Images in a batch.
 
     Raises:
-        KitError: no images, or an array of another shape; while batches are read, a file that cannot be read.
+        KitError: no images, or an array of another shape or kind; while batches are read, a file that cannot be read.
     """
     if isinstance(inputs, str | Path):
         inputs = [inputs]
@@ -35,7 +36,7 @@ def image_inputs(inputs, shape, crop_to_aspect_ratio, batch_size):
         def batches():
             for start in range(0, len(names), batch_size):
                 block = names[start : start + batch_size]
-                yield np.stack(read_images(block, shape[:2], shape[2], crop_to_aspect_ratio))
+                yield np.stack(read_images(block, shape[:2], shape[2], assets["crop_to_aspect_ratio"]))
 
         return names, batches
     pixels = np.asarray(inputs)
@@ -47,7 +48,7 @@ def image_inputs(inputs, shape, crop_to_aspect_ratio, batch_size):
         raise KitError(f"inputs: expected images of shape {shape}, got an array {pixels.shape}")
     if not len(pixels):
         raise KitError("inputs: an array of no images; expected at least one")
-    pixels = as_pixels(pixels, "inputs")
+    pixels = as_pixels(pixels, "inputs", assets.get("pixel_kind"))  # an old run did not keep it
     return range(len(pixels)), lambda: (
         pixels[start : start + batch_size] for start in range(0, len(pixels), batch_size)
     )

@@ -25,6 +25,8 @@ class ImageSplits:
         skipped: Files that were passed over since they cannot be read.
         assignment: Table that says which image went where.
         source: The source, a path made absolute.
+        assets: What the prediction of other images needs: `crop_to_aspect_ratio`; `pixel_kind`, what the numbers of the
+            training images were, see `kit.data.sources.Images`; and `skipped`.
         whole: All images and labels, in the order of the source.
     """
 
@@ -34,6 +36,7 @@ class ImageSplits:
     skipped: list
     assignment: pd.DataFrame
     source: str
+    assets: dict
     whole: Examples
 
     def known(self):
@@ -78,7 +81,12 @@ def image_splits(saved, images, division, needs_classes=True):
     column, shape = _column(found, images)
     whole = Examples({"image": column}, {"label": Dense(found.labels)})
     parts = divided(whole, assignment)
-    return ImageSplits(parts, shape, found.class_names, skipped, assignment, str(source), whole)
+    assets = {
+        "crop_to_aspect_ratio": images.crop_to_aspect_ratio,
+        "pixel_kind": found.pixel_kind,
+        "skipped": skipped,
+    }
+    return ImageSplits(parts, shape, found.class_names, skipped, assignment, str(source), assets, whole)
 
 
 def _column(found, images):

@@ -144,10 +144,9 @@ def images(
         assets={
             "class_names": read.class_names,
             "image_shape": read.shape,
-            "crop_to_aspect_ratio": images.crop_to_aspect_ratio,
+            **read.assets,
             "held_out": list(held_out),
             "is_made_worse": corrupt is not None,
-            "skipped": read.skipped,
         },
         assignment=read.assignment,
         settings={"source": read.source},

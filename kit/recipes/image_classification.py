@@ -175,8 +175,7 @@ def labelled_images(
         assets={
             "class_names": read.class_names,
             "input_shape": read.shape,
-            "crop_to_aspect_ratio": images.crop_to_aspect_ratio,
-            "skipped": read.skipped,
+            **read.assets,
         },
         assignment=read.assignment,
         settings={"source": read.source},
@@ -207,7 +206,7 @@ def pretrain(model, splits):
 
 def _read(inputs, assets, batch_size):
     """Returns the names of images that `kit predict` was given, and a function that returns batches of them."""
-    return image_inputs(inputs, tuple(assets["input_shape"]), assets["crop_to_aspect_ratio"], batch_size)
+    return image_inputs(inputs, tuple(assets["input_shape"]), assets, batch_size)
 
 
 def _mistakes(examples, rows, captions):

@@ -152,9 +152,8 @@ def domains(
         assets={
             "class_names": names,
             "image_shape": read.shape,
-            "crop_to_aspect_ratio": images.crop_to_aspect_ratio,
+            **read.assets,
             "domain_b": "given" if is_given else change,
-            "skipped": read.skipped,
         },
         assignment=read.assignment,
         settings={"source": read.source},

@@ -11,7 +11,7 @@ from kit.data import bitext, sources
 from kit.data.options import Division, TokenOptions
 from kit.data.sources import phrase_pairs
 from kit.data.splits import Splits, assign
-from kit.errors import check, choose
+from kit.errors import SettingError, check, choose
 from kit.models.text import seq2seq
 from kit.tasks import generation
 from kit.tasks.recipe import Recipe, Stages
@@ -169,7 +169,8 @@ def translated_sentences(
 ):
     """Reads sentences and their translations and divides them into training, validation and test split.
 
-    Pairs that occur twice, are too long or too uneven are left out of training; validation and test keep all of theirs.
+    Pairs that occur twice, are too long or too uneven are left out of training; validation and test keep all of theirs,
+    longer ones too, which only architectures with learned positions refuse.
 
     Args:
         seed: Seed of the run, which the data does not depend on.
@@ -206,14 +207,21 @@ def translated_sentences(
         *corpus.parts,
         facts={
             "vocabulary_size": corpus.vocabulary_size,
-            # Start or end come to it; validation and test keep sentences longer than training has.
-            "max_length": max(max_length + 2, *(part.batching.longest(part) for part in corpus.parts)),
+            "max_length": max_length + 2,  # start or end come to it; nothing that is held out decides it
             "pad_id": corpus.tokenizers[-1].pad_id,
         },
         assets={"tokenizers": [each.to_json() for each in corpus.tokenizers], "pairs": corpus.report},
         assignment=corpus.assignment,
         settings={"source": str(origin)},
     )
+
+
+def check_positions(model, splits):
+    """Raises SettingError before the training for a held out sentence that a model has no positions for."""
+    for name, part in (("validation", splits.validation), ("test", splits.test)):
+        problem = bitext.too_long(part, _max_positions(model), name)
+        if problem:
+            raise SettingError("data.max_length", f"{problem}; raise it, or choose positions that are not learned")
 
 
 RECIPE = Recipe(
@@ -223,5 +231,9 @@ RECIPE = Recipe(
     data=translated_sentences,
     backbones={"backbone": ARCHITECTURES},
     task=generation.task(decoding_step, _max_positions, _has_attention),
-    stages=Stages(tied_layers={"tokenizers": ("*embedding", "logits")}, optional_facts=("pad_id",)),
+    stages=Stages(
+        prepare=check_positions,
+        tied_layers={"tokenizers": ("*embedding", "logits")},
+        optional_facts=("pad_id",),
+    ),
 )

@@ -90,7 +90,7 @@ def write(folder, metrics=None):
         ]
     for path in sorted((folder / "tables").glob("*.csv")):
         with reading(path):
-            content = pd.read_csv(path, keep_default_na=False)
+            content = pd.read_csv(path, keep_default_na=False, na_values=[""])  # `None` may be the name of a class
         parts += [
             f"<h2>{_title(path)}</h2>",
             '<div class="wide">',
@@ -183,7 +183,8 @@ def table(frame, links=None):
     def row(cells, tag, link=None):
         shown = []
         for index, (cell, text) in enumerate(zip(cells, texts, strict=True)):
-            value = html.escape(f"{cell:.3f}" if isinstance(cell, float) else str(cell))
+            shown_cell = "" if pd.isna(cell) else f"{cell:.3f}" if isinstance(cell, float) else str(cell)
+            value = html.escape(shown_cell)
             if link and index == 0:
                 value = f'<a href="{html.escape(link)}">{value}</a>'
             kind = ' class="text"' if text else ""

@@ -1,6 +1,7 @@
 """Means and 95 % intervals over examples, episodes and runs: bootstrap, Wilson, interquartile mean."""
 
 import dataclasses
+import warnings
 
 import numpy as np
 from jsonargparse.typing import PositiveInt
@@ -20,11 +21,13 @@ class Bootstrap:
 def bootstrap(counts, score, samples, seed=0):
     """Returns the 95 % interval of a score over examples drawn with replacement.
 
-    Efron, "Bootstrap Methods: Another Look at the Jackknife", 1979.
+    Efron, "Bootstrap Methods: Another Look at the Jackknife", 1979. Where nothing, or everything, was wrong all draws
+    are equal, and the interval has no width: see `f1_interval` and `share_interval`.
 
     Args:
         counts: What each example adds, (examples, ...).
-        score: Function from sums over examples (samples, ...) to scores (samples, ...).
+        score: Function from sums over examples (samples, ...) to scores (samples, ...); what a draw says nothing of,
+            such as the F1 of a class that is not in it, is NaN and left out.
         samples: Number of draws.
         seed: Seed of the draws.
 
@@ -39,7 +42,16 @@ def bootstrap(counts, score, samples, seed=0):
         drawn = random.integers(0, total, (number, total))
         times = np.stack([np.bincount(each, minlength=total) for each in drawn])  # (samples, examples)
         scores.append(score((times @ flat).reshape(number, *counts.shape[1:])))
-    return tuple(np.quantile(np.concatenate(scores), (0.025, 0.975), axis=0))
+    return percentiles(np.concatenate(scores))
+
+
+def percentiles(draws):
+    """Returns the ends of the middle 95 % of draws (samples, ...), NaN left out; NaN where there is nothing else."""
+    if not np.isnan(draws).any():
+        return tuple(np.quantile(draws, (0.025, 0.975), axis=0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of what no draw says anything of
+        return tuple(np.nanquantile(draws, (0.025, 0.975), axis=0))
 
 
 def interquartile_mean(values, axis=-1):
@@ -65,9 +77,40 @@ def share_interval(right, total):
     find no doubt where nothing is wrong.
 
     Args:
-        right: How many are counted.
-        total: Out of how many, at least 1.
-    """
-    from scipy.stats import binomtest
+        right: How many are counted; or an array of such numbers.
+        total: Out of how many, as many of these; of none the interval is 0 to 1.
 
-    return tuple(map(float, binomtest(int(right), int(total)).proportion_ci(0.95, "wilson")))
+    Returns:
+        Lower and upper end, arrays where arrays were given.
+    """
+    right, total = np.asarray(right, "float64"), np.maximum(np.asarray(total, "float64"), 1e-12)
+    z = 1.959963984540054
+    share, weight = right / total, z**2 / total
+    middle = (share + weight / 2) / (1 + weight)
+    half = np.sqrt(share * (1 - share) * weight + weight**2 / 4) / (1 + weight)
+    ends = np.clip(middle - half, 0, share), np.clip(middle + half, share, 1)
+    return ends if share.ndim else tuple(map(float, ends))
+
+
+def f1_interval(right, wrong):
+    """Returns the 95 % interval of F1 that Wilson's interval gives, which has a width where nothing is wrong, too.
+
+    Of what was predicted or is true, the share J that is both is a share like others (Jaccard, 1912), and F1 is
+    2 J / (1 + J), which rises with J: the ends of J's interval (`share_interval`) are those of F1's. Of 20 without a
+    mistake it reaches down to 0.91. What belongs together, such as words of a sentence, counts as independent.
+
+    Args:
+        right: What was predicted and is true; a number or an array.
+        wrong: What was predicted or is true, but not both, as many of these.
+    """
+    right, wrong = np.asarray(right, "float64"), np.asarray(wrong, "float64")
+    return tuple(2 * end / (1 + end) for end in share_interval(right, right + wrong))
+
+
+def wider(first, second):
+    """Returns the lower of two lower ends and the higher of two upper ends; one that is NaN does not count.
+
+    The percentiles of draws with replacement know how much examples differ, Wilson's interval how little few mistakes,
+    or none, say ("If Nothing Goes Wrong, Is Everything All Right?", Hanley and Lippman-Hand, 1983).
+    """
+    return np.fmin(first[0], second[0]), np.fmax(first[1], second[1])

@@ -1,7 +1,13 @@
 """Scores of classifiers: F1 of confusion matrices, calibration error, temperature scaling."""
 
+import logging
+
 import numpy as np
 import pandas as pd
+
+from kit.reporting.statistics import f1_interval, percentiles, wider
+
+log = logging.getLogger("kit")
 
 
 def softmax(logits):
@@ -11,27 +17,61 @@ def softmax(logits):
 
 
 def confusion_f1(matrices):
-    """Returns F1 (..., classes) of confusion matrices (..., true, predicted)."""
-    diagonal = np.diagonal(matrices, axis1=-2, axis2=-1)
-    return 2 * diagonal / np.maximum(matrices.sum(-2) + matrices.sum(-1), 1)
+    """Returns F1 (..., classes) of confusion matrices (..., true, predicted); NaN where neither true nor predicted."""
+    return _share(2 * np.diagonal(matrices, axis1=-2, axis2=-1), matrices.sum(-2) + matrices.sum(-1))
 
 
-def bootstrap_confusion_f1(matrix, samples):
-    """Returns the 95 % interval of each class's F1 over examples drawn with replacement, as `bootstrap` does.
+def macro_f1(scores, names):
+    """Returns metrics: the mean F1 of the classes that are true or predicted, as scikit-learn has it.
+
+    A class that is neither is left out: its 0 would be that of mistakes that nobody made. How many are is a metric of
+    its own, where there are such, and the log names them.
+
+    Args:
+        scores: F1 of each class, NaN of those that are neither true nor predicted.
+        names: Name of each class.
+    """
+    left_out = [str(name) for name, score in zip(names, scores, strict=True) if np.isnan(score)]
+    if not left_out:
+        return {"macro_f1": float(scores.mean())}
+    shown = ", ".join(left_out[:5]) + (f" and {len(left_out) - 5} more" if len(left_out) > 5 else "")
+    log.info("macro-F1 leaves out what is not in the split and was never predicted: %s", shown)
+    mean = float(np.nanmean(scores)) if len(left_out) < len(scores) else 0.0
+    return {"macro_f1": mean, "macro_f1_classes_left_out": len(left_out)}
+
+
+def confusion_f1_interval(matrix, samples):
+    """Returns the 95 % interval of each class's F1: examples drawn with replacement, or Wilson's where that is wider.
 
     Args:
         matrix: Confusion matrix (true, predicted).
         samples: Number of draws.
 
     Returns:
-        Lower and upper ends, (classes,) each.
+        Lower and upper ends, (classes,) each; NaN of classes neither true nor predicted.
     """
     random, total = np.random.default_rng(0), matrix.sum()
     size, found = max(1, 10_000_000 // matrix.size), []  # few at a time, for memory
     for start in range(0, samples, size):
         drawn = random.multinomial(total, matrix.ravel() / total, min(size, samples - start))
         found.append(confusion_f1(drawn.reshape(-1, *matrix.shape)))
-    return tuple(np.quantile(np.concatenate(found), (0.025, 0.975), axis=0))
+    right = matrix.diagonal()
+    wrong = matrix.sum(0) + matrix.sum(1) - 2 * right
+    ends = wider(percentiles(np.concatenate(found)), f1_interval(right, wrong))
+    return tuple(np.where(right + wrong > 0, end, np.nan) for end in ends)
+
+
+def precision_and_recall(matrix):
+    """Returns both of each class; precision is NaN where nothing was predicted, recall where nothing is true.
+
+    Args:
+        matrix: Confusion matrix (true, predicted).
+    """
+    return _share(matrix.diagonal(), matrix.sum(0)), _share(matrix.diagonal(), matrix.sum(1))
+
+
+def _share(parts, wholes):
+    return np.where(wholes > 0, parts / np.maximum(wholes, 1), np.nan)
 
 
 def calibration(confidences, right, bins=15):

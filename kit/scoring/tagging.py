@@ -6,7 +6,7 @@ Counts are arrays (examples, classes, 3): how many an example has of each class 
 import numpy as np
 import pandas as pd
 
-from kit.reporting.statistics import bootstrap
+from kit.reporting.statistics import bootstrap, f1_interval, wider
 
 
 def entity_counts(gold, predicted, scheme):
@@ -56,8 +56,30 @@ def f1(counts):
     return 2 * counts[..., 0] / np.maximum(counts[..., 1] + counts[..., 2], 1)
 
 
+def f1_of_each(counts):
+    """Returns `f1`, but NaN where nothing is predicted and nothing true."""
+    return np.where(counts[..., 1] + counts[..., 2] > 0, f1(counts), np.nan)
+
+
+def intervals(counts, samples):
+    """Returns the 95 % interval of F1: sentences drawn with replacement, or Wilson's where that is wider.
+
+    Args:
+        counts: (examples, ..., 3).
+        samples: Draws behind each interval.
+
+    Returns:
+        Lower and upper end, NaN where nothing is predicted and nothing true.
+    """
+    right, predicted, true = np.moveaxis(counts.sum(0), -1, 0)
+    ends = wider(bootstrap(counts, f1_of_each, samples), f1_interval(right, predicted + true - 2 * right))
+    return tuple(np.where(predicted + true > 0, end, np.nan) for end in ends)
+
+
 def per_class(title, names, counts, samples):
     """Returns a table with precision, recall and F1 of each class, the latter with its 95 % interval.
+
+    What the split says nothing of, such as the recall of a class without examples, is left empty.
 
     Args:
         title: Heading of the classes.
@@ -66,14 +88,14 @@ def per_class(title, names, counts, samples):
         samples: Draws behind each interval.
     """
     total = counts.sum(0)
-    low, high = bootstrap(counts, f1, samples)
+    low, high = intervals(counts, samples)
     return pd.DataFrame(
         {
             title: list(names),
             "true": total[:, 2],
-            "precision": precision(total),
-            "recall": recall(total),
-            "f1": f1(total),
+            "precision": np.where(total[:, 1] > 0, precision(total), np.nan),
+            "recall": np.where(total[:, 2] > 0, recall(total), np.nan),
+            "f1": f1_of_each(total),
             "f1 95 % low": low,
             "f1 95 % high": high,
         }

@@ -143,7 +143,8 @@ def task(read, units, views=None, mistakes=None, illustrate=None, inputs="files"
 
         Returns:
             `Evaluation` with accuracy and its interval (Wilson's), top-k accuracy (of more than k classes),
-            macro-F1, cross-entropy, expected calibration error, and the temperature with the error that there is
+            macro-F1 of the classes that are true or predicted, and how many are neither where there are such,
+            cross-entropy, expected calibration error, and the temperature with the error that there is
             without it.
         """
         names, labels = assets["class_names"], examples.target("label")  # (examples,)
@@ -159,7 +160,7 @@ def task(read, units, views=None, mistakes=None, illustrate=None, inputs="files"
         if top_k < len(names) and top_k > 1:
             best = np.argpartition(-probabilities, top_k, 1)[:, :top_k]
             metrics[f"top_{top_k}_accuracy"] = (best == labels[:, None]).any(1).mean()
-        metrics["macro_f1"] = scores.confusion_f1(matrix).mean()
+        metrics |= scores.macro_f1(scores.confusion_f1(matrix), names)
         of_true = probabilities[np.arange(len(labels)), labels]
         metrics["cross_entropy"] = -np.log(np.maximum(of_true, 1e-12)).mean()
         error, bins = scores.calibration(probabilities.max(1), predicted == labels)
@@ -179,7 +180,7 @@ def task(read, units, views=None, mistakes=None, illustrate=None, inputs="files"
             figures["3_most_confident_mistakes"] = lambda: mistakes(examples, worst, captions)
         figures["4_confidence_and_accuracy"] = lambda: plots.reliability(bins, error)
         return Evaluation(
-            {name: float(value) for name, value in metrics.items()},
+            {name: value if isinstance(value, int) else float(value) for name, value in metrics.items()},
             {"1_per_class": per_class(matrix, names, units, bootstrap.bootstrap_samples)},
             figures,
         )
@@ -248,20 +249,22 @@ def _in_order(values, examples, batch_size):
 def per_class(matrix, names, units, samples):
     """Returns a table with precision, recall and F1 of each class, the latter with its 95 % interval.
 
+    What the split says nothing of, such as the recall of a class without examples, is left empty.
+
     Args:
         matrix: Confusion matrix (true, predicted).
         names: Name of each class.
         units: Plural of an example.
         samples: Draws behind each interval.
     """
-    diagonal = matrix.diagonal()
-    lows, highs = scores.bootstrap_confusion_f1(matrix, samples)
+    precision, recall = scores.precision_and_recall(matrix)
+    lows, highs = scores.confusion_f1_interval(matrix, samples)
     return pd.DataFrame(
         {
             "class": names,
             units: matrix.sum(1),
-            "precision": diagonal / np.maximum(matrix.sum(0), 1),
-            "recall": diagonal / np.maximum(matrix.sum(1), 1),
+            "precision": precision,
+            "recall": recall,
             "f1": scores.confusion_f1(matrix),
             "f1 95 % low": lows,
             "f1 95 % high": highs,

@@ -12,7 +12,7 @@ from jsonargparse.typing import PositiveInt
 from keras import ops
 
 from kit import decoding
-from kit.data.bitext import text_pairs
+from kit.data.bitext import text_pairs, too_long
 from kit.data.text_inputs import read_lines
 from kit.data.tokens import Tokenizer
 from kit.errors import KitError, check
@@ -147,6 +147,9 @@ def task(decoding_step, max_positions, has_attention=lambda model: True):
             seeds: Generator of a seed for each batch, for sampling; or None.
         """
         settings = settings or {}
+        problem = too_long(examples, max_positions(model))
+        if problem:
+            raise KitError(problem)
         decode = decoder(model, special, method, settings)
         ids, values = [None] * len(examples), [None] * len(examples)
         for rows in examples.chunks(batch_size, _MOST_POSITIONS // settings.get("beam_width", 1)):

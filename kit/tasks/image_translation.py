@@ -162,7 +162,7 @@ def predict(
     choose(DIRECTIONS, direction, "direction")
     check(batch_size >= 1, "batch_size", batch_size, "at least 1")
     folder = samples.new_folder(output)
-    names, batches = image_inputs(inputs, tuple(assets["image_shape"]), assets["crop_to_aspect_ratio"], batch_size)
+    names, batches = image_inputs(inputs, tuple(assets["image_shape"]), assets, batch_size)
     translate = _translators(model, batch_size)[direction]
     pixels = np.concatenate([translate(batch) for batch in batches()])
     files = _file_names(names)

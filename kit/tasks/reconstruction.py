@@ -219,7 +219,7 @@ def predict(
         return _out_of_noise(model, output or "generated", count, seed, interpolate, batch_size)
     for key, value in (("count", count), ("interpolate", interpolate)):
         check(not value, key, value, "0 with images")
-    names, batches = image_inputs(inputs, tuple(assets["image_shape"]), assets["crop_to_aspect_ratio"], batch_size)
+    names, batches = image_inputs(inputs, tuple(assets["image_shape"]), assets, batch_size)
     folder = samples.new_folder(output) if output else None
     errors, made, latents = [], [], []
     for batch in batches():

@@ -19,7 +19,7 @@ from kit.errors import KitError, check
 from kit.reporting import plots, statistics
 from kit.reporting.statistics import Bootstrap
 from kit.scoring import tagging as scores
-from kit.scoring.classification import softmax
+from kit.scoring.classification import macro_f1, softmax
 from kit.tasks.recipe import Evaluation, Task
 from kit.training.losses import SparseCategoricalCrossentropy
 from kit.training.metrics import Accuracy
@@ -137,7 +137,8 @@ def evaluate(
 
     Returns:
         `Evaluation` with entity-level F1, precision and recall (strict: both ends and the type), where tags mark
-        entities; the accuracy of tags; and, where they mark none, the mean F1 of the tags that occur.
+        entities; the accuracy of tags; and, where they mark none, the mean F1 of the tags that occur
+        or were predicted, and how many do neither where there are such.
     """
     names = np.array(assets["tag_names"], dtype=object)
     scheme = assets["learned_scheme"]
@@ -146,15 +147,16 @@ def evaluate(
     metrics, tables, samples = {}, {}, bootstrap.bootstrap_samples
     if scheme != "none":
         counts, kinds = scores.entity_counts(_named(gold, names), _named(predicted, names), scheme)
-        metrics |= _with_interval("f1", counts.sum(1), scores.f1, samples)
+        low, high = scores.intervals(counts.sum(1), samples)
+        low, high = (0.0, 1.0) if np.isnan(low) else (low, high)
         total = counts.sum((0, 1))
+        metrics |= {"f1": scores.f1(total), "f1_low": low, "f1_high": high}
         metrics |= {"precision": scores.precision(total), "recall": scores.recall(total)}
         tables["1_per_entity_type"] = scores.per_class("entity", kinds, counts, samples)
     counts = scores.tag_counts(gold, predicted, len(names))
-    metrics |= _with_interval("accuracy", counts.sum(1), scores.recall, samples)
+    metrics |= _accuracy(counts.sum(1), samples)
     if scheme == "none":
-        total = counts.sum(0)
-        metrics["macro_f1"] = scores.f1(total)[total[:, 2] > 0].mean()
+        metrics |= macro_f1(scores.f1_of_each(counts.sum(0)), names)
         tables["1_per_tag"] = scores.per_class("tag", names, counts, samples)
     worst = _worst(examples, gold, predicted, shares)
     if len(worst):
@@ -162,12 +164,16 @@ def evaluate(
     matrix_names, matrix = _confusion(gold, predicted, names, scheme)
     figures = {"2_confusion_matrix": lambda: plots.confusion_matrix(matrix, matrix_names)}
     figures |= _attention_figures(model, examples)
-    return Evaluation({name: float(value) for name, value in metrics.items()}, tables, figures)
+    metrics = {name: value if isinstance(value, int) else float(value) for name, value in metrics.items()}
+    return Evaluation(metrics, tables, figures)
 
 
-def _with_interval(name, counts, score, samples):
-    low, high = statistics.bootstrap(counts, score, samples)
-    return {name: score(counts.sum(0)), f"{name}_low": low, f"{name}_high": high}
+def _accuracy(counts, samples):
+    """Returns the share of right tags with its interval: of sentences drawn, or Wilson's where that is wider."""
+    right, _, true = counts.sum(0)
+    drawn = statistics.bootstrap(counts, scores.recall, samples)
+    low, high = statistics.wider(drawn, statistics.share_interval(right, true))
+    return {"accuracy": scores.recall(counts.sum(0)), "accuracy_low": low, "accuracy_high": high}
 
 
 def _worst(examples, gold, predicted, shares):

@@ -138,22 +138,22 @@ def merged(tables, others, old_names=None):
     An entry replaces the whole entry of its key; `false` takes it away.
     """
     known = old_names or {}
-    both = {known.get(key, key): entry for part in (tables, others) for key, entry in _groups(part, "")}
+    both = {known.get(key, key): entry for part in (tables, others) for key, entry in groups(part, "")}
     return config.nested({key: entry for key, entry in both.items() if entry is not False})
 
 
-def _groups(tables, prefix):
+def groups(tables, prefix):
     """Yields dotted key and content of every setting; a table that holds words of an entry is no table of settings."""
     for name, content in tables.items():
         if isinstance(content, dict) and content and not content.keys() & _WORDS:
-            yield from _groups(content, f"{prefix}{name}.")
+            yield from groups(content, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", content
 
 
 def _entries(tables):
     """Yields dotted key and entry; a setting may have several, each under its own condition."""
-    for key, content in _groups(tables, ""):
+    for key, content in groups(tables, ""):
         is_several = isinstance(content, list) and content and all(isinstance(each, dict) for each in content)
         for entry in content if is_several else [content]:
             yield key, entry

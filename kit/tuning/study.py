@@ -13,6 +13,7 @@ from kit.runs import folder as folders
 from kit.runs import schema as schemas
 from kit.runs import settings as run_settings
 from kit.runs.python_inputs import sorted_out, stated_recipe
+from kit.tuning import given as given_settings
 from kit.tuning import outcome, space
 from kit.tuning.running import Running
 from kit.tuning.search import Search
@@ -58,7 +59,7 @@ def tune(
         folder: Folder of the study; by default a new one below `runs/`.
         seed: Seed of the proposals and of every trial.
         data, model, backbone, optimizer, train, evaluate: Settings of these tables for all trials. Data and models
-            themselves cannot be given: a trial is settings and nothing else.
+            themselves cannot be given: a trial is settings and nothing else. What is given here is not searched.
         tune: Settings of `[tune]`; `kit show RECIPE` lists them.
         space: Search space, in place of `[tune.space]`: `{"optimizer.learning_rate": {"min": 1e-4, "max": 1e-2,
             "sampling": "log"}, "model.backbone": ["resnet20", "mixnet_s"]}`.
@@ -131,7 +132,10 @@ def _settings(schema, folder, overrides, config_file, seed, searched):
     elif not tables:
         tables = space.of_file(run_settings.find_config("default", schema.name))[1]
     old_names = run_settings.old_names(schema)
-    tables = space.merged(tables, space.from_flags(in_flags), old_names)
+    in_flags = space.from_flags(in_flags)
+    asked_for = dict(space.groups(space.merged({} if searched is None else tables, in_flags, old_names), ""))
+    given_settings.check_not_both(run_settings.modern(schema, base), asked_for)
+    tables = _left(schema, path, base, space.merged(tables, in_flags, old_names), asked_for)
     parameters = space.read(tables, old_names)
     offered = toml.settings_of(Search, "tune")
     chosen = toml.resolve(offered, {f"tune.{key}": value for key, value in of_file.items()} | asked)["tune"]
@@ -166,6 +170,37 @@ def _settings(schema, folder, overrides, config_file, seed, searched):
     content = {"recipe": schema.name, "seed": resolved["seed"], **toml.nested(given)}
     chosen = {key: value for key, value in chosen.items() if value is not None}
     return search, content | {"tune": chosen | {"space": tables}}, parameters, types
+
+
+def _left(schema, path, base, tables, asked):
+    """Returns the tables of the space without what the command states, and says what left with it.
+
+    Args:
+        schema: `Schema` of the recipe.
+        path: TOML file that trials start from.
+        base: Flat dictionary of the settings that the command states.
+        tables: The whole space, nested.
+        asked: The entries of it that the command asks for, by dotted keys.
+    """
+    whole = dict(space.groups(tables, ""))
+    flat = toml.flatten(run_settings.resolve(schema, path, base, None))
+    fixed = {key: flat[key] for key in run_settings.modern(schema, base)}
+    left, gone = given_settings.without(whole, fixed, run_settings.old_names(schema))
+    if base:
+        missing = given_settings.missing(left, schema, run_settings.stated(schema, path, base))
+        missing -= asked.keys()
+        left, gone = {key: left[key] for key in left if key not in missing}, [*gone, *sorted(missing)]
+    if gone and not left:
+        raise SettingError(
+            "tune.space", f"nothing is left to search: {', '.join(gone)} were given or need another value"
+        )
+    stated = [key for key in gone if key in fixed]
+    others = [key for key in gone if key not in fixed]
+    if gone:
+        reasons = [f"given: {', '.join(stated)}"] * bool(stated)
+        reasons += [f"pointless with what was given: {', '.join(others)}"] * bool(others)
+        log.info("not searched: %s", "; ".join(reasons))
+    return toml.nested(left)
 
 
 def _compare(schema, saved, chosen, tables, flat, seed):

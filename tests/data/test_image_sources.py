@@ -108,6 +108,14 @@ def test_npz_of_numbers_from_0_to_1(tmp_path):
     assert images.split is None
 
 
+def test_the_training_images_of_an_npz_decide_for_the_others(tmp_path):
+    bright = np.linspace(0, 255, 240).reshape(20, 2, 2, 3)
+    arrays = {"x_train": bright, "y_train": labels(), "x_test": np.ones((3, 2, 2, 3)), "y_test": labels(3)}
+    assert image_npz.read(archive(tmp_path, **arrays)).pixels[-1].max() == 1  # it was 255, by its own
+    with pytest.raises(KitError, match="x_test holds fractional numbers"):
+        image_npz.read(archive(tmp_path, **arrays | {"x_train": bright.astype("uint8")}))
+
+
 def jpegs(count, size=(9, 7)):
     files = []
     for index in range(count):

@@ -342,6 +342,40 @@ def test_a_sentence_longer_than_the_position_table_is_refused(tmp_path):
         done.predict(["one\n" + "one " * 14])
 
 
+def test_what_is_held_out_decides_no_size(empty_folder):
+    """The parameters of a model are a matter of training sentences and settings; what it cannot read is named."""
+    held_out = {"validation": pairs(9, seed=1), "test": [("one two", "eins zwei")]}
+    source = {"train": pairs(80), **held_out}
+    longer = {name: source | {name: [*source[name], ("one " * 200, "eins")]} for name in ("validation", "test")}
+    options = {"token_kind": "word", "vocabulary_size": 100, "max_length": 20}
+    facts = data(source=source, **options).facts
+    assert facts["max_length"] == 22
+    assert all(data(source=each, **options).facts == facts for each in longer.values())
+    settings = {"train": {"epochs": 1, "steps_per_epoch": 1}, "backbone": TINY["backbone"] | {"positions": "learned"}}
+    for name, content in longer.items():
+        with pytest.raises(
+            KitError, match=rf"data.max_length: the source sentence \d+ of the {name} split, 'one one.*200.*at most 21"
+        ):
+            kit.train("translation", data={"source": content, **options}, folder=name, verbose=False, **settings)
+        assert not (empty_folder / name / "config.toml").exists()
+
+
+def test_positions_that_are_not_learned_have_no_end(empty_folder):
+    source = {"train": pairs(80), "validation": pairs(9, seed=1), "test": [("one " * 60, "eins " * 60)]}
+    options = {"token_kind": "word", "vocabulary_size": 100, "max_length": 20}
+    done = kit.train(
+        "translation",
+        data={"source": source, **options},
+        folder="run",
+        verbose=False,
+        model=TINY["model"],
+        backbone=TINY["backbone"] | {"positions": "sinusoidal"},
+        train={"epochs": 1, "steps_per_epoch": 1},
+        evaluate={"bootstrap_samples": 5, "beam_width": 1},
+    )
+    assert "bleu" in done.metrics["test"]
+
+
 @pytest.mark.slow
 def test_scheduled_sampling_without_attention(tmp_path):
     settings = {

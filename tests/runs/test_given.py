@@ -10,6 +10,7 @@ from sklearn.datasets import load_digits
 import kit
 from kit import config, recipes
 from kit.commands.export import export
+from kit.data.image_inputs import image_inputs
 from kit.errors import KitError, SettingError
 from kit.runs import finished
 from kit.runs import settings as schema
@@ -94,13 +95,68 @@ def test_scale_is_decided_for_all_splits_together(digits):
     )
 
 
+@pytest.mark.parametrize(
+    ("kind", "scale", "dtype"),
+    [("integers", 1, "uint8"), ("integers", 1, "int64"), ("floats", 1, "float32"), ("fractions", 255, "float32")],
+)
+def test_an_image_alone_is_what_it_is_among_others(digits, tmp_path, kind, scale, dtype):
+    images, labels = digits
+    images = images.copy()
+    images[0] = images[0] > 100  # nearly black: 0 and 1, as pixels
+    given = (images / scale).astype(dtype)
+    run = kit.train(
+        "image_classification",
+        data=(given, labels),
+        folder=tmp_path / "run",
+        verbose=False,
+        **TINY | {"train": _FEW, "evaluate": _SCORES},
+    )
+    assert run.assets["pixel_kind"] == kind
+    several = run.predict(given[:4])
+    for row in range(4):
+        one = run.predict(given[row])
+        np.testing.assert_allclose(one["p(0)"][0], several["p(0)"][row], rtol=1e-5)
+    np.testing.assert_allclose(run.predict(images[:4])["p(0)"], several["p(0)"], rtol=1e-5)  # uint8 says what it is
+    assert len(run.predict(np.zeros((1, 8, 8)))) == 1  # black either way
+    if kind == "fractions":
+        with pytest.raises(KitError, match="inputs holds values from 0.0 to .* expected numbers from 0 to 1"):
+            run.predict(images[1].astype(float))
+    if kind == "integers":
+        with pytest.raises(KitError, match="nobody can tell"):
+            run.predict(images[0].astype(float))
+
+
+def test_training_images_decide_for_the_other_splits(digits):
+    images, labels = digits
+    floats = images / 255
+    splits = read({"train": (floats, labels), "test": (images, labels)})
+    for part in (splits.train, splits.test):
+        assert part.input("image").max() > 200
+    dark = read({"train": (images.astype(float), labels), "test": (np.minimum(images, 1).astype(float), labels)})
+    assert dark.test.input("image").max() == 1
+    with pytest.raises(KitError, match="data: test: images holds values from 0.0 to .* expected numbers from 0 to 1"):
+        read({"train": (floats, labels), "test": (images.astype(float), labels)})
+    with pytest.raises(KitError, match="data: test: images holds fractional numbers"):
+        read({"train": (images, labels), "test": (floats, labels)})
+
+
+def test_a_run_that_kept_no_kind_reads_a_batch_by_itself(digits):
+    images, _ = digits
+    assets = {"crop_to_aspect_ratio": False}
+    for given in (images[:3] / 255, images[:3].astype(float)):
+        (batch,) = image_inputs(given, (8, 8, 1), assets, 5)[1]()
+        np.testing.assert_array_equal(batch[..., 0], images[:3])
+
+
 def test_a_run_on_arrays_keeps_no_path(digits, tmp_path):
     images, labels = digits
     settings = {**TINY, "train": _FEW, "evaluate": _SCORES, "verbose": False}
     run = kit.train("image_classification", data=(images, labels), folder=tmp_path / "run", **settings)
     assert run.settings["data"]["source"] == "given"
     labels_found = run.predict(images[:5])["label"]
-    assert list(run.predict(images[:5] / 255)["label"]) == list(labels_found)
+    assert list(run.predict(images[:5].astype(float))["label"]) == list(labels_found)
+    with pytest.raises(KitError, match="inputs holds fractional numbers from 0.* expected pixels from 0 to 255"):
+        run.predict(images[:5] / 255)
     assert list(kit.load(run.folder).predict(images[:5, ..., None])["label"]) == list(labels_found)
 
 

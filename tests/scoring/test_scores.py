@@ -64,10 +64,65 @@ def test_f1_of_confusions_is_that_of_scikit_learn_and_inside_its_interval():
     np.add.at(matrix, (labels, predicted), 1)
     found = classification.confusion_f1(matrix)
     np.testing.assert_allclose(found, f1_score(labels, predicted, average=None))
-    low, high = classification.bootstrap_confusion_f1(matrix, 500)
+    low, high = classification.confusion_f1_interval(matrix, 500)
     assert (low < found).all()
     assert (found < high).all()
     assert (high - low < 0.25).all()
+
+
+def test_a_class_that_is_nowhere_counts_nowhere(caplog):
+    caplog.set_level("INFO", "kit")
+    matrix = np.diag([5, 7, 3, 0])  # a perfect classifier, and a class without examples
+    found = classification.confusion_f1(matrix)
+    assert classification.macro_f1(found, list("abcd")) == {"macro_f1": 1.0, "macro_f1_classes_left_out": 1}
+    assert caplog.messages[-1].endswith("never predicted: d")
+    low, high = classification.confusion_f1_interval(matrix, 50)
+    assert np.isnan(found[3]) and np.isnan(low[3]) and np.isnan(high[3]) and (low[:3] > 0.4).all()
+    precision, recall = classification.precision_and_recall(np.array([[1, 0, 1], [2, 0, 0], [0, 0, 0]]))
+    np.testing.assert_allclose(precision, [1 / 3, np.nan, 0])
+    np.testing.assert_allclose(recall, [0.5, 0, np.nan])
+    # One that is predicted is a mistake, as for scikit-learn.
+    labels, predicted = np.array([0, 0, 1, 1]), np.array([0, 0, 1, 2])
+    matrix = np.zeros((4, 4), int)
+    np.add.at(matrix, (labels, predicted), 1)
+    scores = classification.macro_f1(classification.confusion_f1(matrix), list("abcd"))
+    assert scores["macro_f1"] == pytest.approx(f1_score(labels, predicted, average="macro"))
+    counts = tagging.tag_counts([labels], [predicted], 4)
+    of_tags = classification.macro_f1(tagging.f1_of_each(counts.sum(0)), list("abcd"))
+    assert of_tags == pytest.approx(scores)
+    table = tagging.per_class("tag", list("abcd"), counts, 50)
+    assert table.loc[3, ["precision", "recall", "f1", "f1 95 % low"]].isna().all() and np.isnan(table["recall"][2])
+
+
+def test_a_draw_without_a_class_says_nothing_of_it():
+    matrix = np.array([[40, 0], [0, 1]])  # in a third of the draws there is no example of the second class
+    low, high = classification.confusion_f1_interval(matrix, 400)
+    assert low[1] == pytest.approx(statistics.f1_interval(1, 0)[0]) and high[1] == 1
+
+
+@pytest.mark.parametrize("total", [3, 20, 1000])
+def test_intervals_have_a_width_where_nothing_is_wrong_and_where_all_is(total):
+    right, wrong = np.array([[0, total]]), np.array([[total, 0]])
+    for matrix, is_right in ((np.diag([total, total]), True), (np.array([[0, total], [total, 0]]), False)):
+        low, high = classification.confusion_f1_interval(matrix, 200)
+        inner, outer = (low, high) if is_right else (1 - high, 1 - low)
+        assert (outer == 1).all() and (1 - 4.5 / total < inner).all() and (inner < 1 - 0.9 / total).all()
+    gold = [np.zeros(2, int)] * total
+    for found, is_right in ((gold, True), ([np.ones(2, int)] * total, False)):
+        counts = tagging.tag_counts(gold, found, 2)
+        low, high = tagging.intervals(counts.sum(1), 200)
+        assert (0 < low < high == 1) if is_right else (0 == low < high < 1)
+    assert statistics.share_interval(*map(np.ravel, (right, right + wrong)))[0].shape == (2,)
+
+
+def test_the_interval_of_f1_covers_it():
+    """Few examples of which few are wrong: drawing with replacement alone would miss it every third time."""
+    random, truth, inside = np.random.default_rng(0), 0.97, 0
+    for _ in range(300):
+        right = random.binomial(40, truth)
+        low, high = statistics.f1_interval(right, 40 - right)
+        inside += low <= 2 * truth / (1 + truth) <= high
+    assert inside >= 0.92 * 300
 
 
 def test_calibration():

@@ -83,6 +83,7 @@ class Images:
         class_names: Name of each class.
         names: Name of each example, unique and stable.
         split: Split that the source prescribes for each example, or None.
+        pixel_kind: What the numbers of the training images were: "integers" from 0 to 255, "floats" or "fractions".
     """
 
     labels: np.ndarray
@@ -91,6 +92,7 @@ class Images:
     pixels: np.ndarray | None = None
     paths: list | None = None
     split: np.ndarray | None = None
+    pixel_kind: str = "integers"
 
 
 @dataclasses.dataclass

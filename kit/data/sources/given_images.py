@@ -7,7 +7,7 @@ import numpy as np
 
 from kit.data.columns import together
 from kit.data.sources import Images
-from kit.data.sources.image_npz import check_classes, labels_of, pixels_of
+from kit.data.sources.image_npz import check_classes, labels_of, pixel_kind, pixels_of
 from kit.data.splits import SPLITS
 from kit.errors import KitError, SettingError, closest
 
@@ -21,9 +21,10 @@ def read(source, needs_classes=True):
 
     Args:
         source: `GivenData`. Images are (examples, height, width) or (examples, height, width, 1 or 3), pixels from 0 to
-            255 or, as fractions, from 0 to 1; labels are class numbers, class names, or one-hot rows. A dictionary may
-            hold `class_names`. Elements of a `tf.data.Dataset` are (image, label) or {"image": ..., "label": ...}, in
-            batches or not; it may shuffle, and its `class_names` are read (`image_dataset_from_directory` gives them).
+            255 or, as the training images decide for all, fractions from 0 to 1; labels are class numbers, class names,
+            or one-hot rows. A dictionary may hold `class_names`. Elements of a `tf.data.Dataset` are (image, label) or
+            {"image": ..., "label": ...}, in batches or not; it may shuffle, and its `class_names` are read
+            (`image_dataset_from_directory` gives them).
         needs_classes: Refuse images alone, an array in place of such a pair, and images of fewer than two classes.
 
     Raises:
@@ -42,11 +43,9 @@ def read(source, needs_classes=True):
     if class_names is None:
         class_names = next((part.class_names for part in parts.values() if hasattr(part, "class_names")), None)
     found = {name: _pair(part, places[name], needs_classes) for name, part in parts.items()}
-    # Whether pixels are fractions is decided for all splits together.
-    numbers = [images for images, _ in found.values() if images.dtype.kind in "fiu" and images.size]
-    highest = max((images.max() for images in numbers), default=0)
-    pixels = {name: pixels_of(places[name], "images", images, highest) for name, (images, _) in found.items()}
-    if any(images.dtype.kind == "f" for images in numbers) and highest <= 1.001:
+    kind = pixel_kind(found["train" if "train" in found else None][0])  # the training images decide for all
+    pixels = {name: pixels_of(places[name], "images", images, kind) for name, (images, _) in found.items()}
+    if kind == "fractions":
         log.info("images: numbers from 0 to 1 were stretched to pixels from 0 to 255")
     numbered, class_names = _numbered({name: labels for name, (_, labels) in found.items()}, class_names)
     count = len(class_names) if class_names else 0
@@ -74,6 +73,7 @@ def read(source, needs_classes=True):
         class_names=class_names or [str(index) for index in range(count)],
         names=names,
         split=split,
+        pixel_kind=kind,
     )
 
 

@@ -59,11 +59,13 @@ def read(source, needs_classes=True):
         raise KitError(f"{source}: holds {', '.join(arrays) or 'nothing'}; expected {LAYOUT}")
     class_names = [str(name) for name in arrays.get("class_names", ())]
     images, labels, split = [], [], []
+    pixels, offsets, _ = parts["train"] if "train" in parts else parts[None]
+    kind = pixel_kind(arrays[pixels]) if offsets is None else "integers"
     for part, (pixels, offsets, classes) in parts.items():
         for name in (classes, offsets):
             if name and name not in arrays:
                 raise KitError(f"{source}: {pixels} without {name}; expected {LAYOUT}")
-        found = pixels_of(source, pixels, arrays[pixels]) if offsets is None else None
+        found = pixels_of(source, pixels, arrays[pixels], kind) if offsets is None else None
         if offsets is not None:
             found = _encoded(source, pixels, arrays[pixels], arrays[offsets])
         images.append(found)
@@ -84,6 +86,7 @@ def read(source, needs_classes=True):
         class_names=class_names or [str(index) for index in range(count)],
         names=names,
         split=None if None in parts else np.concatenate(split),
+        pixel_kind=kind,
     )
 
 
@@ -101,8 +104,8 @@ def _arrays(source):
         raise KitError(f"{source}: damaged or no .npz file ({' '.join(str(error).split())})") from None
 
 
-def pixels_of(source, name, array, highest=None):
-    """Returns pixels as uint8 (examples, height, width, channels); `highest` as for `as_pixels`."""
+def pixels_of(source, name, array, kind):
+    """Returns pixels as uint8 (examples, height, width, channels); `kind` as for `as_pixels`."""
     if array.ndim == 3:
         array = array[..., None]
     if array.ndim != 4 or array.shape[3] not in (1, 3) or not len(array):
@@ -110,19 +113,38 @@ def pixels_of(source, name, array, highest=None):
             f"{source}: {name} has shape {array.shape}; expected (images, height, width) or "
             "(images, height, width, 1 or 3)"
         )
-    return as_pixels(array, f"{source}: {name}", highest)
+    return as_pixels(array, f"{source}: {name}", kind)
 
 
-def as_pixels(array, name, highest=None):
-    """Returns numbers as uint8 pixels; floating-point ones from 0 to 1 are stretched to 0 to 255.
+def pixel_kind(array):
+    """Returns what the numbers of training images are, by which those of all other images are read.
+
+    Args:
+        array: All training images.
+
+    Returns:
+        "integers", pixels from 0 to 255; "floats", the same as floating-point numbers; or "fractions", from 0 to 1.
+    """
+    if array.dtype.kind != "f" or not array.size:
+        return "integers"
+    return "fractions" if _are_fractions(array) else "floats"
+
+
+def _are_fractions(array):
+    return array.min() >= -0.001 and array.max() <= 1.001
+
+
+def as_pixels(array, name, kind=None):
+    """Returns numbers as uint8 pixels; fractions from 0 to 1 are stretched to 0 to 255.
 
     Args:
         array: The numbers.
         name: What they are called in messages.
-        highest: The highest of all numbers that belong together; by default that of `array`.
+        kind: What `pixel_kind` says of the training images, so that an image alone is read as it is among others; None,
+            of a run that did not keep it, takes the array's own.
 
     Raises:
-        KitError: values that are no pixels, such as NaN.
+        KitError: values that are no pixels, such as NaN, or not of the kind that the training images have.
     """
     if array.dtype == np.uint8:
         return array
@@ -131,9 +153,19 @@ def as_pixels(array, name, highest=None):
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         image = int(np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(1))[0])
         raise KitError(f"{name}: image {image} has pixels that are no numbers (NaN or infinite); expected 0 to 255")
-    low, high = array.min(), array.max() if highest is None else highest
-    if array.dtype.kind == "f" and low >= -0.001 and high <= 1.001:
+    low, high = array.min(), array.max()
+    if array.dtype.kind == "f" and (kind or pixel_kind(array)) == "fractions":
+        if not _are_fractions(array):
+            raise KitError(
+                f"{name} holds values from {low} to {high}; expected numbers from 0 to 1, as the training images have, "
+                "or whole pixels from 0 to 255 as uint8"
+            )
         return np.round(np.clip(array, 0, 1) * 255).astype("uint8")
+    if array.dtype.kind == "f" and kind == "integers" and high > 0 and _are_fractions(array):
+        raise KitError(
+            f"{name} holds fractional numbers from {low} to {high}, of which nobody can tell whether they are "
+            "fractions or nearly black; expected pixels from 0 to 255, as in training: multiply fractions by 255"
+        )
     if low < 0 or high > 255:
         raise KitError(f"{name} holds values from {low} to {high}; expected pixels from 0 to 255")
     return np.round(array).astype("uint8")
