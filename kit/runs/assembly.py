@@ -204,7 +204,7 @@ def _check_reloads(network):
         with tempfile.TemporaryDirectory() as scratch:
             path = os.path.join(scratch, "model.keras")
             keras.Model(network._inputs_struct, network._outputs_struct, name=network.name).save(path)
-            keras.models.load_model(path, compile=False)
+            keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # layers of one's own raise anything
         reason = " ".join(str(error).split())[:200]
         raise SettingError(
@@ -254,7 +254,7 @@ def _start_from(recipe, network, assets, start_from):
         ]
     else:
         with reading(path):
-            earlier = keras.models.load_model(path, compile=False)
+            earlier = keras.models.load_model(path, compile=False, safe_mode=True)
     transfer.start_from(network, earlier, path, new)
     return path.resolve()
 

@@ -115,7 +115,7 @@ def load(folder):
         with reading(folder / "metrics.json"):
             return Runs(folder, recipe, tables, metrics, seeds.table(metrics))
     with reading(folder / "best.keras"):
-        model = keras.models.load_model(folder / "best.keras", compile=False)
+        model = keras.models.load_model(folder / "best.keras", compile=False, safe_mode=True)
     with reading(folder / "history.csv"):
         history = pd.read_csv(folder / "history.csv")
     metrics = read_json(folder / "metrics.json")

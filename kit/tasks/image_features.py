@@ -53,7 +53,7 @@ class Reference:
         if path.exists():
             if self._network is None:
                 with reading(path):
-                    self._network = keras.models.load_model(path, compile=False)
+                    self._network = keras.models.load_model(path, compile=False, safe_mode=True)
             return
         if only_if_used and self._network is None:
             return
@@ -95,7 +95,7 @@ class Reference:
             path = _folder() / name
             if path.exists():
                 with reading(path):
-                    self._network = keras.models.load_model(path, compile=False)
+                    self._network = keras.models.load_model(path, compile=False, safe_mode=True)
                 return self._network
             self._network = self._trained()
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,7 @@ import traceback
 import types
 from pathlib import Path
 
+from kit import config as toml
 from kit.errors import KitError, SettingError, Unavailable
 
 # What the server has imported when a trial begins.
@@ -52,7 +53,7 @@ class Worker:
         with _no_main_module():
             self.process.start()
         theirs.close()
-        self.send(order | {"cwd": os.getcwd(), "processors": processors})
+        self.send(order | {"cwd": os.getcwd(), "processors": processors, "typed": toml.typed()})
 
     def send(self, message):
         with contextlib.suppress(OSError):  # it has died; who waits for it will see
@@ -131,6 +132,7 @@ def work(connection, threads):
     kind = order.pop("kind")
     os.chdir(order.pop("cwd"))  # the server stands where it was started
     processors = order.pop("processors")
+    toml.note_typed(order.pop("typed"))
     if processors and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, processors)
     log = logging.getLogger("kit")
