@@ -16,7 +16,6 @@ from pathlib import Path
 
 from kit.errors import KitError, SettingError, closest, guess
 
-
 # What was typed for this process; see `note_typed`.
 _TYPED = set()
 

@@ -291,9 +291,8 @@ def test_help_needs_no_tensorflow():
 
 @pytest.mark.parametrize("verb", ["evaluate", "predict", "tune"])
 def test_a_wrong_key_is_refused_before_anything_is_loaded(small_run, verb):
-    words = (
-        ["image_classification", "--train.epohs=1"] if verb == "tune" else [str(small_run.folder), f"--{verb}.batch_sise=1"]
-    )
+    words = [str(small_run.folder), f"--{verb}.batch_sise=1"]
+    words = ["image_classification", "--train.epohs=1"] if verb == "tune" else words
     code = (
         f"import sys, kit.cli\nstatus = kit.cli.main({[verb, *words]})\n"
         "assert status == 2 and not {'tensorflow', 'keras', 'multiprocessing.forkserver'} & set(sys.modules)"
