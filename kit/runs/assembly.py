@@ -66,7 +66,8 @@ def assembled(recipe, run_folder, settings, inputs, *, is_rehearsal=False):
     device.split_cpu(training.devices)
     if recipe.task.takes_small_steps:
         device.use_one_thread()
-    with device.session(training.devices, training.mixed_precision, training.deterministic):
+    precision = folders.kept_precision(run_folder) or training.mixed_precision
+    with device.session(training.devices, precision, training.deterministic):
         yield _assemble(recipe, run_folder, settings, training, inputs, is_rehearsal)
 
 

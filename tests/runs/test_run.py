@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +14,9 @@ import kit
 from kit import config, recipes
 from kit.errors import KitError, SettingError
 from kit.runs import finished, run
+from kit.runs import folder as folders
 from kit.runs import settings as schema
+from kit.training import device
 from kit.training.callbacks import Progress
 from tests.conftest import TINY
 
@@ -159,6 +162,32 @@ def test_resume_refuses_other_settings(tmp_path, monkeypatch):
         kit.load(folder)
     done = kit.train("image_classification", folder=folder, **TINY)
     assert done.metrics["epochs"] == 2
+
+
+def test_resume_keeps_the_precision_and_says_what_is_another(tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(device, "precision", lambda asked: "mixed_bfloat16")  # as on a GPU
+        unfinished(folder, monkeypatch)
+    path = folder / "environment.json"
+    begun = json.loads(path.read_text())
+    assert begun["mixed_precision"] == "mixed_bfloat16"
+    path.write_text(json.dumps(begun | {"keras": "3.1.0", "devices": "GPU /physical_device:GPU:0"}))
+    done = kit.train("image_classification", folder=folder, **TINY)
+    assert {layer.dtype_policy.name for layer in done.model.layers} >= {"mixed_bfloat16"}
+    said = (folder / "run.log").read_text()
+    assert f"this run began with keras 3.1.0, now {keras.__version__}; a GPU, now a CPU: its result may differ" in said
+
+
+@pytest.mark.parametrize(
+    ("devices", "asked", "kept"),
+    [("GPU x", "auto", "mixed_bfloat16"), ("CPU x", "auto", "float32"), ("CPU x", "mixed_bfloat16", "mixed_bfloat16")],
+)
+def test_the_precision_of_runs_from_before_it_was_kept(tmp_path, devices, asked, kept):
+    assert folders.kept_precision(tmp_path) is None
+    (tmp_path / "config.toml").write_text(f'[train]\nmixed_precision = "{asked}"\n')
+    (tmp_path / "environment.json").write_text(json.dumps({"devices": devices}))
+    assert folders.kept_precision(tmp_path) == kept
 
 
 def test_resume_notices_changed_data(tmp_path, photos, monkeypatch):
