@@ -10,6 +10,7 @@ from kit.data import sources
 from kit.data.columns import Dense
 from kit.data.examples import Examples
 from kit.data.image import common_shape, decoded, luminance, resize, without_unreadable
+from kit.data.source_files import SourceFiles
 from kit.data.splits import SPLITS, assign, divided
 from kit.errors import KitError
 
@@ -25,6 +26,7 @@ class ImageSplits:
         skipped: Files that were passed over since they cannot be read.
         assignment: Table that says which image went where.
         source: The source, a path made absolute.
+        files: `SourceFiles` that the images were read from, or None.
     """
 
     parts: list
@@ -33,6 +35,7 @@ class ImageSplits:
     skipped: list
     assignment: pd.DataFrame
     source: str
+    files: SourceFiles | None = None
 
     def check_sizes(self, parts=None, kind="images"):
         """Raises KitError where a split has fewer than two images, too few to compare others with."""
@@ -70,7 +73,10 @@ def image_splits(seed, saved, images, division, needs_classes=True):
     )
     column, shape = _column(found, images)
     parts = divided(Examples({"image": column}, {"label": Dense(found.labels)}), assignment)
-    return ImageSplits(parts, shape, found.class_names, skipped, assignment, str(source))
+    files = SourceFiles(found.paths, found.names) if found.paths and not found.files else None
+    if found.files:
+        files = SourceFiles(found.files, [path.name for path in found.files])
+    return ImageSplits(parts, shape, found.class_names, skipped, assignment, str(source), files)
 
 
 def _column(found, images):

@@ -163,9 +163,8 @@ def labelled_images(
     train, unlabelled = _divided(read.parts[0], labelled, num_classes, seed)
     train.transform = augmentation(seed, num_classes, augmentations)
     if class_weights == "balanced":
-        counts = np.bincount(train.target("label"), minlength=num_classes)
-        weights = counts.sum() / (num_classes * np.maximum(counts, 1))
-        train.weights = Dense(weights[train.targets["label"].array].astype("float32"))
+        counts = np.bincount(train.target("label"), minlength=num_classes)[train.targets["label"].array]
+        train.weights = Dense((len(train) / (num_classes * np.maximum(counts, 1))).astype("float32"))
     return Splits(
         train,
         *read.parts[1:],
@@ -179,6 +178,7 @@ def labelled_images(
         },
         assignment=read.assignment,
         settings={"source": read.source},
+        files=read.files,
     )
 
 

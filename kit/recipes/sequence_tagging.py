@@ -156,7 +156,9 @@ def tagged_sentences(
     check(1 <= max_length <= 10_000, "max_length", max_length, "1 to 10000")
     module, origin = sources.find(source, "sentences")
     if module is phrases:
-        found = module.read(origin, column, locale=locale or "en", num_sentences=num_sentences or 4000, seed=seed)
+        options = {"locale": locale, "num_sentences": num_sentences}
+        options = {key: value for key, value in options.items() if value is not None}
+        found = module.read(origin, column, **options, seed=seed)
     else:
         for key, value in (("locale", locale), ("num_sentences", num_sentences)):
             check(value is None, key, value, "none where sentences are not generated")

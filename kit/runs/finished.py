@@ -295,7 +295,7 @@ def saved_assignment(folder):
 
 
 def check_assets(folder, splits):
-    """Raises KitError where what was learned from the data of a run is not what was learned when it began."""
+    """Raises KitError where the data of a run, or what was learned from them, are not those with which it began."""
     path = folder / "assets" / "assets.json"
     if not (folder / "config.toml").exists():
         return
@@ -306,3 +306,6 @@ def check_assets(folder, splits):
                 f"the data changed since this run was started: its {name} differ from those in {path}; "
                 "expected the same files"
             )
+    path = folder / "assets" / "files.csv"
+    if splits.files is not None and path.exists():  # runs from before it was kept lack it
+        splits.files.check(path)

@@ -215,6 +215,8 @@ def _begin(run_folder, parts, plan, on_begin):
     assets.mkdir(exist_ok=True)
     write_text(assets / "splits.csv", parts.splits.assignment.to_csv(index=False))
     write_json(assets / "assets.json", parts.splits.assets)
+    if parts.splits.files is not None:
+        parts.splits.files.write(assets / "files.csv")
     write_json(run_folder / "environment.json", folders.environment() | plan.of_machine)
     if on_begin is not None:
         on_begin(parts.settings)

@@ -1,6 +1,8 @@
 """The one path, from settings to a run folder that explains itself."""
 
+import gzip
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -18,7 +20,7 @@ from kit.runs import folder as folders
 from kit.runs import settings as schema
 from kit.training import device
 from kit.training.callbacks import Progress
-from tests.conftest import TINY
+from tests.conftest import TINY, draw
 
 FILES = {
     "config.toml",
@@ -197,6 +199,42 @@ def test_resume_notices_changed_data(tmp_path, photos, monkeypatch):
     (photos / "cat" / "0.png").rename(photos / "cat" / "other.png")
     with pytest.raises(KitError, match="the data changed since this run was started"):
         kit.train("image_classification", folder=folder)
+
+
+SMALL = {"train": {"epochs": 1, "batch_size": 4, "steps_per_epoch": 2}}
+
+
+@pytest.mark.parametrize("kind", ["folder", "csv", "npz", "idx"])
+def test_other_contents_of_the_same_names_are_noticed(tmp_path, photos, idx, monkeypatch, kind):
+    changed, source = photos / "dog" / "7.png", photos
+    if kind == "csv":
+        source = tmp_path / "photos.csv"
+        rows = [f"photos/{label}/{index}.png,{label}" for label in ("cat", "dog") for index in range(12)]
+        source.write_text("\n".join(["path,label", *rows]))
+    elif kind == "npz":
+        changed = source = tmp_path / "photos.npz"
+        images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1), "uint8")
+        np.savez(source, images=images, labels=np.arange(40) % 2)
+    elif kind == "idx":
+        source, changed = idx, idx / "train-images-idx3-ubyte.gz"
+    folder, given = tmp_path / "run", {"data": {"source": str(source), "validation_fraction": 0.3}, **SMALL}
+    done = kit.train("image_classification", folder=folder, **given)
+    before, content = finished.evaluate(folder).metrics, changed.read_bytes()
+    os.utime(changed, (1, 1))  # a copy has other times
+    assert finished.evaluate(folder).metrics == before
+    if kind in ("folder", "csv"):
+        draw(changed, (10, 12), value=99)
+    elif kind == "npz":
+        np.savez(source, images=255 - images, labels=np.arange(40) % 2)
+    else:
+        changed.write_bytes(gzip.compress(gzip.decompress(content)[:16] + bytes(60 * 12 * 12)))
+    said = rf"the data changed since this run was started: \S*{changed.name} (had [\d,]+ bytes|has another content)"
+    with pytest.raises(KitError, match=said):
+        finished.evaluate(folder)
+    changed.write_bytes(content)
+    assert finished.evaluate(folder).metrics == before
+    (folder / "assets" / "files.csv").unlink()  # a run from before it was kept
+    assert finished.evaluate(done.folder).metrics == before
 
 
 def test_evaluate_again_gives_the_same(small_run):

@@ -83,6 +83,7 @@ class Images:
         class_names: Name of each class.
         names: Name of each example, unique and stable.
         split: Split that the source prescribes for each example, or None.
+        files: Files that the pixels were read from, where there are such; `paths` need not be told again.
     """
 
     labels: np.ndarray
@@ -91,6 +92,7 @@ class Images:
     pixels: np.ndarray | None = None
     paths: list | None = None
     split: np.ndarray | None = None
+    files: list | None = None
 
 
 @dataclasses.dataclass

@@ -84,6 +84,7 @@ def read(source, needs_classes=True):
         class_names=class_names or [str(index) for index in range(count)],
         names=names,
         split=None if None in parts else np.concatenate(split),
+        files=[source],
     )
 
 
