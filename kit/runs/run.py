@@ -97,7 +97,7 @@ def _interruptible(run_folder):
         yield
     except KeyboardInterrupt:
         if folders.begun(run_folder):
-            log.info("stopped; the same command with --folder %s carries on from the last whole epoch", run_folder)
+            log.info("stopped; the same command with --folder %s carries on from what was saved last", run_folder)
         raise
 
 
