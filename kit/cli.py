@@ -8,6 +8,7 @@ import signal
 import sys
 
 import kit
+from kit import config
 from kit.errors import KitError
 
 _DESCRIPTION = "Train, use and understand Keras models, one recipe for each task."
@@ -51,6 +52,14 @@ def _parser():
             action="store_true",
             help="print one JSON object as the last line of standard output",
         )
+        if name in ("train", "tune", "evaluate", "predict", "export"):
+            command.add_argument(
+                "--allow",
+                metavar="NAME",
+                action="append",
+                default=[],
+                help="let a name in a file or run folder, such as my_games:Walk-v0, import its module",
+            )
         return command
 
     every = verb("list", "list recipes, their architectures and the settings that come with them")
@@ -146,6 +155,7 @@ def main(arguments=None):
             overrides |= flags.without_table(words, _OWN_TABLE[words[0]])
         options, rest = _parser().parse_known_args(words)
         flags.refuse(rest, options.verb)
+        config.note_typed([overrides, getattr(options, "allow", [])])
         if options.verb in _NEED_TENSORFLOW:
             from kit.terminal import load_tensorflow
 
@@ -173,7 +183,10 @@ def main(arguments=None):
 
 
 # Verbs whose settings may be given without the name of their table, and the flags that they have beside them.
-_OWN_TABLE = {"predict": ("--json", "--text", "--help"), "evaluate": ("--json", "--split", "--help")}
+_OWN_TABLE = {
+    "predict": ("--json", "--text", "--allow", "--help"),
+    "evaluate": ("--json", "--split", "--allow", "--help"),
+}
 # Verb to the module of `kit.commands` and the function in it.
 _VERBS = {
     "list": ("catalogue", "run_list"),

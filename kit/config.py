@@ -9,11 +9,15 @@ import functools
 import inspect
 import json
 import os
+import sys
 import tomllib
 import typing
 from pathlib import Path
 
 from kit.errors import KitError, SettingError, closest, guess
+
+# What was typed for this process; see `note_typed`.
+_TYPED = set()
 
 
 class Text(str):
@@ -346,3 +350,40 @@ def flat(function):
         return function(*arguments, **bind(function, keywords))
 
     return called
+
+
+def note_typed(values):
+    """Notes what the user has typed for this process: a name among it may import a module, one in a file may not.
+
+    Args:
+        values: A text, or texts in lists and dictionaries; anything else is passed over.
+    """
+    if isinstance(values, str):
+        _TYPED.add(str(values))
+    elif isinstance(values, dict | list | tuple):
+        for value in values.values() if isinstance(values, dict) else values:
+            note_typed(value)
+
+
+def typed():
+    """Returns what has been noted as typed, for a process that goes on in place of this one."""
+    return sorted(_TYPED)
+
+
+def check_may_import(name, module, key):
+    """Raises SettingError where a name that stands in a file would import a module, and so run its code.
+
+    Run folders and settings are passed on; reading them must not run what their author has named. What the user has
+    typed for this process, or the process has imported already, is imported.
+
+    Args:
+        name: The whole name, as it was typed.
+        module: Dotted name of the module.
+        key: The setting's name.
+    """
+    if name not in _TYPED and module not in sys.modules:
+        raise SettingError(
+            key,
+            f"{name!r} in a file would run the code of {module!r}; where that is yours, add --allow {name} to the "
+            "command, or import it first in Python",
+        )

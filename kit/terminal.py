@@ -10,11 +10,25 @@ log = logging.getLogger("kit")
 
 
 def load_tensorflow():
-    """Imports TensorFlow and looks for devices, without the noise of both."""
+    """Imports TensorFlow and looks for devices, without the noise of both; see `grow_memory`."""
     with native_noise_hidden():
         import tensorflow as tf
 
         tf.config.list_physical_devices()
+    grow_memory()
+
+
+def grow_memory():
+    """Lets this process take of a GPU's memory what it needs, not all of it: others may use the card too.
+
+    Possible only before TensorFlow uses the GPU; `TF_FORCE_GPU_ALLOW_GROWTH=false` says that it takes all.
+    """
+    import tensorflow as tf
+
+    if os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH", "").lower() not in ("false", "0"):
+        with contextlib.suppress(RuntimeError):
+            for gpu in tf.config.list_physical_devices("GPU"):
+                tf.config.experimental.set_memory_growth(gpu, True)
 
 
 @contextlib.contextmanager

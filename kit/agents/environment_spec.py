@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 
+from kit.config import check_may_import
 from kit.errors import KitError, SettingError, check, guess
 
 _EXTRA = 'pip install ".[games]"'
@@ -42,7 +43,8 @@ class EnvironmentSpec:
             render_mode: What `render` returns: "rgb_array", or None for nothing.
 
         Raises:
-            SettingError: an unknown name, a package that is missing, or a space that cannot be acted in.
+            SettingError: an unknown name, one that would import a module and was not typed now, a package that is
+                missing, or a space that cannot be acted in.
         """
         import gymnasium
 
@@ -50,6 +52,9 @@ class EnvironmentSpec:
             os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pictures are drawn in memory, no screen is asked for
         check(self.time_limit is None or self.time_limit >= 1, "time_limit", self.time_limit, "at least 1")
         check(self.frame_stack >= 1, "frame_stack", self.frame_stack, "at least 1")
+        module, colon, _ = self.environment.rpartition(":")
+        if colon:
+            check_may_import(self.environment, module, "environment")
         self._register()
         try:
             environment = gymnasium.make(
@@ -68,7 +73,6 @@ class EnvironmentSpec:
             reason = " ".join(str(error).split())[:120]
             raise SettingError("environment", f"{self.environment!r} lacks a package ({reason}); {_EXTRA}") from None
         except ModuleNotFoundError as error:
-            module = self.environment.rpartition(":")[0]
             problem = f"{self.environment!r} lacks the module {error.name!r}"
             if module and error.name in (None, module.partition(".")[0]):
                 problem = f"unknown name {self.environment!r}: no module is called {module!r}"

@@ -96,12 +96,14 @@ def _installed(name):
 def devices():
     import tensorflow as tf
 
+    from kit.training import device
+
     gpus = tf.config.list_physical_devices("GPU")
     cores = f"{os.cpu_count()} CPU cores"
     if gpus:
         names = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus]
         return Finding("devices", "ok", f"{', '.join(names)}; {cores}")
-    if shutil.which("nvidia-smi"):
+    if device.has_unseen_card():
         return Finding(
             "devices",
             "problem",

@@ -9,12 +9,20 @@ from kit.errors import KitError, SettingError, guess
 def settings(words):
     """Takes `--table.key value` and `--table.key=value` out of the words of a command.
 
+    What follows `--text` is a text, and what follows `--` an input, however it looks.
+
     Returns:
         A flat dictionary of text, and the other words.
     """
     found, others, words = {}, [], list(words)
     while words:
         word = words.pop(0)
+        if word == "--":
+            others += [word, *words]
+            break
+        if word == "--text" and words:
+            others.append(f"{word}={words.pop(0)}")  # apart, argparse would take a text with dashes for a flag
+            continue
         if not re.match(r"--\w+(\.\w+)+(=|$)", word):
             others.append(word)
             continue
@@ -40,11 +48,12 @@ def without_table(words, known):
     found, others, verb = {}, [], words[0]
     while words:
         word = words.pop(0)
+        if word == "--":
+            others += [word, *words]
+            break
         name, equals, value = word.removeprefix("--").partition("=")
-        if not word.startswith("--") or not name or f"--{name}" in known:
+        if not word.startswith("--") or f"--{name}" in known:
             others.append(word)
-            if word == "--text" and words:
-                others.append(words.pop(0))  # a text may begin with dashes
             continue
         key = f"{verb}.{name.replace('-', '_')}"
         if not equals and not words:
@@ -58,7 +67,7 @@ def refuse(words, verb):
     """Refuses words that no argument takes, naming the nearest flag."""
     for word in words:
         flags = (
-            *("--json", "--config", "--folder", "--resume", "--seed", "--split", "--text", "--output"),
+            *("--json", "--config", "--folder", "--resume", "--seed", "--split", "--text", "--output", "--allow"),
             *("--dry-run", "--find-learning-rate"),
         )
         hint = guess(word, flags) if word.startswith("--") else ""

@@ -10,6 +10,7 @@ from kit.data import sources
 from kit.data.columns import Dense
 from kit.data.examples import Examples
 from kit.data.image import common_shape, decoded, luminance, resize, without_unreadable
+from kit.data.source_files import SourceFiles
 from kit.data.splits import SPLITS, assign, divided
 from kit.errors import KitError
 
@@ -28,6 +29,7 @@ class ImageSplits:
         assets: What the prediction of other images needs: `crop_to_aspect_ratio`; `pixel_kind`, what the numbers of the
             training images were, see `kit.data.sources.Images`; and `skipped`.
         whole: All images and labels, in the order of the source.
+        files: `SourceFiles` that the images were read from, or None.
     """
 
     parts: list
@@ -38,6 +40,7 @@ class ImageSplits:
     source: str
     assets: dict
     whole: Examples
+    files: SourceFiles | None = None
 
     def known(self):
         """Returns images and labels of all but the test split, in the order of the source.
@@ -86,7 +89,10 @@ def image_splits(saved, images, division, needs_classes=True):
         "pixel_kind": found.pixel_kind,
         "skipped": skipped,
     }
-    return ImageSplits(parts, shape, found.class_names, skipped, assignment, str(source), assets, whole)
+    files = SourceFiles(found.paths, found.names) if found.paths and not found.files else None
+    if found.files:
+        files = SourceFiles(found.files, [path.name for path in found.files])
+    return ImageSplits(parts, shape, found.class_names, skipped, assignment, str(source), assets, whole, files)
 
 
 def _column(found, images):

@@ -165,6 +165,8 @@ class WordOptions:
     def __post_init__(self):
         is_used = self.vectors is not None or self.max_vectors is None
         check(is_used, "max_vectors", self.max_vectors, "none without data.vectors")
+        is_possible = self.max_vectors is None or self.max_vectors >= 1
+        check(is_possible, "max_vectors", self.max_vectors, "at least 1")
         if self.vectors is not None:
             check("word" in self.features, "features", list(self.features), "'word' among them where there are vectors")
 
@@ -182,7 +184,8 @@ class WordOptions:
 
         known, matrix = [], None
         if self.vectors is not None:
-            known, matrix = vectors.read_file(self.vectors, self.lowercase, self.max_vectors or 100_000)
+            most = 100_000 if self.max_vectors is None else self.max_vectors
+            known, matrix = vectors.read_file(self.vectors, self.lowercase, most)
         features = Features.learn(
             words,
             self.features,

@@ -26,6 +26,8 @@ class Splits:
         unlabelled: More training examples, whose labels are not to be used; or None.
         keep: Function of a run's folder of assets that keeps there, or brings back, what scoring needs beside the
             assets; or None.
+        files: `kit.data.source_files.SourceFiles` that the examples were read from, where their names do not tell the
+            content; or None.
     """
 
     train: Examples
@@ -38,6 +40,7 @@ class Splits:
     monitors: tuple | None = None
     unlabelled: Examples | None = None
     keep: Callable | None = None
+    files: object = None
 
 
 SPLITS = ("train", "validation", "test")

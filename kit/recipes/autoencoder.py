@@ -150,6 +150,7 @@ def images(
         },
         assignment=read.assignment,
         settings={"source": read.source},
+        files=read.files,
         keep=lambda folder: reference.keep(folder, only_if_used=True),
     )
 

@@ -150,6 +150,7 @@ def images(seed, saved, *, images: ImageOptions = ImageOptions(), division: Divi
         assets={"class_names": read.class_names, "image_shape": read.shape, "skipped": read.skipped},
         assignment=read.assignment,
         settings={"source": read.source},
+        files=read.files,
         keep=reference.keep,
     )
 

@@ -161,11 +161,10 @@ def labelled_images(
     read = image_splits(saved, images, division)
     num_classes = len(read.class_names)
     train, unlabelled = _divided(read.parts[0], labelled, num_classes, division.split_seed)
-    weights = None
-    if class_weights == "balanced":
-        counts = np.bincount(train.target("label"), minlength=num_classes)
-        weights = (counts.sum() / (num_classes * np.maximum(counts, 1))).astype("float32")
-        train.weights = Dense(weights[train.targets["label"].array])
+    counts = np.bincount(train.target("label"), minlength=num_classes)
+    of_classes = (counts.sum() / (num_classes * np.maximum(counts, 1))).astype("float32")
+    weights = of_classes if class_weights == "balanced" else None
+    train.weights = None if weights is None else Dense(weights[train.targets["label"].array])
     train.transform = augmentation(seed, num_classes, augmentations, weights)
     return Splits(
         train,
@@ -179,6 +178,7 @@ def labelled_images(
         },
         assignment=read.assignment,
         settings={"source": read.source},
+        files=read.files,
     )
 
 

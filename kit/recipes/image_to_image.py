@@ -157,6 +157,7 @@ def domains(
         },
         assignment=read.assignment,
         settings={"source": read.source},
+        files=read.files,
         keep=keep,
     )
 

@@ -134,7 +134,7 @@ def tagged_sentences(
     """Reads tagged sentences and divides them into training, validation and test split.
 
     Args:
-        seed: Seed of the division and of generated sentences.
+        seed: Seed of the run, which the data does not depend on.
         saved: Assignment of an earlier run that is used again, or None.
         source: `phrases` (generated), `tfds:NAME`, or a file of columns (CoNLL), CoNLL-U or JSONL; or a folder of such
             files with train, dev and test in their names.
@@ -156,9 +156,9 @@ def tagged_sentences(
     check(1 <= max_length <= 10_000, "max_length", max_length, "1 to 10000")
     module, origin = sources.find(source, "sentences")
     if module is phrases:
-        found = module.read(
-            origin, column, locale=locale or "en", num_sentences=num_sentences or 4000, seed=division.split_seed
-        )
+        options = {"locale": locale, "num_sentences": num_sentences}
+        options = {key: value for key, value in options.items() if value is not None}
+        found = module.read(origin, column, **options, seed=division.split_seed)
     else:
         for key, value in (("locale", locale), ("num_sentences", num_sentences)):
             check(value is None, key, value, "none where sentences are not generated")

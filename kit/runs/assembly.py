@@ -66,7 +66,8 @@ def assembled(recipe, run_folder, settings, inputs, *, is_rehearsal=False):
     device.split_cpu(training.devices)
     if recipe.task.takes_small_steps:
         device.use_one_thread()
-    with device.session(training.devices, training.mixed_precision, training.deterministic):
+    precision = folders.kept_precision(run_folder) or training.mixed_precision
+    with device.session(training.devices, precision, training.deterministic):
         yield _assemble(recipe, run_folder, settings, training, inputs, is_rehearsal)
 
 
@@ -204,7 +205,7 @@ def _check_reloads(network):
         with tempfile.TemporaryDirectory() as scratch:
             path = os.path.join(scratch, "model.keras")
             keras.Model(network._inputs_struct, network._outputs_struct, name=network.name).save(path)
-            keras.models.load_model(path, compile=False)
+            keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # layers of one's own raise anything
         reason = " ".join(str(error).split())[:200]
         raise SettingError(
@@ -254,7 +255,7 @@ def _start_from(recipe, network, assets, start_from):
         ]
     else:
         with reading(path):
-            earlier = keras.models.load_model(path, compile=False)
+            earlier = keras.models.load_model(path, compile=False, safe_mode=True)
     transfer.start_from(network, earlier, path, new)
     return path.resolve()
 

@@ -5,7 +5,7 @@ import functools
 import json
 from pathlib import Path
 
-from kit import config, recipes
+from kit import config, recipes, terminal
 from kit.errors import KitError, choose, table
 from kit.files import as_path, read_json, reading
 from kit.runs import folder as folders
@@ -100,7 +100,6 @@ def load(folder):
     Raises:
         KitError: there is no finished run in the folder.
     """
-    import keras
     import pandas as pd
 
     folder = _run_folder(folder)
@@ -108,14 +107,20 @@ def load(folder):
     recipe = recipes.get(flat["recipe"])
     flat = run_settings.kept(recipe, flat)
     tables = {name: {} for name in run_settings.TABLES} | config.nested(flat)
+    terminal.load_tensorflow()
     if has_seeds(folder):
         from kit.reporting import seeds
 
         metrics = read_json(folder / "metrics.json")
         with reading(folder / "metrics.json"):
             return Runs(folder, recipe, tables, metrics, seeds.table(metrics))
+    import keras
+
+    from kit.training import device
+
+    device.warn_of_unseen_card()
     with reading(folder / "best.keras"):
-        model = keras.models.load_model(folder / "best.keras", compile=False)
+        model = keras.models.load_model(folder / "best.keras", compile=False, safe_mode=True)
     with reading(folder / "history.csv"):
         history = pd.read_csv(folder / "history.csv")
     metrics = read_json(folder / "metrics.json")
@@ -290,7 +295,7 @@ def saved_assignment(folder):
 
 
 def check_assets(folder, splits):
-    """Raises KitError where what was learned from the data of a run is not what was learned when it began."""
+    """Raises KitError where the data of a run, or what was learned from them, are not those with which it began."""
     path = folder / "assets" / "assets.json"
     if not (folder / "config.toml").exists():
         return
@@ -301,3 +306,6 @@ def check_assets(folder, splits):
                 f"the data changed since this run was started: its {name} differ from those in {path}; "
                 "expected the same files"
             )
+    path = folder / "assets" / "files.csv"
+    if splits.files is not None and path.exists():  # runs from before it was kept lack it
+        splits.files.check(path)

@@ -9,15 +9,16 @@ import os
 import platform
 from pathlib import Path
 
+from kit.config import read_toml
 from kit.errors import KitError, Unavailable
-from kit.files import remove_temporary
+from kit.files import read_json, reading, remove_temporary
 
 log = logging.getLogger("kit")
 
 # Files that a run writes before its `config.toml`, or a study before its `study.toml`: without that it has not begun.
 _BEGINNING = (
-    *("study.json", "run.log", "environment.json", "assets/splits.csv", "assets/assets.json", "assets"),
-    *("checkpoint/initial.npz", "checkpoint"),
+    *("study.json", "run.log", "environment.json", "assets/splits.csv", "assets/assets.json"),
+    *("assets/files.csv", "assets", "checkpoint/initial.npz", "checkpoint"),
 )
 
 _PACKAGES = (
@@ -179,3 +180,35 @@ def environment():
         "devices": ", ".join(f"{device.device_type} {device.name}" for device in tf.config.list_physical_devices()),
         **versions,
     }
+
+
+def kept_precision(folder):
+    """Returns the Keras dtype policy that the run in a folder began with; None where none has begun there.
+
+    Runs from before it was kept had bfloat16 where there was a GPU, unless the settings said otherwise.
+    """
+    if not begun(folder):
+        return None
+    asked = read_toml(folder / "config.toml").get("train.mixed_precision", "auto")
+    path = folder / "environment.json"
+    before = read_json(path)
+    with reading(path):
+        decided = "mixed_bfloat16" if "GPU " in before.get("devices", "") else "float32"
+        return before.get("mixed_precision", decided) if asked == "auto" else asked
+
+
+def warn_of_changes(folder):
+    """Says in one line what is another than when the run in a folder began: TensorFlow, Keras, the kind of device."""
+    if not begun(folder):
+        return
+    before, now = read_json(folder / "environment.json"), environment()
+    changed = [
+        f"{name} {before[name]}, now {now.get(name, 'none')}"
+        for name in ("tensorflow", "keras")
+        if before.get(name) not in (None, now.get(name))
+    ]
+    kinds = ["GPU" if "GPU " in each.get("devices", "") else "CPU" for each in (before, now)]
+    if kinds[0] != kinds[1]:
+        changed.append(f"a {kinds[0]}, now a {kinds[1]}")
+    if changed:
+        log.warning("this run began with %s: its result may differ from an uninterrupted one", "; ".join(changed))

@@ -44,6 +44,7 @@ def sorted_out(recipe_name, tables, config_file, folder):
     overrides = config.flatten({name: content for name, content in tables.items() if content is not None})
     if own_model is not None:
         overrides["model.backbone"] = "given"
+    config.note_typed(overrides)
     name = recipe_name or stated_recipe(config_file, folder) or (own_model is not None and _takes_models())
     if not name:
         raise SettingError("recipe", f"none given; expected one of {', '.join(recipes.names())}")

@@ -97,7 +97,7 @@ def _interruptible(run_folder):
         yield
     except KeyboardInterrupt:
         if folders.begun(run_folder):
-            log.info("stopped; the same command with --folder %s carries on from the last whole epoch", run_folder)
+            log.info("stopped; the same command with --folder %s carries on from what was saved last", run_folder)
         raise
 
 
@@ -148,6 +148,7 @@ def _fitted(recipe, run_folder, settings, inputs, *, watch=None, on_begin=None):
     with assembled(recipe, run_folder, settings, inputs) as parts:
         splits, network, task = parts.splits, parts.network, recipe.task
         log.info("%s", summary(parts, run_folder))
+        folders.warn_of_changes(run_folder)
         plan = _plan(run_folder, parts)
         if inputs.model is not None:
             keep_beginning(parts.model, run_folder)
@@ -204,7 +205,8 @@ def _plan(run_folder, parts):
     path = run_folder / "environment.json"
     decided = read_json(path)
     with reading(path):
-        return Plan(parts.training, parts.steps_per_epoch, decided["steps_per_execution"], decided["jit_compile"])
+        kept = (decided["steps_per_execution"], decided["jit_compile"], folders.kept_precision(run_folder))
+        return Plan(parts.training, parts.steps_per_epoch, *kept)
 
 
 def _begin(run_folder, parts, plan, on_begin):
@@ -213,6 +215,8 @@ def _begin(run_folder, parts, plan, on_begin):
     assets.mkdir(exist_ok=True)
     write_text(assets / "splits.csv", parts.splits.assignment.to_csv(index=False))
     write_json(assets / "assets.json", parts.splits.assets)
+    if parts.splits.files is not None:
+        parts.splits.files.write(assets / "files.csv")
     write_json(run_folder / "environment.json", folders.environment() | plan.of_machine)
     if on_begin is not None:
         on_begin(parts.settings)

@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+from filelock import FileLock
 from keras import layers
 
 from kit.data.columns import Dense
@@ -56,7 +57,7 @@ class Reference:
         if path.exists():
             if self._network is None:
                 with reading(path):
-                    self._network = keras.models.load_model(path, compile=False)
+                    self._network = keras.models.load_model(path, compile=False, safe_mode=True)
             return
         if only_if_used and self._network is None:
             return
@@ -102,14 +103,16 @@ class Reference:
         name = f"features-{self._key(images, labels)}.keras"
         try:
             path = _folder() / name
-            if path.exists():
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with FileLock(path.with_suffix(".lock")):  # the others wait for the one that trains it
+                    if not path.exists():
+                        self._network = self._trained(images, labels)
+                        with atomic(path) as temporary:
+                            self._network.save(temporary)
+            if self._network is None:
                 with reading(path):
-                    self._network = keras.models.load_model(path, compile=False)
-                return self._network
-            self._network = self._trained(images, labels)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic(path) as temporary:
-                self._network.save(temporary)
+                    self._network = keras.models.load_model(path, compile=False, safe_mode=True)
         except (OSError, RuntimeError, Unavailable) as error:  # no home, no room, no rights
             log.info("the classifier cannot be kept for other runs: %s", error)
             self._network = self._network or self._trained(images, labels)

@@ -122,17 +122,24 @@ class RunState(keras.callbacks.Callback):
     """Writes the checkpoint and `history.csv` at the end of each epoch, and puts a checkpoint back.
 
     It stands behind all that count: they reset themselves in `on_train_begin` and count in `on_epoch_end`, both before
-    it.
+    it. Where a `stop` was asked for, the checkpoint is written in the middle of an epoch, after a batch: what counts
+    has counted nothing of that epoch yet, and the sums of the metrics belong to the state.
 
     Args:
         path: File of the checkpoint.
         history_path: File of the history.
         others: The callbacks whose counters belong to the state, and what their `arrays()` returns, where they have it.
         restored: What `checkpoint.load` returned, or None in a new run.
+        steps_per_epoch: Steps of an epoch.
+        stop: `kit.training.stopping.Stop`; None where nothing can be saved within an epoch.
     """
 
-    def __init__(self, path, history_path, others, restored):
+    def __init__(self, path, history_path, others, restored, steps_per_epoch, stop=None):
         super().__init__()
+        self.steps_per_epoch = steps_per_epoch
+        self.stop = stop
+        self.steps = restored[1].get("steps", 0) if restored else 0  # of the present epoch, before this process
+        self.sums = restored[0].get("sums", []) if restored else []
         self.path = path
         self.history_path = history_path
         self.others = others
@@ -153,11 +160,35 @@ class RunState(keras.callbacks.Callback):
                 callback.put_back(arrays)
         self.restored = None
 
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+        if self.sums:
+            checkpoint.assign(self.model.metrics_variables, self.sums)
+            self.sums = []
+        if self.stop is not None:
+            self.stop.is_saving_near = True
+
+    def on_train_batch_end(self, batch, logs=None):
+        done = self.steps + batch + 1
+        if self.stop is not None and self.stop.is_asked and done < self.steps_per_epoch:
+            self._save(self.epoch, done, {"sums": _arrays(self.model.metrics_variables)})
+            log.info("saved in epoch %d, after step %d of %d", self.epoch + 1, done, self.steps_per_epoch)
+            self.stop.raise_if_asked()
+
     def on_epoch_end(self, epoch, logs=None):
         row = {name: float(value) for name, value in logs.items()}
         row["learning_rate"] = _learning_rate(self.model)
         self.rows.append({"epoch": epoch + 1, **row})
-        arrays = {"variables": [keras.ops.convert_to_numpy(variable) for variable in checkpoint.variables(self.model)]}
+        self._save(epoch + 1)
+        write_history(self.history_path, self.rows)
+        if self.steps:
+            self.model.stop_training = True  # the next epoch has more steps than this `fit`
+        if self.stop is not None:
+            self.stop.raise_if_asked()
+
+    def _save(self, epochs, steps=0, more=()):
+        """Writes the checkpoint of a training after so many whole epochs, and steps of the next one."""
+        arrays = {"variables": _arrays(checkpoint.variables(self.model)), **dict(more)}
         counters = []
         for callback in self.others:
             counters.append({name: _plain(vars(callback)[name]) for name in _COUNTERS if name in vars(callback)})
@@ -167,14 +198,14 @@ class RunState(keras.callbacks.Callback):
             self.path,
             arrays,
             {
-                "epochs": epoch + 1,
+                "epochs": epochs,
+                "steps": steps,
                 "stopped": bool(self.model.stop_training),
                 "history": self.rows,
                 "counters": counters,
                 "seconds": self.elapsed(),
             },
         )
-        write_history(self.history_path, self.rows)
 
     def elapsed(self):
         """Returns seconds and CPU-seconds of training so far, those before a resume included."""
@@ -206,6 +237,10 @@ class WatchedValue(keras.callbacks.Callback):
 def write_history(path, rows):
     """Writes one row an epoch; no wall-clock time, so that a repeated run gives the same file."""
     write_text(path, pd.DataFrame(rows).to_csv(index=False))
+
+
+def _arrays(variables):
+    return [keras.ops.convert_to_numpy(variable) for variable in variables]
 
 
 def _plain(value):

@@ -6,6 +6,7 @@ counters of every callback, and the history; the position in the data follows fr
 
 import json
 
+import ml_dtypes
 import numpy as np
 
 from kit.errors import KitError
@@ -37,27 +38,33 @@ def save(path, arrays, values):
     flat = {
         f"{name}/{index}": np.asarray(array) for name, several in arrays.items() for index, array in enumerate(several)
     }
-    text = np.frombuffer(json.dumps(values).encode(), dtype=np.uint8)
+    # NumPy knows bfloat16 and its like by their size alone: it writes their bits, and their names are kept beside.
+    types = {key: array.dtype.name for key, array in flat.items() if array.dtype.kind == "V"}
+    flat |= {key: flat[key].view(f"u{flat[key].dtype.itemsize}") for key in types}
+    text, types = (np.frombuffer(json.dumps(each).encode(), dtype=np.uint8) for each in (values, types))
     with atomic(path) as temporary:
-        np.savez(temporary, values=text, **flat)
+        np.savez(temporary, values=text, types=types, **flat)
 
 
 def load(path):
     """Reads a checkpoint; nothing in it is unpickled.
 
     Returns:
-        The arrays and the values, as `save` took them.
+        The arrays and the values, as `save` took them, of the same types.
 
     Raises:
         KitError: the file is damaged.
     """
     with reading(path), np.load(path, allow_pickle=False) as file:
         values = json.loads(file["values"].tobytes())
+        types = json.loads(file["types"].tobytes()) if "types" in file.files else {}
         arrays = {}
         for key in file.files:
             name, _, index = key.partition("/")
             if index:
-                arrays.setdefault(name, {})[int(index)] = file[key]
+                arrays.setdefault(name, {})[int(index)] = (
+                    file[key].view(getattr(ml_dtypes, types[key])) if key in types else file[key]
+                )
     ordered = {name: [several[index] for index in sorted(several)] for name, several in arrays.items()}
     return ordered, values
 

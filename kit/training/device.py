@@ -1,8 +1,10 @@
 """Devices: GPUs, precision, compilation, and how many steps run in one call."""
 
 import contextlib
+import functools
 import logging
 import os
+import shutil
 import statistics
 import time
 
@@ -17,6 +19,8 @@ log = logging.getLogger("kit")
 # in it, while the progress line still moves. Beyond 64 steps nothing more is gained.
 _SECONDS_PER_EXECUTION = 0.3
 _MOST_STEPS_PER_EXECUTION = 64
+# Compute capability of the first NVIDIA cards that calculate in bfloat16.
+_BFLOAT16_CAPABILITY = (8, 0)
 # A training step costs about this many forward passes.
 _FORWARD_PASSES_PER_STEP = 3
 
@@ -26,20 +30,61 @@ def has_gpu():
     return bool(tf.config.list_physical_devices("GPU"))
 
 
+def has_unseen_card():
+    """Tells whether there is an NVIDIA card that TensorFlow does not see, though nothing hides it."""
+    is_hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all").strip() in ("", "-1")
+    is_there = shutil.which("nvidia-smi") is not None or os.path.exists("/dev/nvidia0")
+    return is_there and not is_hidden and not has_gpu()
+
+
+@functools.cache
+def warn_of_unseen_card():
+    """Says, once, that an NVIDIA card is there and that the CPU does the work all the same."""
+    if has_unseen_card():
+        reason = "its CUDA libraries were not found" if tf.test.is_built_with_cuda() else "it was built without CUDA"
+        log.warning(
+            "an NVIDIA card is here, but TensorFlow does not see it (%s) and the CPU does the work; "
+            'pip install ".[cuda]", and `kit doctor` looks again',
+            reason,
+        )
+
+
+def precision(mixed_precision):
+    """Returns the name of the Keras dtype policy: that which was asked for, or for "auto" the one for this machine.
+
+    Cards before compute capability 8 (T4, V100) have no bfloat16; there, and on a CPU, it is float32.
+    """
+    if mixed_precision != "auto":
+        return mixed_precision
+    cards = _cards()
+    has_it = all(capability and capability >= _BFLOAT16_CAPABILITY for _, capability in cards)
+    return "mixed_bfloat16" if cards and has_it else "float32"
+
+
+def _cards():
+    """Returns name and compute capability of each GPU; None where it is not known."""
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
+    return [(each.get("device_name", "the GPU"), each.get("compute_capability")) for each in details]
+
+
 @contextlib.contextmanager
 def session(devices=1, mixed_precision="auto", deterministic=False):
     """Sets up devices, precision and determinism for what is built and trained inside.
 
     Args:
         devices: Number of GPUs to train on; on a machine without any, of logical CPU devices.
-        mixed_precision: "auto" (float32 on a CPU, mixed_bfloat16 on a GPU) or the name of a Keras dtype policy.
+        mixed_precision: "auto" (see `precision`) or the name of a Keras dtype policy.
         deterministic: Make every TensorFlow operation deterministic; TensorFlow cannot take that back in the process.
 
     Raises:
         SettingError: there are fewer devices, or a CPU was asked for float16.
     """
-    if mixed_precision == "auto":
-        mixed_precision = "mixed_bfloat16" if has_gpu() else "float32"
+    warn_of_unseen_card()
+    mixed_precision = precision(mixed_precision)
+    if mixed_precision == "mixed_bfloat16":
+        for name, capability in _cards():
+            if capability and capability < _BFLOAT16_CAPABILITY:
+                log.warning("%s has no bfloat16 (compute capability %d.%d): this will be slow", name, *capability)
     if mixed_precision == "mixed_float16" and not has_gpu():
         raise SettingError(
             "train.mixed_precision",
@@ -117,10 +162,12 @@ def steps_per_execution(model, inputs, steps_per_epoch):
     """
     forward = tf.function(lambda batch: model(batch, training=False))
     forward(inputs)
+    tf.test.experimental.sync_devices()
     seconds = []
     for _ in range(3):
         start = time.perf_counter()
         forward(inputs)
+        tf.test.experimental.sync_devices()  # a GPU has only been told by now what to do
         seconds.append(time.perf_counter() - start)
     step = max(_FORWARD_PASSES_PER_STEP * statistics.median(seconds), 1e-6)
     wanted = min(_MOST_STEPS_PER_EXECUTION, max(1, _SECONDS_PER_EXECUTION / step))

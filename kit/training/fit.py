@@ -1,6 +1,8 @@
 """Training loop: `keras.Model.fit` with the callbacks in one order, checkpoints, and exact resume."""
 
+import contextlib
 import dataclasses
+import functools
 import logging
 import warnings
 
@@ -17,6 +19,7 @@ from kit.training.callbacks import (
     WatchedValue,
     write_history,
 )
+from kit.training.stopping import Stop
 
 log = logging.getLogger("kit")
 
@@ -94,6 +97,11 @@ def fit(
     Returns:
         `Trained`.
     """
+    again = functools.partial(
+        *(fit, model, network, splits, plan),
+        **{"folder": folder, "monitor": monitor, "mode": mode, "seed": seed, "callbacks": callbacks},
+        **{"observers": observers, "validate": validate, "watch": watch},
+    )
     training = plan.training
     path = folder / "checkpoint" / "state.npz"
     path.parent.mkdir(exist_ok=True)
@@ -128,9 +136,12 @@ def fit(
     if training.tensorboard:
         others.append(keras.callbacks.TensorBoard(folder / "tensorboard"))
     others.extend(observers)
-    state = RunState(path, folder / "history.csv", others, restored)
-    watched = [WatchedValue(watch, monitor)] if watch else []
-    verdicts = [watch(row["epoch"], row[monitor]) for row in restored[1]["history"]] if watch and restored else []
+    # What is made by acting has a state of its own, and devices have statistics apart: they are saved by the epoch.
+    stop = None if splits.train.follows_model or training.devices > 1 else Stop()
+    state = RunState(path, folder / "history.csv", others, restored, plan.steps_per_epoch, stop)
+    begun = state.steps  # of an epoch that was stopped in its middle
+    watched = [WatchedValue(watch, monitor)] if watch and not begun else []
+    verdicts = [watch(row["epoch"], row[monitor]) for row in restored[1]["history"]] if watched and restored else []
     is_enough = bool(verdicts) and verdicts[-1]
     last_of_all = [*([freeze] if freeze else []), *training.sampling.callbacks(training.epochs)]
     for optimizer in checkpoint.optimizers(model):
@@ -151,19 +162,24 @@ def fit(
             scores.cpu_seconds = values["counters"][others.index(scores)]["cpu_seconds"]
         seconds = values["seconds"]
     else:
-        if restored:
-            log.info("going on after epoch %d of %d", done, training.epochs)
-            restored = None  # may be large, and is in the hands of `RunState`
         size, steps = training.batch_size, plan.steps_per_epoch
-        progress = Progress(training.epochs, steps, size * splits.train.batches_per_step, best)
+        if begun:
+            log.info("going on in epoch %d of %d, after step %d of %d", done + 1, training.epochs, begun, steps)
+            # Keras makes the metrics' sums, which are about to be put back, only when they are first needed.
+            model.evaluate(splits.validation.take(slice(0, size)).batches(size), verbose=0)
+        elif restored:
+            log.info("going on after epoch %d of %d", done, training.epochs)
+        restored = None  # may be large, and is in the hands of `RunState`
+        progress = Progress(training.epochs, steps - begun, size * splits.train.batches_per_step, best)
+        heard = stop.heard() if stop else contextlib.nullcontext()
         try:
-            with warnings.catch_warnings(), fused.batch_normalization(model):
+            with warnings.catch_warnings(), fused.batch_normalization(model), heard:
                 warnings.filterwarnings("ignore", "A layer's `trainable` state has changed")  # `Freeze` sees to it
                 model.fit(
-                    splits.train.stream(size, seed, done * steps, training.epochs * steps),
-                    steps_per_epoch=steps,
+                    splits.train.stream(size, seed, done * steps + begun, training.epochs * steps),
+                    steps_per_epoch=steps - begun,
                     initial_epoch=done,
-                    epochs=training.epochs,
+                    epochs=training.epochs,  # of the rest of an epoch `RunState` ends it: the last epoch is another one
                     validation_data=splits.validation.batches(size),
                     callbacks=[*others, state, *watched, progress, *last_of_all],
                     shuffle=False,
@@ -176,6 +192,8 @@ def fit(
             progress.stop()
             if freeze:
                 freeze.restore()
+        if begun:  # the rest of that epoch is trained and saved; from here on it is a run after whole epochs
+            return again()
         seconds = state.elapsed()
     last_weights = network.get_weights()
     network.set_weights(best.best_weights)

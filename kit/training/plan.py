@@ -23,7 +23,8 @@ class Training:
         monitor: Value that decides which epoch is best; by default the recipe's own.
         steps_per_execution: Steps in one compiled call; "auto" measures the model on this machine.
         jit_compile: Compile with XLA; "auto" is off on a CPU, where it was measured to be slower.
-        mixed_precision: Keras dtype policy; "auto" is float32 on a CPU and mixed_bfloat16 on a GPU.
+        mixed_precision: Keras dtype policy; "auto" is float32 on a CPU and mixed_bfloat16 on a GPU that has it (NVIDIA
+            since compute capability 8). A run that is carried on keeps what was decided when it began.
         deterministic: Make every operation deterministic, so that equal runs give equal bits.
         devices: Number of GPUs of this machine to train on (MirroredStrategy); without a GPU, of logical CPUs.
         transfer: Weights to begin with, and layers that keep theirs.
@@ -102,17 +103,19 @@ class Plan:
         steps_per_epoch: Steps between two validations and checkpoints.
         steps_per_execution: Steps in one compiled call.
         jit_compile: Whether XLA compiles; "auto" leaves it to Keras.
+        mixed_precision: Name of the Keras dtype policy.
     """
 
     training: Training
     steps_per_epoch: int
     steps_per_execution: int
     jit_compile: bool | Literal["auto"]
+    mixed_precision: str
 
     @property
     def of_machine(self):
         """Decisions for the machine that the training began on, which a resumed run keeps."""
-        return {"jit_compile": self.jit_compile, "steps_per_execution": self.steps_per_execution}
+        return {key: getattr(self, key) for key in ("jit_compile", "steps_per_execution", "mixed_precision")}
 
 
 def steps_per_epoch(training, examples):
@@ -166,4 +169,4 @@ def planned(training, steps, model, examples):
     is_compiled = False
     if not examples.follows_model or examples.has_fixed_shapes:
         is_compiled = device.compilation(training.jit_compile)
-    return Plan(training, steps, in_a_call, is_compiled)
+    return Plan(training, steps, in_a_call, is_compiled, device.precision(training.mixed_precision))

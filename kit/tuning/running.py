@@ -11,7 +11,7 @@ from kit.errors import KitError
 from kit.files import read_json, write_text
 from kit.runs import folder as folders
 from kit.tuning import brackets, display, oracle, outcome, space
-from kit.tuning.worker import Worker, carried_out, processors
+from kit.tuning.worker import Worker, carried_out, gpus, processors
 
 log = logging.getLogger("kit")
 
@@ -176,7 +176,7 @@ class Running:
             "monitor": self.monitor,
             "last_epoch": trial.hyperparameters.values.get("tuner/epochs"),
         }
-        worker = Worker(order, self.threads, self._processors(slot))
+        worker = Worker(order, self.threads, self._processors(slot), self._gpu(slot))
         before = next((each["curve"] for each in reversed(self.journal.ended) if each["folder"] == name), [])
         until = order["last_epoch"] or self.epochs
         self.busy[worker.connection] = _Attempt(number, name, slot, worker, before, until)
@@ -189,6 +189,12 @@ class Running:
         if self.workers * self.threads > len(everyone) or self.workers == 1:
             return None
         return everyone[slot * self.threads : (slot + 1) * self.threads]
+
+    def _gpu(self, slot):
+        """Returns the GPU that a worker sees, where several share several; None is all."""
+        cards = gpus() if self.workers > 1 else []
+        takes_several = len(cards) > 1 and toml.read_toml(self._config).get("train.devices", 1) > 1
+        return cards[slot % len(cards)] if len(cards) > 1 and not takes_several else None
 
     def _hear(self, connection):
         """Takes in what a worker says; its death is one of the things that it may say."""

@@ -83,6 +83,7 @@ def tune(
                 ".npz file that `numpy.savez` wrote",
             )
         tune = dict(tune or {}) | ({} if trials is None else {"trials": trials})
+        toml.note_typed(space)
         overrides |= {f"tune.{key}": value for key, value in tune.items()}
         return tune_with(recipe, overrides, config=config, folder=folder, seed=seed, searched=space)
 

@@ -17,6 +17,8 @@ import traceback
 import types
 from pathlib import Path
 
+from kit import config as toml
+from kit import terminal
 from kit.errors import KitError, SettingError, Unavailable
 
 # What the server has imported when a trial begins.
@@ -41,9 +43,10 @@ class Worker:
             parameters of the function of that name in this module.
         threads: Threads that TensorFlow may compute with.
         processors: Numbers of the processors that it keeps to, where the system can do that; None is all.
+        gpu: The one GPU that it sees, as `CUDA_VISIBLE_DEVICES` names it; None is all.
     """
 
-    def __init__(self, order, threads, processors=None):
+    def __init__(self, order, threads, processors=None, gpu=None):
         context = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
         start_server()
         self.order = order
@@ -52,7 +55,8 @@ class Worker:
         with _no_main_module():
             self.process.start()
         theirs.close()
-        self.send(order | {"cwd": os.getcwd(), "processors": processors})
+        around = {"cwd": os.getcwd(), "processors": processors, "gpu": gpu, "typed": toml.typed()}
+        self.send(order | around)
 
     def send(self, message):
         with contextlib.suppress(OSError):  # it has died; who waits for it will see
@@ -111,6 +115,15 @@ def processors():
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
 
 
+def gpus():
+    """Returns the GPUs that this process may use, each as `CUDA_VISIBLE_DEVICES` names it."""
+    import tensorflow as tf
+
+    count = len(tf.config.list_physical_devices("GPU"))
+    named = [each.strip() for each in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if each.strip()]
+    return (named or [str(index) for index in range(count)])[:count]
+
+
 @contextlib.contextmanager
 def _no_main_module():
     """Hides the caller's program, which `multiprocessing` would otherwise run again in the new process."""
@@ -131,6 +144,10 @@ def work(connection, threads):
     kind = order.pop("kind")
     os.chdir(order.pop("cwd"))  # the server stands where it was started
     processors = order.pop("processors")
+    gpu = order.pop("gpu")
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    toml.note_typed(order.pop("typed"))
     if processors and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, processors)
     log = logging.getLogger("kit")
@@ -149,8 +166,7 @@ def work(connection, threads):
 
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
-        for gpu in tf.config.list_physical_devices("GPU"):
-            tf.config.experimental.set_memory_growth(gpu, True)
+        terminal.grow_memory()
         result = _KINDS[kind](ask, **order)
     except KitError as error:
         result = {"failed": str(error), "is_passing": isinstance(error, Unavailable)}

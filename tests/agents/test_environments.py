@@ -4,6 +4,7 @@ import gymnasium
 import numpy as np
 import pytest
 
+from kit import config
 from kit.agents import environments as module
 from kit.agents.environment_spec import EnvironmentSpec, _without_last_action
 from kit.agents.environments import Environments, episode_seed
@@ -51,6 +52,7 @@ def seeded(copy, episode):
     ],
 )
 def test_what_cannot_be_acted_in_is_named(name, said):
+    config.note_typed(name)
     with pytest.raises(SettingError, match=said):
         EnvironmentSpec(name).make()
 

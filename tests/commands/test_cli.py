@@ -204,6 +204,19 @@ def test_bad_words_are_one_line(capsys, words, message):
     assert json.loads(out)["error"] in err
 
 
+def test_a_text_is_a_text_however_it_looks():
+    from kit.commands import flags
+
+    for words in (["--text", "--a.b=c"], ["--text=--a.b=c"], ["--text", "--n-best"]):
+        overrides, rest = flags.settings(["predict", "run", *words, "--predict.n_best", "3"])
+        assert overrides == {"predict.n_best": "3"}
+        assert flags.without_table(rest, ("--text",)) == {}
+        assert rest == ["predict", "run", f"--text={words[-1].removeprefix('--text=')}"]
+    overrides, rest = flags.settings(["predict", "run", "--", "--a.b=c", "--x"])
+    assert (overrides, flags.without_table(rest, ())) == ({}, {})
+    assert rest == ["predict", "run", "--", "--a.b=c", "--x"]
+
+
 def test_settings_may_stand_anywhere(capsys, small_run, tmp_path):
     status, out, _ = call(capsys, "evaluate", "--evaluate.top_k", "3", small_run.folder, "--json")
     assert status == 0
@@ -278,11 +291,8 @@ def test_help_needs_no_tensorflow():
 
 @pytest.mark.parametrize("verb", ["evaluate", "predict", "tune"])
 def test_a_wrong_key_is_refused_before_anything_is_loaded(small_run, verb):
-    words = (
-        ["image_classification", "--train.epohs=1"]
-        if verb == "tune"
-        else [str(small_run.folder), f"--{verb}.batch_sise=1"]
-    )
+    words = [str(small_run.folder), f"--{verb}.batch_sise=1"]
+    words = ["image_classification", "--train.epohs=1"] if verb == "tune" else words
     code = (
         f"import sys, kit.cli\nstatus = kit.cli.main({[verb, *words]})\n"
         "assert status == 2 and not {'tensorflow', 'keras', 'multiprocessing.forkserver'} & set(sys.modules)"

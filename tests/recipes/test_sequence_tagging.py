@@ -180,6 +180,8 @@ def test_splits_are_drawn_where_there_are_none(tmp_path):
         ({"train": CONLL * 9, "test": CONLL + "Oslo B-XYZ\n\n"}, {}, r"test.conll:6: the tag 'B-XYZ' is not in the"),
         ({"a": CONLL * 9}, {"locale": "de"}, "locale: expected none where sentences are not generated"),
         ({"a": CONLL * 9}, {"max_vectors": 5}, "max_vectors: expected none without data.vectors"),
+        ({"a": CONLL * 9}, {"num_sentences": 0}, "num_sentences: expected none where sentences are not generated"),
+        ({"a": CONLL * 9}, {"vectors": "v.txt", "max_vectors": 0}, "max_vectors: expected at least 1, got 0"),
         ({"a": "a O\n" * 5000 + "\n" + CONLL}, {}, r"a.conll:1: a sentence of 5,000 words, expected at most 1,000"),
         ({"a": "a O\n\n" * 9}, {}, r"^source: expected at least two different tags .*got '/.*a.conll'$"),
         ({"a": CONLL}, {}, "1 examples to divide; expected at least 3"),
@@ -191,6 +193,11 @@ def test_bad_data_is_named(tmp_path, files, settings, message):
     source = str(tmp_path if "train" in files else tmp_path / "a.conll")
     with pytest.raises(KitError, match=message):
         data(source=source, **settings)
+
+
+def test_no_sentences_are_none_and_not_the_default():
+    with pytest.raises(KitError, match="num_sentences: expected 200 to 1000000, got 0"):
+        data(num_sentences=0)
 
 
 def test_a_rare_tag_stays_in_training(tmp_path):

@@ -10,6 +10,7 @@ import pytest
 from kit import recipes
 from tests import processes
 from tests.conformance import assert_same
+from tests.conftest import slow
 from tests.moments import AfterBatch, AtWrite
 
 # All that has a state of its own: dropout, stochastic depth, augmentation, averaged weights, early stopping, layers
@@ -336,3 +337,19 @@ def test_interrupt_says_how_to_go_on(tmp_path):
     assert "Traceback" not in ended.output
     assert ended.output.splitlines()[-1] == '{"error": "interrupted"}'
     assert epochs(folder) == 1 and not (folder / "metrics.json").exists()
+
+
+@pytest.mark.parametrize(
+    "kind", ["image_classification", *(slow(kind) for kind in ("sequence_tagging", "translation", "gan"))]
+)
+def test_a_run_that_is_told_to_end_loses_nothing_of_its_epoch(kind, tmp_path):
+    unkilled, stopped = tmp_path / "unkilled", tmp_path / "stopped"
+    short = ["--train.steps_per_execution=1", "--train.epochs=4"]
+    end(kind, unkilled, *short)
+    for moment in (AfterBatch(epoch=1, batch=2), AfterBatch(epoch=1, batch=1), AfterBatch(epoch=3, batch=3)):
+        ended = processes.kit(*words(kind, stopped, *short), dies=moment, signal_=signal.SIGTERM)
+        assert ended.status == 130, ended.output
+        assert f"saved in epoch {moment.epoch}, after step" in ended.output
+    assert "going on in epoch 1 of" in ended.output
+    end(kind, stopped, *short)
+    assert_same(unkilled, stopped)

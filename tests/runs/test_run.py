@@ -1,10 +1,13 @@
 """The one path, from settings to a run folder that explains itself."""
 
+import gzip
 import json
+import os
 import shutil
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,9 +16,11 @@ import kit
 from kit import config, recipes
 from kit.errors import KitError, SettingError
 from kit.runs import finished, run
+from kit.runs import folder as folders
 from kit.runs import settings as schema
+from kit.training import device
 from kit.training.callbacks import Progress
-from tests.conftest import TINY
+from tests.conftest import TINY, draw
 
 FILES = {
     "config.toml",
@@ -161,6 +166,32 @@ def test_resume_refuses_other_settings(tmp_path, monkeypatch):
     assert done.metrics["epochs"] == 2
 
 
+def test_resume_keeps_the_precision_and_says_what_is_another(tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(device, "precision", lambda asked: "mixed_bfloat16")  # as on a GPU
+        unfinished(folder, monkeypatch)
+    path = folder / "environment.json"
+    begun = json.loads(path.read_text())
+    assert begun["mixed_precision"] == "mixed_bfloat16"
+    path.write_text(json.dumps(begun | {"keras": "3.1.0", "devices": "GPU /physical_device:GPU:0"}))
+    done = kit.train("image_classification", folder=folder, **TINY)
+    assert {layer.dtype_policy.name for layer in done.model.layers} >= {"mixed_bfloat16"}
+    said = (folder / "run.log").read_text()
+    assert f"this run began with keras 3.1.0, now {keras.__version__}; a GPU, now a CPU: its result may differ" in said
+
+
+@pytest.mark.parametrize(
+    ("devices", "asked", "kept"),
+    [("GPU x", "auto", "mixed_bfloat16"), ("CPU x", "auto", "float32"), ("CPU x", "mixed_bfloat16", "mixed_bfloat16")],
+)
+def test_the_precision_of_runs_from_before_it_was_kept(tmp_path, devices, asked, kept):
+    assert folders.kept_precision(tmp_path) is None
+    (tmp_path / "config.toml").write_text(f'[train]\nmixed_precision = "{asked}"\n')
+    (tmp_path / "environment.json").write_text(json.dumps({"devices": devices}))
+    assert folders.kept_precision(tmp_path) == kept
+
+
 def test_resume_notices_changed_data(tmp_path, photos, monkeypatch):
     folder = tmp_path / "run"
     small = {"train": {"epochs": 2, "batch_size": 4, "steps_per_epoch": 2}}
@@ -168,6 +199,42 @@ def test_resume_notices_changed_data(tmp_path, photos, monkeypatch):
     (photos / "cat" / "0.png").rename(photos / "cat" / "other.png")
     with pytest.raises(KitError, match="the data changed since this run was started"):
         kit.train("image_classification", folder=folder)
+
+
+SMALL = {"train": {"epochs": 1, "batch_size": 4, "steps_per_epoch": 2}}
+
+
+@pytest.mark.parametrize("kind", ["folder", "csv", "npz", "idx"])
+def test_other_contents_of_the_same_names_are_noticed(tmp_path, photos, idx, monkeypatch, kind):
+    changed, source = photos / "dog" / "7.png", photos
+    if kind == "csv":
+        source = tmp_path / "photos.csv"
+        rows = [f"photos/{label}/{index}.png,{label}" for label in ("cat", "dog") for index in range(12)]
+        source.write_text("\n".join(["path,label", *rows]))
+    elif kind == "npz":
+        changed = source = tmp_path / "photos.npz"
+        images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1), "uint8")
+        np.savez(source, images=images, labels=np.arange(40) % 2)
+    elif kind == "idx":
+        source, changed = idx, idx / "train-images-idx3-ubyte.gz"
+    folder, given = tmp_path / "run", {"data": {"source": str(source), "validation_fraction": 0.3}, **SMALL}
+    done = kit.train("image_classification", folder=folder, **given)
+    before, content = finished.evaluate(folder).metrics, changed.read_bytes()
+    os.utime(changed, (1, 1))  # a copy has other times
+    assert finished.evaluate(folder).metrics == before
+    if kind in ("folder", "csv"):
+        draw(changed, (10, 12), value=99)
+    elif kind == "npz":
+        np.savez(source, images=255 - images, labels=np.arange(40) % 2)
+    else:
+        changed.write_bytes(gzip.compress(gzip.decompress(content)[:16] + bytes(60 * 12 * 12)))
+    said = rf"the data changed since this run was started: \S*{changed.name} (had [\d,]+ bytes|has another content)"
+    with pytest.raises(KitError, match=said):
+        finished.evaluate(folder)
+    changed.write_bytes(content)
+    assert finished.evaluate(folder).metrics == before
+    (folder / "assets" / "files.csv").unlink()  # a run from before it was kept
+    assert finished.evaluate(done.folder).metrics == before
 
 
 def test_evaluate_again_gives_the_same(small_run):

@@ -1,3 +1,7 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import keras
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
@@ -86,6 +90,25 @@ def test_a_folder_that_cannot_be_written_is_no_hindrance(digits, empty_folder, m
         reference = reference_of(*(each[:100] for each in digits), 10)
         assert reference.of_training(10).shape == (10, 64)
     assert "cannot be kept" in caplog.text
+
+
+def test_several_at_once_train_it_once(digits, empty_folder, monkeypatch):
+    trained = []
+
+    def train(self):
+        trained.append(None)
+        time.sleep(0.5)
+        inputs = keras.Input((8, 8, 1))
+        flat = keras.layers.Flatten()(inputs)
+        return keras.Model(inputs, [flat, flat])
+
+    monkeypatch.setenv("KIT_CACHE", str(empty_folder))
+    monkeypatch.setattr(Reference, "_trained", train)
+    references = [Reference(*(each[:20] for each in digits), 10) for _ in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        features = list(pool.map(lambda reference: reference.of_training(5), references))
+    assert len(trained) == 1
+    assert (features[0] == features[1]).all() and (features[0] == features[2]).all()
 
 
 def test_a_run_keeps_its_own(digits, kept, empty_folder, monkeypatch):

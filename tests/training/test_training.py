@@ -188,6 +188,20 @@ def test_checkpoint_there_and_back(tmp_path):
         checkpoint.assign([keras.Variable(np.zeros(3))], loaded["best"])
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float8_e4m3fn"])
+def test_a_checkpoint_keeps_types_that_numpy_does_not_know(tmp_path, dtype):
+    variable = keras.Variable(np.linspace(-3, 3, 6).reshape(2, 3), dtype=dtype)
+    before = keras.ops.convert_to_numpy(variable)
+    checkpoint.save(tmp_path / "state.npz", {"variables": [variable], "best": [before, np.ones(2)]}, {})
+    loaded, _ = checkpoint.load(tmp_path / "state.npz")
+    for array in (loaded["variables"][0], loaded["best"][0]):
+        assert array.dtype == before.dtype
+        np.testing.assert_array_equal(array.astype("float32"), before.astype("float32"))
+    variable.assign(np.zeros((2, 3)))
+    checkpoint.assign([variable], loaded["variables"])
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(variable).astype("float32"), before.astype("float32"))
+
+
 def test_damaged_checkpoint_is_named_and_nothing_is_unpickled(tmp_path):
     path = tmp_path / "state.npz"
     path.write_bytes(b"PK\x03\x04 half")

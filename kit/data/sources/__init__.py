@@ -84,6 +84,7 @@ class Images:
         names: Name of each example, unique and stable.
         split: Split that the source prescribes for each example, or None.
         pixel_kind: What the numbers of the training images were: "integers" from 0 to 255, "floats" or "fractions".
+        files: Files that the pixels were read from, where there are such; `paths` need not be told again.
     """
 
     labels: np.ndarray
@@ -93,6 +94,7 @@ class Images:
     paths: list | None = None
     split: np.ndarray | None = None
     pixel_kind: str = "integers"
+    files: list | None = None
 
 
 @dataclasses.dataclass

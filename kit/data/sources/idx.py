@@ -41,10 +41,10 @@ def read(source):
     Raises:
         KitError: a file is missing, damaged, or its count differs from its partner's.
     """
-    pixels, labels, split = [], [], []
+    pixels, labels, split, files = [], [], [], []
     for prefix, name in _SPLITS.items():
-        images = _array(source, f"{prefix}-images-idx3-ubyte", 3)
-        classes = _array(source, f"{prefix}-labels-idx1-ubyte", 1)
+        files += [_file(source, f"{prefix}-{kind}-ubyte") for kind in ("images-idx3", "labels-idx1")]
+        images, classes = _array(files[-2], 3), _array(files[-1], 1)
         if len(images) != len(classes):
             raise KitError(
                 f"{source}: {len(images)} {prefix} images but {len(classes)} labels; expected as many of each"
@@ -67,17 +67,20 @@ def read(source):
         class_names=list(known) if len(known) == count else [str(index) for index in range(count)],
         names=[f"{name} {row}" for row, name in enumerate(split)],
         split=split,
+        files=files,
     )
 
 
-def _array(folder, name, rank):
+def _file(folder, name):
+    """Returns the path of an idx file, plain or packed."""
+    for path in (folder / name, folder / f"{name}.gz"):
+        if path.exists():
+            return path
+    raise KitError(f"{folder / name}: no such file, nor with .gz")
+
+
+def _array(path, rank):
     """Reads one idx file: a big-endian header (magic number, sizes), then bytes."""
-    path = next(
-        (folder / file for file in (name, f"{name}.gz") if (folder / file).exists()),
-        None,
-    )
-    if path is None:
-        raise KitError(f"{folder / name}: no such file, nor with .gz")
     try:
         data = path.read_bytes()
         if path.suffix == ".gz":

@@ -87,6 +87,7 @@ def read(source, needs_classes=True):
         names=names,
         split=None if None in parts else np.concatenate(split),
         pixel_kind=kind,
+        files=[source],
     )
 
 

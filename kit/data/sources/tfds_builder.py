@@ -1,5 +1,6 @@
 """Opening a data set of tensorflow-datasets, with one line for whatever goes wrong."""
 
+from kit.config import check_may_import
 from kit.errors import KitError, SettingError, guess
 
 PREFIX = "tfds:"
@@ -15,7 +16,12 @@ def opened(source):
 
     name = source.removeprefix(PREFIX)
     try:
+        namespace = tfds.core.naming.parse_builder_name_kwargs(name)[0].namespace
+        if namespace:  # its data sets are code that is fetched
+            check_may_import(source, f"{PREFIX}{namespace}", "source")
         return tfds.builder(name)
+    except KitError:
+        raise
     except tfds.core.registered.DatasetNotFoundError:
         raise SettingError(
             "source", f"tensorflow-datasets has no {name!r}{guess(name, tfds.list_builders())}"
