@@ -6,8 +6,8 @@ counters of every callback, and the history; the position in the data follows fr
 
 import json
 
-import ml_dtypes
 import numpy as np
+import tensorflow as tf
 
 from kit.errors import KitError
 from kit.files import atomic, reading
@@ -63,7 +63,7 @@ def load(path):
             name, _, index = key.partition("/")
             if index:
                 arrays.setdefault(name, {})[int(index)] = (
-                    file[key].view(getattr(ml_dtypes, types[key])) if key in types else file[key]
+                    file[key].view(tf.as_dtype(types[key]).as_numpy_dtype) if key in types else file[key]
                 )
     ordered = {name: [several[index] for index in sorted(several)] for name, several in arrays.items()}
     return ordered, values

@@ -1,9 +1,9 @@
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
 import pytest
+from filelock import FileLock, Timeout
 from sklearn.datasets import load_digits
 
 from kit.scoring.baselines import noise, pca_gaussian
@@ -95,16 +95,18 @@ def test_a_folder_that_cannot_be_written_is_no_hindrance(digits, empty_folder, m
 def test_several_at_once_train_it_once(digits, empty_folder, monkeypatch):
     trained = []
 
-    def train(self):
+    def train(self, images, labels):
         trained.append(None)
-        time.sleep(0.5)
+        (lock,) = empty_folder.glob("*.lock")
+        with pytest.raises(Timeout):  # the others, who may be anywhere by now, find it held
+            FileLock(lock).acquire(timeout=0)
         inputs = keras.Input((8, 8, 1))
         flat = keras.layers.Flatten()(inputs)
         return keras.Model(inputs, [flat, flat])
 
     monkeypatch.setenv("KIT_CACHE", str(empty_folder))
     monkeypatch.setattr(Reference, "_trained", train)
-    references = [Reference(*(each[:20] for each in digits), 10) for _ in range(3)]
+    references = [reference_of(*(each[:20] for each in digits), 10) for _ in range(3)]
     with ThreadPoolExecutor(3) as pool:
         features = list(pool.map(lambda reference: reference.of_training(5), references))
     assert len(trained) == 1
