@@ -23,6 +23,7 @@ from kit.scoring.classification import macro_f1, softmax
 from kit.tasks.recipe import Evaluation, Task
 from kit.training.losses import SparseCategoricalCrossentropy
 from kit.training.metrics import Accuracy
+from kit.training.parts import ModelOfParts
 
 
 def compiled(inputs, logits, mask, head, optimizer, label_smoothing, name):
@@ -43,7 +44,7 @@ def compiled(inputs, logits, mask, head, optimizer, label_smoothing, name):
     else:
         outputs, metrics = logits, [Accuracy(ignore_class=-1)]
         loss = SparseCategoricalCrossentropy(label_smoothing, ignore_class=-1)
-    model = keras.Model(inputs, outputs, name=name)
+    model = ModelOfParts(inputs, outputs, name=name)
     # XLA would compile anew for every length of sentences.
     model.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=False)
     return model

@@ -250,7 +250,7 @@ class Adversarial(keras.Model):
         logits = [self.discriminator(_with(images, label), training=False) for images in (real, fake)]
         loss, generator_loss = self.losses_of(*logits)
         for mean, value in zip(self._means, (loss, generator_loss(logits[1])), strict=True):
-            mean.update_state(value)
+            mean.update_state(value, ops.shape(real)[0])  # the last batch may be short
         return {mean.name: mean.result() for mean in self._means}
 
 

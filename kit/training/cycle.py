@@ -170,14 +170,14 @@ class CycleConsistent(keras.Model):
             discriminator_loss = self._discriminator_loss(a, b, *shown, True)
         variables = self._discriminators()
         self.optimizers[1].apply(tape.gradient(discriminator_loss, variables), variables)
-        return self._updated(discriminator_loss, loss, cycle, identity)
+        return self._updated(a, discriminator_loss, loss, cycle, identity)
 
     def test_step(self, data):
         (a, b), _, _ = keras.utils.unpack_x_y_sample_weight(data)
         a, b = scaled(a), scaled(b)
         made = self._translated(a, b, False)
         discriminator_loss = self._discriminator_loss(a, b, made["fake_a"], made["fake_b"], False)
-        return self._updated(discriminator_loss, *self._generator_losses(a, b, made, False))
+        return self._updated(a, discriminator_loss, *self._generator_losses(a, b, made, False))
 
     def _translated(self, a, b, training):
         """Returns what the generators make of images of each kind, by name.
@@ -221,9 +221,9 @@ class CycleConsistent(keras.Model):
             loss += self.losses_of(*logits)[0]
         return loss
 
-    def _updated(self, *values):
+    def _updated(self, images, *values):
         for mean, value in zip(self._means, values, strict=True):
-            mean.update_state(value)
+            mean.update_state(value, ops.shape(images)[0])  # the last batch may be short
         return {mean.name: mean.result() for mean in self._means}
 
 

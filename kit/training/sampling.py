@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from kit.errors import check
+from kit.training.parts import ModelOfParts
 
 # Share of the way from 0 to 1 of the sampling, at a share of the training: Bengio et al., 2015, section 2.4.
 _STEEPNESS = 8.0
@@ -44,7 +45,7 @@ class Sampling:
         return [ScheduledSampling(self.sampling_rate, self.sampling_schedule, epochs)] if self.sampling_rate else []
 
 
-class TeacherForcing(keras.Model):
+class TeacherForcing(ModelOfParts):
     """A functional model from `source` and `target` to the logits of the next target, with its own training step.
 
     While `sampling` is off it trains as any other: the target so far is the true one. While it is on, a share

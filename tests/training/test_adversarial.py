@@ -56,6 +56,15 @@ def test_losses_are_the_papers(name):
     assert found == pytest.approx(slow(name, real.astype("float64"), fake.astype("float64")), rel=1e-5)
 
 
+def test_every_image_counts_the_same_whatever_its_batch():
+    model, (images, _) = pair(loss="wasserstein"), batch(6)
+    images[4:] = 255
+    model.average.set_weights([np.zeros(weight.shape) for weight in model.average.get_weights()])
+    answers = [np.asarray(model.discriminator(each)).mean() for each in (images / 127.5 - 1, np.zeros((1, 4, 4, 1)))]
+    found = model.evaluate(images, np.zeros(6), batch_size=4, verbose=0, return_dict=True)
+    assert found["loss"] == pytest.approx(answers[1] - answers[0], rel=1e-4)
+
+
 def test_each_network_has_its_optimizer_and_moves_in_its_turn():
     model = pair(critic_steps=3)
     before = [network.get_weights() for network in (model.generator, model.discriminator)]

@@ -67,6 +67,13 @@ def test_losses_are_the_papers():
     assert found == pytest.approx(slow(model, a, b), rel=1e-4)
 
 
+def test_every_image_counts_the_same_whatever_its_batch():
+    model, (a, b) = cycle(), batch(6)
+    b[4:] = 255
+    batches = tf.data.Dataset.from_tensor_slices(((a, b),)).batch(4)  # of four and two
+    assert model.evaluate(batches, verbose=0, return_dict=True) == pytest.approx(slow(model, a, b), rel=1e-4)
+
+
 def test_without_an_identity_loss_nothing_else_changes():
     model, (a, b) = cycle(identity_weight=0.0), batch()
     found = model.evaluate(pairs(a, b), verbose=0, return_dict=True)

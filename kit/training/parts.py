@@ -1,0 +1,47 @@
+"""Targets that have parts, such as the tokens of a sentence: every part counts the same, in whatever batch it is."""
+
+import types
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("kit")
+class ModelOfParts(keras.Model):
+    """A functional model whose loss is a mean over the parts of its targets, on any number of batches and devices.
+
+    Keras weighs the means of batches, and the gradients of devices, by their examples: a batch of short sentences would
+    count as much as one of long ones. Here the `loss` and `val_loss` that are logged are sums over parts divided by
+    their number, and the gradient of a step is that of the mean over the parts of the whole batch, however devices
+    divide it. On one device that gradient is Keras' own.
+
+    The loss must be one of Keras or kit that returns the mean over the parts of a batch; parts with the label that it
+    has for an `ignore_class` do not count.
+
+    Shape:
+        labels: (batch, parts...), integers
+    """
+
+    def __init__(self, inputs, outputs, name=None, **kwargs):
+        super().__init__(inputs, outputs, name=name, **kwargs)
+        # In a plain object, which Keras does not track: it is not saved, and not listed a second time.
+        self.of_parts = types.SimpleNamespace(loss=keras.metrics.Mean(name="loss"))
+
+    @property
+    def metrics(self):
+        """The metrics, with the mean over parts in place of Keras' own `loss`."""
+        own = [self.of_parts.loss] if self.compiled else []
+        return [*own, *(metric for metric in super().metrics if metric.name != "loss")]
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        ignored = getattr(self.loss, "ignore_class", None)
+        counts = ops.ones_like(y, "bool") if ignored is None else ops.not_equal(y, ignored)
+        count = ops.sum(ops.cast(counts, loss.dtype))
+        devices = tf.distribute.get_strategy().num_replicas_in_sync
+        self.of_parts.loss.update_state(loss * devices, count)  # Keras has divided it by the devices
+        if devices > 1 and training:
+            mean = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, count)
+            loss = loss * ops.divide_no_nan(count, mean)
+        return loss
