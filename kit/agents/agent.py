@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from kit.errors import SettingError
+from kit.training.checkpoint import inside
 
 
 class Agent(keras.Model):
@@ -26,7 +27,7 @@ class Agent(keras.Model):
     def compile(self, optimizer, jit_compile="auto"):
         """Sets the optimizer, or its name."""
         optimizer = keras.optimizers.get(optimizer)
-        if getattr(optimizer, "use_ema", False):
+        if getattr(inside(optimizer), "use_ema", False):
             raise SettingError("optimizer.use_ema", "the agent acts with the weights as they are; expected false")
         super().compile(optimizer=optimizer, jit_compile=jit_compile)
         optimizer.build(self.network.trainable_variables)

@@ -16,6 +16,7 @@ from kit.tasks import image_generation
 from kit.tasks.image_features import Reference
 from kit.tasks.recipe import Recipe, Stages
 from kit.training.adversarial import Adversarial
+from kit.training.checkpoint import inside
 
 # What sets the families apart beside their networks; their papers stand in `kit.models.generative`.
 _PLAIN = {
@@ -98,7 +99,7 @@ def image_generator(
     check(latent_dim >= 1, "latent_dim", latent_dim, "at least 1")
     check(not conditional or num_classes >= 2, "conditional", conditional, "False without at least two classes")
     given = [keras.optimizers.get(each) for each in (optimizer, discriminator_optimizer) if each is not None]
-    if any(getattr(each, "use_ema", False) for each in given):
+    if any(getattr(inside(each), "use_ema", False) for each in given):
         raise SettingError("ema_momentum", "averages the generator already; expected optimizer.use_ema = false")
     own = _PLAIN
     if isinstance(backbone, str):

@@ -131,6 +131,7 @@ def _train(layer, examples, seed, number, count):
         ),
         steps_per_execution=max(divisor for divisor in range(1, 33) if steps % divisor == 0),
         jit_compile="auto" if device.has_gpu() else False,
+        auto_scale_loss=False,  # a machine computes in float32 under every policy
     )
     trainer.optimizer.build([layer.kernel, layer.hidden_bias, layer.visible_bias])
     begun = time.perf_counter()

@@ -19,6 +19,19 @@ def optimizers(model):
     return list(several) if several else [model.optimizer]
 
 
+def inside(optimizer):
+    """Returns the optimizer that was chosen, out of the one that Keras puts around it with float16.
+
+    That one, which scales the loss, has the attributes of every optimizer, but at their defaults.
+    """
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def averages(model):
+    """Returns whether an optimizer of a model averages its weights."""
+    return any(getattr(inside(optimizer), "use_ema", False) for optimizer in optimizers(model))
+
+
 def variables(model):
     """Returns all variables that training changes: weights, random-number states, optimizers'."""
     found = list(model.variables)

@@ -118,7 +118,7 @@ def fit(
     frozen = training.transfer
     freeze = transfer.Freeze(network, frozen.freeze, frozen.unfreeze_epochs) if frozen.freeze else None
     others = [SynchronizedReplicas()] if training.devices > 1 else []
-    if any(getattr(each, "use_ema", False) for each in checkpoint.optimizers(model)):
+    if checkpoint.averages(model):
         others.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
     scores = Scores(validate)
     if validate is not None:
