@@ -20,7 +20,6 @@ import pytest
 from PIL import Image
 
 import kit
-from kit.training import optimizers
 
 if "KIT_CACHE" not in os.environ:  # the processes that test side by side share it
     os.environ["KIT_CACHE"] = tempfile.mkdtemp(prefix="kit-cache-")
@@ -107,12 +106,6 @@ def small_run(tmp_path_factory):
     """A finished run on the digits."""
     folder = tmp_path_factory.mktemp("runs") / "small"
     return kit.train("image_classification", folder=folder, **TINY)
-
-
-def assert_decay_is_decided(*networks):
-    """Asserts that of each kind of variable it is said whether weight decay is for it."""
-    names = {variable.name for network in networks for variable in network.trainable_variables}
-    assert names and not names - optimizers.DECAYED.keys() - optimizers.SPARED.keys()
 
 
 def draw(path, size=(10, 12), mode="RGB", value=0):

@@ -77,7 +77,7 @@ class LearnedPosition(layers.Layer):
 
     def build(self, input_shape):
         deviation = keras.initializers.RandomNormal(stddev=0.02)
-        self.embeddings = self.add_weight((self.max_length, input_shape[-1]), deviation, name="positions")
+        self.embeddings = self.add_weight((self.max_length, input_shape[-1]), deviation, name="embeddings")
         self.built = True
 
     def call(self, inputs, start=0):

@@ -62,39 +62,6 @@ def choice(name: str = "adamw", schedule: str = "constant"):
     return optimizer, course
 
 
-# Which variables weight decay pulls to zero, by their name in whatever layer: what inputs are multiplied by, and tables
-# of tokens, as for BERT (Devlin et al., 2019) and GPT-2 (Radford et al., 2019). What is added or only scales is spared,
-# and so are positions and the class token, as for ViT (Dosovitskiy et al., 2021) and Swin (Liu et al., 2021).
-DECAYED = {
-    "kernel": "dense layers, convolutions, attention, cells",
-    "recurrent_kernel": "cells",
-    "depthwise_kernel": "depthwise convolutions",
-    "pointwise_kernel": "separable convolutions",
-    "style_kernel": "modulation by a style",
-    "embeddings": "tokens, characters, features of words, wanted classes",
-}
-SPARED = {
-    "bias": "dense layers, convolutions, attention, cells",
-    "style_bias": "modulation by a style",
-    "visible_bias": "Boltzmann machines",
-    "hidden_bias": "Boltzmann machines",
-    "relative_position_bias": "window attention",
-    "gamma": "batch, layer, group and instance normalisation",
-    "beta": "batch, layer, group and instance normalisation",
-    "scale": "root mean square normalisation",
-    "factor": "layer scale",
-    "positions": "learned positions",
-    "token": "class token",
-    "peephole": "LSTM cells with peepholes, one number for each channel and gate",
-    "transitions": "conditional random fields, scores that are added",
-    "start": "conditional random fields",
-    "end": "conditional random fields",
-    "vector": "a vector for all inputs, such as the deviation of a policy",
-    "map": "the map that a generator of styles begins with",
-    "strength": "noise in a generator of styles",
-}
-
-
 def without_schedule(settings):
     """Returns the keys of `[optimizer]` with a constant learning rate in place of a schedule and its arguments."""
     _, course = choice(settings["name"], settings["schedule"])
@@ -105,7 +72,7 @@ def without_schedule(settings):
 def build(settings, total_steps, lowered=None):
     """Builds an optimizer whose learning rate follows a schedule.
 
-    Weight decay is for the variables of `DECAYED` alone.
+    Biases and normalisation parameters are exempt from weight decay.
 
     Args:
         settings: The keys of `[optimizer]`: `name` and `schedule`, then what these two take.
@@ -151,6 +118,5 @@ def build(settings, total_steps, lowered=None):
     except ValueError as error:
         raise SettingError("name", " ".join(str(error).split())) from None
     if of_optimizer.get("weight_decay"):
-        # Keras looks for it in TensorFlow's names, such as "dense/kernel:0".
-        optimizer.exclude_from_weight_decay(var_names=[rf"^(?!(.*/)?({'|'.join(DECAYED)})(:\d+)?$)"])
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer, callbacks

@@ -9,7 +9,7 @@ import pytest
 
 from kit.blocks.policy import head
 from kit.models import control
-from tests.conftest import assert_decay_is_decided, slow
+from tests.conftest import slow
 
 SHAPES = {"cnn_q": (84, 84, 4), "cnn_policy": (84, 84, 4), "cnn_q_small": (10, 10, 4), "cnn_policy_small": (10, 10, 4)}
 
@@ -23,7 +23,6 @@ def observations(variant):
 def test_values_of_actions(variant, dueling, tmp_path):
     function, arguments = control.VALUES[variant]
     network = function(dueling, SHAPES.get(variant, (5,)), 6, **arguments, name=variant)
-    assert_decay_is_decided(network)
     values = np.asarray(network(observations(variant)))
     assert values.shape == (3, 6)
     network.save(tmp_path / "network.keras")
@@ -36,7 +35,6 @@ def test_values_of_actions(variant, dueling, tmp_path):
 def test_policies_and_values(variant, is_continuous, tmp_path):
     normalizes = variant == "mlp_policy"
     network = control.policy_network(variant, head(6, is_continuous, -0.5), normalizes, SHAPES.get(variant, (5,)))
-    assert_decay_is_decided(network)
     parameters, values = network(observations(variant))
     assert parameters.shape == (3, 12 if is_continuous else 6) and values.shape == (3, 1)
     # In the beginning all actions are about as probable, and deviations are what was asked for.

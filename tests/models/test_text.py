@@ -12,7 +12,6 @@ from kit.blocks.recurrent import PeepholeLSTMCell
 from kit.errors import SettingError
 from kit.models import text
 from kit.models.text import seq2seq
-from tests.conftest import assert_decay_is_decided
 
 DIM = 8
 LENGTHS = np.array([6, 3, 1])
@@ -32,7 +31,6 @@ def sequences(time=6, seed=0):
 @pytest.mark.parametrize("variant", text.VARIANTS)
 def test_shape_reload_and_padding(variant, tmp_path):
     model = build(variant)
-    assert_decay_is_decided(model)
     x = sequences()
     y = model.predict([x, MASK], verbose=0)
     assert y.shape[:2] == (3, 6)

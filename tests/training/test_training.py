@@ -4,8 +4,6 @@ import keras
 import numpy as np
 import pytest
 
-from kit.blocks.patch import ClassToken
-from kit.blocks.position import LearnedPosition
 from kit.errors import KitError, SettingError
 from kit.training import checkpoint, device, optimizers, schedules
 from kit.training.callbacks import NaNGuard
@@ -111,28 +109,6 @@ def test_weight_decay_spares_biases():
     optimizer.apply([np.zeros((1, 1), "float32"), np.zeros(1, "float32")], layer.trainable_variables)
     assert float(layer.kernel[0, 0]) == pytest.approx(0.5)
     assert float(layer.bias[0]) == 1
-
-
-def test_weight_decay_goes_by_the_kind_of_a_variable():
-    settings = {"name": "adamw", "schedule": "constant", "learning_rate": 1.0, "weight_decay": 0.5}
-    parts = [
-        (keras.layers.RMSNormalization(), (None, 3), {"scale": False}),
-        (keras.layers.LayerNormalization(), (None, 3), {"gamma": False, "beta": False}),
-        (LearnedPosition(4), (None, 4, 3), {"positions": False}),
-        (ClassToken(), (None, 4, 3), {"token": False}),
-        (keras.layers.Embedding(5, 3), (None, 4), {"embeddings": True}),
-        (keras.layers.DepthwiseConv2D(3), (None, 4, 4, 3), {"kernel": True, "bias": False}),
-        (keras.layers.SimpleRNN(3), (None, 4, 3), {"kernel": True, "recurrent_kernel": True, "bias": False}),
-    ]
-    for layer, shape, expected in parts:
-        layer.build(shape)
-        variables = layer.trainable_variables
-        for variable in variables:
-            variable.assign(np.ones(variable.shape))
-        optimizer, _ = optimizers.build(settings, 10)
-        optimizer.apply([np.zeros(variable.shape, "float32") for variable in variables], variables)
-        found = {variable.name: float(np.max(variable)) for variable in variables}
-        assert found == {name: 0.5 if is_decayed else 1.0 for name, is_decayed in expected.items()}
 
 
 def test_optimizers_refuse_what_cannot_be():
