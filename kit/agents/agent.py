@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from kit.errors import SettingError
 from kit.training.checkpoint import inside
+from kit.training.decay import sparing
 
 
 class Agent(keras.Model):
@@ -29,6 +30,7 @@ class Agent(keras.Model):
         optimizer = keras.optimizers.get(optimizer)
         if getattr(inside(optimizer), "use_ema", False):
             raise SettingError("optimizer.use_ema", "the agent acts with the weights as they are; expected false")
+        optimizer = sparing(optimizer, self.network)
         super().compile(optimizer=optimizer, jit_compile=jit_compile)
         optimizer.build(self.network.trainable_variables)
 

@@ -18,6 +18,7 @@ from kit.tasks import reconstruction
 from kit.tasks.image_features import Reference
 from kit.tasks.recipe import Recipe, Stages
 from kit.training import boltzmann
+from kit.training.decay import sparing
 from kit.training.losses import NegativeLogLikelihood
 from kit.training.metrics import PeakSignalToNoise
 
@@ -86,7 +87,9 @@ def image_autoencoder(
         x = GaussianLatent(beta, kl_warmup_steps, name="latent")(x)
     model = keras.Model(inputs, decoder(x), name="image_autoencoder")
     model.compile(
-        optimizer=optimizer, loss=NegativeLogLikelihood(likelihood, pixel_stddev), metrics=[PeakSignalToNoise()]
+        optimizer=sparing(optimizer, model),
+        loss=NegativeLogLikelihood(likelihood, pixel_stddev),
+        metrics=[PeakSignalToNoise()],
     )
     return model
 

@@ -15,6 +15,7 @@ from kit.errors import SettingError, check, choose
 from kit.models.text import seq2seq
 from kit.tasks import generation
 from kit.tasks.recipe import Recipe, Stages
+from kit.training.decay import sparing
 from kit.training.losses import SparseCategoricalCrossentropy
 from kit.training.sampling import TeacherForcing
 
@@ -91,7 +92,7 @@ def translator(
     model = TeacherForcing(inputs, logits, name="translator")
     # XLA would compile anew for every length of sentences; an accuracy would look at all logits once more.
     model.compile(
-        optimizer=optimizer,
+        optimizer=sparing(optimizer, model),
         loss=SparseCategoricalCrossentropy(label_smoothing, ignore_class=pad_id),
         jit_compile=False,
     )

@@ -12,6 +12,7 @@ from kit.reporting import plots
 from kit.reporting.statistics import Bootstrap, share_interval
 from kit.scoring import classification as scores
 from kit.tasks.recipe import Evaluation, Task
+from kit.training.decay import sparing
 from kit.training.losses import Auxiliary, SparseCategoricalCrossentropy
 from kit.training.metrics import Accuracy, FirstAccuracy
 
@@ -64,7 +65,7 @@ def compiled(model, optimizer, label_smoothing=0.0, auxiliary_weight=None):
     loss, metric = SparseCategoricalCrossentropy(label_smoothing), Accuracy()
     if auxiliary_weight is not None:
         loss, metric = Auxiliary(loss, auxiliary_weight), FirstAccuracy()
-    model.compile(optimizer=optimizer, loss=loss, metrics=[metric])
+    model.compile(optimizer=sparing(optimizer, model), loss=loss, metrics=[metric])
     return model
 
 

@@ -21,6 +21,7 @@ from kit.reporting.statistics import Bootstrap
 from kit.scoring import tagging as scores
 from kit.scoring.classification import macro_f1, softmax
 from kit.tasks.recipe import Evaluation, Task
+from kit.training.decay import sparing
 from kit.training.losses import SparseCategoricalCrossentropy
 from kit.training.metrics import Accuracy
 from kit.training.parts import ModelOfParts
@@ -46,7 +47,7 @@ def compiled(inputs, logits, mask, head, optimizer, label_smoothing, name):
         loss = SparseCategoricalCrossentropy(label_smoothing, ignore_class=-1)
     model = ModelOfParts(inputs, outputs, name=name)
     # XLA would compile anew for every length of sentences.
-    model.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=False)
+    model.compile(optimizer=sparing(optimizer, model), loss=loss, metrics=metrics, jit_compile=False)
     return model
 
 

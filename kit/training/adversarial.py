@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 from kit.errors import SettingError, check, choose
+from kit.training.decay import sparing
 from kit.training.diff_augment import POLICIES, diff_augment
 
 
@@ -127,7 +128,7 @@ class Adversarial(keras.Model):
             discriminator_optimizer = keras.optimizers.deserialize(keras.optimizers.serialize(generator))
         discriminator = keras.optimizers.get(discriminator_optimizer)
         super().compile(optimizer=generator)
-        self.optimizers = [generator, discriminator]
+        self.optimizers = [sparing(generator, self.generator), sparing(discriminator, self.discriminator)]
         for each, network in zip(self.optimizers, (self.generator, self.discriminator), strict=True):
             each.build(network.trainable_variables)
 

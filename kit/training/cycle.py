@@ -9,6 +9,7 @@ from keras import ops
 
 from kit.errors import SettingError, check, choose
 from kit.training.adversarial import LOSSES, scaled
+from kit.training.decay import sparing
 
 # `LOSSES` halves the generator's least squares as Mao et al. do; Zhu et al. do not, and the weights are theirs.
 _FACTORS = {"least_squares": 2.0}
@@ -129,7 +130,10 @@ class CycleConsistent(keras.Model):
             discriminator_optimizer = keras.optimizers.deserialize(keras.optimizers.serialize(generators))
         discriminators = keras.optimizers.get(discriminator_optimizer)
         super().compile(optimizer=generators)
-        self.optimizers = [generators, discriminators]
+        self.optimizers = [
+            sparing(generators, self.a_to_b, self.b_to_a),
+            sparing(discriminators, self.discriminator_a, self.discriminator_b),
+        ]
         for each, variables in zip(self.optimizers, (self._generators(), self._discriminators()), strict=True):
             each.build(variables)
 

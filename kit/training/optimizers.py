@@ -31,7 +31,11 @@ TYPES = {
     "learning_rate": float,
     "adam_lr_ratio": float,
 }
-MEANINGS = {"learning_rate": "Learning rate; its highest, where a schedule changes it."}
+MEANINGS = {
+    "learning_rate": "Learning rate; its highest, where a schedule changes it.",
+    "weight_decay": "Share, times the learning rate, by which kernels and embeddings of tokens get smaller in a step; "
+    "biases, normalisations and positions do not.",
+}
 NOT_SETTINGS = ("name", "loss_scale_factor")
 
 
@@ -72,7 +76,7 @@ def without_schedule(settings):
 def build(settings, total_steps, lowered=None):
     """Builds an optimizer whose learning rate follows a schedule.
 
-    Biases and normalisation parameters are exempt from weight decay.
+    What weight decay spares is a matter of the model: `kit.training.decay`.
 
     Args:
         settings: The keys of `[optimizer]`: `name` and `schedule`, then what these two take.
@@ -117,6 +121,4 @@ def build(settings, total_steps, lowered=None):
         optimizer = optimizer_class(**{**of_optimizer, "learning_rate": rate})
     except ValueError as error:
         raise SettingError("name", " ".join(str(error).split())) from None
-    if of_optimizer.get("weight_decay"):
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer, callbacks

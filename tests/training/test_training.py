@@ -100,17 +100,6 @@ def test_optimizer_arguments_arrive():
     assert callback.patience == 7
 
 
-def test_weight_decay_spares_biases():
-    optimizer, _ = optimizers.build(
-        {"name": "sgd", "schedule": "constant", "learning_rate": 1.0, "weight_decay": 0.5}, 10
-    )
-    layer = keras.layers.Dense(1, kernel_initializer="ones", bias_initializer="ones")
-    layer.build((None, 1))
-    optimizer.apply([np.zeros((1, 1), "float32"), np.zeros(1, "float32")], layer.trainable_variables)
-    assert float(layer.kernel[0, 0]) == pytest.approx(0.5)
-    assert float(layer.bias[0]) == 1
-
-
 def test_optimizers_refuse_what_cannot_be():
     with pytest.raises(SettingError, match=r"optimizer\.name: unknown name 'adamm'; did you mean 'adam'"):
         optimizers.choice("adamm")
