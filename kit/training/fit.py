@@ -8,7 +8,7 @@ import warnings
 
 import keras
 
-from kit.training import averaging, checkpoint, fused, transfer
+from kit.training import averaging, checkpoint, fused, parts, transfer
 from kit.training.callbacks import (
     BestWeights,
     NaNGuard,
@@ -102,6 +102,7 @@ def fit(
         **{"folder": folder, "monitor": monitor, "mode": mode, "seed": seed, "callbacks": callbacks},
         **{"observers": observers, "validate": validate, "watch": watch},
     )
+    parts.check_counts(model)
     training = plan.training
     path = folder / "checkpoint" / "state.npz"
     path.parent.mkdir(exist_ok=True)

@@ -7,6 +7,13 @@ import tensorflow as tf
 from keras import ops
 
 
+def check_counts(model):
+    """Raises TypeError for a model whose loss leaves parts out and which would take means of the means of batches."""
+    leaves_out = getattr(getattr(model, "loss", None), "ignore_class", None) is not None
+    if leaves_out and not isinstance(model, ModelOfParts):
+        raise TypeError(f"{model.name}: its loss has an ignore_class; expected a kit.training.parts.ModelOfParts")
+
+
 @keras.saving.register_keras_serializable("kit")
 class ModelOfParts(keras.Model):
     """A functional model whose loss is a mean over the parts of its targets, on any number of batches and devices.

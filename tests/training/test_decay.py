@@ -22,8 +22,9 @@ from kit.models.vision.vit import vit
 from kit.runs import settings as schema
 from kit.runs.assembly import assembled
 from kit.runs.python_inputs import PythonInputs
-from kit.training import checkpoint, decay, optimizers
+from kit.training import checkpoint, decay, device, optimizers
 from kit.training.checkpoint import inside
+from tests import processes
 from tests.conftest import slow
 from tests.models.test_refusals import REGISTRIES
 
@@ -170,6 +171,25 @@ def test_a_decay_of_muons_other_half_spares_biases_too():
     optimizer.build(model.trainable_variables)
     optimizer.apply([np.zeros(each.shape, "float32") for each in model.trainable_variables], model.trainable_variables)
     assert np.asarray(model.layers[0].bias) == pytest.approx(1.0)
+
+
+def step_without_gradient(devices, policy):
+    """Takes a step whose gradient is zero on so many devices; returns a kernel and a bias that were ones."""
+    device.split_cpu(devices)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(device, "has_gpu", lambda: policy == "mixed_float16" and devices == 1)
+        with device.session(devices, policy):
+            ones = {"kernel_initializer": "ones", "bias_initializer": "ones"}
+            model = keras.Sequential([keras.Input((2,)), layers.Dense(1, **ones)])
+            model.compile(decay.sparing(keras.optimizers.SGD(1.0, weight_decay=0.5), model), "mse")
+            model.fit(np.zeros((4, 2)), np.ones((4, 1)), batch_size=4, verbose=0)
+            return [each.tolist() for each in model.get_weights()]
+
+
+@pytest.mark.parametrize(("devices", "policy"), [(1, "float32"), (2, "float32"), (1, "mixed_float16")])
+def test_it_spares_on_every_device_and_precision(devices, policy):
+    ended = processes.call(step_without_gradient, devices, policy)
+    assert ended.result == [[[0.5], [0.5]], [1.0]], ended.output
 
 
 @pytest.mark.parametrize("name", recipes.names())

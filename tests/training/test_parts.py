@@ -10,7 +10,7 @@ from kit.blocks import crf
 from kit.training import device
 from kit.training.losses import SparseCategoricalCrossentropy
 from kit.training.metrics import Accuracy
-from kit.training.parts import ModelOfParts
+from kit.training.parts import ModelOfParts, check_counts
 from kit.training.sampling import TeacherForcing
 from tests import processes
 
@@ -104,6 +104,13 @@ def test_taggers_and_translators_count_tokens():
     for head in ("bilstm", "bilstm_crf"):
         assert isinstance(kit.recipes.sequence_tagger(20, 4, encoder=head), ModelOfParts)
     assert isinstance(kit.recipes.translator(20, 9, embedding_dim=8), ModelOfParts)
+
+
+def test_a_model_that_would_not_count_parts_is_refused():
+    check_counts(tagger())
+    for head in ("softmax", "crf"):
+        with pytest.raises(TypeError, match="ModelOfParts"):
+            check_counts(tagger(head, keras.Model))
 
 
 def trained(devices, head, options):
