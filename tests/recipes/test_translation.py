@@ -360,6 +360,7 @@ def test_what_is_held_out_decides_no_size(empty_folder):
         assert not (empty_folder / name / "config.toml").exists()
 
 
+@pytest.mark.slow
 def test_positions_that_are_not_learned_have_no_end(empty_folder):
     source = {"train": pairs(80), "validation": pairs(9, seed=1), "test": [("one " * 60, "eins " * 60)]}
     options = {"token_kind": "word", "vocabulary_size": 100, "max_length": 20}

@@ -10,7 +10,6 @@ import pytest
 from kit import recipes
 from tests import processes
 from tests.conformance import assert_same
-from tests.conftest import slow
 from tests.moments import AfterBatch, AtWrite
 
 # All that has a state of its own: dropout, stochastic depth, augmentation, averaged weights, early stopping, layers
@@ -339,9 +338,8 @@ def test_interrupt_says_how_to_go_on(tmp_path):
     assert epochs(folder) == 1 and not (folder / "metrics.json").exists()
 
 
-@pytest.mark.parametrize(
-    "kind", ["image_classification", *(slow(kind) for kind in ("sequence_tagging", "translation", "gan"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["image_classification", "sequence_tagging", "translation", "gan"])
 def test_a_run_that_is_told_to_end_loses_nothing_of_its_epoch(kind, tmp_path):
     unkilled, stopped = tmp_path / "unkilled", tmp_path / "stopped"
     short = ["--train.steps_per_execution=1", "--train.epochs=4"]

@@ -13,6 +13,7 @@ from kit.training.metrics import Accuracy
 from kit.training.parts import ModelOfParts, check_counts
 from kit.training.sampling import TeacherForcing
 from tests import processes
+from tests.conftest import slow
 
 TAGS = 5
 
@@ -123,7 +124,7 @@ def trained(devices, head, options):
         return history, model.get_weights()
 
 
-@pytest.mark.parametrize("head", ["softmax", "crf"])
+@pytest.mark.parametrize("head", ["softmax", slow("crf")])
 def test_two_devices_learn_as_one(head):
     # The first half of the batch, one device's, has 8 tokens, the other's 44.
     ended = [processes.call(trained, devices, head, {"momentum": 0.9}) for devices in (1, 2)]

@@ -50,6 +50,7 @@ def test_weights_are_averaged_under_every_policy(policy, tmp_path):
     assert moved > 1e-4
 
 
+@pytest.mark.slow
 def test_averages_go_on_where_they_ended(policy, tmp_path, monkeypatch):
     options = {"epochs": 3, "momentum": 0.9, "use_ema": True, "ema_momentum": 0.9}
     unbroken = train(tmp_path / "unbroken", policy, **options)
