@@ -77,19 +77,19 @@ def share_interval(right, total):
     find no doubt where nothing is wrong.
 
     Args:
-        right: How many are counted; or an array of such numbers.
+        right: How many are counted, a whole number; or an array of such numbers.
         total: Out of how many, as many of these; of none the interval is 0 to 1.
 
     Returns:
         Lower and upper end, arrays where arrays were given.
     """
-    right, total = np.asarray(right, "float64"), np.maximum(np.asarray(total, "float64"), 1e-12)
-    z = 1.959963984540054
-    share, weight = right / total, z**2 / total
-    middle = (share + weight / 2) / (1 + weight)
-    half = np.sqrt(share * (1 - share) * weight + weight**2 / 4) / (1 + weight)
-    ends = np.clip(middle - half, 0, share), np.clip(middle + half, share, 1)
-    return ends if share.ndim else tuple(map(float, ends))
+    from scipy.stats import binomtest
+
+    def ends(right, total):
+        return tuple(binomtest(int(right), int(total)).proportion_ci(0.95, "wilson")) if total else (0.0, 1.0)
+
+    low, high = np.vectorize(ends, otypes=("float64", "float64"))(right, total)
+    return (low, high) if low.ndim else (float(low), float(high))
 
 
 def f1_interval(right, wrong):
@@ -103,7 +103,6 @@ def f1_interval(right, wrong):
         right: What was predicted and is true; a number or an array.
         wrong: What was predicted or is true, but not both, as many of these.
     """
-    right, wrong = np.asarray(right, "float64"), np.asarray(wrong, "float64")
     return tuple(2 * end / (1 + end) for end in share_interval(right, right + wrong))
 
 

@@ -58,7 +58,7 @@ def _interval(metric, found, references, samples):
 
     low, high = bootstrap(statistics, scores, samples)
     if low == high:
-        ends = share_interval(len(found) * min(max(low, 0.0), 100.0) / 100, len(found))
+        ends = share_interval(round(len(found) * min(max(low, 0.0), 100.0) / 100), len(found))
         low, high = (100 * end for end in ends)
     return float(max(low, 0.0)), float(min(high, 100.0))
 
