@@ -28,8 +28,8 @@ def keep_memory():
     """Lets the process keep memory that it has freed, on Linux with glibc; elsewhere it does nothing.
 
     With the first such data set TensorFlow makes `malloc` give back whatever is free above 128 kB: every step then asks
-    the system for its arrays again, page by page, which takes a third of the time of small models. Environment
-    variables are of no use, since TensorFlow's setting comes later.
+    the system for its arrays again, page by page. Environment variables are of no use, since TensorFlow's setting comes
+    later.
     """
     if not sys.platform.startswith("linux"):
         return

@@ -152,9 +152,9 @@ def evaluate(
         assets: The assets of the data.
         num_samples: Images to make, at most as many as there are training images; the floor and the baselines get as
             many.
-        features: What distances are measured by: "kit" is a small classifier of the training images, "inception" is
-            Inception v3 with the weights of `keras.applications`, which have to be at hand. Classes are always told by
-            the former.
+        features: What distances are measured by: "kit" is a small classifier of all images but the test split,
+            "inception" is Inception v3 with the weights of `keras.applications`, which have to be at hand. Classes are
+            always told by the former.
         seed: Seed of the latent vectors.
         batch_size: Images in a step.
 
