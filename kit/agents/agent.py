@@ -1,7 +1,5 @@
 """Agent: base class of the training wrappers (`keras.Model`), and the callback that keeps experience in checkpoints."""
 
-import abc
-
 import keras
 import tensorflow as tf
 
@@ -43,9 +41,9 @@ class Agent(keras.Model):
         with tf.control_dependencies(tf.nest.flatten(data)):
             return self.learn(data)
 
-    @abc.abstractmethod
     def learn(self, data):
         """Takes the gradient steps of a round; returns what to log, a dictionary."""
+        raise NotImplementedError
 
 
 class ExperienceCallback(keras.callbacks.Callback):

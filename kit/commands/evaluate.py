@@ -7,7 +7,6 @@ from kit.runs import finished
 def run(options, overrides):
     """Scores a run again, prints the scores and tables, and returns them."""
     finished.check_settings(options.run, "evaluate", overrides)
-    terminal.load_tensorflow()
     evaluation = finished.evaluate(options.run, split=options.split, overrides=overrides)
     show = terminal.print_over_seeds if finished.has_seeds(options.run) else terminal.print_scores
     show(evaluation.metrics, options.split)

@@ -3,7 +3,6 @@
 import sys
 from pathlib import Path
 
-from kit import terminal
 from kit.errors import KitError
 from kit.runs import finished
 
@@ -11,7 +10,6 @@ from kit.runs import finished
 def run(options, overrides):
     """Applies a run, prints the predictions, and returns them."""
     finished.check_settings(options.run, "predict", overrides)
-    terminal.load_tensorflow()
     loaded = finished.load_one(options.run)
     if finished.has_seeds(options.run):
         print(f"{loaded.folder} is applied, the best of its seeds by validation", file=sys.stderr)

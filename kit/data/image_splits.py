@@ -23,11 +23,11 @@ class ImageSplits:
         parts: Training, validation and test `Examples` of uint8 images, input `image`, and labels, target `label`.
         shape: Height, width and channels of the images.
         class_names: Name of each class.
-        skipped: Files that were passed over since they cannot be read.
         assignment: Table that says which image went where.
         source: The source, a path made absolute.
         assets: What the prediction of other images needs: `crop_to_aspect_ratio`; `pixel_kind`, what the numbers of the
-            training images were, see `kit.data.sources.Images`; and `skipped`.
+            training images were, see `kit.data.sources.Images`; and `skipped`, the files that were passed over since
+            they cannot be read.
         whole: All images and labels, in the order of the source.
         files: `SourceFiles` that the images were read from, or None.
     """
@@ -35,12 +35,11 @@ class ImageSplits:
     parts: list
     shape: tuple
     class_names: list
-    skipped: list
     assignment: pd.DataFrame
     source: str
     assets: dict
     whole: Examples
-    files: SourceFiles | None = None
+    files: SourceFiles | None
 
     def known(self):
         """Returns images and labels of all but the test split, in the order of the source.
@@ -89,10 +88,12 @@ def image_splits(saved, images, division, needs_classes=True):
         "pixel_kind": found.pixel_kind,
         "skipped": skipped,
     }
-    files = SourceFiles(found.paths, found.names) if found.paths and not found.files else None
+    files = None
     if found.files:
         files = SourceFiles(found.files, [path.name for path in found.files])
-    return ImageSplits(parts, shape, found.class_names, skipped, assignment, str(source), assets, whole, files)
+    elif found.paths:
+        files = SourceFiles(found.paths, found.names)
+    return ImageSplits(parts, shape, found.class_names, assignment, str(source), assets, whole, files)
 
 
 def _column(found, images):

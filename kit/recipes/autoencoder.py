@@ -124,8 +124,8 @@ def images(
     """
     corrupt, corrupt_once = (corruption(each, noise, masking) for each in (seed, division.split_seed))
     read = image_splits(saved, images, division, needs_classes=False)
-    known = {name: index for index, name in enumerate(read.class_names)}
-    unseen = [choose(known, name, "held_out") for name in held_out]
+    numbers = {name: index for index, name in enumerate(read.class_names)}
+    unseen = [choose(numbers, name, "held_out") for name in held_out]
     parts = [
         part if name == "test" else part.take(np.flatnonzero(~np.isin(part.target("label"), unseen)))
         for name, part in zip(SPLITS, read.parts, strict=True)

@@ -104,10 +104,10 @@ def load(folder):
 
     folder = _run_folder(folder)
     flat = config.read_toml(folder / "config.toml")
+    terminal.load_tensorflow()
     recipe = recipes.get(flat["recipe"])
     flat = run_settings.kept(recipe, flat)
     tables = {name: {} for name in run_settings.TABLES} | config.nested(flat)
-    terminal.load_tensorflow()
     if has_seeds(folder):
         from kit.reporting import seeds
 

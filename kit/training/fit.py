@@ -98,9 +98,19 @@ def fit(
         `Trained`.
     """
     again = functools.partial(
-        *(fit, model, network, splits, plan),
-        **{"folder": folder, "monitor": monitor, "mode": mode, "seed": seed, "callbacks": callbacks},
-        **{"observers": observers, "validate": validate, "watch": watch},
+        fit,
+        model,
+        network,
+        splits,
+        plan,
+        folder=folder,
+        monitor=monitor,
+        mode=mode,
+        seed=seed,
+        callbacks=callbacks,
+        observers=observers,
+        validate=validate,
+        watch=watch,
     )
     parts.check_counts(model)
     training = plan.training
