@@ -23,6 +23,7 @@ class EnvironmentSpec:
         is_numbered: Take environments only whose actions are numbered (Discrete), as agents need that value each of
             them.
         squash_actions: As in `kit.agents.options.ActionOptions`.
+        arguments: Arguments of the environment's class, as `environment_arguments` of `EnvironmentOptions`.
     """
 
     environment: str
@@ -30,11 +31,19 @@ class EnvironmentSpec:
     frame_stack: int = 1
     is_numbered: bool = True
     squash_actions: bool = False
+    arguments: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, options, is_numbered=True, squash_actions=False):
         """Returns the specification for `kit.agents.options.EnvironmentOptions`."""
-        return cls(options.environment, options.time_limit, options.frame_stack, is_numbered, squash_actions)
+        return cls(
+            options.environment,
+            options.time_limit,
+            options.frame_stack,
+            is_numbered,
+            squash_actions,
+            tuple(options.environment_arguments),
+        )
 
     def make(self, render_mode=None):
         """Returns the environment, its observations a float32 vector or an image (height, width, channels).
@@ -48,6 +57,8 @@ class EnvironmentSpec:
         """
         import gymnasium
 
+        from kit.agents import environment_checks as checks
+
         if render_mode:
             os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pictures are drawn in memory, no screen is asked for
         check(self.time_limit is None or self.time_limit >= 1, "time_limit", self.time_limit, "at least 1")
@@ -56,6 +67,7 @@ class EnvironmentSpec:
         if colon:
             check_may_import(self.environment, module, "environment")
         self._register()
+        arguments = checks.arguments_of(self.arguments)
         try:
             environment = gymnasium.make(
                 self.environment,
@@ -64,9 +76,11 @@ class EnvironmentSpec:
                 disable_env_checker=True,
                 **({"render_mode": render_mode} if render_mode else {}),
                 **({"frameskip": 1} if self._is_of("ALE") else {}),
+                **arguments,
             )
             self._check_actions(environment.action_space)
-            return self._with_arrays(environment)
+            checks.check_observations(environment.observation_space, self.environment)
+            return self._with_arrays(checks.checked(environment, self.environment))
         except KitError:
             raise
         except gymnasium.error.DependencyNotInstalled as error:
@@ -82,7 +96,10 @@ class EnvironmentSpec:
             raise SettingError("environment", f"unknown name {self.environment!r}{hint}") from None
         except Exception as error:  # environments raise anything
             reason = " ".join(str(error).split())[:200]
-            raise SettingError("environment", f"{self.environment!r} cannot be made: {reason}") from None
+            hint = ""
+            if isinstance(error, TypeError) and "argument" in reason:
+                hint = "; data.environment_arguments are those of its class, such as [size=5]"
+            raise SettingError("environment", f"{self.environment!r} cannot be made: {reason}{hint}") from None
 
     def _is_of(self, namespace):
         """Tells whether the environment is of a namespace, such as "ALE"."""
@@ -139,6 +156,8 @@ class EnvironmentSpec:
         import gymnasium
         from gymnasium import wrappers
 
+        from kit.agents import environment_checks as checks
+
         if self._is_of("ALE"):
             try:
                 environment = wrappers.AtariPreprocessing(environment)
@@ -152,7 +171,10 @@ class EnvironmentSpec:
             environment = _without_last_action(environment)
         if not isinstance(environment.observation_space, gymnasium.spaces.Box):
             environment = wrappers.FlattenObservation(environment)
+        if checks.has_channels_first(environment.observation_space.shape):
+            environment = checks.with_channels_last(environment, self.environment)
         space = environment.observation_space
+        checks.say_range(space, self.environment)
         stack, rank = self.frame_stack, len(space.shape)
         check(stack == 1 or rank >= 2, "frame_stack", stack, "1 where observations are no images")
         if stack > 1:
@@ -164,7 +186,10 @@ class EnvironmentSpec:
             shape = (*height_width, stack * (space.shape[2] if rank == 3 else 1))
 
         def arranged(observation):
-            array = np.asarray(observation, kind)
+            array = np.asarray(observation)
+            if kind == "uint8" and array.dtype != kind:
+                array = checks.as_whole_numbers(array, space.dtype, self.environment)
+            array = array.astype(kind, copy=False)
             if stack > 1:  # (stack, height, width, ...)
                 array = np.moveaxis(array, 0, 2)
             return array.reshape(shape)

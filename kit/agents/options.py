@@ -18,12 +18,14 @@ class EnvironmentOptions:
     Args:
         environment: Name that gymnasium knows, such as `CartPole-v1`, `ALE/Pong-v5`, `MinAtar/Breakout-v1`;
             `module:Name-v0` imports the module first, if it was typed for this command; in a file it needs `--allow`.
+        environment_arguments: Arguments of the environment's class, such as `["is_slippery=false", "map_name=8x8"]`.
         time_limit: Steps after which an episode is cut; by default the environment's own limit.
         frame_stack: Latest images that make one observation; Atari wants 4.
         num_environments: Environments that are stepped together; in policy_gradient a divisor of `train.batch_size`.
     """
 
     environment: str = "CartPole-v1"
+    environment_arguments: tuple[str, ...] = ()
     time_limit: int | None = None
     frame_stack: PositiveInt = 1
     num_environments: PositiveInt = 8

@@ -42,6 +42,8 @@ def splits(train, evaluation):
     test = evaluation_episodes(spec, "test", evaluation.test_episodes)
     facts = {"observation_shape": tuple(train.shape), "num_actions": train.num_actions}
     assets = {key: getattr(spec, key) for key in ("environment", "time_limit", "frame_stack")}
+    if spec.arguments:
+        assets["environment_arguments"] = list(spec.arguments)
     if not spec.is_numbered:
         facts["is_continuous"] = train.is_continuous
         assets["squash_actions"] = spec.squash_actions
@@ -124,6 +126,7 @@ def task(best_actions, value="value", exported=lambda network: network):
             assets["frame_stack"],
             is_numbered="is_continuous" not in assets,
             squash_actions=assets.get("squash_actions", False),
+            arguments=tuple(assets.get("environment_arguments", ())),
         )
         seeds = np.random.SeedSequence((3, seed)).generate_state(episodes).tolist()
         see = recording.add if video else None

@@ -257,3 +257,142 @@ class Sticky(Acts):
 def test_what_minatar_keeps_over_a_reset_is_forgotten():
     made = _without_last_action(Sticky(gymnasium.spaces.Discrete(2)))
     assert made.reset(seed=1)[0].tolist() == [0]
+
+
+class Custom(gymnasium.Env):
+    """Environment of ten steps with one thing of its own."""
+
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self, space, observation, reward=1.0, size=0):
+        self.observation_space, self.observation, self.reward, self.size = space, observation, reward, size
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.time = 0
+        return self.observation, {}
+
+    def step(self, action):
+        self.time += 1
+        return self.observation, self.reward, False, self.time >= 10, {}
+
+
+class OldReset(Custom):
+    def reset(self, *, seed=None, options=None):
+        return super().reset(seed=seed)[0]
+
+
+class ResetWithoutSeed(Custom):
+    def reset(self):
+        return super().reset()
+
+
+class OldStep(Custom):
+    def step(self, action):
+        return super().step(action)[:4]
+
+
+class NeedsSize(Custom):
+    def __init__(self, size, kind="plain", **_):
+        super().__init__(_PAIR, np.zeros(2, "float32"), size=size)
+        self.kind = kind
+
+
+_PAIR, _IMAGE = gymnasium.spaces.Box(-1, 1, (2,), "float32"), gymnasium.spaces.Box(0, 255, (8, 9, 1), "uint8")
+_FIRST = gymnasium.spaces.Box(0, 255, (3, 8, 9), "uint8")
+_CUSTOM = {
+    "OldReset": lambda: OldReset(_PAIR, np.zeros(2, "float32")),
+    "ResetWithoutSeed": lambda: ResetWithoutSeed(_PAIR, np.zeros(2, "float32")),
+    "OldStep": lambda: OldStep(_PAIR, np.zeros(2, "float32")),
+    "ArrayReward": lambda: Custom(_PAIR, np.zeros(2, "float32"), np.ones(1)),
+    "NoReward": lambda: Custom(_PAIR, np.zeros(2, "float32"), None),
+    "OtherShape": lambda: Custom(_PAIR, np.zeros((1, 2), "float32")),
+    "OneNumber": lambda: Custom(_PAIR, np.float32(0)),
+    "Fractions": lambda: Custom(_IMAGE, np.full((8, 9, 1), 0.5, "float32")),
+    "TooLarge": lambda: Custom(_IMAGE, np.full((8, 9, 1), 256)),
+    "NoChoice": lambda: Custom(gymnasium.spaces.Discrete(3), 3),
+    "Sequence": lambda: Custom(gymnasium.spaces.Sequence(gymnasium.spaces.Discrete(3)), (1,)),
+    "ImageAndVector": lambda: Custom(
+        gymnasium.spaces.Dict({"camera": gymnasium.spaces.Box(0, 255, (8, 9, 3), "uint8"), "speed": _PAIR}),
+        {"camera": np.zeros((8, 9, 3), "uint8"), "speed": np.zeros(2, "float32")},
+    ),
+    "Outside": lambda: Custom(_PAIR, np.full(2, 5, "float32")),
+    "Whole": lambda: Custom(_IMAGE, np.full((8, 9, 1), 7.0)),
+    "SmallNumbers": lambda: Custom(gymnasium.spaces.Box(0, 1, (8, 9, 1), "float32"), np.ones((8, 9, 1), "float32")),
+    "ChannelsFirst": lambda: Custom(_FIRST, np.arange(216, dtype="uint8").reshape(3, 8, 9)),
+}
+for name, make in _CUSTOM.items():
+    gymnasium.register(f"Custom{name}-v0", lambda make=make, **_: make(), max_episode_steps=20)
+gymnasium.register("CustomNeedsSize-v0", NeedsSize)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("OldReset", r"its reset returned one ndarray; expected \(observation, information\)"),
+        ("ResetWithoutSeed", r"its reset takes no seed; expected \(observation, information\) for reset\(seed=..."),
+        (
+            "OldStep",
+            r"its step returned 4 values; expected \(observation, reward, terminated, truncated, information\)",
+        ),
+        ("ArrayReward", r"gave a reward of shape \(1,\); expected one number"),
+        ("NoReward", "gave a reward None; expected one number"),
+        ("OtherShape", r"gave an observation of shape \(1, 2\); its space has \(2,\)"),
+        ("OneNumber", r"gave an observation of shape \(\); its space has \(2,\)"),
+        ("Fractions", r"gave the number 0.5 in an observation; its space promises whole numbers, 0 to 255 \(uint8\)"),
+        ("TooLarge", "gave the number 256 in an observation"),
+        ("NoChoice", r"gave the observation 3; expected one of Discrete\(3\)"),
+        ("Sequence", "has observations of Sequence.*of no fixed length"),
+        ("ImageAndVector", r"has an image, \(8, 9, 3\), among its observations as 'camera'"),
+    ],
+)
+def test_an_environment_that_does_not_keep_its_promises_is_named(name, said):
+    with pytest.raises(KitError, match=f"Custom{name}-v0.*{said}"):
+        Environments(EnvironmentSpec(f"Custom{name}-v0"), 2, seeded).step([0, 0])
+
+
+def test_whole_numbers_of_another_type_are_taken_and_channels_put_last(caplog):
+    caplog.set_level("INFO", logger="kit")
+    whole = Environments(EnvironmentSpec("CustomWhole-v0"), 2, seeded)
+    assert whole.observations.dtype == "uint8" and (whole.observations == 7).all()
+    first = Environments(EnvironmentSpec("CustomChannelsFirst-v0"), 2, seeded)
+    assert np.array_equal(first.observations[1], np.moveaxis(np.arange(216).reshape(3, 8, 9), 0, -1))
+    stacked = Environments(EnvironmentSpec("CustomChannelsFirst-v0", frame_stack=2), 2, seeded)
+    assert stacked.observations.shape == (2, 8, 9, 6)
+    Environments(EnvironmentSpec("CustomSmallNumbers-v0"), 2, seeded)
+    assert "images of numbers up to 1; backbone.highest=1 tells the network" in caplog.text
+    assert caplog.text.count("the channels are first, and are put last") == 1
+    outside = Environments(EnvironmentSpec("CustomOutside-v0"), 2, seeded)
+    assert (outside.observations == 5).all()
+    assert caplog.text.count("CustomOutside-v0 gives observations outside of its space") == 1
+
+
+def test_an_environment_is_looked_at_in_its_first_steps_alone():
+    environment = EnvironmentSpec("CustomOutside-v0", time_limit=1000).make()
+    environment.reset(seed=0)
+    for _ in range(101):
+        environment.step(0)
+    environment.unwrapped.reward = np.ones(1)
+    assert environment.step(0)[1] == np.ones(1)
+
+
+def test_arguments_reach_the_class_of_an_environment():
+    name = "CustomNeedsSize-v0"
+    with pytest.raises(SettingError, match="cannot be made: .*'size'.*data.environment_arguments are those"):
+        EnvironmentSpec(name).make()
+    environment = EnvironmentSpec(name, arguments=("size = 5", "kind=8x8")).make().unwrapped
+    assert (environment.size, environment.kind) == (5, "8x8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["size"], "expected name=value, such as size=5, got 'size'"),
+        (["a-b=3"], "expected name=value"),
+        (["size=3", "size=4"], "'size' is given more than once"),
+        (["max_episode_steps=3"], "expected data.time_limit"),
+    ],
+)
+def test_arguments_that_are_none_are_named(arguments, said):
+    with pytest.raises(SettingError, match=f"environment_arguments: .*{said}"):
+        EnvironmentSpec("CustomNeedsSize-v0", arguments=tuple(arguments)).make()
