@@ -226,6 +226,8 @@ class Examples:
         return [*self.inputs.values(), *self.targets.values(), *([] if self.weights is None else [self.weights])]
 
     def _mapped(self, steps, batch):
+        # No Python here depends on a tensor: AutoGraph would rewrite its source to no effect, at some cost.
+        batch = tf.autograph.experimental.do_not_convert(batch)
         return prefetched(steps.map(batch, num_parallel_calls=os.cpu_count() or 1, deterministic=True))
 
     def _generated(self, rows, batch_size, count):

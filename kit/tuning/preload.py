@@ -8,6 +8,7 @@ import importlib
 import pkgutil
 
 from kit import recipes, terminal
+from kit.runs import schema
 
 with terminal.native_noise_hidden():
     import tensorflow  # noqa: F401
@@ -24,6 +25,7 @@ for name in (
     importlib.import_module(name)
 for recipe in pkgutil.iter_modules(recipes.__path__):
     importlib.import_module(f"kit.recipes.{recipe.name}")
+schema.stored()  # to see whether the table of settings is out of date, all sources are read
 
 # What is here now stays in memory that all workers share: the garbage collector would write into it.
 gc.collect()

@@ -168,6 +168,18 @@ def test_a_transform_knows_its_step_and_changes_the_stream_alone(make):
     assert_same(listed(examples.batches(BATCH)), batches)
 
 
+def test_the_source_of_a_pipeline_is_not_rewritten():
+    seen = []
+
+    def transform(step, *batch):
+        seen.append(tf.__internal__.autograph.control_status_ctx().status.name)
+        return batch
+
+    examples = Examples({"x": Dense(np.zeros((8, 2), "float32"))}, transform=transform)
+    listed(examples.stream(BATCH, SEED, 0, 2))
+    assert set(seen) == {"DISABLED"}
+
+
 @every_kind
 def test_a_part_is_a_view_with_rows_of_its_own(make):
     whole = make()
