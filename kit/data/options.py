@@ -4,9 +4,12 @@ A data function takes a record as a keyword parameter, and its fields are keys o
 """
 
 import dataclasses
+import logging
 from typing import Literal
 
 from kit.errors import check
+
+log = logging.getLogger("kit")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,11 +146,31 @@ class TokenOptions:
 
 
 @dataclasses.dataclass(frozen=True)
+class TextOptions:
+    """What becomes of texts that cannot be read.
+
+    Args:
+        on_bad: Whether rows of text files that cannot be read are an "error", or "skip": they, and the sentences that
+            they are of, are listed and left out.
+    """
+
+    on_bad: Literal["error", "skip"] = "error"
+
+
+# What a tagger sees of a word. Generated sentences have names in the test split that training never showed: what knows
+# their letters does worse there; words of any other source are better known by their characters, too.
+_OF_GENERATED = ("word", "shape", "suffix2", "suffix3")
+_OF_OTHERS = ("word", "characters", "shape", "prefix2", "prefix3", "suffix2", "suffix3")
+
+
+@dataclasses.dataclass(frozen=True)
 class WordOptions:
     """Which features of words a model is given, and pretrained vectors.
 
     Args:
-        features: What the model sees of a word: word, characters, case, shape, prefix1 to prefix5, suffix1 to suffix5.
+        features: What the model sees of a word: word, characters, case, shape, prefix1 to prefix5, suffix1 to suffix5;
+            "auto" is word, characters, shape and affixes of 2 and 3 letters, for generated sentences without characters
+            and prefixes.
         min_count: What occurs less often in the training sentences is unknown.
         lowercase: Make words and affixes lower-case.
         max_characters: Characters of a word that are looked at; of longer ones the first and the last.
@@ -155,7 +178,7 @@ class WordOptions:
         max_vectors: Number of vectors that are read; 100000 by default.
     """
 
-    features: tuple[str, ...] = ("word", "characters", "shape", "prefix2", "prefix3", "suffix2", "suffix3")
+    features: tuple[str, ...] | Literal["auto"] = "auto"
     min_count: int = 2
     lowercase: bool = True
     max_characters: int = 16
@@ -167,11 +190,15 @@ class WordOptions:
         check(is_used, "max_vectors", self.max_vectors, "none without data.vectors")
         is_possible = self.max_vectors is None or self.max_vectors >= 1
         check(is_possible, "max_vectors", self.max_vectors, "at least 1")
-        if self.vectors is not None:
+        if self.vectors is not None and self.features != "auto":
             check("word" in self.features, "features", list(self.features), "'word' among them where there are vectors")
 
-    def learn(self, words):
+    def learn(self, words, is_generated=False):
         """Returns the `Features` learned from training words, and the pretrained vectors that are known to them.
+
+        Args:
+            words: Training words, one after the other.
+            is_generated: They are of generated sentences, which "auto" features depend on.
 
         Returns:
             `Features`; and ids with their vectors (words, dim), or None.
@@ -182,13 +209,17 @@ class WordOptions:
         from kit.data import vectors
         from kit.data.text import Features
 
+        names = self.features
+        if names == "auto":
+            names = _OF_GENERATED if is_generated else _OF_OTHERS
+            log.info("data.features=auto: %s", ", ".join(names))
         known, matrix = [], None
         if self.vectors is not None:
             most = 100_000 if self.max_vectors is None else self.max_vectors
             known, matrix = vectors.read_file(self.vectors, self.lowercase, most)
         features = Features.learn(
             words,
-            self.features,
+            names,
             min_count=self.min_count,
             lowercase=self.lowercase,
             max_characters=self.max_characters,

@@ -6,17 +6,23 @@ Marcus, "Text Chunking using Transformation-Based Learning", 1995; Ratinov and R
 Misconceptions in Named Entity Recognition", 2009.
 """
 
+import logging
 import re
 
 import numpy as np
 
 from kit.errors import KitError, check
 
+log = logging.getLogger("kit")
+
 SCHEMES = ("BIO", "BIOES", "IOB1", "BILOU")
 _PREFIXED = re.compile(r"([BIESLU])(?:-(.+))?", re.DOTALL)
 _LETTERS = {"BIO": "BI", "IOB1": "BI", "BIOES": "BIES", "BILOU": "BILU"}
 _WRITTEN = {"BILOU": {"E": "L", "S": "U"}}
 _READ = {"L": "E", "U": "S"}
+# Other spellings: b-PER, B_PER, and those of BMES, whose M is an I, and BMEWO, whose W is an S.
+_SPELLED = re.compile(r"([bieslumw])[-_](.+)|([bieslumwo])", re.DOTALL | re.IGNORECASE)
+_SAME = {"M": "I", "W": "S"}
 
 
 class TagError(ValueError):
@@ -102,6 +108,34 @@ def detect(sentences):
     return "BIO"
 
 
+def spelled(sentences):
+    """Returns tags in the spelling of the schemes above, where all mark entities in another one; else as they are.
+
+    Args:
+        sentences: Tags of each sentence.
+    """
+    seen = {tag for tags in sentences for tag in tags}
+    matches = {tag: _SPELLED.fullmatch(tag) for tag in seen}
+    usual = {tag for tag in seen if tag == "O" or _PREFIXED.fullmatch(tag)}
+    begins = {(match[1] or match[3]).upper() for match in matches.values() if match}
+    is_scheme = all(matches.values()) and (begins & set("BSUW") or {"I", "O"} <= begins)
+    # Single letters may well be parts of speech: at least two of those of a scheme are needed.
+    is_scheme = is_scheme and (any(match[1] for match in matches.values()) or {"B", "I", "O"} <= begins)
+    if usual == seen or not is_scheme:
+        return sentences
+
+    def written(tag):
+        letter, kind, alone = matches[tag].groups()
+        letter = (letter or alone).upper()
+        letter = _SAME.get(letter, letter) if begins & set("MW") else letter
+        return f"{letter}-{kind}" if kind else letter
+
+    names = {tag: written(tag) for tag in seen}
+    other = min(seen - usual)
+    log.info("tags such as %r are read, and predicted, as %r", other, names[other])
+    return [[names[tag] for tag in tags] for tags in sentences]
+
+
 def validate(sentences, scheme, reason=""):
     """Raises TagError at the first tag that a scheme does not allow."""
     letters = _LETTERS[scheme]
@@ -183,20 +217,37 @@ def scheme_of(found, scheme):
     """Returns the scheme of the tags that a source has found, after checking every one of them.
 
     Args:
-        found: `Sentences`.
+        found: `Sentences`; its tags are put into the usual spelling, see `spelled`.
         scheme: A name of `SCHEMES`, "none", or "auto", which finds out.
 
     Raises:
         KitError: a tag that cannot stand where it stands; the message names the file and the line.
     """
+    if scheme != "none":
+        found.tags = spelled(found.tags)
     try:
         if scheme == "auto":
             scheme = detect(found.tags)
+            _tell_of_plain(found.tags, scheme)
         elif scheme != "none":
             validate(found.tags, scheme)
     except TagError as error:
         raise KitError(f"{found.place(error.sentence, error.word)}: {error} (data.scheme)") from None
     return scheme
+
+
+def _tell_of_plain(sentences, scheme):
+    """Says why tags are scored one by one, where they mark no entities."""
+    seen = sorted({tag for tags in sentences for tag in tags})
+    if scheme != "none" or not seen:
+        return
+    if all(tag.isdecimal() for tag in seen):
+        reason = f"tags are numbers such as {seen[-1]}, which data.tag_names can name"
+    else:
+        other = next((tag for tag in seen if tag != "O"), "O")
+        beside = "beside 'O' " if "O" in seen and other != "O" else ""
+        reason = f"tags such as {other!r} {beside}mark no entities as B-, I- and the like do"
+    log.info("%s: the tag of each word is scored by itself, by accuracy", reason)
 
 
 def move_unknown(assignment, written):

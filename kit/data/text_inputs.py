@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from kit.data.sources import tagged_files
+from kit.data.sources import tagged_files, text_files
 from kit.data.text import is_text, tokenize
 from kit.errors import KitError
 from kit.files import as_path
@@ -24,23 +24,21 @@ def read_lines(inputs):
         raise KitError("inputs: expected a text, a file, or a list of texts and files")
     found, places = [], []
     for item in inputs:
-        text = _text_of(item) if isinstance(item, Path) else item
-        if not is_text(text):
-            raise KitError(f"inputs: holds characters that are none: {text[:40]!a}; expected text")
-        rows = re.split("\r\n|\n|\r", text)
-        rows = rows[:-1] if isinstance(item, Path) and not rows[-1] else rows
+        rows = _lines(item)
         found += rows
         places += [f"{item if isinstance(item, Path) else 'text'}:{number}" for number in range(1, len(rows) + 1)]
     return found, places
 
 
-def read_sentences(inputs, tokenized=False):
+def read_sentences(inputs, tokenized=False, word_column=None, sentence_column=None):
     """Finds the sentences in what a user gave.
 
     Args:
         inputs: A text, a file (`pathlib.Path`), or a list of these, with a sentence in each line; or a list of lists of
-            words. Of files of tagged sentences (.conll, .conllu, .jsonl) the words are taken.
+            words. Of files of sentences (.conll, .conllu, .tsv, .csv, .jsonl ...) the words are taken, with tags or
+            without.
         tokenized: The words of texts stand between spaces already.
+        word_column, sentence_column: Columns or keys of such files, where they are not the usual ones.
 
     Returns:
         Words of each sentence; and (start, end) of each word in its line, in characters, or None where there are words
@@ -60,19 +58,13 @@ def read_sentences(inputs, tokenized=False):
                 if not isinstance(word, str) or not word.strip() or not is_text(word):
                     raise KitError(f"inputs: expected words, texts that are not empty, got {word!r}")
             found = [(list(item), None)]
-        elif isinstance(item, Path) and item.name.lower().removesuffix(".gz").endswith(_TAGGED):
-            found = [(words, None) for words in tagged_files.read(as_path(item, "inputs")).words]
+        elif isinstance(item, Path) and text_files.plain_name(item).endswith(tagged_files.ENDINGS):
+            found = list(tagged_files.read_words(as_path(item, "inputs"), word_column, sentence_column))
         else:
-            text = _text_of(item) if isinstance(item, Path) else item
-            if not is_text(text):
-                raise KitError(f"inputs: holds characters that are none: {text[:40]!a}; expected text")
-            found = [_split(line) if tokenized else tokenize(line) for line in re.split("\r\n|\n|\r", text)]
+            found = [_split(line) if tokenized else tokenize(line) for line in _lines(item)]
         sentences += [words for words, _ in found]
         places += [place for _, place in found]
     return sentences, None if None in places else places
-
-
-_TAGGED = (".conll", ".conllu", ".jsonl")
 
 
 def _split(line):
@@ -80,10 +72,10 @@ def _split(line):
     return [match.group() for match in matches], [match.span() for match in matches]
 
 
-def _text_of(path):
-    try:
-        return as_path(path, "inputs").read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise KitError(f"{path}: not UTF-8; expected a text file") from None
-    except OSError as error:
-        raise KitError(f"{path}: cannot be read ({error.strerror}); expected a text file") from None
+def _lines(item):
+    """Returns the lines of a text or a file."""
+    if isinstance(item, Path):
+        return [text for _, text in text_files.lines(as_path(item, "inputs"))]
+    if not is_text(item):
+        raise KitError(f"inputs: holds characters that are none: {item[:40]!a}; expected text")
+    return text_files.split_lines(item)

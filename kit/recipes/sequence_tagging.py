@@ -10,9 +10,9 @@ from keras import layers, ops
 from kit.blocks.embedding import token_embedding
 from kit.config import renamed
 from kit.data import sources, tags
-from kit.data.options import Division, WordOptions
+from kit.data.options import Division, TextOptions, WordOptions
 from kit.data.sequences import tagged_examples
-from kit.data.sources import phrases
+from kit.data.sources import phrases, tagged_files
 from kit.data.splits import Splits, assign, divided
 from kit.errors import check, choose
 from kit.models import text
@@ -123,12 +123,16 @@ def tagged_sentences(
     *,
     source: str = "phrases",
     column: int | str | None = None,
+    word_column: int | str | None = None,
+    sentence_column: int | str | None = None,
+    tag_names: tuple[str, ...] = (),
     locale: str | None = None,
     num_sentences: int | None = None,
     scheme: Literal["auto", "none", "BIO", "BIOES", "IOB1", "BILOU"] = "auto",
     target_scheme: Literal["BIO", "BIOES"] = "BIO",
     division: Division = Division(test_fraction=0.1),
     max_length: int = 1000,
+    texts: TextOptions = TextOptions(),
     words: WordOptions = WordOptions(),
 ):
     """Reads tagged sentences and divides them into training, validation and test split.
@@ -136,10 +140,15 @@ def tagged_sentences(
     Args:
         seed: Seed of the run, which the data does not depend on.
         saved: Assignment of an earlier run that is used again, or None.
-        source: `phrases` (generated), `tfds:NAME`, or a file of columns (CoNLL), CoNLL-U or JSONL; or a folder of such
-            files with train, dev and test in their names.
+        source: `phrases` (generated), `tfds:NAME`, or a file of columns (CoNLL), CoNLL-U, CSV or JSONL; or a folder of
+            such files with train, dev and test in their names.
         column: What the tags are: number of a column (from 1, or from the end), name of a CoNLL-U field such as upos or
-            xpos, or key of a JSONL or TFDS entry; by default the last column, upos, `tags`.
+            xpos, of a column of a table, or key of a JSONL or TFDS entry; by default the last column, upos, or a usual
+            name such as `tags`, `ner_tags` or `Tag`.
+        word_column: What the words are, of a file: number or name of a column, or key of the tokens or the text; by
+            default the first column, or a usual name such as `tokens` or `Word`.
+        sentence_column: Column of a table (CSV) that tells sentences apart; `Sentence #` and the like by default.
+        tag_names: Names of tags that are numbers in a file, that of 0 first.
         locale: Language of generated sentences, such as de_CH; en by default.
         num_sentences: Number of generated sentences; 4000 by default.
         scheme: How the tags mark entities; "auto" finds out, "none" takes every tag as it is.
@@ -155,13 +164,17 @@ def tagged_sentences(
     """
     check(1 <= max_length <= 10_000, "max_length", max_length, "1 to 10000")
     module, origin = sources.find(source, "sentences")
+    generated = {"locale": locale, "num_sentences": num_sentences}
+    of_files = {"word_column": word_column, "sentence_column": sentence_column, "tag_names": tag_names}
+    for reader, own, what in ((phrases, generated, "generated"), (tagged_files, of_files, "of a file")):
+        for key, value in own.items() if module is not reader else ():
+            check(value in (None, ()), key, value, f"none where sentences are not {what}")
     if module is phrases:
-        options = {"locale": locale, "num_sentences": num_sentences}
-        options = {key: value for key, value in options.items() if value is not None}
+        options = {key: value for key, value in generated.items() if value is not None}
         found = module.read(origin, column, **options, seed=division.split_seed)
+    elif module is tagged_files:
+        found = module.read(origin, column, **of_files, on_bad=texts.on_bad)
     else:
-        for key, value in (("locale", locale), ("num_sentences", num_sentences)):
-            check(value is None, key, value, "none where sentences are not generated")
         found = module.read(origin, column)
     found.check_lengths(max_length)
     scheme = tags.scheme_of(found, scheme)
@@ -170,18 +183,21 @@ def tagged_sentences(
     assignment = assign(found.names, found.split, division, saved)
     if saved is None and found.split is None:
         tags.move_unknown(assignment, found.tags)
-    tag_names, labels = tags.numbered(found, named, assignment, learned, str(origin))
+    names, labels = tags.numbered(found, named, assignment, learned, str(origin))
     training = np.flatnonzero(assignment["split"] == "train")
-    features, vectors = words.learn(word for row in training for word in found.words[row])
+    features, vectors = words.learn((word for row in training for word in found.words[row]), module is phrases)
     path = {} if words.vectors is None else {"vectors": str(Path(words.vectors).expanduser().resolve())}
     return Splits(
         *divided(tagged_examples(found.words, features, labels), assignment),
-        facts={"vocabulary_size": features.sizes(), "num_tags": len(tag_names), "vectors": vectors},
+        facts={"vocabulary_size": features.sizes(), "num_tags": len(names), "vectors": vectors},
         assets={
-            "tag_names": tag_names,
+            "tag_names": names,
             "scheme": scheme,
             "learned_scheme": learned,
             "features": features.to_json(),
+            "word_column": word_column,
+            "sentence_column": sentence_column,
+            "skipped": found.skipped,
         },
         assignment=assignment,
         settings={"source": str(origin), **path},

@@ -236,8 +236,8 @@ def predict(model, inputs, assets, *, tokenized: bool = False, batch_size: Posit
     Args:
         model: The tagger.
         inputs: A text, a file (`pathlib.Path`), or a list of these, with a sentence in each line; or a list of
-            sentences that are lists of words already. Of files of tagged sentences (.conll, .conllu, .jsonl) the words
-            are taken.
+            sentences that are lists of words already. Of files of sentences (.conll, .conllu, .tsv, .csv, .jsonl ...)
+            the words are taken, with tags or without.
         assets: The assets of the data that the model was trained on.
         tokenized: The words of texts stand between spaces already.
         batch_size: Sentences in a step.
@@ -249,7 +249,7 @@ def predict(model, inputs, assets, *, tokenized: bool = False, batch_size: Posit
     Raises:
         KitError: no words, or a file that cannot be read.
     """
-    sentences, spans = read_sentences(inputs, tokenized)
+    sentences, spans = read_sentences(inputs, tokenized, assets.get("word_column"), assets.get("sentence_column"))
     if not any(sentences):
         raise KitError("no words to tag; expected a text with at least one")
     features = Features(**assets["features"])

@@ -121,8 +121,25 @@ def test_a_number_with_a_no_break_space_is_one_word(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.conll", "Maria B-PER\nflew O\n", r"a.conll:2: the last sentence is not closed; expected an empty line"),
-        ("a.conllu", CONLLU.rstrip("\n") + "\n", r"a.conllu:9: the last sentence is not closed"),
+        ("a.conll", CONLL + "Oslo B-LO", r"a.conll:11: the file ends in the tag 'B-LO', and 'B-LOC' is known"),
+        ("a.conllu", CONLLU.rstrip("\n")[:-4], r"a.conllu:9: 8 columns, expected the 10 of CoNLL-U"),
+        (
+            "a.conllu",
+            CONLLU.replace("\n3\t", f"\n{'3' * 5000}\t"),
+            r"a.conllu:7: word number 33333333333333333333, exp",
+        ),
+        (
+            "a.conllu",
+            CONLLU.replace("\n3\t", f"\n{'x' * 5000}\t"),
+            r"a.conllu:7: the word's number is 'x{56}\.\.\., exp",
+        ),
+        (
+            "a.conll",
+            "word,tag\nMaria,B-PER\n\n",
+            r"a.conll:1: 1 column, .*a table between commas or semicolons is named .csv",
+        ),
+        ("a.conll", '{"tokens": ["a"], "tags": ["O"]}\n', r"a.conll:1: looks like JSON; expected columns, or a .jsonl"),
+        ("a.conll", '[{"tokens": ["a"], "tags": ["O"]}]\n', r"a.conll:1: looks like JSON"),
         ("a.conll", "Maria B-PER\nflew\n\n", r"a.conll:2: 1 column, expected 2"),
         ("a.conll", "Maria\n\n", r"a.conll:1: 1 column, expected 2"),
         ("a.conll", "Maria X B-PER\nflew O\n\n", r"a.conll:2: 2 columns, expected 3"),
@@ -136,7 +153,7 @@ def test_a_number_with_a_no_break_space_is_one_word(tmp_path):
         ("a.jsonl", "{", r"a.jsonl:1: not valid JSON"),
         ("a.jsonl", "[]", r"a.jsonl:1: expected {'tokens'"),
         ("a.jsonl", '{"tokens": ["a"], "tags": []}', r"a.jsonl:1: 1 tokens, but 0 tags"),
-        ("a.jsonl", '{"tokens": [1], "tags": ["O"]}', r"a.jsonl:1: expected texts"),
+        ("a.jsonl", '{"tokens": [1], "tags": ["O"]}', r"a.jsonl:1: the token 1; expected texts"),
         ("a.jsonl", '{"text": "a b", "entities": [[1, 2, "LOC"]]}', r"a.jsonl:1: the entity .* holds no word"),
         ("a.jsonl", '{"text": "a b", "entities": [[0, 2, "A"], [1, 3, "B"]]}', r"a.jsonl:1: the entity .* overlaps"),
         *(

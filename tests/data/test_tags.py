@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from kit.data import tags
+from kit.data.sources import Sentences
 from kit.data.tags import TagError
+from kit.errors import KitError
 
 # One sentence in every scheme: two touching entities of a type, one of a single word, one of three words at the end.
 ENTITIES = [(0, 2, "PER"), (2, 3, "PER"), (4, 5, "LOC"), (6, 9, "ORG")]
@@ -92,3 +94,39 @@ def test_what_is_allowed_is_what_is_valid(scheme):
             else:
                 with pytest.raises(TagError):
                     tags.validate([path], scheme)
+
+
+@pytest.mark.parametrize(
+    ("written", "scheme", "read"),
+    [
+        ("b-per i-per o b-LOC", "BIO", "B-per I-per O B-LOC"),
+        ("B_PER I_PER O B_LOC", "BIO", "B-PER I-PER O B-LOC"),
+        ("B-PER o o I-PER", None, None),
+        ("b i o b", "BIO", "B I O B"),
+        ("B-PER M-PER E-PER O S-LOC", "BIOES", "B-PER I-PER E-PER O S-LOC"),
+        ("B-PER M-PER E-PER O W-LOC", "BIOES", "B-PER I-PER E-PER O S-LOC"),
+        ("n v o b", "none", "n v o b"),
+        ("PER O LOC O", "none", "PER O LOC O"),
+        ("1 0 2 0", "none", "1 0 2 0"),
+    ],
+)
+def test_other_spellings_of_entities_are_read_or_it_is_said_why_not(caplog, written, scheme, read):
+    found = Sentences([["a"] * len(written.split())], [written.split()], ["x:1"])
+    if scheme is None:
+        with pytest.raises(KitError, match="'I-PER' after 'O'"):
+            tags.scheme_of(found, "auto")
+        return
+    with caplog.at_level("INFO", "kit"):
+        assert tags.scheme_of(found, "auto") == scheme
+    assert found.tags == [read.split()]
+    assert ("are read, and predicted, as" in caplog.text) == (written != read)
+    assert ("by accuracy" in caplog.text) == (scheme == "none")
+    assert ("data.tag_names" in caplog.text) == written[0].isdigit()
+
+
+def test_a_scheme_that_is_named_takes_other_spellings_too_and_none_takes_tags_as_they_are():
+    found = Sentences([["a", "b"]], [["b-x", "o"]], ["x:1"])
+    assert tags.scheme_of(found, "none") == "none"
+    assert found.tags == [["b-x", "o"]]
+    assert tags.scheme_of(found, "BIO") == "BIO"
+    assert found.tags == [["B-x", "O"]]

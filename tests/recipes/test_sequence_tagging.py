@@ -195,6 +195,37 @@ def test_bad_data_is_named(tmp_path, files, settings, message):
         data(source=source, **settings)
 
 
+def test_words_of_ones_own_get_characters_and_generated_ones_do_not(tmp_path, caplog):
+    given = [(["Maria", "flew"], ["B-PER", "O"])] * 9
+    path = write(tmp_path / "a.conll", CONLL * 9)
+    for source, has_characters in (("phrases", False), (given, True), (path, True)):
+        caplog.clear()
+        with caplog.at_level("INFO", "kit"):
+            features = data(source=source, **{"num_sentences": 200} if source == "phrases" else {}).assets["features"]
+        assert ("characters" in features["vocabularies"]) == has_characters
+        assert f"data.features=auto: {', '.join(features['vocabularies'])}" in caplog.text
+    assert set(data(source=path, features=("word",)).assets["features"]["vocabularies"]) == {"word"}
+    asked = {"data.features": config.Text("auto")}
+    assert config.resolve(config.settings_of(recipe.tagged_sentences, "data"), asked)["data"]["features"] == "auto"
+    asked = {"data.features": config.Text("word,shape")}
+    found = config.resolve(config.settings_of(recipe.tagged_sentences, "data"), asked)["data"]["features"]
+    assert tuple(found) == ("word", "shape")
+
+
+def test_bad_rows_are_left_out_and_listed_and_columns_are_kept(tmp_path):
+    rows = [{"mots": ["Maria", "flew"], "tags": [1, 0]}] * 9 + [{"mots": ["Maria"], "tags": []}]
+    source = write(tmp_path / "a.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows))
+    settings = {"source": source, "word_column": "mots", "tag_names": ("O", "B-PER")}
+    with pytest.raises(KitError, match=r"a.jsonl:10: 1 tokens, but 0 tags; expected as many"):
+        data(**settings)
+    splits = data(**settings, on_bad="skip")
+    assert splits.assets["skipped"] == ["a.jsonl:10: 1 tokens, but 0 tags; expected as many"]
+    assert splits.assets["word_column"] == "mots"
+    assert splits.assets["tag_names"] == ["O", "B-PER", "I-PER"]
+    with pytest.raises(SettingError, match="word_column: expected none where sentences are not of a file"):
+        data(source="phrases", word_column=2)
+
+
 def test_no_sentences_are_none_and_not_the_default():
     with pytest.raises(KitError, match="num_sentences: expected 200 to 1000000, got 0"):
         data(num_sentences=0)
@@ -328,6 +359,13 @@ def test_predict_gives_words_back_in_order(run, tmp_path):
     tagged = tmp_path / "test.conll"
     tagged.write_text("Maria B-X\nflew O\n\n")
     assert list(run.predict(tagged)["token"]) == ["Maria", "flew"]
+    tagged.write_text("Maria\nflew\n\nOslo")
+    assert list(run.predict(tagged)["sentence"]) == [1, 1, 2]
+    texts = tmp_path / "new.jsonl"
+    texts.write_text('{"text": "Maria flew to Oslo."}\n{"text": "Hi"}\n')
+    table = run.predict(texts)
+    assert list(table["tag"])[:5] == list(first["tag"])
+    assert list(table["start"])[:3] == [0, 6, 11]
 
 
 @pytest.mark.parametrize("inputs", ["", " \n ", [], [[]], [["a", ""]], 5, "caf\udce9", [["\ud83d"]]])

@@ -107,6 +107,7 @@ class Sentences:
         places: Where each sentence stands, such as `train.conll:12`, unique and stable.
         split: Split that the source prescribes for each sentence, or None.
         lines: Line of each word of each sentence in its file, or None where there is none.
+        skipped: A message on each row that was left out, since it cannot be read.
     """
 
     words: list
@@ -114,6 +115,7 @@ class Sentences:
     places: list
     split: np.ndarray | None = None
     lines: list | None = None
+    skipped: list = dataclasses.field(default_factory=list)
 
     @property
     def names(self):
@@ -147,12 +149,14 @@ class Pairs:
         targets: Text of its translation.
         places: Where each pair stands, such as `train.tsv:12`, unique and stable.
         split: Split that the source prescribes for each pair, or None.
+        skipped: A message on each row that was left out, since it cannot be read.
     """
 
     sources: list
     targets: list
     places: list
     split: np.ndarray | None = None
+    skipped: list = dataclasses.field(default_factory=list)
 
     @property
     def names(self):

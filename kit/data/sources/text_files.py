@@ -2,10 +2,13 @@
 
 import gzip
 import json
+import logging
 import re
 import zlib
 
 from kit.errors import KitError
+
+log = logging.getLogger("kit")
 
 # Words of a file's name that tell its split; `latest` is none.
 SPLIT_NAMES = {
@@ -14,6 +17,41 @@ SPLIT_NAMES = {
     "test": r"(?<![a-z])test(ing)?(?![a-z])",
 }
 _NO_DATA = (".md", ".html", ".xml", ".pdf", ".py", ".json")
+_MOST_SHOWN = 5
+
+
+class BadRows:
+    """What becomes of rows that cannot be read: the first one is an error, or all are listed and left out.
+
+    Args:
+        on_bad: "error" or "skip".
+
+    Attributes:
+        messages: A message on each row that was left out; files are named without their folder.
+    """
+
+    def __init__(self, on_bad="error"):
+        self.skips = on_bad == "skip"
+        self.messages = []
+
+    def add(self, path, number, problem):
+        """Notes a row of a file, or raises KitError that names it."""
+        if not self.skips:
+            raise KitError(f"{path}:{number}: {problem}")
+        self.messages.append(f"{path.name}:{number}: {problem}")
+
+    def check_any(self, path, count, expected):
+        """Raises KitError where a file has no row that can be read."""
+        if not count:
+            first = f"; of {len(self.messages):,} bad rows the first: {self.messages[0]}" if self.messages else ""
+            raise KitError(f"{path}: no sentences; expected {expected}{first}")
+
+    def told(self):
+        """Says in the log how many rows are left out, and returns the messages on them."""
+        if self.messages:
+            shown = "; ".join(self.messages[:_MOST_SHOWN])
+            log.info("texts: %s rows that cannot be read are skipped: %s", f"{len(self.messages):,}", shown)
+        return self.messages
 
 
 def plain_name(path):
@@ -30,35 +68,106 @@ def candidates(folder, part):
     ]
 
 
-def lines(path):
-    """Yields number and text of each line of a file.
+def split_lines(text):
+    """Returns the lines of a text: a line ends in \\n or \\r\\n and in nothing else, in files and elsewhere."""
+    return re.split("\r?\n", text)
+
+
+def lines(path, bad=None):
+    """Yields number and text of each line of a file; see `split_lines`.
+
+    Args:
+        path: The file.
+        bad: `BadRows`; where they are left out, the text of a line that is no UTF-8 is None.
 
     Raises:
         KitError: the file cannot be read or is no UTF-8; the message names file and line.
     """
-    number = 0
+    bad = bad or BadRows()
     try:
-        with (gzip.open if path.name.endswith(".gz") else open)(path, "rb") as file:
+        with (gzip.open if path.name.lower().endswith(".gz") else open)(path, "rb") as file:
             for number, line in enumerate(file, 1):
-                text = line.decode("utf-8").rstrip("\r\n")
-                yield number, text.removeprefix("\ufeff") if number == 1 else text
-    except UnicodeDecodeError as error:
-        raise KitError(f"{path}:{number}: not UTF-8 ({error.reason}); expected UTF-8 text") from None
+                if line.endswith(b"\n"):
+                    line = line[:-1].removesuffix(b"\r")
+                try:
+                    text = line.decode("utf-8")
+                except UnicodeDecodeError as error:
+                    bad.add(path, number, f"not UTF-8 ({error.reason}); expected UTF-8 text")
+                    text = None
+                yield number, text.removeprefix("\ufeff") if number == 1 and text else text
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise KitError(f"{path}: damaged ({error}); expected a gzip file") from None
     except OSError as error:
         raise KitError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def json_rows(path):
+def blocks(rows):
+    """Yields the rows between empty lines as lists; the last one need not be closed.
+
+    Args:
+        rows: Tuples of a line's number, its text, or None where it cannot be read, and perhaps more.
+    """
+    block = []
+    for row in rows:
+        if row[1] is None or row[1].strip():
+            block.append(row)
+        elif block:
+            yield block
+            block = []
+    if block:
+        yield block
+
+
+def json_rows(path, bad=None):
     """Yields number and value of each line of a JSONL file that is not empty.
+
+    Args:
+        path: The file.
+        bad: `BadRows`.
 
     Raises:
         KitError: a line that is no JSON; the message names file and line.
     """
-    for number, text in lines(path):
-        if text.strip():
-            try:
-                yield number, json.loads(text)
-            except (ValueError, RecursionError) as error:
-                raise KitError(f"{path}:{number}: not valid JSON ({error})") from None
+    bad = bad or BadRows()
+    for number, text in lines(path, bad):
+        if text is None or not text.strip():
+            continue
+        try:
+            row = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            bad.add(path, number, f"not valid JSON ({error})")
+            continue
+        yield number, row
+
+
+def fields_between_tabs(path, found):
+    """Returns (number, fields) of lines; the quotes that a spreadsheet puts around fields are undone.
+
+    It writes `"` in a field twice and puts the field into quotes. That this was done shows in the whole file: every
+    field with a quote is written so, and one has a quote inside, or else every field is in quotes.
+
+    Args:
+        path: The file, for the log.
+        found: Number and text of lines.
+    """
+    rows = [(number, text.split("\t")) for number, text in found]
+    marked = [field for _, fields in rows for field in fields if '"' in field]
+    quoted = [field for field in marked if _QUOTED.fullmatch(field)]
+    is_export = any('""' in field[1:-1] for field in quoted) or len(quoted) == sum(len(fields) for _, fields in rows)
+    if not quoted or not is_export:
+        return rows
+    if len(quoted) < len(marked):
+        log.warning(
+            "%s: %s fields are quoted as spreadsheets do it, %s with quotes are not; all are taken as they are",
+            *(path, f"{len(quoted):,}", f"{len(marked) - len(quoted):,}"),
+        )
+        return rows
+    log.info("%s: the quotes that a spreadsheet put around fields are left out", path.name)
+    return [(number, [_unquoted(field) for field in fields]) for number, fields in rows]
+
+
+_QUOTED = re.compile(r'"(?:[^"]|"")*"', re.DOTALL)
+
+
+def _unquoted(field):
+    return field[1:-1].replace('""', '"') if field.startswith('"') else field
