@@ -13,7 +13,8 @@ def read_lines(inputs):
     """Returns the lines of what a user gave, and where each stands, such as `notes.txt:3`.
 
     Args:
-        inputs: A text, a file (`pathlib.Path`), or a list of these.
+        inputs: A text, a file (`pathlib.Path`), or a list of these; of a .jsonl file the `text` or `source` of each
+            object.
 
     Raises:
         KitError: something else, or a file that cannot be read.
@@ -24,9 +25,14 @@ def read_lines(inputs):
         raise KitError("inputs: expected a text, a file, or a list of texts and files")
     found, places = [], []
     for item in inputs:
-        rows = _lines(item)
-        found += rows
-        places += [f"{item if isinstance(item, Path) else 'text'}:{number}" for number in range(1, len(rows) + 1)]
+        is_json = isinstance(item, Path) and text_files.plain_name(item).endswith((".jsonl", ".ndjson"))
+        rows = list(_texts(as_path(item, "inputs"))) if is_json else list(enumerate(_lines(item), 1))
+        if isinstance(item, Path) and text_files.plain_name(item).endswith(".tsv"):
+            for number, text in rows:
+                if "\t" in text:
+                    raise KitError(f"{item}:{number}: columns between tabs; expected a sentence alone in each line")
+        found += [text for _, text in rows]
+        places += [f"{item if isinstance(item, Path) else 'text'}:{number}" for number, _ in rows]
     return found, places
 
 
@@ -72,9 +78,20 @@ def _split(line):
     return [match.group() for match in matches], [match.span() for match in matches]
 
 
+def _texts(path):
+    """Yields line and text of each object of a JSONL file."""
+    for number, row in text_files.json_rows(path):
+        text = next((row[key] for key in ("text", "source") if isinstance(row, dict) and key in row), None)
+        if not isinstance(text, str) or not is_text(text):
+            raise KitError(f"{path}:{number}: expected {{'text': '...'}} or {{'source': '...'}}")
+        yield number, text
+
+
 def _lines(item):
     """Returns the lines of a text or a file."""
     if isinstance(item, Path):
+        if text_files.plain_name(item).endswith(".json"):
+            raise KitError(f"{item}: JSON; expected a text with a sentence in each line, or a .jsonl file")
         return [text for _, text in text_files.lines(as_path(item, "inputs"))]
     if not is_text(item):
         raise KitError(f"inputs: holds characters that are none: {item[:40]!a}; expected text")

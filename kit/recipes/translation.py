@@ -8,8 +8,8 @@ from keras import layers, ops
 
 from kit.config import renamed
 from kit.data import bitext, sources
-from kit.data.options import Division, TokenOptions
-from kit.data.sources import phrase_pairs
+from kit.data.options import Division, TextOptions, TokenOptions
+from kit.data.sources import pair_files, phrase_pairs
 from kit.data.splits import Splits, assign
 from kit.errors import SettingError, check, choose
 from kit.models.text import seq2seq
@@ -166,6 +166,7 @@ def translated_sentences(
     joint_vocabulary: bool = True,
     max_length: int = 128,
     max_ratio: float | None = None,
+    texts: TextOptions = TextOptions(),
     division: Division = Division(test_fraction=0.1),
 ):
     """Reads sentences and their translations and divides them into training, validation and test split.
@@ -176,9 +177,11 @@ def translated_sentences(
     Args:
         seed: Seed of the run, which the data does not depend on.
         saved: Assignment of an earlier run that is used again, or None.
-        source: `phrases` (generated), `tfds:NAME`, a .tsv or .jsonl file, one of two parallel files such as corpus.en
-            and corpus.de; or a folder of such files with train, dev and test in their names.
-        source_locale: Language of the sentences, such as en; of files it is their ending, or the key in JSONL.
+        source: `phrases` (generated), `tfds:NAME`, a .tsv, .csv or .jsonl file, one of two parallel files such as
+            corpus.en and corpus.de, or src.txt and tgt.txt; or a folder of such files with train, dev and test in their
+            names.
+        source_locale: Language of the sentences, such as en; of files it is their ending, or the heading in a table, or
+            the key in JSONL.
         target_locale: Language of the translations, such as de or pt_BR.
         num_sentences: Number of generated pairs; 12000 by default.
         joint_vocabulary: Both sides share tokens and their embedding.
@@ -200,6 +203,8 @@ def translated_sentences(
         options |= {"num_sentences": 12_000 if num_sentences is None else num_sentences, "seed": division.split_seed}
     else:
         check(num_sentences is None, "num_sentences", num_sentences, "none where sentences are not generated")
+    if module is pair_files:
+        options["on_bad"] = texts.on_bad
     found = module.read(origin, **options)
     assignment = assign(found.names, found.split, division, saved)
     corpus = bitext.cleaned(found, assignment, tokens, joint_vocabulary, max_length, max_ratio, str(origin))
@@ -211,7 +216,11 @@ def translated_sentences(
             "max_length": max_length + 2,  # start or end come to it; nothing that is held out decides it
             "pad_id": corpus.tokenizers[-1].pad_id,
         },
-        assets={"tokenizers": [each.to_json() for each in corpus.tokenizers], "pairs": corpus.report},
+        assets={
+            "tokenizers": [each.to_json() for each in corpus.tokenizers],
+            "pairs": corpus.report,
+            "skipped": found.skipped,
+        },
         assignment=corpus.assignment,
         settings={"source": str(origin)},
     )

@@ -149,3 +149,118 @@ def test_files_that_cannot_be(tmp_path, files, message):
 def test_a_file_of_another_language_is_named(tmp_path):
     with pytest.raises(KitError, match=r"corpus\.fr: ends neither in \.en nor in \.de"):
         pair_files.read(write(tmp_path / "corpus.fr", "a\n"))
+
+
+def test_sides_by_words_of_the_names(tmp_path):
+    for part, count in (("train", 4), ("val", 2), ("test", 1)):
+        for side in ("src", "tgt"):
+            write(
+                tmp_path / "opennmt" / f"{side}-{part}.txt", "".join(f"{side} {part} {row}\n" for row in range(count))
+            )
+    pairs = pair_files.read(tmp_path / "opennmt")
+    assert (pairs.sources[0], pairs.targets[0]) == ("src train 0", "tgt train 0")
+    assert list(pairs.split) == ["train"] * 4 + ["validation"] * 2 + ["test"]
+    one = pair_files.read(tmp_path / "opennmt" / "tgt-train.txt")
+    assert (one.sources[0], one.targets[0]) == ("src train 0", "tgt train 0")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("train.src", "train.tgt"),
+        ("train.source", "train.target"),
+        ("SRC.txt", "TGT.txt"),
+        ("corpus.src", "corpus.trg"),
+        ("news.de-en.en", "news.de-en.de"),
+        ("train.en.txt", "train.de.txt"),
+        ("en-train.txt", "de-train.txt"),
+        ("train_en.txt.gz", "train_de.txt"),
+    ],
+)
+def test_parallel_names(tmp_path, first, second):
+    write(tmp_path / first, "a\nb\n", packed=first.endswith(".gz"))
+    write(tmp_path / second, "x\ny\n")
+    for name in (first, second):
+        pairs = pair_files.read(tmp_path / name)
+        assert (pairs.sources, pairs.targets) == (["a", "b"], ["x", "y"])
+
+
+def test_a_side_without_the_other_is_named(tmp_path):
+    with pytest.raises(KitError, match=r"src-train\.txt: there is no tgt-train\.txt beside it"):
+        pair_files.read(write(tmp_path / "src-train.txt", "a\n"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.tsv", "en\tde\none\tein\ntwo\tzwei\n", "a.tsv: the first line is a heading, 'en' to 'de'"),
+        ("a.tsv", "English\tDeutsch\none\tein\ntwo\tzwei\n", "heading, 'English' to 'Deutsch'"),
+        ("a.tsv", "Source\tTarget\none\tein\ntwo\tzwei\n", "heading, 'Source' to 'Target'"),
+        ("a.tsv", "de\ten\nein\tone\nzwei\ttwo\n", "heading, 'en' to 'de'"),
+        (
+            "a.tsv",
+            "id\ten\tde\n1\tone\tein\n2\ttwo\tzwei\n",
+            "columns 2 and 3 are sentences and translations",
+        ),
+        ("a.tsv", "one\tein\tCC-BY 2.0\ntwo\tzwei\tCC-BY 3.0\n", "column 3, such as 'CC-BY 2.0', is left out"),
+        (
+            "a.tsv",
+            '"one"\t"ein"\n"two"\t"zwei"\n',
+            "a.tsv: the quotes that a spreadsheet put around",
+        ),
+        ("a.csv", 'de;en\n"ein";one\nzwei;two\n', "a.csv: the first line is a heading, 'en' to 'de'"),
+        ("a.csv", "one,ein\ntwo,zwei\n", None),
+    ],
+)
+def test_headings_quotes_and_more_columns(tmp_path, caplog, name, content, said):
+    with caplog.at_level("INFO", "kit"):
+        pairs = pair_files.read(write(tmp_path / name, content))
+    assert (pairs.sources, pairs.targets) == (["one", "two"], ["ein", "zwei"])
+    assert said in caplog.text if said else not caplog.text
+
+
+def test_quotes_inside_and_those_of_the_sentences(tmp_path):
+    path = write(tmp_path / "a.tsv", 'he said ""no""\ter\n"he said ""yes"""\tsie\n')
+    assert pair_files.read(path).sources == ['he said ""no""', '"he said ""yes"""']
+    path = write(tmp_path / "b.tsv", 'no\ter\n"he said ""yes"""\tsie\n')
+    assert pair_files.read(path).sources == ["no", 'he said "yes"']
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.tsv", "1\tone\tein\n2\ttwo\tzwei\n", r"a\.tsv:1: 3 columns, and column 1 holds numbers; expected 2"),
+        (
+            "a.tsv",
+            "one\tein\none\tein\ntwo\tzwei\tCC-BY\n",
+            r"a\.tsv:3: 3 columns, .*; the third is 'CC-BY'",
+        ),
+        ("a.csv", 'one,"ein\ntwo,zwei\nthree","drei"\n', r"a\.csv:3: a field of several lines"),
+    ],
+)
+def test_columns_that_are_not_clear_are_named(tmp_path, name, content, message):
+    with pytest.raises(KitError, match=message):
+        pair_files.read(write(tmp_path / name, content))
+
+
+@pytest.mark.parametrize(
+    ("files", "skipped"),
+    [
+        ({"a.tsv": "one\tein\ntwo\ntwo\tzwei\nx\t \n"}, ["a.tsv:2: 1 columns", "a.tsv:4: empty"]),
+        (
+            {"a.jsonl": '{"en": "one", "de": "ein"}\n{\n{"en": 3}\n{"en": "two", "de": "zwei"}'},
+            ["a.jsonl:2", "a.jsonl:3"],
+        ),
+        ({"a.en": b"one\n\xff\ntwo\nx\n", "a.de": "ein\ny\nzwei\n\n"}, ["a.en:2: not UTF-8", "a.de:4: empty"]),
+        ({"a.csv": "one,ein\ntwo,zwei\nthree\n"}, ["a.csv:3: 1 columns"]),
+    ],
+)
+def test_pairs_with_bad_rows_are_left_out_and_listed(tmp_path, files, skipped):
+    paths = [write(tmp_path / name, content) for name, content in files.items()]
+    with pytest.raises(KitError):
+        pair_files.read(paths[0])
+    pairs = pair_files.read(paths[0], on_bad="skip")
+    assert (pairs.sources, pairs.targets) == (["one", "two"], ["ein", "zwei"])
+    assert [found.startswith(start) for found, start in zip(pairs.skipped, skipped, strict=True)] == [True] * len(
+        skipped
+    )

@@ -139,6 +139,7 @@ def test_a_number_with_a_no_break_space_is_one_word(tmp_path):
             r"a.conll:1: 1 column, .*a table between commas or semicolons is named .csv",
         ),
         ("a.conll", '{"tokens": ["a"], "tags": ["O"]}\n', r"a.conll:1: looks like JSON; expected columns, or a .jsonl"),
+        ("a.json", '[\n  {\n"tokens": ["a"], "tags": ["O"]}\n]', r"a.json:1: looks like JSON"),
         ("a.conll", '[{"tokens": ["a"], "tags": ["O"]}]\n', r"a.conll:1: looks like JSON"),
         ("a.conll", "Maria B-PER\nflew\n\n", r"a.conll:2: 1 column, expected 2"),
         ("a.conll", "Maria\n\n", r"a.conll:1: 1 column, expected 2"),

@@ -95,3 +95,21 @@ def test_rows_that_are_left_out_are_listed(tmp_path, caplog):
         list(text_files.lines(path))
     with pytest.raises(KitError, match=r"no sentences; expected x; of 1 bad rows the first: a\.txt:2"):
         bad.check_any(path, 0, "x")
+
+
+def test_texts_to_predict_that_are_tables_or_objects(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "one\\u2028two"}\n\n{"source": "three", "target": "drei"}\n')
+    assert text_inputs.read_lines(path) == (["one\u2028two", "three"], [f"{path}:1", f"{path}:3"])
+    path.write_text('{"en": "one"}\n')
+    with pytest.raises(KitError, match=r"a\.jsonl:1: expected {'text': '...'} or {'source': '...'}"):
+        text_inputs.read_lines(path)
+    table = tmp_path / "a.tsv"
+    table.write_text("one\ntwo\tzwei\n")
+    with pytest.raises(KitError, match=r"a\.tsv:2: columns between tabs; expected a sentence alone"):
+        text_inputs.read_lines(table)
+    whole = tmp_path / "a.json"
+    whole.write_text('[{"text": "one"}]')
+    for reader in (text_inputs.read_lines, text_inputs.read_sentences):
+        with pytest.raises(KitError, match=r"a\.json: JSON; expected a text .* or a \.jsonl"):
+            reader(whole)

@@ -208,6 +208,16 @@ def test_pairs_left_out_are_counted_and_none_of_the_test_is():
     assert (splits.assignment["split"] == "left out").sum() == 4
 
 
+def test_pairs_that_cannot_be_read_are_listed(tmp_path):
+    (tmp_path / "a.tsv").write_text("".join(f"word {row}\tWort {row}\n" for row in range(20)) + "word\n")
+    settings = {"source": str(tmp_path / "a.tsv"), "token_kind": "word", "vocabulary_size": 30, "min_count": 1}
+    with pytest.raises(KitError, match=r"a\.tsv:21: 1 columns, expected 2"):
+        data(**settings)
+    splits = data(**settings, on_bad="skip")
+    assert splits.assets["skipped"] == ["a.tsv:21: 1 columns, expected 2 between tabs: a sentence, its translation"]
+    assert data(splits.assignment, **settings, on_bad="skip").assets == splits.assets
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

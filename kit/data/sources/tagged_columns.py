@@ -13,6 +13,7 @@ log = logging.getLogger("kit")
 
 # A comment before a sentence; `#tag` and, between tabs, `#` are words.
 _COMMENT = re.compile("#+(?: |$)")
+_JSON = re.compile(r"\s*(?:\{\s*\"|\[\s*[\[{]|[\[{]\s*$)")
 
 
 def read(path, columns, bad):
@@ -32,7 +33,7 @@ def read(path, columns, bad):
     """
     rows = [row for row in _rows(path, bad) if not (row[1] or "").startswith("-DOCSTART-")]
     plain = [row for row in rows if row[2] and not _COMMENT.match(row[1])]
-    if plain and plain[0][1].lstrip().startswith(("{", "[{")):
+    if plain and _JSON.match(plain[0][1]):
         raise KitError(f"{path}:{plain[0][0]}: looks like JSON; expected columns, or a .jsonl with an object a line")
     if plain and is_heading(plain[0][2], columns):
         table = [(number, None if text is None else fields) for number, text, fields in rows if number >= plain[0][0]]

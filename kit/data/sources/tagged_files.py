@@ -9,7 +9,7 @@ import numpy as np
 
 from kit.data.sources import Sentences, tagged_columns, tagged_json, tagged_table
 from kit.data.sources.tag_columns import TagColumns, shown
-from kit.data.sources.text_files import SPLIT_NAMES, BadRows, blocks, candidates, json_rows, lines, plain_name
+from kit.data.sources.text_files import SPLIT_NAMES, BadRows, blocks, candidates, csv_rows, json_rows, lines, plain_name
 from kit.errors import KitError, SettingError
 
 LAYOUT = "a file of tagged sentences (.conll, .conllu, .csv, .jsonl ...), or a folder with train, dev and test files"
@@ -111,7 +111,7 @@ def _sentences(path, columns, bad):
     if name.endswith(_JSONL):
         return tagged_json.read(path, columns, bad)
     if name.endswith(".csv"):
-        return tagged_table.read(path, tagged_table.csv_rows(path, bad), columns, bad)
+        return tagged_table.read(path, csv_rows(path, bad), columns, bad)
     if name.endswith(".conllu"):
         column = (columns.tags or "upos").lower()
         if column not in _CONLLU:

@@ -1,41 +1,12 @@
 """Tagged words as a table with a heading, such as Kaggle's `Sentence #,Word,POS,Tag`: a word in each row."""
 
-import csv
 import logging
 
 from kit.data.sources.tag_columns import SENTENCES, TAGS, WORDS, index_of
-from kit.data.sources.text_files import lines
 from kit.data.text import is_text
 from kit.errors import KitError, check
 
 log = logging.getLogger("kit")
-
-
-def csv_rows(path, bad):
-    """Yields line and fields of each row of a CSV file; of a row that cannot be read the fields are None.
-
-    Fields are between commas, semicolons or tabs, whichever there are most of in the first line.
-    """
-    broken = set()
-
-    def fed():
-        for number, text in lines(path, bad):
-            if text is None:
-                broken.add(number)
-            yield f"{text or ''}\n"
-
-    source = fed()
-    first = next(source, "")
-    delimiter = max(",;\t", key=first.count)
-    reader = csv.reader((line for part in ((first,), source) for line in part), delimiter=delimiter)
-    while True:
-        try:
-            fields = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise KitError(f"{path}:{reader.line_num}: not a CSV file ({error})") from None
-        yield reader.line_num, None if reader.line_num in broken else fields
 
 
 def read(path, rows, columns, bad):
@@ -66,8 +37,6 @@ def read(path, rows, columns, bad):
                     break  # the line was named already
                 if len(fields) != len(heading):
                     raise ValueError(f"{len(fields)} columns, expected {len(heading)}: {', '.join(heading)}")
-                if any("\n" in field for field in fields):
-                    raise ValueError("a field of several lines; expected one (is a quote not closed?)")
                 if not fields[word].strip() or not is_text(fields[word]):
                     raise ValueError("an empty word; expected a word and its tag")
                 words.append(fields[word].strip())

@@ -1,5 +1,6 @@
 """Text files of the sources: lines of plain or gzipped UTF-8 files, and the split that a file's name says."""
 
+import csv
 import gzip
 import json
 import logging
@@ -138,6 +139,36 @@ def json_rows(path, bad=None):
             bad.add(path, number, f"not valid JSON ({error})")
             continue
         yield number, row
+
+
+def csv_rows(path, bad):
+    """Yields line and fields of each row of a CSV file; of a row that cannot be read the fields are None.
+
+    Fields are between commas, semicolons or tabs, whichever there are most of in the first line.
+    """
+    broken = set()
+
+    def fed():
+        for number, text in lines(path, bad):
+            if text is None:
+                broken.add(number)
+            yield f"{text or ''}\n"
+
+    source = fed()
+    first = next(source, "")
+    delimiter = max(",;\t", key=first.count)
+    reader = csv.reader((line for part in ((first,), source) for line in part), delimiter=delimiter)
+    while True:
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise KitError(f"{path}:{reader.line_num}: not a CSV file ({error})") from None
+        if any("\n" in field for field in fields):
+            bad.add(path, reader.line_num, "a field of several lines; expected one (is a quote not closed?)")
+            broken.add(reader.line_num)
+        yield reader.line_num, None if reader.line_num in broken else fields
 
 
 def fields_between_tabs(path, found):
