@@ -79,8 +79,7 @@ def test_nothing_that_reads_data_or_inputs_has_a_rule_of_its_own():
     ],
 )
 def test_quotes_of_a_spreadsheet(tmp_path, rows, expected):
-    found = text_files.fields_between_tabs(tmp_path / "a.tsv", list(enumerate(rows, 1)))
-    assert found == list(enumerate(expected, 1))
+    assert list(map(text_files.splitter(tmp_path / "a.tsv", rows), rows)) == expected
 
 
 def test_rows_that_are_left_out_are_listed(tmp_path, caplog):

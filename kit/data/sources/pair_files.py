@@ -18,10 +18,10 @@ from kit.data.sources.text_files import (
     BadRows,
     candidates,
     csv_rows,
-    fields_between_tabs,
     json_rows,
     lines,
     plain_name,
+    splitter,
 )
 from kit.data.text import is_text
 from kit.errors import KitError, check
@@ -147,8 +147,9 @@ def _pairs(files, locales, endings, bad):
     if name.endswith(".csv"):
         found = [(number, fields) for number, fields in csv_rows(files[0], bad) if fields and any(fields)]
     else:
-        found = ((number, text) for number, text in lines(files[0], bad) if text and text.strip())
-        found = fields_between_tabs(files[0], found)
+        found = [(number, text) for number, text in lines(files[0], bad) if text and not text.isspace()]
+        split = splitter(files[0], [text for _, text in found])
+        found = [(number, split(text)) for number, text in found]
     return _table(files[0], found, locales, endings, bad)
 
 

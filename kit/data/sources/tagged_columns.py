@@ -6,7 +6,7 @@ from collections import Counter
 
 from kit.data.sources import tagged_table
 from kit.data.sources.tag_columns import is_heading, number_of
-from kit.data.sources.text_files import blocks, fields_between_tabs, lines
+from kit.data.sources.text_files import blocks, lines, splitter
 from kit.errors import KitError, SettingError
 
 log = logging.getLogger("kit")
@@ -31,61 +31,96 @@ def read(path, columns, bad):
         KitError: the file is of another form.
         SettingError: a column that does not exist.
     """
-    rows = [row for row in _rows(path, bad) if not (row[1] or "").startswith("-DOCSTART-")]
-    plain = [row for row in rows if row[2] and not _COMMENT.match(row[1])]
-    if plain and _JSON.match(plain[0][1]):
-        raise KitError(f"{path}:{plain[0][0]}: looks like JSON; expected columns, or a .jsonl with an object a line")
-    if plain and is_heading(plain[0][2], columns):
-        table = [(number, None if text is None else fields) for number, text, fields in rows if number >= plain[0][0]]
+    rows = [(number, text) for number, text in lines(path, bad) if not (text or "").startswith("-DOCSTART-")]
+    split = _splitter(path, rows)
+    plain = [text for _, text in rows if text and not text.isspace() and not _COMMENT.match(text)]
+    _check_form(path, rows, plain)
+    if plain and is_heading(split(plain[0]), columns):
+        start = next(row for row, (_, text) in enumerate(rows) if text == plain[0])
+        table = ((number, None if text is None else split(text)) for number, text in rows[start:])
         yield from tagged_table.read(path, table, columns, bad)
         return
-    rows, width = _trimmed(rows, plain, columns)
+    split, width = _trimmed(split, plain, columns)
     word, tag = _positions(path, width, columns)
-    counts = Counter(fields[tag].strip() for _, _, fields in plain if len(fields) >= width)
-    _check_end(path, rows[-1:], width, tag, counts, bad)
-    comments = 0
+    is_comment = _comments(rows, plain, split, width, tag)
+    _check_end(path, rows, plain, split, width, tag, bad)
+    least, comments = max(width, 1 + columns.needs_tags), 0
     for block in blocks(rows):
-        while block and _is_comment(*block[0][1:], width, tag, counts):
-            block.pop(0)
-            comments += 1
+        start = next((row for row, (_, text) in enumerate(block) if not is_comment(text)), len(block))
+        comments += start
         words, tags = [], []
-        for number, text, fields in block:
+        for number, text in block[start:]:
             if text is None:
                 break  # the line was named already
+            fields = split(text)
             try:
-                _check(fields, width, word, tag, columns)
+                if len(fields) != least or not fields[word].strip() or (columns.needs_tags and not fields[tag].strip()):
+                    raise ValueError(_problem(fields, width, least, word, columns))
                 words.append(fields[word].strip())
-                tags += columns.named([fields[tag].strip()]) if columns.needs_tags else []
+                tags += columns.named([fields[tag].strip()]) if columns.tag_names else [fields[tag].strip()]
             except ValueError as error:
                 bad.add(path, number, error)
                 break
         else:
             if words:
-                yield block[0][0], words, tags, [number for number, *_ in block]
+                yield block[start][0], words, tags, [number for number, _ in block[start:]]
     if comments and columns.needs_tags:
         log.info("%s: %s lines that begin with '# ' before sentences are comments", path.name, f"{comments:,}")
 
 
-def _rows(path, bad):
-    """Returns number, text and fields of each line: between tabs or, without any, between spaces; or none."""
-    found = list(lines(path, bad))
-    tabbed = dict(fields_between_tabs(path, [(number, text) for number, text in found if text and "\t" in text]))
-    return [
-        (number, text, (tabbed.get(number) or re.split(" +", text.strip(" "))) if text and text.strip() else [])
-        for number, text in found
-    ]
+def _splitter(path, rows):
+    """Returns the function that cuts a line into fields, between tabs or, without any, between spaces."""
+    at_tabs = splitter(path, [text for _, text in rows if text and "\t" in text])
+
+    def split(text):
+        if "\t" in text:
+            return at_tabs(text)
+        return [field for field in text.split(" ") if field]
+
+    return split
 
 
-def _trimmed(rows, plain, columns):
-    """Returns the rows without columns at the end that are empty everywhere, and how many columns most have."""
-    counts = Counter(len(fields) for _, _, fields in plain)
+def _check_form(path, rows, plain):
+    """Raises KitError for a file of another form than columns."""
+    if plain and _JSON.match(plain[0]):
+        number = next(number for number, text in rows if text == plain[0])
+        raise KitError(f"{path}:{number}: looks like JSON; expected columns, or a .jsonl with an object a line")
+
+
+def _trimmed(split, plain, columns):
+    """Returns `split` without columns at the end that are empty everywhere, and how many columns most lines have."""
+    counts = Counter(len(split(text)) for text in plain)
     width = before = counts.most_common(1)[0][0] if counts else 1
-    whole = [fields for _, _, fields in plain if len(fields) == before]
-    while width > 1 + columns.needs_tags and not any(fields[width - 1].strip() for fields in whole):
+
+    def is_empty(column):
+        found = (split(text) for text in plain)
+        return not any(fields[column].strip() for fields in found if len(fields) == before)
+
+    while width > 1 + columns.needs_tags and is_empty(width - 1):
         width -= 1
     if width == before:
-        return rows, width
-    return [(number, text, fields[:width] if len(fields) == before else fields) for number, text, fields in rows], width
+        return split, width
+
+    def cut(text):
+        fields = split(text)
+        return fields[:width] if len(fields) == before else fields
+
+    return cut, width
+
+
+def _comments(rows, plain, split, width, tag):
+    """Returns the function that tells whether the first line of a sentence is a comment."""
+    tags = set()
+    if width > 1 and any(text and _COMMENT.match(text) for _, text in rows):
+        tags = {fields[tag].strip() for fields in map(split, plain) if len(fields) == width}
+
+    def is_comment(text):
+        if text is None or not _COMMENT.match(text):
+            return False
+        fields = split(text)
+        return len(fields) != width or (width > 1 and fields[tag].strip() not in tags)
+
+    return is_comment
 
 
 def _positions(path, width, columns):
@@ -108,32 +143,24 @@ def _positions(path, width, columns):
     return found
 
 
-def _is_comment(text, fields, width, tag, counts):
-    """Tells whether the first line of a sentence is a comment."""
-    if text is None or not _COMMENT.match(text):
-        return False
-    return len(fields) != width or (width > 1 and not counts[fields[tag].strip()])
+def _problem(fields, width, least, word, columns):
+    """Returns in words why a row is not a word and its tags."""
+    if len(fields) == least:
+        return f"an empty {'tag' if fields[word].strip() else 'word'}; expected a word and its tag"
+    what = "a word and its tags" if columns.needs_tags else "as in most lines"
+    is_table = width == 1 and re.search("[,;]", fields[0])
+    hint = " (a table between commas or semicolons is named .csv)" if is_table else ""
+    return f"{len(fields)} column{'s' * (len(fields) > 1)}, expected {least}: {what}{hint}"
 
 
-def _check(fields, width, word, tag, columns):
-    """Raises ValueError for a row that is not a word and its tags."""
-    least = 1 + columns.needs_tags
-    if len(fields) != max(width, least):
-        what = "a word and its tags" if columns.needs_tags else "as in most lines"
-        hint = " (a table between commas or semicolons is named .csv)" if re.search("[,;]", fields[0]) else ""
-        raise ValueError(
-            f"{len(fields)} column{'s' * (len(fields) > 1)}, expected {max(width, least)}: {what}{hint * (width == 1)}"
-        )
-    is_word = fields[word].strip()
-    if not is_word or (columns.needs_tags and not fields[tag].strip()):
-        raise ValueError(f"an empty {'tag' if is_word else 'word'}; expected a word and its tag")
-
-
-def _check_end(path, last, width, tag, counts, bad):
+def _check_end(path, rows, plain, split, width, tag, bad):
     """Notes a file that ends in the middle of a tag: a last line that is not closed must be whole."""
-    for number, _, fields in last:
-        if width > 1 and len(fields) == width:
-            end = fields[tag].strip()
-            others = [other for other in counts if other.startswith(end) and other != end]
-            if counts[end] == 1 and others:
-                bad.add(path, number, f"the file ends in the tag {end!r}, and {others[0]!r} is known; is it whole?")
+    number, text = rows[-1] if rows else (0, None)
+    fields = split(text) if text and plain and text is plain[-1] else []
+    if width == 1 or len(fields) != width:
+        return
+    end = fields[tag].strip()
+    counts = Counter(fields[tag].strip() for fields in map(split, plain) if len(fields) == width)
+    others = [other for other in counts if other.startswith(end) and other != end]
+    if counts[end] == 1 and others:
+        bad.add(path, number, f"the file ends in the tag {end!r}, and {others[0]!r} is known; is it whole?")

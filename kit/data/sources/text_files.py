@@ -171,34 +171,37 @@ def csv_rows(path, bad):
         yield reader.line_num, None if reader.line_num in broken else fields
 
 
-def fields_between_tabs(path, found):
-    """Returns (number, fields) of lines; the quotes that a spreadsheet puts around fields are undone.
+def splitter(path, texts):
+    """Returns the function that cuts a line into fields at tabs, and undoes the quotes of a spreadsheet.
 
     It writes `"` in a field twice and puts the field into quotes. That this was done shows in the whole file: every
     field with a quote is written so, and one has a quote inside, or else every field is in quotes.
 
     Args:
         path: The file, for the log.
-        found: Number and text of lines.
+        texts: Its lines.
     """
-    rows = [(number, text.split("\t")) for number, text in found]
-    marked = [field for _, fields in rows for field in fields if '"' in field]
+
+    def plain(text):
+        return text.split("\t")
+
+    def unquoted(text):
+        fields = text.split("\t")
+        return [each[1:-1].replace('""', '"') if each.startswith('"') else each for each in fields]
+
+    marked = [field for text in texts if '"' in text for field in text.split("\t") if '"' in field]
     quoted = [field for field in marked if _QUOTED.fullmatch(field)]
-    is_export = any('""' in field[1:-1] for field in quoted) or len(quoted) == sum(len(fields) for _, fields in rows)
-    if not quoted or not is_export:
-        return rows
+    is_export = any('""' in field[1:-1] for field in quoted)
+    if not is_export and (not quoted or len(quoted) < sum(text.count("\t") + 1 for text in texts)):
+        return plain
     if len(quoted) < len(marked):
         log.warning(
             "%s: %s fields are quoted as spreadsheets do it, %s with quotes are not; all are taken as they are",
-            *(path, f"{len(quoted):,}", f"{len(marked) - len(quoted):,}"),
+            *(path.name, f"{len(quoted):,}", f"{len(marked) - len(quoted):,}"),
         )
-        return rows
+        return plain
     log.info("%s: the quotes that a spreadsheet put around fields are left out", path.name)
-    return [(number, [_unquoted(field) for field in fields]) for number, fields in rows]
+    return unquoted
 
 
 _QUOTED = re.compile(r'"(?:[^"]|"")*"', re.DOTALL)
-
-
-def _unquoted(field):
-    return field[1:-1].replace('""', '"') if field.startswith('"') else field
