@@ -232,7 +232,7 @@ def scheme_of(found, scheme):
         elif scheme != "none":
             validate(found.tags, scheme)
     except TagError as error:
-        raise KitError(f"{found.place(error.sentence, error.word)}: {error} (data.scheme)") from None
+        raise KitError(f"{found.place(error.sentence, error.word)}: {str(error)[:300]} (data.scheme)") from None
     return scheme
 
 

@@ -139,6 +139,8 @@ def test_a_number_with_a_no_break_space_is_one_word(tmp_path):
             r"a.conll:1: 1 column, .*a table between commas or semicolons is named .csv",
         ),
         ("a.conll", '{"tokens": ["a"], "tags": ["O"]}\n', r"a.conll:1: looks like JSON; expected columns, or a .jsonl"),
+        ("a.conll", f"Maria B-PER\nflew {'1' * 5000} O\n\n", r"a.conll:2: 3 columns, expected 2"),
+        ("a.csv", "1" * 5000 + ",b\nx,O\n", r"a.csv:1: no column of words among '1{56}\.\.\., 'b'"),
         ("a.json", '[\n  {\n"tokens": ["a"], "tags": ["O"]}\n]', r"a.json:1: looks like JSON"),
         ("a.conll", '[{"tokens": ["a"], "tags": ["O"]}]\n', r"a.conll:1: looks like JSON"),
         ("a.conll", "Maria B-PER\nflew\n\n", r"a.conll:2: 1 column, expected 2"),

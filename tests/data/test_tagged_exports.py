@@ -2,10 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
 
-from kit.data.sources import tagged_files
-from kit.data.text_inputs import read_sentences
+from kit.data.sources import pair_files, tagged_files
+from kit.data.text_inputs import read_lines, read_sentences
 from kit.errors import KitError, SettingError
 
 WORDS = [["Dan", "likes", "Kyiv"], ["Ana", "left"]]
@@ -267,3 +268,23 @@ def test_new_texts_have_no_tags(tmp_path, name, content, words):
 def test_new_texts_that_cannot_be_read_are_named(tmp_path, name, content, message):
     with pytest.raises(KitError, match=message):
         read_sentences(write(tmp_path / name, content))
+
+
+PIECES = (*'"\t\n\r\\{}[],#\x00\u2028\xffO', "# ", "B-", "null", "1" * 5000)
+
+
+def test_files_changed_at_random_are_read_or_named_in_one_line(tmp_path):
+    random = np.random.default_rng(0)
+    names = list(READ)
+    for _ in range(150):
+        name = names[random.integers(len(names))]
+        text = READ[name]
+        for _ in range(random.integers(1, 4)):
+            start, length = random.integers(len(text) + 1), random.integers(0, 8)
+            text = text[:start] + PIECES[random.integers(len(PIECES))] + text[start + length :]
+        path = write(tmp_path / name, text)
+        for reader in (tagged_files.read, pair_files.read, read_sentences, read_lines):
+            try:
+                reader(path)
+            except KitError as error:
+                assert "\n" not in str(error) and len(str(error)) < 1000

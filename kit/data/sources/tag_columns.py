@@ -96,7 +96,7 @@ def index_of(heading, given, usual, key):
     if given.strip().lower() in names:
         return names.index(given.strip().lower())
     if number is None or not 1 <= abs(number) <= len(names):
-        columns = ", ".join(map(repr, heading))
+        columns = ", ".join(map(shown, heading[:20]))
         raise SettingError(key, f"no column {shown(given)} among {columns}{guess(given, heading)}")
     return number - 1 if number > 0 else len(names) + number
 

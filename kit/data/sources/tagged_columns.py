@@ -5,7 +5,7 @@ import re
 from collections import Counter
 
 from kit.data.sources import tagged_table
-from kit.data.sources.tag_columns import is_heading, number_of
+from kit.data.sources.tag_columns import is_heading, number_of, shown
 from kit.data.sources.text_files import blocks, lines, splitter
 from kit.errors import KitError, SettingError
 
@@ -160,7 +160,9 @@ def _check_end(path, rows, plain, split, width, tag, bad):
     if width == 1 or len(fields) != width:
         return
     end = fields[tag].strip()
+    if end == "O":
+        return
     counts = Counter(fields[tag].strip() for fields in map(split, plain) if len(fields) == width)
     others = [other for other in counts if other.startswith(end) and other != end]
     if counts[end] == 1 and others:
-        bad.add(path, number, f"the file ends in the tag {end!r}, and {others[0]!r} is known; is it whole?")
+        bad.add(path, number, f"the file ends in the tag {end!r}, and {shown(others[0])} is known; is it whole?")

@@ -2,7 +2,7 @@
 
 import logging
 
-from kit.data.sources.tag_columns import SENTENCES, TAGS, WORDS, index_of
+from kit.data.sources.tag_columns import SENTENCES, TAGS, WORDS, index_of, shown
 from kit.data.text import is_text
 from kit.errors import KitError, check
 
@@ -56,7 +56,7 @@ def _columns(path, number, heading, columns):
     sentence = index_of(heading, columns.sentences, SENTENCES, "sentence_column" if columns.needs_tags else None)
     for found, kind, usual, key in ((word, "words", "word", "word_column"), (tag, "tags", "tag", "column")):
         if found is None and (kind == "words" or columns.needs_tags):
-            named = ", ".join(map(repr, heading)) or "none"
+            named = ", ".join(map(shown, heading[:20])) or "none"
             raise KitError(
                 f"{path}:{number}: no column of {kind} among {named}; expected a heading with {usual!r}, or another "
                 f"name given as data.{key}"

@@ -18,7 +18,7 @@ SPLIT_NAMES = {
     "test": r"(?<![a-z])test(ing)?(?![a-z])",
 }
 _NO_DATA = (".md", ".html", ".xml", ".pdf", ".py", ".json")
-_MOST_SHOWN = 5
+_MOST_SHOWN, _MOST_CHARACTERS = 5, 300
 
 
 class BadRows:
@@ -37,6 +37,7 @@ class BadRows:
 
     def add(self, path, number, problem):
         """Notes a row of a file, or raises KitError that names it."""
+        problem = _short(str(problem))
         if not self.skips:
             raise KitError(f"{path}:{number}: {problem}")
         self.messages.append(f"{path.name}:{number}: {problem}")
@@ -53,6 +54,10 @@ class BadRows:
             shown = "; ".join(self.messages[:_MOST_SHOWN])
             log.info("texts: %s rows that cannot be read are skipped: %s", f"{len(self.messages):,}", shown)
         return self.messages
+
+
+def _short(text):
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}..."
 
 
 def plain_name(path):
