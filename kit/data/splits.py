@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from kit.data.examples import Examples
+from kit.data.split_names import SPLITS
 from kit.errors import KitError, SettingError, check
 
 
@@ -41,9 +42,6 @@ class Splits:
     unlabelled: Examples | None = None
     keep: Callable | None = None
     files: object = None
-
-
-SPLITS = ("train", "validation", "test")
 
 
 def divided(whole, assignment):
