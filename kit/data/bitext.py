@@ -8,7 +8,8 @@ import pandas as pd
 from kit.data.batching import ByTokens
 from kit.data.columns import Dense, Ragged
 from kit.data.examples import Examples
-from kit.data.splits import SPLITS, divided
+from kit.data.overlap import also_in_training
+from kit.data.splits import divided
 from kit.errors import check
 
 
@@ -131,11 +132,7 @@ def cleaned(found, assignment, options, is_joint, max_length, max_ratio, source)
     assignment = assignment.assign(split=split)
     special = {"start": last.start_id, "end": last.end_id, "padding": last.pad_id}
     parts = divided(text_pairs(*ids, found.sources, found.targets, **special), assignment)
-    known = set(parts[0].extra("source"))
-    for name, part in zip(SPLITS[1:], parts[1:], strict=True):
-        report[f"sentences of the {name} split that are also in training"] = sum(
-            text in known for text in part.extra("source")
-        )
+    report |= also_in_training(found.sources, split, "sentences")
     unknown = sum(int((sequence == first.unknown_id).sum()) for sequence in parts[2].input("source"))
     report["unknown tokens in the test sentences"] = unknown
     sizes = len(first) if is_joint else {"source": len(first), "target": len(last)}

@@ -1,71 +1,117 @@
 """Image decoding: files to pixels, one way for training, evaluation and prediction."""
 
+import contextlib
 import dataclasses
+import functools
+import hashlib
 import io
 import logging
 import os
+import re
+import warnings
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 import psutil
 
 from kit.data.columns import Dense, Files, aligned
+from kit.data.image_files import FORMATS, check_regular
 from kit.data.sources import EncodedImage
 from kit.errors import KitError, SettingError
 
 log = logging.getLogger("kit")
 
 # Decoded images stay in memory up to this share of what is free; splitting holds them up to three times for a moment.
-_MEMORY_SHARE = 0.3
+MEMORY_SHARE = 0.3
 
 GREY_MODES = {"1", "L", "LA"}
 COLOUR_MODES = {"P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"}
+_BACKGROUNDS = {"white": (255, 255, 255, 255), "black": (0, 0, 0, 255)}
+# Sides that photographs of different sizes are brought to without a setting; every architecture takes them.
+_SIDES = (32, 48, 64)
 
 
-def read_image(path, size=None, channels=None, crop_to_aspect_ratio=False):
+def read_image(path, size=None, channels=None, crop_to_aspect_ratio=False, background="white"):
     """Reads one image file as pixels.
 
-    A camera's orientation mark is obeyed; transparency is dropped.
+    A camera's orientation mark is obeyed; of several frames the first is read.
 
     Args:
         path: The file, a path or an `EncodedImage`.
         size: (height, width) in pixels to resize to; None keeps the image's own.
         channels: 1 (grey) or 3 (RGB) to convert to; None keeps grey as grey and makes RGB of all else.
         crop_to_aspect_ratio: Cut the image's margins instead of distorting it when its shape is not that of `size`.
+        background: "white" or "black", what is seen where the image is transparent.
 
     Returns:
         uint8 array (height, width, channels).
 
     Raises:
-        KitError: the file is no image, is damaged, or has more than 8 bits a channel.
+        KitError: the file is no image of the formats of `kit.data.image_files`, is damaged, or has more than 8 bits a
+            channel.
     """
-    from PIL import ImageOps
+    from PIL import Image, ImageOps
 
+    with _opened(path) as image:
+        _check_bits(path, image)
+        grey = channels == 1 or (channels is None and image.mode in GREY_MODES)
+        image = ImageOps.exif_transpose(image)
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, _BACKGROUNDS[background]), image)
+        elif image.mode in ("P", "PA"):
+            image = image.convert("RGBA")
+        image = image.convert("L" if grey else "RGB")
+        pixels = np.asarray(_resized(image, size, crop_to_aspect_ratio))
+    return pixels[..., None] if grey else pixels
+
+
+@contextlib.contextmanager
+def _opened(path):
+    """Opens an image file of one of the known formats; what goes wrong with it becomes a KitError.
+
+    Pillow refuses a small one that would unfold to a huge image.
+    """
     try:
-        with _open(path) as image:
-            if image.mode not in GREY_MODES | COLOUR_MODES:
-                raise KitError(f"{path}: pixels of mode {image.mode!r}; expected 8 bits a channel, grey or colour")
-            grey = channels == 1 or (channels is None and image.mode in GREY_MODES)
-            image = ImageOps.exif_transpose(image)
-            if image.mode in ("P", "PA", "LA"):
-                image = image.convert("RGBA")
-            image = image.convert("L" if grey else "RGB")
-            pixels = np.asarray(_resized(image, size, crop_to_aspect_ratio))
+        if isinstance(path, EncodedImage):
+            file = io.BytesIO(path.data)
+        else:
+            check_regular(path)
+            file = path
+        with _pillow().open(file, formats=tuple(FORMATS)) as image:
+            yield image
     except KitError:
         raise
     except FileNotFoundError:
         raise KitError(f"{path}: no such file") from None
+    except PermissionError as error:
+        raise KitError(f"{path}: cannot be read ({error.strerror})") from None
     except Exception as error:  # a damaged file raises whatever its decoder stumbled over
         reason = " ".join(str(error).split()) or type(error).__name__
+        if "cannot identify" in reason:
+            reason = f"cannot identify it as {', '.join(FORMATS)}"
         raise KitError(f"{path}: not a whole image ({reason}); mend or remove it") from None
-    return pixels[..., None] if grey else pixels
 
 
-def _open(path):
-    """Opens an image file; Pillow refuses a small one that would unfold to a huge image."""
+@functools.cache
+def _pillow():
     from PIL import Image
 
-    return Image.open(io.BytesIO(path.data) if isinstance(path, EncodedImage) else path)
+    # A photograph of 100 million pixels is one; Pillow itself refuses twice of what it warns of.
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+    return Image
+
+
+def _check_bits(path, image):
+    """Raises KitError for an opened image of more than 8 bits a channel, which Pillow would cut to the upper 8."""
+    kinds = {tile[3] if isinstance(tile[3], str) else tile[3] and tile[3][0] for tile in image.tile}
+    levels = {tile[3][1] for tile in image.tile if tile[0].startswith("ppm")}
+    deep = [kind for kind in kinds if isinstance(kind, str) and re.search(";16[BLN]", kind)]  # 5 bits are ";16"
+    if image.mode not in GREY_MODES | COLOUR_MODES or deep or max(levels, default=0) > 255:
+        raise KitError(
+            f"{path}: pixels of mode {(deep or [image.mode])[0]!r}; expected 8 bits a channel, grey or colour"
+        )
 
 
 def _resized(image, size, crop_to_aspect_ratio):
@@ -97,7 +143,7 @@ def luminance(pixels):
     return np.round(pixels @ np.array([0.299, 0.587, 0.114])).astype("uint8")[..., None]
 
 
-def read_images(paths, size=None, channels=None, crop_to_aspect_ratio=False):
+def read_images(paths, size=None, channels=None, crop_to_aspect_ratio=False, background="white"):
     """Reads image files on all cores; see `read_image`.
 
     Returns:
@@ -105,7 +151,7 @@ def read_images(paths, size=None, channels=None, crop_to_aspect_ratio=False):
     """
 
     def read(path):
-        return read_image(path, size, channels, crop_to_aspect_ratio)
+        return read_image(path, size, channels, crop_to_aspect_ratio, background)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(read, paths))
@@ -130,50 +176,82 @@ def unreadable(paths):
         return {index: message for index, message in enumerate(found) if message}
 
 
-def common_shape(paths, image_size, color_mode):
+def common_shape(paths, image_size, color_mode, crop_to_aspect_ratio=False, background="white"):
     """Finds the shape that all images of a data set have, from their headers alone.
+
+    Images of different sizes get a side by a rule: the largest of 32, 48 and 64 not above the median of their shorter
+    sides, or 32. A line of the log tells of it, of transparency, and of files of several images.
 
     Args:
         paths: The files.
         image_size: (height, width) that images are resized to, or None.
         color_mode: "grayscale", "rgb" or "auto".
+        crop_to_aspect_ratio, background: As for `read_image`, for that line.
 
     Returns:
         (height, width, channels).
 
     Raises:
         KitError: a file is no image.
-        SettingError: sizes differ and `image_size` is None, or modes differ and `color_mode` is "auto".
+        SettingError: modes differ and `color_mode` is "auto".
     """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         headers = list(pool.map(_header, paths))
-    first_size, first_grey = headers[0]
-    for path, (size, grey) in zip(paths, headers, strict=True):
-        if image_size is None and size != first_size:
-            raise SettingError(
-                "image_size",
-                f"images differ in size: {paths[0]} is {first_size[0]}x{first_size[1]}, {path} is "
-                f"{size[0]}x{size[1]}; set it, for example to {min(min(first_size), 224)}",
-            )
-        if color_mode == "auto" and grey != first_grey:
+    first = headers[0]
+    for path, header in zip(paths, headers, strict=True):
+        if color_mode == "auto" and header.is_grey != first.is_grey:
             raise SettingError(
                 "color_mode",
-                f"images differ in mode: {paths[0]} is {'grey' if first_grey else 'colour'}, {path} is "
-                f"{'grey' if grey else 'colour'}; set it to 'rgb' or 'grayscale'",
+                f"images differ in mode: {paths[0]} is {'grey' if first.is_grey else 'colour'}, {path} is "
+                f"{'grey' if header.is_grey else 'colour'}; set it to 'rgb' or 'grayscale'",
             )
-    grey = first_grey if color_mode == "auto" else color_mode == "grayscale"
-    return (*(image_size or first_size), 1 if grey else 3)
+    other = next((row for row, header in enumerate(headers) if header.size != first.size), None)
+    if image_size is None and other is not None:
+        side = int(np.median([min(header.size) for header in headers]))
+        image_size = (max((each for each in _SIDES if each <= side), default=_SIDES[0]),) * 2
+        how = "their margins cut" if crop_to_aspect_ratio else "squeezed where they are not square"
+        log.info(
+            "images: of different sizes (%s is %s, %s is %s), so all are resized to %s, %s; data.image_size chooses "
+            "another size%s",
+            *(paths[0], _times(first.size), paths[other], _times(headers[other].size), _times(image_size), how),
+            "" if crop_to_aspect_ratio else ", data.crop_to_aspect_ratio cuts margins instead",
+        )
+    for is_so, what in (
+        ("is_transparent", f"have transparency: what is seen through them is {background} (data.background)"),
+        ("is_several", "hold several images or frames, of which the first is read"),
+    ):
+        rows = [row for row, header in enumerate(headers) if getattr(header, is_so)]
+        if rows:
+            log.info("images: %s of %s %s; the first: %s", f"{len(rows):,}", f"{len(paths):,}", what, paths[rows[0]])
+    grey = first.is_grey if color_mode == "auto" else color_mode == "grayscale"
+    return (*(image_size or first.size), 1 if grey else 3)
+
+
+def _times(size):
+    return f"{size[0]}x{size[1]}"
+
+
+class _Header(NamedTuple):
+    """What is known of an image without decoding it; the size is (height, width)."""
+
+    size: tuple
+    is_grey: bool
+    is_transparent: bool
+    is_several: bool
 
 
 def _header(path):
-    """Returns ((height, width), whether grey) of an image file without decoding it."""
-    try:
-        with _open(path) as image:
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-            size = image.size if turned else image.size[::-1]
-            return size, image.mode in GREY_MODES
-    except Exception:
-        raise KitError(f"{path}: not an image; mend or remove it") from None
+    """Returns the `_Header` of an image file."""
+    with _opened(path) as image:
+        _check_bits(path, image)
+        turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+        return _Header(
+            image.size if turned else image.size[::-1],
+            image.mode in GREY_MODES,
+            image.has_transparency_data,
+            # what follows the first image of a camera's file is the same one, smaller
+            image.format != "MPO" and getattr(image, "is_animated", False),
+        )
 
 
 def without_unreadable(images):
@@ -196,14 +274,47 @@ def without_unreadable(images):
     return images, messages
 
 
-def decoded(paths, shape, crop_to_aspect_ratio, in_memory):
+class Look:
+    """What is looked for in pixels while they pass: equal images, and those that show nothing.
+
+    Args:
+        names: Name of each image, in the order in which they pass.
+    """
+
+    def __init__(self, names):
+        self.names = names
+        self.digests = []
+        self.constant = []
+
+    def at(self, pixels):
+        """Looks at the next images, (images, height, width, channels)."""
+        flat = pixels.reshape(len(pixels), -1, pixels.shape[-1])
+        few = flat[:, :: max(1, flat.shape[1] // 16)]
+        for row in np.flatnonzero((few == few[:, :1]).all((1, 2))):
+            if (flat[row] == flat[row, :1]).all():
+                self.constant.append(len(self.digests) + row)
+        self.digests += [hashlib.blake2b(image, digest_size=16).digest() for image in np.ascontiguousarray(pixels)]
+
+    def tell(self):
+        """Writes a line on the images that are of one colour throughout, if there are any."""
+        if self.constant:
+            log.info(
+                "images: %s of %s are of one colour throughout; the first: %s",
+                f"{len(self.constant):,}",
+                f"{len(self.names):,}",
+                self.names[self.constant[0]],
+            )
+
+
+def decoded(paths, shape, crop_to_aspect_ratio, in_memory, background="white", look=None):
     """Decodes image files: keeps the pixels if they fit in memory, else only validates that each can be read.
 
     Args:
         paths: The files, paths or `EncodedImage`.
         shape: (height, width, channels) that they are brought to.
-        crop_to_aspect_ratio: As for `read_image`.
+        crop_to_aspect_ratio, background: As for `read_image`.
         in_memory: True, False, or "auto".
+        look: `Look` at all of the images, or None.
 
     Returns:
         Column of the images, `Dense` or `Files`.
@@ -213,7 +324,7 @@ def decoded(paths, shape, crop_to_aspect_ratio, in_memory):
         in_memory = True
     need, free = len(paths) * height * width * channels, psutil.virtual_memory().available
     if in_memory == "auto":
-        in_memory = need < _MEMORY_SHARE * free
+        in_memory = need < MEMORY_SHARE * free
     elif in_memory and need > free:
         raise KitError(
             f"images: {len(paths):,} of {height}x{width} need {need / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are "
@@ -221,16 +332,17 @@ def decoded(paths, shape, crop_to_aspect_ratio, in_memory):
         )
 
     def decode(batch):
-        return np.stack(read_images(batch, (height, width), channels, crop_to_aspect_ratio))
+        return np.stack(read_images(batch, (height, width), channels, crop_to_aspect_ratio, background))
 
-    blocks = [paths[start : start + 1024] for start in range(0, len(paths), 1024)]
+    pixels = aligned((len(paths), *shape), "uint8") if in_memory else None
     if in_memory:
-        pixels = aligned((len(paths), *shape), "uint8")
         log.info("images: %s decoded into memory, %.1f MB", f"{len(paths):,}", pixels.nbytes / 1e6)
-        for index, block in enumerate(blocks):
-            pixels[index * 1024 : index * 1024 + len(block)] = decode(block)
-        return Dense(pixels)
-    log.info("images: %s stay on disk and are decoded in every epoch", f"{len(paths):,}")
-    for block in blocks:
-        decode(block)
-    return Files(paths, decode, shape)
+    else:
+        log.info("images: %s stay on disk and are decoded in every epoch", f"{len(paths):,}")
+    for start in range(0, len(paths), 1024):
+        block = decode(paths[start : start + 1024])
+        if look is not None:
+            look.at(block)
+        if in_memory:
+            pixels[start : start + len(block)] = block
+    return Dense(pixels) if in_memory else Files(paths, decode, shape)

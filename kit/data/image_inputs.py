@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from kit.data.image import read_images
-from kit.data.sources.image_folder import images_in
+from kit.data.image_files import PassedOver, images_in
 from kit.data.sources.image_npz import as_pixels
 from kit.errors import KitError
 
@@ -18,7 +18,8 @@ def image_inputs(inputs, shape, assets, batch_size):
             or, where the training images were such, fractions from 0 to 1.
         shape: Height, width and channels that files are brought to, and arrays have to have.
         assets: Those of the run: `crop_to_aspect_ratio` cuts margins instead of distorting files of another shape,
-            `pixel_kind` says what the numbers of the training images were.
+            `background` is seen through transparent ones, `pixel_kind` says what the numbers of the training images
+            were.
         batch_size: Images in a batch.
 
     Raises:
@@ -27,16 +28,19 @@ def image_inputs(inputs, shape, assets, batch_size):
     if isinstance(inputs, str | Path):
         inputs = [inputs]
     if isinstance(inputs, list | tuple) and all(isinstance(item, str | Path) for item in inputs):
-        names = []
+        names, passed_over = [], PassedOver()
         for item in inputs:
-            names += images_in(item) if Path(item).is_dir() else [Path(item)]
+            names += images_in(item, passed_over) if Path(item).is_dir() else [Path(item)]
+        passed_over.tell()
         if not names:
             raise KitError(f"no images in {', '.join(map(str, inputs)) or 'nothing'}")
+
+        how = assets["crop_to_aspect_ratio"], assets.get("background", "white")
 
         def batches():
             for start in range(0, len(names), batch_size):
                 block = names[start : start + batch_size]
-                yield np.stack(read_images(block, shape[:2], shape[2], assets["crop_to_aspect_ratio"]))
+                yield np.stack(read_images(block, shape[:2], shape[2], *how))
 
         return names, batches
     pixels = np.asarray(inputs)

@@ -9,7 +9,8 @@ import pandas as pd
 from kit.data import sources
 from kit.data.columns import Dense
 from kit.data.examples import Examples
-from kit.data.image import common_shape, decoded, luminance, resize, without_unreadable
+from kit.data.image import Look, common_shape, decoded, luminance, resize, without_unreadable
+from kit.data.overlap import overlap
 from kit.data.source_files import SourceFiles
 from kit.data.splits import SPLITS, assign, divided
 from kit.errors import KitError
@@ -25,11 +26,12 @@ class ImageSplits:
         class_names: Name of each class.
         assignment: Table that says which image went where.
         source: The source, a path made absolute.
-        assets: What the prediction of other images needs: `crop_to_aspect_ratio`; `pixel_kind`, what the numbers of the
-            training images were, see `kit.data.sources.Images`; and `skipped`, the files that were passed over since
-            they cannot be read.
+        assets: What the prediction of other images needs: `crop_to_aspect_ratio` and `background`; `pixel_kind`, what
+            the numbers of the training images were, see `kit.data.sources.Images`; and `skipped`, the files that were
+            passed over since they cannot be read.
         whole: All images and labels, in the order of the source.
         files: `SourceFiles` that the images were read from, or None.
+        overlap: How many images are equal to others, see `kit.data.overlap`.
     """
 
     parts: list
@@ -40,6 +42,17 @@ class ImageSplits:
     assets: dict
     whole: Examples
     files: SourceFiles | None
+    overlap: dict
+
+    @property
+    def of_source(self):
+        """What a recipe's `Splits` say of where the images are from, whatever it does with them."""
+        return {
+            "assignment": self.assignment,
+            "settings": {"source": self.source},
+            "files": self.files,
+            "overlap": self.overlap,
+        }
 
     def known(self):
         """Returns images and labels of all but the test split, in the order of the source.
@@ -80,11 +93,16 @@ def image_splits(saved, images, division, needs_classes=True):
     if images.on_bad == "skip" and found.paths is not None:
         found, skipped = without_unreadable(found)
     assignment = assign(found.names, found.split, division, saved, labels=found.labels, class_names=found.class_names)
-    column, shape = _column(found, images)
+    look = Look(found.names if found.paths is None else found.paths)
+    column, shape = _column(found, images, look)
+    look.tell()
+    labels = found.labels if len(found.class_names) > 1 else None
+    equal = overlap(look.digests, assignment["split"], "images", labels)
     whole = Examples({"image": column}, {"label": Dense(found.labels)})
     parts = divided(whole, assignment)
     assets = {
         "crop_to_aspect_ratio": images.crop_to_aspect_ratio,
+        "background": images.background,
         "pixel_kind": found.pixel_kind,
         "skipped": skipped,
     }
@@ -93,14 +111,18 @@ def image_splits(saved, images, division, needs_classes=True):
         files = SourceFiles(found.files, [path.name for path in found.files])
     elif found.paths:
         files = SourceFiles(found.paths, found.names)
-    return ImageSplits(parts, shape, found.class_names, assignment, str(source), assets, whole, files)
+    return ImageSplits(parts, shape, found.class_names, assignment, str(source), assets, whole, files, equal)
 
 
-def _column(found, images):
-    """Returns the column of images that a source has found, as the options want them, and the shape of an image."""
+def _column(found, images, look):
+    """Returns the column of images that a source has found, as the options want them, and the shape of an image.
+
+    `look` sees all of them on the way.
+    """
     if found.paths is not None:
-        shape = common_shape(found.paths, images.size, images.color_mode)
-        return decoded(found.paths, shape, images.crop_to_aspect_ratio, images.in_memory), shape
+        crop, background = images.crop_to_aspect_ratio, images.background
+        shape = common_shape(found.paths, images.size, images.color_mode, crop, background)
+        return decoded(found.paths, shape, crop, images.in_memory, background, look), shape
     pixels = found.pixels
     shape = (*(images.size or pixels.shape[1:3]), pixels.shape[3])
     if shape[:2] != pixels.shape[1:3]:
@@ -109,4 +131,6 @@ def _column(found, images):
         pixels, shape = np.repeat(pixels, 3, -1), (*shape[:2], 3)
     elif images.color_mode == "grayscale" and shape[2] == 3:
         pixels, shape = luminance(pixels), (*shape[:2], 1)
+    for start in range(0, len(pixels), 1024):
+        look.at(pixels[start : start + 1024])
     return Dense(pixels), shape

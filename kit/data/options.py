@@ -21,9 +21,11 @@ class ImageOptions:
             class, the same inside train/, validation/ and test/, or idx files as MNIST is published; where no classes
             are needed also images alone. In Python also an array of images, (images, labels), a `tf.data.Dataset` of
             them, or a dictionary of these for train, validation and test.
-        image_size: Side, or height and width, in pixels, that images are resized to; by default their own.
+        image_size: Side, or height and width, in pixels, that images are resized to; by default their own, or where
+            they differ the largest of 32, 48 and 64 not above the median of their shorter sides.
         color_mode: Channels of the images: "grayscale" (1), "rgb" (3), or "auto" if all are of one kind.
         crop_to_aspect_ratio: Cut margins instead of distorting images of another shape.
+        background: What is seen where an image is transparent: "white" or "black".
         on_bad: Whether image files that cannot be read are an "error", or "skip": they are listed and left out.
         in_memory: Keep decoded images in memory; "auto" does while they need less than 30 % of what is free.
 
@@ -35,6 +37,7 @@ class ImageOptions:
     image_size: int | tuple[int, int] | None = None
     color_mode: Literal["auto", "grayscale", "rgb"] = "auto"
     crop_to_aspect_ratio: bool = False
+    background: Literal["white", "black"] = "white"
     on_bad: Literal["error", "skip"] = "error"
     in_memory: bool | Literal["auto"] = "auto"
 

@@ -29,6 +29,8 @@ class Splits:
             assets; or None.
         files: `kit.data.source_files.SourceFiles` that the examples were read from, where their names do not tell the
             content; or None.
+        overlap: How many examples are equal to one of another split or class, by what is counted; see
+            `kit.data.overlap`.
     """
 
     train: Examples
@@ -42,6 +44,7 @@ class Splits:
     unlabelled: Examples | None = None
     keep: Callable | None = None
     files: object = None
+    overlap: dict = dataclasses.field(default_factory=dict)
 
 
 def divided(whole, assignment):

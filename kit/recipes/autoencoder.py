@@ -151,9 +151,7 @@ def images(
             "held_out": list(held_out),
             "is_made_worse": corrupt is not None,
         },
-        assignment=read.assignment,
-        settings={"source": read.source},
-        files=read.files,
+        **read.of_source,
         keep=lambda folder: reference.keep(folder, only_if_used=True),
     )
 

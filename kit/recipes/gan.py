@@ -149,9 +149,7 @@ def images(seed, saved, *, images: ImageOptions = ImageOptions(), division: Divi
         *(dataclasses.replace(part, reference=reference) for part in read.parts),
         facts={"image_shape": read.shape, "num_classes": len(read.class_names)},
         assets={"class_names": read.class_names, "image_shape": read.shape, **read.assets},
-        assignment=read.assignment,
-        settings={"source": read.source},
-        files=read.files,
+        **read.of_source,
         keep=reference.keep,
     )
 

@@ -176,9 +176,7 @@ def labelled_images(
             "input_shape": read.shape,
             **read.assets,
         },
-        assignment=read.assignment,
-        settings={"source": read.source},
-        files=read.files,
+        **read.of_source,
     )
 
 

@@ -155,9 +155,7 @@ def domains(
             **read.assets,
             "domain_b": "given" if is_given else change,
         },
-        assignment=read.assignment,
-        settings={"source": read.source},
-        files=read.files,
+        **read.of_source,
         keep=keep,
     )
 

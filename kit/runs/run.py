@@ -273,7 +273,10 @@ def _finish(folder, parts, plan, trained):
         keras.Model(network._inputs_struct, network._outputs_struct, name=network.name).save(temporary)
     for name in ("tables", "plots"):
         (folder / name).mkdir(exist_ok=True)
-    for name, content in results["test"].tables.items():
+    tables = dict(results["test"].tables)
+    if splits.overlap:
+        tables["9_equal_examples"] = pd.DataFrame(splits.overlap.items(), columns=["what", "number"])
+    for name, content in tables.items():
         write_text(folder / "tables" / f"{name}.csv", content.to_csv(index=False))
     curves = parts.monitor.removeprefix("val_")
     metric = curves if curves != "loss" else next(iter(task.monitors)).removeprefix("val_")

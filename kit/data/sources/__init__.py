@@ -10,6 +10,7 @@ import zlib
 
 import numpy as np
 
+from kit.data.split_names import SPLITS, split_named
 from kit.errors import KitError, SettingError, closest, guess
 from kit.files import as_path
 
@@ -19,6 +20,23 @@ _KINDS = {
     "sentences": ("phrases", "tagged_tfds", "tagged_files"),
     "pairs": ("phrase_pairs", "pair_tfds", "pair_files"),
 }
+
+
+def by_split(parts):
+    """Returns a dictionary with the splits' own names as keys, given one with any of those that the field has for them.
+
+    Raises:
+        SettingError: a name that is none, or two for one split.
+    """
+    found = {}
+    for name in parts:
+        split = split_named(name)
+        if split is None:
+            raise SettingError("source", f"unknown split {name!r}{closest(name, SPLITS)}")
+        if split in found:
+            raise SettingError("source", f"{found[split]!r} and {name!r} both mean the {split} split; expected one")
+        found[split] = name
+    return {split: parts[name] for split, name in found.items()}
 
 
 class GivenData:
@@ -37,18 +55,16 @@ class GivenData:
     def parts(self, layout):
         """Returns each split's list of sentences; under None what is no dictionary of splits.
 
+        A dictionary may call the splits `val`, `dev`, `Train` and so on.
+
         Args:
             layout: What is expected, for a message.
 
         Raises:
             SettingError: an unknown split, none for training, or something that is no list.
         """
-        from kit.data.splits import SPLITS
-
-        parts = self.content if isinstance(self.content, dict) else {None: self.content}
-        for name, part in parts.items():
-            if name is not None and name not in SPLITS:
-                raise SettingError("source", f"unknown split {name!r}{closest(name, SPLITS)}")
+        parts = by_split(self.content) if isinstance(self.content, dict) else {None: self.content}
+        for part in parts.values():
             if isinstance(part, str) or not hasattr(part, "__iter__"):
                 raise SettingError("source", f"got {type(part).__name__}; expected {layout}")
         if not parts.keys() & {None, "train"}:
@@ -194,6 +210,8 @@ def find(source, kind):
             "source",
             f"no file or folder {source!r}; expected a path, or a name: {', '.join(names)}{guess(source, names)}",
         )
+    if not path.is_file() and not path.is_dir():
+        raise SettingError("source", f"{source!r} is neither a file nor a folder (a pipe or a device?)")
     readers = [module for module in modules if hasattr(module, "accepts")]
     for module in readers:
         if module.accepts(path):

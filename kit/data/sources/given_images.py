@@ -4,12 +4,13 @@ import logging
 import zlib
 
 import numpy as np
+import psutil
 
 from kit.data.columns import together
-from kit.data.sources import Images
+from kit.data.image import MEMORY_SHARE
+from kit.data.sources import Images, by_split
 from kit.data.sources.image_npz import check_classes, labels_of, pixel_kind, pixels_of
-from kit.data.splits import SPLITS
-from kit.errors import KitError, SettingError, closest
+from kit.errors import KitError, SettingError
 
 log = logging.getLogger("kit")
 
@@ -24,7 +25,8 @@ def read(source, needs_classes=True):
             255 or, as the training images decide for all, fractions from 0 to 1; labels are class numbers, class names,
             or one-hot rows. A dictionary may hold `class_names`. Elements of a `tf.data.Dataset` are (image, label) or
             {"image": ..., "label": ...}, in batches or not; it may shuffle, and its `class_names` are read
-            (`image_dataset_from_directory` gives them).
+            (`image_dataset_from_directory` gives them). One that does not say how long it is, such as a generator's,
+            may fill as much of the free memory as images of a folder may.
         needs_classes: Refuse images alone, an array in place of such a pair, and images of fewer than two classes.
 
     Raises:
@@ -32,11 +34,10 @@ def read(source, needs_classes=True):
         SettingError: something else was given.
     """
     content = source.content
-    parts = dict(content) if isinstance(content, dict) else {None: content}
-    class_names = parts.pop("class_names", None)
-    for name in parts:
-        if name is not None and name not in SPLITS:
-            raise SettingError("source", f"unknown split {name!r}{closest(name, SPLITS)}")
+    class_names = content.get("class_names") if isinstance(content, dict) else None
+    parts = {None: content}
+    if isinstance(content, dict):
+        parts = by_split({name: part for name, part in content.items() if name != "class_names"})
     if not parts.keys() & {None, "train"}:
         raise SettingError("source", f"no training images; expected {LAYOUT}")
     places = {name: f"data: {name}" if name else "data" for name in parts}
@@ -105,10 +106,20 @@ def _from_dataset(dataset, place):
             f"{place}: a tf.data.Dataset without an end; expected one pass over the images, without repeat()"
         )
     is_batched = _is_batched(*dataset.element_spec[:2])
-    images, labels = [], []
+    images, labels, used = [], [], 0
+    free = psutil.virtual_memory().available
+    may_be_endless = int(dataset.cardinality()) < 0
     for image, label, *_ in dataset.as_numpy_iterator():
         images.extend(image if is_batched else [image])
         labels.extend(label if is_batched else [label])
+        used += image.nbytes + label.nbytes
+        if may_be_endless and used > MEMORY_SHARE * free:
+            raise KitError(
+                f"{place}: a tf.data.Dataset that does not say how long it is has given {len(images):,} images, "
+                f"{used / 1e9:.1f} GB, and has not ended; expected at most {MEMORY_SHARE:.0%} of the {free / 1e9:.1f} "
+                "GB of free memory: end it with take(), or tell its length with "
+                "tf.data.experimental.assert_cardinality()"
+            )
     if not images:
         raise KitError(f"{place}: an empty tf.data.Dataset; expected images")
     if len({image.shape for image in images}) > 1:
@@ -147,6 +158,12 @@ def _numbered(labels, class_names):
         class_names = [str(index) for index in range(*widths)]
     if not all(each.dtype.kind in "USO" for each in labels.values()):
         return labels, class_names
+    for name, several in labels.items():
+        for row, each in enumerate(several.ravel().tolist()):
+            if each is None or each != each:  # NaN, as pandas has it in place of a text
+                raise KitError(
+                    f"data: image {row}{f' of {name}' if name else ''} has the label {each}; expected a class"
+                )
     texts = {
         name: [each.decode() if isinstance(each, bytes) else str(each) for each in several.ravel().tolist()]
         for name, several in labels.items()

@@ -74,7 +74,7 @@ def read(source):
 def _file(folder, name):
     """Returns the path of an idx file, plain or packed."""
     for path in (folder / name, folder / f"{name}.gz"):
-        if path.exists():
+        if path.is_file():
             return path
     raise KitError(f"{folder / name}: no such file, nor with .gz")
 

@@ -1,15 +1,17 @@
 """Folders of images: one folder a class, either directly or inside `train`, `validation` and `test`."""
 
-import os
-from pathlib import Path
+import logging
+import unicodedata
 
 import numpy as np
 
+from kit.data.image_files import ENDINGS, PassedOver, folders_in, images_in
 from kit.data.sources import Images
-from kit.data.splits import SPLITS
+from kit.data.split_names import EXPECTED, SPLITS, split_named, splits_in
 from kit.errors import KitError
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+log = logging.getLogger("kit")
+
 LAYOUT = "a folder of images for each class, directly or inside train/, validation/ and test/"
 
 
@@ -26,39 +28,36 @@ def read(source, needs_classes=True):
         needs_classes: Refuse images of fewer than two classes, or in no folder of a class.
 
     Raises:
-        KitError: there are no images, fewer than two classes, or a class that the training folder lacks.
+        KitError: there are no images, fewer than two classes, a class that the training folder lacks, or folders of
+            which it is not clear whether they are splits or classes.
     """
-    folders = _folders(source)
-    named = [name for name in SPLITS if name in folders]
-    if "train" not in folders and len(named) > 1:
-        raise KitError(f"{source}: holds {' and '.join(named)} but no train; expected {LAYOUT}")
-    if "train" in folders:
-        stray = [name for name in folders if name not in SPLITS]
-        if stray:
-            raise KitError(
-                f"{source / stray[0]}: unexpected beside train/; expected only train/, validation/ and test/"
-            )
-        parts = {name: _classes(source / name, needs_classes) for name in named}
+    passed_over = PassedOver()
+    folders = folders_in(source, passed_over)
+    division = _division(source, folders, needs_classes)
+    if division:
+        parts = {name: _classes(source / folder, needs_classes, passed_over) for name, folder in division.items()}
         for name, classes in parts.items():
             if not any(classes.values()):
-                raise KitError(f"{source / name}: no images; expected a folder of images for each class")
+                raise KitError(f"{source / division[name]}: no images; expected a folder of images for each class")
     else:
-        parts = {None: _classes(source, needs_classes)}
+        passed_over = PassedOver()  # the folder is looked at once more
+        parts = {None: _classes(source, needs_classes, passed_over)}
     class_names = sorted(next(iter(parts.values())))
+    passed_over.tell()
     if not any(files for classes in parts.values() for files in classes.values()):
         raise KitError(f"{source}: no images; expected {LAYOUT}")
     if needs_classes and len(class_names) < 2:
         raise KitError(f"{source}: only one class, {class_names[0]!r}; expected at least two folders of images")
+    if needs_classes and not division:
+        _tell_nested(source, folders)
     paths, labels, split = [], [], []
     for part, classes in parts.items():
+        folder = source / division[part] if division else source
         for name, files in sorted(classes.items()):
             if name not in class_names:
-                raise KitError(f"{source / part / name}: class {name!r} is not in train/")
+                raise KitError(f"{folder / name}: class {name!r} is not in {division['train']}/")
             if not files and part in (None, "train"):
-                raise KitError(
-                    f"{source / (part or '') / name}: no images; expected at least one "
-                    f"file ending in {' '.join(ENDINGS)}"
-                )
+                raise KitError(f"{folder / name}: no images; expected at least one file ending in {' '.join(ENDINGS)}")
             paths += files
             labels += [class_names.index(name)] * len(files)
             split += [part] * len(files)
@@ -67,32 +66,77 @@ def read(source, needs_classes=True):
         labels=np.array(labels, "int32"),
         class_names=class_names,
         names=[path.relative_to(source).as_posix() for path in paths],
-        split=None if None in parts else np.array(split, dtype=object),
+        split=np.array(split, dtype=object) if division else None,
     )
 
 
-def images_in(folder):
-    """Returns the image files in a folder and below it, sorted; hidden ones are passed over."""
-    files = []
-    for root, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            try:
-                name.encode()
-            except UnicodeEncodeError:
-                raise KitError(f"{os.path.join(root, name)!a}: a file name that is not UTF-8") from None
-        files += [Path(root, name) for name in names if name.lower().endswith(ENDINGS) and not name.startswith(".")]
-    return sorted(files)
+def _division(source, folders, needs_classes):
+    """Returns the folder of each split, or nothing where the folders are classes.
+
+    A class can have the name of a split, such as trains among vehicles: then other folders are there too, and none with
+    such a name holds folders of classes.
+    """
+    nested = {name for name in folders if _has_folders(source / name)} if needs_classes else set(folders)
+    exact = {name: [split_named(name)] for name in folders if split_named(name)}
+    if len(exact) < len(folders) and not nested & exact.keys():
+        exact = {}
+    longer = {name: splits_in(name) for name in folders if name in nested and name not in exact and splits_in(name)}
+    named = dict(sorted((exact | longer).items(), key=lambda item: SPLITS.index(item[1][0])))
+    found = {split for splits in named.values() for split in splits}
+    is_meant = exact and ("train" in found or len(found) > 1 or nested & exact.keys())
+    if not is_meant and not ("train" in found and len(found) > 1):
+        return {}
+    division = {}
+    for name, splits in named.items():
+        if len(splits) > 1:
+            raise KitError(f"{source / name}: looks like the {' and like the '.join(splits)} split; expected one")
+        if splits[0] in division:
+            raise KitError(
+                f"{source}: {division[splits[0]]}/ and {name}/ both look like the {splits[0]} split; expected one"
+            )
+        division[splits[0]] = name
+    if "train" not in division:
+        raise KitError(f"{source}: holds {' and '.join(named)} but no train; expected {LAYOUT}")
+    stray = [name for name in folders if name not in named]
+    if stray:
+        raise KitError(
+            f"{source / stray[0]}: unexpected beside {division['train']}/; expected only folders named {EXPECTED}"
+        )
+    return division
 
 
-def _folders(folder):
-    return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+def _has_folders(folder):
+    return bool(folders_in(folder, PassedOver()))
 
 
-def _classes(folder, needs_classes):
-    here = [path for path in images_in(folder) if path.parent == folder] if not needs_classes else []
-    if here and _folders(folder):
-        raise KitError(f"{here[0]}: an image beside folders; expected either images or a folder for each class")
-    if here:
-        return {"image": here}
-    return {name: images_in(folder / name) for name in _folders(folder)}
+def _tell_nested(source, folders):
+    """Tells of folders that are taken for classes although all hold the same folders, as splits do."""
+    inside = [folders_in(source / name, PassedOver()) for name in folders]
+    if len(inside[0]) > 1 and all(names == inside[0] for names in inside):
+        several = ", ".join(f"{name}/" for name in folders[:3])
+        log.info(
+            "images: %s are taken for classes, though all of them hold the folders %s; if they are splits, name them "
+            "train/ and test/",
+            several,
+            ", ".join(inside[0][:3]),
+        )
+
+
+def _classes(folder, needs_classes, passed_over):
+    """Returns the images of each class in a folder; `passed_over` counts what is none."""
+    here = PassedOver()
+    names = folders_in(folder, here)
+    if here.beside and not needs_classes:
+        if names:
+            raise KitError(
+                f"{min(here.beside)}: an image beside folders; expected either images or a folder for each class"
+            )
+        return {"image": images_in(folder, passed_over)}
+    passed_over.add(here)
+    found = {}
+    for name in names:
+        own = unicodedata.normalize("NFC", name)  # a Mac writes é as two characters, others as one
+        if own in found:
+            raise KitError(f"{folder / name}: a second folder of this name, written in other characters")
+        found[own] = images_in(folder / name, passed_over)
+    return found

@@ -2,10 +2,11 @@
 
 For each split `train` (and perhaps `test`, `validation`): `x_train` and `y_train` as Keras publishes its data sets, or
 `train_images` and `train_labels`, or `train_jpeg`, `train_offsets` and `train_labels`; without a split, `images` and
-`labels`, or `x` and `y`. `class_names` names the classes.
+`labels`, or `x` and `y`. Splits may be called `val`, `dev` and so on, in any case. `class_names` names the classes.
 """
 
 import itertools
+import logging
 import zipfile
 import zlib
 
@@ -13,8 +14,10 @@ import numpy as np
 
 from kit.data.columns import together
 from kit.data.sources import EncodedImage, Images
-from kit.data.splits import SPLITS
+from kit.data.split_names import SPLITS, split_named
 from kit.errors import KitError
+
+log = logging.getLogger("kit")
 
 LAYOUT = "an .npz file with x_train and y_train, images and labels, or train_jpeg, train_offsets and train_labels"
 # Names of pixels, offsets and labels.
@@ -47,17 +50,8 @@ def read(source, needs_classes=True):
     if source.is_dir():
         source = next(source.glob("*.npz"))
     arrays = _arrays(source)
-    parts = {}
-    for split in SPLITS:
-        for names in _NAMES:
-            names = [name and name.format(split) for name in names]
-            if names[0] in arrays:
-                parts[split] = names
-    if "train" not in parts:
-        parts.update((None, names) for names in _UNSPLIT if names[0] in arrays)
-    if not parts:
-        raise KitError(f"{source}: holds {', '.join(arrays) or 'nothing'}; expected {LAYOUT}")
-    class_names = [str(name) for name in arrays.get("class_names", ())]
+    parts = _parts(source, arrays)
+    class_names = _class_names(source, arrays)
     images, labels, split = [], [], []
     pixels, offsets, _ = parts["train"] if "train" in parts else parts[None]
     kind = pixel_kind(arrays[pixels]) if offsets is None else "integers"
@@ -77,6 +71,8 @@ def read(source, needs_classes=True):
         check_classes(source, count, labels[0])
     names = [f"{part or 'image'} {row}" for part, each in zip(parts, images, strict=True) for row in range(len(each))]
     files = isinstance(images[0], list)
+    if any(isinstance(each, list) != files for each in images):
+        raise KitError(f"{source}: pixels in one split and files in another; expected one kind")
     if not files and len({each.shape[1:] for each in images}) > 1:
         raise KitError(f"{source}: images of different shapes; expected one height, width and number of channels")
     return Images(
@@ -91,10 +87,66 @@ def read(source, needs_classes=True):
     )
 
 
+def _parts(source, arrays):
+    """Returns the names of pixels, offsets and labels of each split, under None where there are no splits."""
+    names = {}  # by their lower case
+    for name in arrays:
+        if name.lower() in names:
+            raise KitError(f"{source}: holds {names[name.lower()]} and {name}; expected one of them")
+        names[name.lower()] = name
+    found = {}
+    for name in names:
+        for several in _NAMES:
+            before, _, after = several[0].partition("{}")
+            word = name.removeprefix(before).removesuffix(after)
+            split = split_named(word)
+            if split is None or name != f"{before}{word}{after}":
+                continue
+            if split in found:
+                raise KitError(
+                    f"{source}: {found[split][0]} and {names[name]} are both of the {split} split; expected one of them"
+                )
+            found[split] = [each and names.get(each.format(word), each.format(word)) for each in several]
+    parts = {split: found[split] for split in SPLITS if split in found}
+    unsplit = [[each and names.get(each, each) for each in several] for several in _UNSPLIT if several[0] in names]
+    if len(unsplit) > 1 and not parts:
+        raise KitError(f"{source}: holds {unsplit[0][0]} and {unsplit[1][0]}; expected one of them")
+    if unsplit and not parts:
+        parts[None] = unsplit[0]
+    if not parts:
+        raise KitError(f"{source}: holds {', '.join(arrays) or 'nothing'}; expected {LAYOUT}")
+    if None not in parts and "train" not in parts:
+        raise KitError(f"{source}: holds {', '.join(arrays)} but no training images; expected {LAYOUT}")
+    others = arrays.keys() - {name for several in parts.values() for name in several} - {"class_names"}
+    if others:
+        log.info("images: passed over %s in %s, of which no image is", ", ".join(sorted(others)), source.name)
+    return parts
+
+
+def _class_names(source, arrays):
+    """Returns the names of the classes, none where the archive has none."""
+    if "class_names" not in arrays:
+        return []
+    array = arrays["class_names"]
+    if array.ndim != 1:
+        raise KitError(f"{source}: class_names has shape {array.shape}; expected a list of names")
+    names = [name.decode() if isinstance(name, bytes) else str(name) for name in array.tolist()]
+    if len(set(names)) < len(names):
+        raise KitError(f"{source}: class_names: expected different names, got {', '.join(names)}")
+    return names
+
+
 def _arrays(source):
     try:
-        with np.load(source, allow_pickle=False) as file:
+        loaded = np.load(source, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            raise KitError(f"{source}: a single array, as .npy files are; expected {LAYOUT}")
+        with loaded as file:
             return {name: file[name] for name in file.files}
+    except MemoryError as error:
+        raise KitError(f"{source}: does not fit into memory ({' '.join(str(error).split())})") from None
+    except KitError:
+        raise
     except ValueError as error:
         if "allow_pickle" in str(error):
             raise KitError(
@@ -109,10 +161,10 @@ def pixels_of(source, name, array, kind):
     """Returns pixels as uint8 (examples, height, width, channels); `kind` as for `as_pixels`."""
     if array.ndim == 3:
         array = array[..., None]
-    if array.ndim != 4 or array.shape[3] not in (1, 3) or not len(array):
+    if array.ndim != 4 or array.shape[3] not in (1, 3) or not array.size:
         raise KitError(
             f"{source}: {name} has shape {array.shape}; expected (images, height, width) or "
-            "(images, height, width, 1 or 3)"
+            "(images, height, width, 1 or 3), none of them 0"
         )
     return as_pixels(array, f"{source}: {name}", kind)
 

@@ -4,10 +4,10 @@ import numpy as np
 
 from kit.data.sources import EncodedImage, Images
 from kit.data.sources.tfds_builder import PREFIX, opened, prepare
+from kit.data.split_names import split_named
 from kit.errors import KitError, SettingError
 
 __all__ = ["PREFIX", "read"]
-_SPLITS = {"train": "train", "validation": "validation", "test": "test"}
 
 
 def read(source):
@@ -28,14 +28,14 @@ def read(source):
     prepare(builder, source)
     files, labels, names, split = [], [], [], []
     for part in builder.info.splits:
-        if part not in _SPLITS:
+        if not split_named(part):
             continue
         data = builder.as_dataset(split=part, decoders={"image": tfds.decode.SkipDecoding()})
         for row, example in enumerate(tfds.as_numpy(data)):
             files.append(EncodedImage(bytes(example["image"]), f"{source} {part} {row}"))
             labels.append(int(example["label"]))
             names.append(f"{part} {row}")
-            split.append(_SPLITS[part])
+            split.append(split_named(part))
     if "train" not in split:
         raise KitError(f"{source}: no training images")
     return Images(

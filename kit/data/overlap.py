@@ -1,0 +1,55 @@
+"""Equal examples: how many stand in two splits, or in two classes, which makes scores better than they are."""
+
+import logging
+
+from kit.data.split_names import SPLITS
+
+log = logging.getLogger("kit")
+
+
+def also_in_training(keys, split, what):
+    """Counts the examples of validation and test split of which an equal one is in training.
+
+    Args:
+        keys: What equal examples have in common, such as their text or a check sum of their pixels, (examples,).
+        split: Name of the split of each example, (examples,).
+        what: What the examples are called, such as "images".
+
+    Returns:
+        Dictionary from what is counted to the count.
+    """
+    known = {key for key, part in zip(keys, split, strict=True) if part == "train"}
+    return {
+        f"{what} of the {name} split that are also in training": sum(
+            part == name and key in known for key, part in zip(keys, split, strict=True)
+        )
+        for name in SPLITS[1:]
+    }
+
+
+def overlap(keys, split, what, labels=None, other="of another class"):
+    """Counts equal examples across splits and, given labels, across classes; a line of the log tells of them.
+
+    Args:
+        keys, split, what: As for `also_in_training`.
+        labels: Class of each example, or whatever is to be learned of it, (examples,); or None.
+        other: How an equal example is described that differs in its label.
+
+    Returns:
+        Dictionary from what is counted to the count, of all that there is.
+    """
+    counts = also_in_training(keys, split, what)
+    held_out = {key for key, part in zip(keys, split, strict=True) if part == "validation"}
+    counts[f"{what} of the test split that are also in the validation split"] = sum(
+        part == "test" and key in held_out for key, part in zip(keys, split, strict=True)
+    )
+    if labels is not None:
+        first, torn = {}, set()
+        for key, label in zip(keys, labels, strict=True):
+            if first.setdefault(key, label) != label:
+                torn.add(key)
+        counts[f"{what} that are equal to one {other}"] = sum(key in torn for key in keys)
+    found = {name: count for name, count in counts.items() if count}
+    if found:
+        log.info("equal examples: %s", "; ".join(f"{count:,} {name}" for name, count in found.items()))
+    return found
