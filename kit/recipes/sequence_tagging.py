@@ -11,6 +11,7 @@ from kit.blocks.embedding import token_embedding
 from kit.config import renamed
 from kit.data import sources, tags
 from kit.data.options import Division, TextOptions, WordOptions
+from kit.data.overlap import overlap
 from kit.data.sequences import tagged_examples
 from kit.data.sources import phrases, tagged_files
 from kit.data.splits import Splits, assign, divided
@@ -201,6 +202,13 @@ def tagged_sentences(
         },
         assignment=assignment,
         settings={"source": str(origin), **path},
+        overlap=overlap(
+            list(map(tuple, found.words)),
+            assignment["split"],
+            "sentences",
+            list(map(tuple, found.tags)),
+            "with other tags",
+        ),
         monitors=(*(("val_f1",) if scheme != "none" else ()), "val_accuracy", "val_loss"),
     )
 

@@ -1,6 +1,9 @@
 """Sources of images beside folders and idx files: CSV, NumPy archives, tensorflow-datasets."""
 
 import io
+import unicodedata
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -53,6 +56,13 @@ def test_csv_from_windows_with_splits_and_numbers(tmp_path):
         ("path,label\na.png,cat\na.png,dog\n", r"photos.csv:3: a.png is in line 2 already"),
         ("path,label\na.png,cat\nb.png,cat\n", r"photos.csv: only one class, 'cat'"),
         ("path,label,split\na.png,cat,train\nb.png,dog,test\n", r"photos.csv:3: class 'dog' of the test split is not"),
+        ("path,label\na.png,cat\na.png,dog\n./a.png,dog\n", r"photos.csv:3: a.png is in line 2 already; expected"),
+        ("path,label\na.png,cat\n./a.png,dog\n", r"photos.csv:3: ./a.png is in line 2 already as a.png; expected"),
+        ("path,label\na.png,cat, dark\nb.png,dog\n", r"photos.csv:2: 3 fields, but 2 columns; expected quotes"),
+        ("path,label\na.png,cat\nb.png,dog,x\n", r"photos.csv:3: 3 fields, but 2 columns"),
+        ('path,label\n"a.png,cat\nb.png,dog\n', r"photos.csv:3: not a CSV file \(unexpected end of data\)"),
+        ("path,label,label\na.png,cat,dog\n", r"photos.csv: 2 columns 'label'; expected one"),
+        ("path,label,split\na.png,cat,eval\n", r"split 'eval'; expected train, validation \(or val"),
         ("path,label\n", r"photos.csv: no rows"),
         ("", r"photos.csv: no column 'path'"),
     ],
@@ -60,6 +70,36 @@ def test_csv_from_windows_with_splits_and_numbers(tmp_path):
 def test_csv_names_the_row(tmp_path, text, message):
     with pytest.raises(KitError, match=message):
         image_csv.read(write_csv(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "path;label;split\r\na.png;cat;Train\r\nb.png;dog;training\r\nc d é.png;cat;VAL\r\n",
+        "path\tlabel\tsplit\na.png\tcat\tTrain\nb.png\tdog\ttrain\nc d é.png\tcat\tdev\n",
+        "path,label,split,\na.png,cat,train,,\n\nb.png,dog,train\nc d é.png,cat,val,,\n,,\n",
+        'path,label,split\n"a.png","cat",train\n./b.png,dog,train\nsub\\..\\c d é.png,cat,val\n',
+    ],
+)
+def test_csv_of_spreadsheets(tmp_path, text):
+    (tmp_path / "sub").mkdir()
+    images = image_csv.read(write_csv(tmp_path, text))
+    assert [path.rpartition("/")[2] for path in images.paths] == ["a.png", "b.png", "c d é.png"]
+    assert images.class_names == ["cat", "dog"]
+    assert list(images.split) == ["train", "train", "validation"]
+
+
+def test_csv_and_folder_may_write_a_name_in_other_characters(tmp_path):
+    composed, decomposed = (unicodedata.normalize(form, "é.png") for form in ("NFC", "NFD"))
+    text = f"path,label\n{composed},cat\nb.png,dog\n"
+    images = image_csv.read(write_csv(tmp_path, text, (decomposed, "b.png")))
+    assert images.names == [composed, "b.png"]
+    assert [Path(path).name for path in images.paths] == [decomposed, "b.png"]
+    with pytest.raises(KitError, match=r"photos.csv:4: .* is in line 2 already as .*; expected it once"):
+        image_csv.read(write_csv(tmp_path, f"{text}{decomposed},cat\n", (decomposed, "b.png")))
+    labels = [unicodedata.normalize(form, "né") for form in ("NFC", "NFD")]
+    with pytest.raises(KitError, match="only one class, 'né'"):
+        image_csv.read(write_csv(tmp_path, f"path,label\na.png,{labels[0]}\nb.png,{labels[1]}\n"))
 
 
 def test_csv_that_is_not_utf8(tmp_path):
@@ -80,6 +120,19 @@ def labels(count=20, classes=3):
 def archive(folder, **arrays):
     np.savez(folder / "images.npz", **arrays)
     return folder / "images.npz"
+
+
+@pytest.mark.parametrize(
+    "splits", [("train", "val", "test"), ("Train", "Valid", "TEST"), ("training", "dev", "testing")]
+)
+@pytest.mark.parametrize("names", [("X_{}", "y_{}"), ("{}_images", "{}_labels")])
+def test_npz_calls_splits_as_the_field_does(tmp_path, caplog, names, splits):
+    caplog.set_level("INFO", "kit")
+    both = dict(zip(names, (pixels(9), labels(9)), strict=True))
+    arrays = {name.format(split): array for split in splits for name, array in both.items()}
+    images = image_npz.read(archive(tmp_path, **arrays, notes=np.zeros(3)))
+    assert list(images.split) == ["train"] * 9 + ["validation"] * 9 + ["test"] * 9
+    assert caplog.messages == ["images: passed over notes in images.npz, of which no image is"]
 
 
 @pytest.mark.parametrize("names", [("x_{}", "y_{}"), ("{}_images", "{}_labels")])
@@ -157,6 +210,25 @@ def test_npz_of_jpeg_bytes(tmp_path):
         ({"images": pixels(shape=(6,)), "labels": labels()}, "has shape"),
         ({"images": pixels()}, "images without labels"),
         ({"pictures": pixels()}, "holds pictures; expected an .npz file with"),
+        ({"x_test": pixels(), "y_test": labels()}, "but no training images; expected an .npz"),
+        ({"x": pixels(), "y": labels(), "x_test": pixels(), "y_test": labels()}, "but no training images"),
+        ({"x": pixels(), "y": labels(), "images": pixels(), "labels": labels()}, "holds x and images; expected one"),
+        (
+            {"x_train": pixels(), "y_train": labels(), "x_val": pixels(), "x_dev": pixels()},
+            "x_val and x_dev are both of the validation split",
+        ),
+        ({"images": pixels(), "labels": labels(), "class_names": np.array("cat")}, r"class_names has shape \(\)"),
+        ({"images": pixels(), "labels": labels(), "class_names": np.array([["a", "b"]] * 2)}, "class_names has shape"),
+        (
+            {"images": pixels(), "labels": labels(), "class_names": np.array(["a", "b", "a"])},
+            "class_names: expected different names, got a, b, a",
+        ),
+        ({"images": pixels(shape=(6, 0)), "labels": labels()}, r"images has shape \(20, 6, 0, 1\); expected"),
+        (
+            {"x_train": pixels(), "y_train": labels(), "test_jpeg": jpegs(3)[0], "test_offsets": jpegs(3)[1]}
+            | {"test_labels": labels(3)},
+            "pixels in one split and files in another",
+        ),
         ({"train_jpeg": jpegs(3)[0], "train_offsets": [0, 5, 4], "train_labels": labels(2)}, "its offsets do not fit"),
         (
             {"x_train": pixels(), "y_train": labels(), "x_test": pixels(3, (4, 4)), "y_test": labels(3)},
@@ -176,6 +248,19 @@ def test_npz_that_is_none(tmp_path):
         path.write_bytes(content)
         with pytest.raises(KitError, match=r"images\.npz: "):
             image_npz.read(path)
+
+
+def test_npz_that_holds_one_array_or_promises_too_much(tmp_path):
+    path = tmp_path / "images.npz"
+    with open(path, "wb") as file:
+        np.save(file, pixels())
+    with pytest.raises(KitError, match=r"images\.npz: a single array, as \.npy files are"):
+        image_npz.read(path)
+    with zipfile.ZipFile(path, "w") as packed, packed.open("images.npy", "w") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (2**40, 64, 1)}
+        np.lib.format.write_array_header_1_0(file, header)
+    with pytest.raises(KitError, match=r"images\.npz: (does not fit into memory|damaged|not an)"):
+        image_npz.read(path)
 
 
 @pytest.fixture
