@@ -51,5 +51,5 @@ def overlap(keys, split, what, labels=None, other="of another class"):
         counts[f"{what} that are equal to one {other}"] = sum(key in torn for key in keys)
     found = {name: count for name, count in counts.items() if count}
     if found:
-        log.info("equal examples: %s", "; ".join(f"{count:,} {name}" for name, count in found.items()))
+        log.info("equal examples: %s", "; ".join(f"{name}: {count:,}" for name, count in found.items()))
     return found

@@ -187,6 +187,7 @@ def tagged_sentences(
     names, labels = tags.numbered(found, named, assignment, learned, str(origin))
     training = np.flatnonzero(assignment["split"] == "train")
     features, vectors = words.learn((word for row in training for word in found.words[row]), module is phrases)
+    words_of, tags_of = (list(map(tuple, each)) for each in (found.words, found.tags))
     path = {} if words.vectors is None else {"vectors": str(Path(words.vectors).expanduser().resolve())}
     return Splits(
         *divided(tagged_examples(found.words, features, labels), assignment),
@@ -202,13 +203,7 @@ def tagged_sentences(
         },
         assignment=assignment,
         settings={"source": str(origin), **path},
-        overlap=overlap(
-            list(map(tuple, found.words)),
-            assignment["split"],
-            "sentences",
-            list(map(tuple, found.tags)),
-            "with other tags",
-        ),
+        overlap=overlap(words_of, assignment["split"], "sentences", tags_of, "with other tags"),
         monitors=(*(("val_f1",) if scheme != "none" else ()), "val_accuracy", "val_loss"),
     )
 

@@ -26,8 +26,8 @@ def test_counts_equal_examples_of_different_classes(caplog):
         "images that are equal to one of another class": 2,
     }
     assert caplog.messages == [
-        "equal examples: 2 images of the test split that are also in the validation split; "
-        "2 images that are equal to one of another class"
+        "equal examples: images of the test split that are also in the validation split: 2; "
+        "images that are equal to one of another class: 2"
     ]
 
 
