@@ -6,6 +6,7 @@ import unicodedata
 
 import pytest
 
+from kit.data import sources
 from kit.data.image_files import images_in
 from kit.data.sources import image_folder
 from kit.errors import KitError
@@ -157,3 +158,10 @@ def test_a_folder_whose_name_is_not_utf8_is_named(photos):
     os.mkdir(os.fsencode(photos) + b"/\xff")
     with pytest.raises(KitError, match="a file name that is not UTF-8"):
         image_folder.read(photos)
+
+
+def test_an_archive_beside_folders_of_images_is_passed_over(photos):
+    (photos / "features.npz").write_bytes(b"")
+    module, place = sources.find(str(photos), "images")
+    assert module is image_folder
+    assert len(module.read(place).paths) == 24

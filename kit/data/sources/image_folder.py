@@ -76,11 +76,12 @@ def _division(source, folders, needs_classes):
     A class can have the name of a split, such as trains among vehicles: then other folders are there too, and none with
     such a name holds folders of classes.
     """
-    nested = {name for name in folders if _has_folders(source / name)} if needs_classes else set(folders)
+    called = {name: splits_in(name) for name in folders if splits_in(name)}
+    nested = {name for name in called if not needs_classes or _has_folders(source / name)}
     exact = {name: [split_named(name)] for name in folders if split_named(name)}
     if len(exact) < len(folders) and not nested & exact.keys():
         exact = {}
-    longer = {name: splits_in(name) for name in folders if name in nested and name not in exact and splits_in(name)}
+    longer = {name: splits for name, splits in called.items() if name in nested and name not in exact}
     named = dict(sorted((exact | longer).items(), key=lambda item: SPLITS.index(item[1][0])))
     found = {split for splits in named.values() for split in splits}
     is_meant = exact and ("train" in found or len(found) > 1 or nested & exact.keys())
@@ -111,14 +112,14 @@ def _has_folders(folder):
 
 def _tell_nested(source, folders):
     """Tells of folders that are taken for classes although all hold the same folders, as splits do."""
-    inside = [folders_in(source / name, PassedOver()) for name in folders]
-    if len(inside[0]) > 1 and all(names == inside[0] for names in inside):
+    inside = folders_in(source / folders[0], PassedOver())
+    if len(inside) > 1 and all(folders_in(source / name, PassedOver()) == inside for name in folders[1:]):
         several = ", ".join(f"{name}/" for name in folders[:3])
         log.info(
             "images: %s are taken for classes, though all of them hold the folders %s; if they are splits, name them "
             "train/ and test/",
             several,
-            ", ".join(inside[0][:3]),
+            ", ".join(inside[:3]),
         )
 
 

@@ -13,6 +13,7 @@ import zlib
 import numpy as np
 
 from kit.data.columns import together
+from kit.data.image_files import PassedOver, folders_in
 from kit.data.sources import EncodedImage, Images
 from kit.data.split_names import SPLITS, split_named
 from kit.errors import KitError
@@ -30,10 +31,9 @@ _UNSPLIT = (("x", None, "y"), ("images", None, "labels"))
 
 
 def accepts(path):
-    """Tells whether a path is an .npz file, or a folder with one and no other data."""
+    """Tells whether a path is an .npz file, or a folder with one and no folders, which would hold images."""
     if path.is_dir():
-        files = list(path.glob("*.npz"))
-        return len(files) == 1
+        return len(list(path.glob("*.npz"))) == 1 and not folders_in(path, PassedOver())
     return path.suffix.lower() == ".npz"
 
 
