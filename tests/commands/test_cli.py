@@ -156,7 +156,10 @@ BAD_FOLDERS = {
         "class",
     ),
     "truncated": (truncate, "b/3.jpg: not a whole image"),
-    "mixed sizes": (lambda folder: draw(folder / "a" / "9.jpg", (11, 11)), "data.image_size: images differ in size"),
+    "unclear splits": (
+        lambda folder: draw(folder / "Test" / "a" / "9.jpg", (32, 32)),
+        "holds Test but no train; expected a folder of images for each class",
+    ),
     "mixed modes": (
         lambda folder: draw(folder / "a" / "9.jpg", (32, 32), "L"),
         "data.color_mode: images differ in mode",

@@ -187,6 +187,9 @@ def test_a_path_is_enough(photos, tmp_path):
     settings = TINY | {"train": {"epochs": 1, "batch_size": 4}}
     run = kit.train("image_classification", data=photos, folder=tmp_path / "run", verbose=False, **settings)
     assert run.settings["data"]["source"] == str(photos)
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Equal examples" in page  # a cat has the pixels of a dog
+    assert "images that are equal to one of another class</td><td>24</td>" in page
 
 
 @pytest.mark.parametrize(
