@@ -14,7 +14,6 @@ import numpy as np
 
 from kit.data.sources import Pairs
 from kit.data.sources.text_files import (
-    SPLIT_NAMES,
     BadRows,
     candidates,
     csv_rows,
@@ -23,6 +22,7 @@ from kit.data.sources.text_files import (
     plain_name,
     splitter,
 )
+from kit.data.split_names import SPLITS
 from kit.data.text import is_text
 from kit.errors import KitError, check
 
@@ -76,7 +76,7 @@ def read(source, *, source_locale="en", target_locale="de", on_bad="error"):
 def _files(folder, endings):
     """Returns the files of each split in a folder: a table, or one for each side."""
     found = {}
-    for part in SPLIT_NAMES:
+    for part in SPLITS:
         named = candidates(folder, part)
         known = (*(f".{ending}" for ending in endings), *_TABLES)
         files = [path for path in named if plain_name(path).endswith(known)]

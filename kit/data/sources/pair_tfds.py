@@ -4,10 +4,10 @@ import numpy as np
 
 from kit.data.sources import Pairs
 from kit.data.sources.tfds_builder import PREFIX, opened, prepare
+from kit.data.split_names import split_named
 from kit.errors import KitError, SettingError, choose
 
 __all__ = ["PREFIX", "read"]
-_SPLITS = {"train": "train", "validation": "validation", "dev": "validation", "test": "test"}
 
 
 def read(source, *, source_locale="en", target_locale="de"):
@@ -37,14 +37,14 @@ def read(source, *, source_locale="en", target_locale="de"):
     prepare(builder, source)
     pairs, places, split = [], [], []
     for part in builder.info.splits:
-        if part not in _SPLITS:
+        if not split_named(part):
             continue
         for row, example in enumerate(tfds.as_numpy(builder.as_dataset(split=part))):
             pair = tuple(example[key].decode("utf-8").strip() for key in keys)
             if all(pair):
                 pairs.append(pair)
                 places.append(f"{source}:{part}:{row}")
-                split.append(_SPLITS[part])
+                split.append(split_named(part))
     if "train" not in split:
         raise KitError(f"{source}: no training sentences")
     return Pairs([one for one, _ in pairs], [other for _, other in pairs], places, np.array(split, dtype=object))

@@ -9,7 +9,8 @@ import numpy as np
 
 from kit.data.sources import Sentences, tagged_columns, tagged_json, tagged_table
 from kit.data.sources.tag_columns import TagColumns, shown
-from kit.data.sources.text_files import SPLIT_NAMES, BadRows, blocks, candidates, csv_rows, json_rows, lines, plain_name
+from kit.data.sources.text_files import BadRows, blocks, candidates, csv_rows, json_rows, lines, plain_name
+from kit.data.split_names import SPLITS
 from kit.errors import KitError, SettingError
 
 LAYOUT = "a file of tagged sentences (.conll, .conllu, .csv, .jsonl ...), or a folder with train, dev and test files"
@@ -87,7 +88,7 @@ def read_words(path, word_column=None, sentence_column=None):
 def _files(folder):
     """Returns the file of each split in a folder."""
     found = {}
-    for part in SPLIT_NAMES:
+    for part in SPLITS:
         files = candidates(folder, part)
         ending = next((end for end in _PREFERRED for path in files if plain_name(path).endswith(end)), "")
         files = [path for path in files if plain_name(path).endswith(ending)]

@@ -4,10 +4,10 @@ import numpy as np
 
 from kit.data.sources import Sentences
 from kit.data.sources.tfds_builder import PREFIX, opened, prepare
+from kit.data.split_names import split_named
 from kit.errors import KitError, SettingError, closest
 
 __all__ = ["PREFIX", "read"]
-_SPLITS = {"train": "train", "validation": "validation", "dev": "validation", "test": "test"}
 _TOKENS = ("tokens", "words")
 
 
@@ -37,7 +37,7 @@ def read(source, column=None):
     label_names = features[column].feature.names
     words, tags, places, split = [], [], [], []
     for part in builder.info.splits:
-        if part not in _SPLITS:
+        if not split_named(part):
             continue
         for row, example in enumerate(tfds.as_numpy(builder.as_dataset(split=part))):
             sentence = [word.decode("utf-8") for word in example[tokens]]
@@ -47,7 +47,7 @@ def read(source, column=None):
                     raise KitError(f"{source}: sentence {row} of {part} has no labels; expected one for each word")
                 tags.append([label_names[label] for label in example[column]])
                 places.append(f"{source}:{part}:{row}")
-                split.append(_SPLITS[part])
+                split.append(split_named(part))
     if not words:
         raise KitError(f"{source}: no sentences")
     return Sentences(words, tags, places, np.array(split, dtype=object))

@@ -7,16 +7,11 @@ import logging
 import re
 import zlib
 
+from kit.data.split_names import splits_in
 from kit.errors import KitError
 
 log = logging.getLogger("kit")
 
-# Words of a file's name that tell its split; `latest` is none.
-SPLIT_NAMES = {
-    "train": r"(?<![a-z])train(ing)?(?![a-z])",
-    "validation": r"(?<![a-z])(dev(el|elopment)?|val(id|idation)?)(?![a-z])",
-    "test": r"(?<![a-z])test(ing)?(?![a-z])",
-}
 _NO_DATA = (".md", ".html", ".xml", ".pdf", ".py", ".json")
 _MOST_SHOWN, _MOST_CHARACTERS = 5, 300
 
@@ -68,10 +63,7 @@ def plain_name(path):
 def candidates(folder, part):
     """Returns the files of a folder whose name tells that they are of a split, sorted by name."""
     files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    pattern = SPLIT_NAMES[part]
-    return [
-        path for path in files if re.search(pattern, path.name.lower()) and not path.name.lower().endswith(_NO_DATA)
-    ]
+    return [path for path in files if part in splits_in(path.name) and not path.name.lower().endswith(_NO_DATA)]
 
 
 def split_lines(text):
