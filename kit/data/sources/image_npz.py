@@ -13,7 +13,7 @@ import zlib
 import numpy as np
 
 from kit.data.columns import together
-from kit.data.image_files import PassedOver, folders_in
+from kit.data.image_files import images_in
 from kit.data.sources import EncodedImage, Images
 from kit.data.split_names import SPLITS, split_named
 from kit.errors import KitError
@@ -31,9 +31,9 @@ _UNSPLIT = (("x", None, "y"), ("images", None, "labels"))
 
 
 def accepts(path):
-    """Tells whether a path is an .npz file, or a folder with one and no folders, which would hold images."""
+    """Tells whether a path is an .npz file, or a folder with one and no image files."""
     if path.is_dir():
-        return len(list(path.glob("*.npz"))) == 1 and not folders_in(path, PassedOver())
+        return len(list(path.glob("*.npz"))) == 1 and not images_in(path)
     return path.suffix.lower() == ".npz"
 
 
