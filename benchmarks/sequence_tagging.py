@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from measure import SEEDS, day, machine, spread, train_seeds, write
+from measure import SEEDS, day, machine, spread, train, train_seeds, write
 
 RECIPE = "sequence_tagging"
 ENCODERS = ("rnn", "gru", "lstm", "peephole_lstm", "bilstm", "cnn_bilstm", "transformer")
@@ -57,6 +57,13 @@ def row(name, command, score, options, scratch, seeds=SEEDS):
         f"{spread([run['train_cpu_seconds'] for run in runs], 1, 0)} | {statistics.mean(trained):,.0f} | "
         f"{tagged:,.0f} | {runs[0]['params']:,} |"
     )
+
+
+def texts_row(name, scratch, seeds=SEEDS):
+    """Returns a row of the table of raw texts, of runs that `row` has trained."""
+    runs = [train(RECIPE, f"{scratch}/{name}-{seed}") for seed in seeds]
+    scores = [spread([run["test"][score] for run in runs], 100) for score in ("accuracy", "text_f1", "text_words_f1")]
+    return f"| {name} | " + " | ".join(f"{score} %" for score in scores) + " |"
 
 
 def crf_ratio():
@@ -125,6 +132,14 @@ def main():
         if chosen:
             lines += ["| what | command | " + " | ".join(heading).strip(), "|" + " --- |" * 7]
             lines += [row(*each, scratch) for each in chosen]
+        treebanks = [name for name, *_ in chosen if name.startswith("ewt")]
+        if treebanks:
+            lines += ["", "The same taggers given the text of the test split (`# text`) in place of its words:", ""]
+            lines += [
+                "| what | accuracy, its words | F1 of tags, its text | F1 of words, its text |",
+                "|" + " --- |" * 4,
+            ]
+            lines += [texts_row(name, scratch) for name in treebanks]
         if encoders:
             command = f'{make} CONFIG=ewt_upos_fast DATA=ud_english_ewt SET="train.epochs=3 model.backbone=..."'
             lines += ["", f"Encoders on EWT after three epochs, `{command}`:", ""]

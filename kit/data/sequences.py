@@ -7,7 +7,7 @@ from kit.data.columns import Dense, Lookup, Ragged
 from kit.data.examples import Examples
 
 
-def tagged_examples(sentences, features, labels=None):
+def tagged_examples(sentences, features, labels=None, texts=None):
     """Returns examples of sentences.
 
     A batch is a dictionary of features, each (batch, time), `characters` (batch, time, characters), and the labels
@@ -17,9 +17,11 @@ def tagged_examples(sentences, features, labels=None):
         sentences: Words of each sentence.
         features: `Features` that turns words into ids.
         labels: Label of each word of each sentence, or None.
+        texts: Of each sentence the text with the places of its words, see `Sentences`, or None.
 
     Returns:
-        `Examples`, with the target `tag`, and the words of each sentence as the extra `words`.
+        `Examples`, with the target `tag`, and the words of each sentence as the extra `words`, its text with
+        their places as the extra `texts` where there are such.
     """
     types = {}
     flat = [types.setdefault(word, len(types) + 1) for words in sentences for word in words]
@@ -31,10 +33,13 @@ def tagged_examples(sentences, features, labels=None):
         for name, ids in encoded.items()
     }
     targets = {} if labels is None else {"tag": Ragged.of(labels, fill=-1)}
-    words = np.empty(len(sentences), object)
-    words[:] = sentences
+    extras = {"words": sentences} if texts is None else {"words": sentences, "texts": texts}
+    for name, values in extras.items():
+        column = np.empty(len(values), object)
+        column[:] = values
+        extras[name] = Dense(column)
     first = next(iter(inputs))
-    return Examples(inputs, targets, extras={"words": Dense(words)}, batching=ByLength(first), is_named=True)
+    return Examples(inputs, targets, extras=extras, batching=ByLength(first), is_named=True)
 
 
 def words_of(examples):

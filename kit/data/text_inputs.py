@@ -36,7 +36,14 @@ def read_lines(inputs):
     return found, places
 
 
-def read_sentences(inputs, tokenized=False, word_column=None, sentence_column=None):
+def conllu_files(inputs):
+    """Returns the files of what a user gave where all of it is files of CoNLL-U, else None."""
+    given = [inputs] if isinstance(inputs, str | Path) else inputs
+    is_all = all(isinstance(item, Path) and tagged_files.is_conllu(item) for item in given)
+    return [as_path(item, "inputs") for item in given] if is_all else None
+
+
+def read_sentences(inputs, tokenized=False, word_column=None, sentence_column=None, cut=tokenize):
     """Finds the sentences in what a user gave.
 
     Args:
@@ -45,6 +52,7 @@ def read_sentences(inputs, tokenized=False, word_column=None, sentence_column=No
             without.
         tokenized: The words of texts stand between spaces already.
         word_column, sentence_column: Columns or keys of such files, where they are not the usual ones.
+        cut: Function from a text to its words and the (start, end) of each, where they do not stand between spaces.
 
     Returns:
         Words of each sentence; and (start, end) of each word in its line, in characters, or None where there are words
@@ -65,9 +73,9 @@ def read_sentences(inputs, tokenized=False, word_column=None, sentence_column=No
                     raise KitError(f"inputs: expected words, texts that are not empty, got {word!r}")
             found = [(list(item), None)]
         elif isinstance(item, Path) and text_files.plain_name(item).endswith(tagged_files.ENDINGS):
-            found = list(tagged_files.read_words(as_path(item, "inputs"), word_column, sentence_column))
+            found = list(tagged_files.read_words(as_path(item, "inputs"), word_column, sentence_column, cut))
         else:
-            found = [_split(line) if tokenized else tokenize(line) for line in _lines(item)]
+            found = [_split(line) if tokenized else cut(line) for line in _lines(item)]
         sentences += [words for words, _ in found]
         places += [place for _, place in found]
     return sentences, None if None in places else places

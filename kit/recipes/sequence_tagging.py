@@ -15,6 +15,7 @@ from kit.data.overlap import overlap
 from kit.data.sequences import tagged_examples
 from kit.data.sources import phrases, tagged_files
 from kit.data.splits import Splits, assign, divided
+from kit.data.word_cuts import WordCuts
 from kit.errors import check, choose
 from kit.models import text
 from kit.tasks import tagging
@@ -187,16 +188,22 @@ def tagged_sentences(
     names, labels = tags.numbered(found, named, assignment, learned, str(origin))
     training = np.flatnonzero(assignment["split"] == "train")
     features, vectors = words.learn((word for row in training for word in found.words[row]), module is phrases)
+    # Texts that tell where words end are a file's own; only those of the training split are learned from.
+    learned_of_file = {} if found.field is None else {"field": found.field}
+    if found.texts and any(found.texts[row] for row in training):
+        parts = ([each[row] for row in training] for each in (found.words, found.texts))
+        learned_of_file["word_cuts"] = WordCuts.learn(*parts).to_json()
     words_of, tags_of = (list(map(tuple, each)) for each in (found.words, found.tags))
     path = {} if words.vectors is None else {"vectors": str(Path(words.vectors).expanduser().resolve())}
     return Splits(
-        *divided(tagged_examples(found.words, features, labels), assignment),
+        *divided(tagged_examples(found.words, features, labels, found.texts), assignment),
         facts={"vocabulary_size": features.sizes(), "num_tags": len(names), "vectors": vectors},
         assets={
             "tag_names": names,
             "scheme": scheme,
             "learned_scheme": learned,
             "features": features.to_json(),
+            **learned_of_file,
             "word_column": word_column,
             "sentence_column": sentence_column,
             "skipped": found.skipped,

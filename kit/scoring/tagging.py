@@ -3,6 +3,9 @@
 Counts are arrays (examples, classes, 3): how many an example has of each class that are right, predicted, and true.
 """
 
+import difflib
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 
@@ -39,6 +42,46 @@ def tag_counts(gold, predicted, num_tags):
         for column, labels in enumerate((true[true == found], found, true)):
             counts[row, :, column] = np.bincount(labels, minlength=num_tags)
     return counts
+
+
+def aligned(gold, found):
+    """Aligns words of one text that were found in different ways, as the evaluation of CoNLL 2018 does.
+
+    Words are the same where they stand in the same place. Those that one token stands for have no places of their own;
+    they are compared, with what the other side has in that token's place, by how they are written.
+
+    Args:
+        gold: (words, places): the (start, end) of each in the text, the same for words that one token stands for.
+        found: The same.
+
+    Returns:
+        List of pairs, the number of a word in `gold` and that of the same word in `found`.
+    """
+    both = gold[1], found[1]
+    shared = [place for places in both for place, count in Counter(places).items() if count > 1]
+    regions = []
+    for start, end in sorted(shared):
+        if regions and start < regions[-1][1]:
+            regions[-1] = regions[-1][0], max(end, regions[-1][1])
+        else:
+            regions.append((start, end))
+
+    def inside(places, region):
+        return [row for row, (start, end) in enumerate(places) if region[0] <= start and end <= region[1]]
+
+    pairs, compared = [], [set(), set()]
+    for region in regions:
+        rows = [inside(places, region) for places in both]
+        forms = [[words[row].lower() for row in each] for (words, _), each in zip((gold, found), rows, strict=True)]
+        for one, other, size in difflib.SequenceMatcher(None, *forms, autojunk=False).get_matching_blocks():
+            pairs += [(rows[0][one + step], rows[1][other + step]) for step in range(size)]
+        for each, more in zip(compared, rows, strict=True):
+            each.update(more)
+    rest = [
+        {place: row for row, place in enumerate(places) if row not in rows}
+        for places, rows in zip(both, compared, strict=True)
+    ]
+    return sorted([*pairs, *((row, rest[1][place]) for place, row in rest[0].items() if place in rest[1])])
 
 
 def precision(counts):

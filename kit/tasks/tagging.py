@@ -13,8 +13,10 @@ from kit.blocks import crf
 from kit.blocks.attention import Attention
 from kit.data import tags
 from kit.data.sequences import tagged_examples, words_of
-from kit.data.text import Features
-from kit.data.text_inputs import read_sentences
+from kit.data.sources import conllu
+from kit.data.text import Features, tokenize
+from kit.data.text_inputs import conllu_files, read_sentences
+from kit.data.word_cuts import WordCuts
 from kit.errors import KitError, check
 from kit.reporting import plots, statistics
 from kit.reporting.statistics import Bootstrap
@@ -139,8 +141,9 @@ def evaluate(
 
     Returns:
         `Evaluation` with entity-level F1, precision and recall (strict: both ends and the type), where tags mark
-        entities; the accuracy of tags; and, where they mark none, the mean F1 of the tags that occur
-        or were predicted, and how many do neither where there are such.
+        entities; the accuracy of tags; where they mark none, the mean F1 of the tags that occur or were predicted, and
+        how many do neither where there are such; and, where the words were cut out of texts by rules learned from such,
+        `text_f1`, that of tags for the texts alone, and `text_words_f1`, that of the words which are found in them.
     """
     names = np.array(assets["tag_names"], dtype=object)
     scheme = assets["learned_scheme"]
@@ -160,6 +163,7 @@ def evaluate(
     if scheme == "none":
         metrics |= macro_f1(scores.f1_of_each(counts.sum(0)), names)
         tables["1_per_tag"] = scores.per_class("tag", names, counts, samples)
+    metrics |= _of_texts(model, examples, assets, gold, batch_size, samples)
     worst = _worst(examples, gold, predicted, shares)
     if len(worst):
         tables["2_sentences_with_the_worst_errors"] = _worst_table(examples, gold, predicted, shares, names, worst)
@@ -176,6 +180,27 @@ def _accuracy(counts, samples):
     drawn = statistics.bootstrap(counts, scores.recall, samples)
     low, high = statistics.wider(drawn, statistics.share_interval(right, true))
     return {"accuracy": scores.recall(counts.sum(0)), "accuracy_low": low, "accuracy_high": high}
+
+
+def _of_texts(model, examples, assets, gold, batch_size, samples):
+    """Returns F1 of tags, with its interval, and of words where a model is given the texts instead of the words."""
+    texts = examples.extra("texts") if "texts" in examples.extras and assets.get("word_cuts") else []
+    known = [row for row, text in enumerate(texts) if text is not None]
+    if not known:
+        return {}
+    cut = WordCuts(**assets["word_cuts"])
+    found = [cut(texts[row][0]) for row in known]
+    sequences = tagged_examples([words for words, _ in found], Features(**assets["features"]))
+    predicted, _ = _decoded(model, sequences, batch_size, probabilities=False)
+    words = examples.extra("words")
+    counts = np.zeros((len(known), 2, 3), int)
+    for number, (row, each, labels) in enumerate(zip(known, found, predicted, strict=True)):
+        pairs = scores.aligned((words[row], texts[row][1]), each)
+        right = sum(int(gold[row][one] == labels[other]) for one, other in pairs)
+        counts[number] = [[same, len(labels), len(gold[row])] for same in (right, len(pairs))]
+    low, high = scores.intervals(counts[:, 0], samples)
+    tags_f1, words_f1 = scores.f1(counts.sum(0))
+    return {"text_f1": tags_f1, "text_f1_low": low, "text_f1_high": high, "text_words_f1": words_f1}
 
 
 def _worst(examples, gold, predicted, shares):
@@ -237,19 +262,24 @@ def predict(model, inputs, assets, *, tokenized: bool = False, batch_size: Posit
         model: The tagger.
         inputs: A text, a file (`pathlib.Path`), or a list of these, with a sentence in each line; or a list of
             sentences that are lists of words already. Of files of sentences (.conll, .conllu, .tsv, .csv, .jsonl ...)
-            the words are taken, with tags or without.
+            the words are taken, with tags or without. Words of texts are found by the rules learned from the training
+            texts, or else by the kit's own.
         assets: The assets of the data that the model was trained on.
         tokenized: The words of texts stand between spaces already.
         batch_size: Sentences in a step.
 
     Returns:
         Table with a row a word: `sentence` (from 1), `token`, `tag`, `probability`, and for texts `start` and `end` of
-        the token in its line, in characters.
+        the token in its line, in characters; words that are written as one, such as `de le` for `du`, share its own.
+        Where all inputs are files of CoNLL-U, and the model has learned a field of such, `attrs["conllu"]` of the table
+        holds their text with the tags in that field.
 
     Raises:
         KitError: no words, or a file that cannot be read.
     """
-    sentences, spans = read_sentences(inputs, tokenized, assets.get("word_column"), assets.get("sentence_column"))
+    cut = WordCuts(**assets["word_cuts"]) if assets.get("word_cuts") else tokenize
+    columns = assets.get("word_column"), assets.get("sentence_column")
+    sentences, spans = read_sentences(inputs, tokenized, *columns, cut)
     if not any(sentences):
         raise KitError("no words to tag; expected a text with at least one")
     features = Features(**assets["features"])
@@ -271,11 +301,20 @@ def predict(model, inputs, assets, *, tokenized: bool = False, batch_size: Posit
     }
     if spans is not None:
         table["start"], table["end"] = np.array([span for each in spans for span in each]).T
-    return pd.DataFrame(table)
+    table, files = pd.DataFrame(table), conllu_files(inputs) if assets.get("field") else None
+    if files:
+        tagged = iter(table["tag"])
+        table.attrs["conllu"] = "".join(conllu.filled(path, assets["field"], tagged) for path in files)
+    return table
 
 
 def show(predictions, is_terminal):
-    """Returns predictions for reading: coloured entities or tags on a terminal, else CoNLL columns."""
+    """Returns predictions for reading: coloured entities or tags on a terminal, else CoNLL columns.
+
+    CoNLL-U files are given back with their other rows and columns.
+    """
+    if "conllu" in predictions.attrs and not is_terminal:
+        return predictions.attrs["conllu"].removesuffix("\n")  # a line end follows what is printed
     shown = []
     for _, rows in predictions.groupby("sentence", sort=False):
         pairs = list(zip(rows["token"], rows["tag"], strict=True))

@@ -150,3 +150,26 @@ def test_temperature_finds_the_scale_that_was_put_in():
     few = classification.temperature(logits[:100], logits[:100].argmax(1))
     more = classification.temperature(logits[:1000], logits[:1000].argmax(1))
     assert 0.1 < more < few < 1, "the fewer examples without a mistake, the less certain"
+
+
+@pytest.mark.parametrize(
+    ("gold", "found", "pairs"),
+    [
+        ([("a", 0, 1), ("b", 1, 2)], [("a", 0, 1), ("b", 1, 2)], [(0, 0), (1, 1)]),
+        ([("a", 0, 1), ("b", 1, 2), ("c", 3, 4)], [("ab", 0, 2), ("c", 3, 4)], [(2, 1)]),
+        # du → de le, found whole, found as such, and in other words
+        ([("de", 0, 2), ("le", 0, 2), ("x", 3, 4)], [("du", 0, 2), ("x", 3, 4)], [(2, 1)]),
+        (
+            [("De", 0, 2), ("le", 0, 2), ("x", 3, 4)],
+            [("de", 0, 2), ("le", 0, 2), ("x", 3, 4)],
+            [(0, 0), (1, 1), (2, 2)],
+        ),
+        ([("de", 0, 2), ("le", 0, 2)], [("à", 0, 2), ("le", 0, 2)], [(1, 1)]),
+        ([("l", 0, 1), ("an", 1, 3)], [("le", 0, 3), ("an", 0, 3)], [(1, 1)]),
+        ([("x", 3, 4)], [], []),
+    ],
+)
+def test_words_found_in_different_ways_are_aligned(gold, found, pairs):
+    """The numbers are those of the evaluation script of CoNLL 2018."""
+    both = [([word for word, *_ in each], [tuple(place) for _, *place in each]) for each in (gold, found)]
+    assert tagging.aligned(*both) == pairs

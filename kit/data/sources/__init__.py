@@ -123,6 +123,9 @@ class Sentences:
         places: Where each sentence stands, such as `train.conll:12`, unique and stable.
         split: Split that the source prescribes for each sentence, or None.
         lines: Line of each word of each sentence in its file, or None where there is none.
+        texts: Of each sentence the text that it is written as and the (start, end) of each word in it, the same for
+            words that one token stands for; or None. None for all where no text is known.
+        field: Name of the field of CoNLL-U that the tags are, or None.
         skipped: A message on each row that was left out, since it cannot be read.
     """
 
@@ -131,6 +134,8 @@ class Sentences:
     places: list
     split: np.ndarray | None = None
     lines: list | None = None
+    texts: list | None = None
+    field: str | None = None
     skipped: list = dataclasses.field(default_factory=list)
 
     @property

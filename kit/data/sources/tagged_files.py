@@ -3,20 +3,18 @@
 A source is one file, or a folder with one file for each split, named after it: `train`, `dev` or `valid`, and `test`.
 """
 
-import re
-
 import numpy as np
 
-from kit.data.sources import Sentences, tagged_columns, tagged_json, tagged_table
-from kit.data.sources.tag_columns import TagColumns, shown
-from kit.data.sources.text_files import BadRows, blocks, candidates, csv_rows, json_rows, lines, plain_name
+from kit.data.sources import Sentences, conllu, tagged_columns, tagged_json, tagged_table
+from kit.data.sources.tag_columns import TagColumns
+from kit.data.sources.text_files import BadRows, candidates, csv_rows, json_rows, plain_name
 from kit.data.split_names import SPLITS
-from kit.errors import KitError, SettingError
+from kit.data.text import tokenize
+from kit.errors import KitError
 
 LAYOUT = "a file of tagged sentences (.conll, .conllu, .csv, .jsonl ...), or a folder with train, dev and test files"
 # Where a split comes in several forms, the first of these is taken.
 _PREFERRED = (".conllu", ".jsonl", ".conll", "")
-_CONLLU = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
 _JSONL = (".jsonl", ".ndjson")
 # Endings of files that hold words with or without tags, rather than texts.
 ENDINGS = (".conll", ".conllu", ".iob", ".iob2", ".bio", ".tsv", ".csv", *_JSONL)
@@ -47,27 +45,36 @@ def read(source, column=None, *, word_column=None, sentence_column=None, tag_nam
     asked = (None if each is None else str(each) for each in (column, word_column, sentence_column))
     columns, bad = TagColumns(*asked, tuple(tag_names)), BadRows(on_bad)
     parts = _files(source) if source.is_dir() else {None: source}
-    words, tags, places, lines, split = [], [], [], [], []
+    words, tags, places, lines, split, texts = [], [], [], [], [], []
     for part, path in parts.items():
         found = 0
-        for number, sentence, sentence_tags, sentence_lines in _sentences(path, columns, bad):
+        for number, sentence, sentence_tags, sentence_lines, *text in _sentences(path, columns, bad):
             words.append(sentence)
             tags.append(sentence_tags)
             lines.append(sentence_lines)
             places.append(f"{path.name}:{number}")
             split.append(part)
+            texts.append(text[0] if text else None)
             found += 1
         bad.check_any(path, found, "words with tags")
     split = None if None in parts else np.array(split, dtype=object)
-    return Sentences(words, tags, places, split, lines, bad.told())
+    texts = conllu.known_texts(texts, places)
+    field = conllu.field_of(columns.tags) if any(is_conllu(path) for path in parts.values()) else None
+    return Sentences(words, tags, places, split, lines, texts, field, bad.told())
 
 
-def read_words(path, word_column=None, sentence_column=None):
+def is_conllu(path):
+    """Tells whether a path is read as CoNLL-U."""
+    return plain_name(path).endswith(".conllu")
+
+
+def read_words(path, word_column=None, sentence_column=None, cut=tokenize):
     """Yields the words of each sentence of a file, and their places in its text or None; tags are not needed.
 
     Args:
         path: The file.
         word_column, sentence_column: See `read`; where the file has no such column, usual ones are looked for.
+        cut: Function from a text to its words and the (start, end) of each.
 
     Raises:
         KitError: a file that cannot be used; the message names it, the line and what was expected.
@@ -80,7 +87,7 @@ def read_words(path, word_column=None, sentence_column=None):
         return
     for number, row in json_rows(path):
         try:
-            yield tagged_json.words_of(row, columns)
+            yield tagged_json.words_of(row, columns, cut)
         except ValueError as error:
             bad.add(path, number, error)
 
@@ -107,54 +114,12 @@ def _files(folder):
 
 
 def _sentences(path, columns, bad):
-    """Yields line, words, tags and lines of the words of each sentence of a file."""
+    """Yields line, words, tags and lines of the words of each sentence of a file; of CoNLL-U also its text."""
     name = plain_name(path)
     if name.endswith(_JSONL):
         return tagged_json.read(path, columns, bad)
     if name.endswith(".csv"):
         return tagged_table.read(path, csv_rows(path, bad), columns, bad)
-    if name.endswith(".conllu"):
-        column = (columns.tags or "upos").lower()
-        if column not in _CONLLU:
-            raise SettingError("column", f"expected one of {', '.join(_CONLLU[2:])}, got {column!r}")
-        return _conllu(path, _CONLLU.index(column), columns, bad)
+    if is_conllu(path):
+        return conllu.read(path, columns, bad)
     return tagged_columns.read(path, columns, bad)
-
-
-def _conllu(path, column, columns, bad):
-    """Universal Dependencies: of a multi-word token its words are taken, empty nodes are passed over."""
-    rows = ((number, text) for number, text in lines(path, bad) if not (text or "").startswith("#"))
-    for block in blocks(rows):
-        words, tags, places = [], [], []
-        for number, text in block:
-            if text is None:
-                break
-            try:
-                fields = text.split("\t")
-                if _is_word(fields, len(words) + 1):
-                    if not fields[1].strip() or (columns.needs_tags and not fields[column].strip()):
-                        empty = "tag" if fields[1].strip() else "word"
-                        raise ValueError(f"an empty {empty}; expected a word and its tag")
-                    words.append(fields[1])
-                    tags.append(fields[column])
-                    places.append(number)
-            except ValueError as error:
-                bad.add(path, number, error)
-                break
-        else:
-            if words:
-                yield block[0][0], words, tags, places
-
-
-def _is_word(fields, expected):
-    """Tells whether a row of CoNLL-U is a word, the one with the expected number, and not a multi-word token."""
-    if len(fields) != len(_CONLLU):
-        raise ValueError(f"{len(fields)} columns, expected the 10 of CoNLL-U between tabs")
-    if re.fullmatch(r"\d+[-.]\d+", fields[0]):  # 3-4: a multi-word token; 3.1: an empty node
-        return False
-    if not fields[0].isdecimal():
-        raise ValueError(f"the word's number is {shown(fields[0])}, expected 3, 3-4 or 3.1")
-    # Python reads no number of more than 4,300 digits.
-    if len(fields[0]) > 9 or int(fields[0]) != expected:
-        raise ValueError(f"word number {fields[0][:20]}, expected {expected}: is an empty line missing, or a word?")
-    return True

@@ -47,18 +47,23 @@ def read(path, columns, bad):
         log.info("%s: tags are those of %r; data.column=%s is there too", path.name, used, sorted(others)[0])
 
 
-def words_of(row, columns):
+def words_of(row, columns, cut=tokenize):
     """Returns the words of an object, whether it has tags or not, and their places in its text, or None.
+
+    Args:
+        row: The object.
+        columns: `TagColumns`; its columns are keys.
+        cut: Function from a text to its words and their places.
 
     Raises:
         ValueError: it has no words and no text.
     """
     words, text = _words(row, columns), _text(row, columns)
     if words is None and text is None and columns.words is not None:
-        return words_of(row, TagColumns())  # new texts need not be as those that were learned from
+        return words_of(row, TagColumns(), cut)  # new texts need not be as those that were learned from
     if words is None and text is None:
         raise ValueError("expected {'tokens': [...]} or {'text': '...'}")
-    words, spans = tokenize(text) if words is None else ([each for each, _ in words], None)
+    words, spans = cut(text) if words is None else ([each for each, _ in words], None)
     if not is_text("".join(words)):
         raise ValueError("holds characters that are none (lone surrogates); expected text")
     return words, spans
