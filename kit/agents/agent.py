@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from kit.agents.rounds import Rounds, learning_function
 from kit.errors import SettingError
 from kit.training.checkpoint import inside
 from kit.training.decay import sparing
@@ -35,11 +36,28 @@ class Agent(keras.Model):
     def train_step(self, data):
         """Learns from a round of experience once it is there.
 
-        The round is made with the weights of before, and a compiled step does whatever needs no data at once: weight
-        decay would reach the weights while the agent still acts with them.
+        The round is made with the weights of before, and a compiled step that waits for its data does whatever needs
+        none at once: weight decay would reach the weights while the agent still acts with them.
         """
-        with tf.control_dependencies(tf.nest.flatten(data)):
+        with tf.control_dependencies([array for array in tf.nest.flatten(data) if array is not None]):
             return self.learn(data)
+
+    def make_train_function(self, force=False):
+        """Makes the function that `fit` calls for each step; from `Rounds` it learns by `learning_function`."""
+        if self.train_function is not None and not force:
+            return
+        super().make_train_function(force)
+        of_keras, made = self.train_function, []
+
+        def function(iterator):
+            if self.run_eagerly or not isinstance(iterator, Rounds):
+                return of_keras(iterator)
+            data = next(iterator)
+            if not made:
+                made.append(learning_function(self.train_step, iterator.signature, self.jit_compile))
+            return made[0](data)
+
+        self.train_function = function
 
     def learn(self, data):
         """Takes the gradient steps of a round; returns what to log, a dictionary."""

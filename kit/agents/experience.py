@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from kit.agents.environment_spec import actions_of
 from kit.agents.environments import Environments, check_finite, episode_seed
-from kit.data.generated import generated
-from kit.errors import KitError, SettingError, check
+from kit.agents.rounds import Rounds
+from kit.errors import SettingError, check
 
 # Number of each split, the first number of its episodes' seeds: no two splits play the same episodes.
 TRAINING, VALIDATION, TEST = range(3)
@@ -26,8 +26,7 @@ class Experience(abc.ABC):
     What others rely on, by name:
 
     - every split has `len(examples)`, `take(rows)`, `batches(batch_size)`, `join(others)` and the attributes below;
-    - `kit.training.plan` and `fit` call `divide`, `steps_per_epoch` and `stream` of the training split, and raise its
-      `failure` where the stream broke off; `failure` is None until then;
+    - `kit.training.plan` and `fit` call `divide`, `steps_per_epoch` and `stream` of the training split;
     - a run sets `model`, the training wrapper, before `fit`, and calls `end` once it is finished;
     - the callback `kit.agents.agent.ExperienceCallback` calls `begin`, `logs`, `arrays` and `put_back`, and ends the
       training where `is_spent`.
@@ -46,7 +45,6 @@ class Experience(abc.ABC):
     follows_model = True
     has_fixed_shapes = True
     batches_per_step = 1
-    failure = None
     model = None
 
     def __init__(self, spec, split):
@@ -158,24 +156,16 @@ class TrainingExperience(Experience):
             stop: Round before which the stream ends.
 
         Returns:
-            A `tf.data.Dataset` of rounds as in `signature`.
+            `Rounds`.
         """
 
         def rounds():
             for step in range(start, stop):
-                try:
-                    if self.environments is None:
-                        self.make_environments(seed)
-                    yield self.round(step, stop, batch_size, np.random.default_rng([seed, step]))
-                except KitError as error:
-                    self.failure = error  # TensorFlow tells it in many lines
-                    raise
+                if self.environments is None:
+                    self.make_environments(seed)
+                yield self.round(step, stop, batch_size, np.random.default_rng([seed, step]))
 
-        dataset = generated(rounds, self.signature(batch_size))
-        options = tf.data.Options()
-        options.autotune.enabled = False
-        options.experimental_optimization.inject_prefetch = False
-        return dataset.with_options(options)
+        return Rounds(rounds(), self.signature(batch_size))
 
     def make_environments(self, seed):
         """Makes the environments, and brings them to where a checkpoint left them."""

@@ -28,7 +28,6 @@ def _rehearsed(recipe_name, overrides, config, seed, inputs, *, constant=False):
     settings = run_settings.resolve(schema.get(recipe_name), config, overrides, seed)
     terminal.load_tensorflow()
     from kit.training import device, optimizers, transfer
-    from kit.training.fit import raise_failure
 
     recipe = recipes.get(recipe_name)
     if constant:
@@ -48,9 +47,6 @@ def _rehearsed(recipe_name, overrides, config, seed, inputs, *, constant=False):
         freeze.apply(0)
         try:
             yield parts
-        except Exception:
-            raise_failure(parts.splits.train)
-            raise
         finally:
             freeze.restore()
             if before is not None:

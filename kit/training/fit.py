@@ -196,9 +196,6 @@ def fit(
                     shuffle=False,
                     verbose=0,
                 )
-        except Exception:
-            raise_failure(splits.train)
-            raise
         finally:
             progress.stop()
             if freeze:
@@ -212,12 +209,6 @@ def fit(
     if last.kept:
         averaged = _averaged(model, network, splits, plan, best, last, freeze, seed, validate)
     return Trained(state.rows, best.best_epoch + 1, *seconds, scores.cpu_seconds, averaged, last_weights)
-
-
-def raise_failure(examples):
-    """Raises the error that ended a stream of examples made by acting, if one did; TensorFlow hides it."""
-    if getattr(examples, "failure", None) is not None:
-        raise examples.failure from None
 
 
 def _averaged(model, network, splits, plan, best, last, freeze, seed, validate):
