@@ -56,7 +56,8 @@ def test_each_round_is_made_by_the_weights_of_then_in_the_thread_that_asks():
 
     experience.round = watched
     learned = []
-    after = keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_, **__: learned.append(agent.network.get_weights()))
+    after = keras.callbacks.Callback()
+    after.on_train_batch_end = lambda batch, logs: learned.append(agent.network.get_weights())
     agent.fit(experience.stream(4, 0, 0, 3), steps_per_epoch=3, verbose=0, callbacks=[after])
     assert threads == {threading.main_thread()} and len(weights) == len(learned) == 3
     for seen, then in zip(weights[1:], learned, strict=False):
