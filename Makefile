@@ -5,12 +5,41 @@ VENV ?= .venv
 KIT = $(VENV)/bin/kit
 READY = $(VENV)/.ready
 
-# make train RECIPE=image_classification DATA=photos SET="model.backbone=resnet18 train.epochs=5"
 RECIPE ?= image_classification
-OPTIONS = $(if $(CONFIG),--config "$(CONFIG)") $(if $(FOLDER),--folder "$(FOLDER)") $(if $(SEED),--seed "$(SEED)") \
-	$(if $(RESUME),--resume "$(RESUME)") $(if $(JSON),--json) $(if $(DRY),--dry-run) $(if $(FIND_LR),--find-learning-rate) \
-	$(if $(OUTPUT),--output "$(OUTPUT)") \
-	$(if $(DATA),"--data.source=$(DATA)") $(foreach setting,$(SET),"--$(setting)")
+
+# What a user gives may hold anything: quotes, spaces, `;`, `$(...)`, line ends. So no text of it stands in a command:
+# each variable is handed over in the environment as it was typed ($(value ...)), and the shell reads it there, quoted.
+# Make itself would expand the variables of its command line while it exports them; hence `unexport`.
+GIVEN = RECIPE DATA CONFIG FOLDER SEED RESUME OUTPUT TRIALS RUN RUNS INPUT INPUTS TEXT FORMAT SET
+unexport $(GIVEN) JSON DRY FIND_LR
+$(foreach name,$(GIVEN),$(eval export GIVEN_$(name) := $$(value $(name))))
+flag = $(if $(value $(1)),"--$(2)=$$GIVEN_$(1)")
+JSON_FLAG = $(if $(value JSON),--json)
+OPTIONS = $(call flag,CONFIG,config) $(call flag,FOLDER,folder) $(call flag,SEED,seed) $(call flag,RESUME,resume) \
+	$(call flag,OUTPUT,output) $(JSON_FLAG) $(if $(value DRY),--dry-run) $(if $(value FIND_LR),--find-learning-rate) \
+	$(call flag,DATA,data.source)
+
+# Runs a command with SET's settings as flags and the words of the variable named first behind it. Both are divided at
+# spaces as a shell divides: SET="data.source='my photos' train.epochs=5", RUNS="runs/a 'runs/b c'".
+define WORDS
+import os, shlex, sys
+name, *command = sys.argv[1:]
+words = {}
+for key in ("SET", name):
+    try:
+        words[key] = shlex.split(os.environ.get(f"GIVEN_{key}", ""))
+    except ValueError as error:
+        sys.exit(f"make: {key}: {error}; expected words divided by spaces, those with spaces in quotes")
+end = command.index("--") if "--" in command else len(command)
+settings = [f"--{word}" for word in words["SET"]]
+more = words[name] if name != "SET" else []
+for key in [key for key in os.environ if key.startswith("GIVEN_")]:
+    del os.environ[key]
+os.execv(command[0], [*command[:end], *settings, *command[end:], *more])
+endef
+export GIVEN_WORDS := $(value WORDS)
+WITH = $(VENV)/bin/python -c "$$GIVEN_WORDS"
+WITH_SET = $(WITH) SET $(KIT)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train tune evaluate predict report export doctor list show test test-slow test-large test-all lint format bench schema wheel clean
@@ -19,7 +48,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo '  make train RECIPE=image_classification DATA=photos SET="model.backbone=resnet18 train.epochs=5"'
-	@echo '  variables: RECIPE DATA CONFIG SET SEED FOLDER TRIALS RESUME=last DRY=1 FIND_LR=1 OUTPUT RUN RUNS INPUT TEXT FORMAT JSON=1 PYTHON'
+	@echo '  variables: RECIPE DATA CONFIG SET SEED FOLDER TRIALS RESUME=last DRY=1 FIND_LR=1 OUTPUT RUN INPUT TEXT FORMAT JSON=1 PYTHON'
+	@echo "  SET, INPUTS and RUNS hold several, divided by spaces; what has a space is quoted: SET=\"data.source='my photos'\""
 
 setup: $(READY) ## make .venv with the versions of constraints.txt
 
@@ -32,23 +62,23 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	@touch $@
 
 train: $(READY) ## train RECIPE, or carry a run on with FOLDER= or RESUME=last
-	@$(KIT) train $(RECIPE) $(OPTIONS)
+	@$(WITH_SET) train "$$GIVEN_RECIPE" $(OPTIONS)
 
 # make tune RECIPE=translation TRIALS=20 SET="tune.algorithm=hyperband train.epochs=5"
 tune: $(READY) ## search the settings of RECIPE in TRIALS trials, or carry a study on with FOLDER=
-	@$(KIT) tune $(RECIPE) $(if $(TRIALS),--tune.trials "$(TRIALS)") $(OPTIONS)
+	@$(WITH_SET) tune "$$GIVEN_RECIPE" $(call flag,TRIALS,tune.trials) $(OPTIONS)
 
 evaluate: $(READY) ## score the finished run RUN again
-	@$(KIT) evaluate "$(RUN)" $(if $(JSON),--json) $(foreach setting,$(SET),"--$(setting)")
+	@$(WITH_SET) evaluate $(JSON_FLAG) -- "$$GIVEN_RUN"
 
-predict: $(READY) ## apply the finished run RUN to INPUT, or to TEXT="...", or SET="count=64" where it makes something
-	@$(KIT) predict "$(RUN)" $(INPUT) $(foreach setting,$(SET),"--$(setting)") $(if $(value TEXT),--text '$(subst ','\'',$(value TEXT))') $(if $(JSON),--json)
+predict: $(READY) ## apply the finished run RUN to INPUT or INPUTS, or to TEXT="...", or SET="count=64" where it makes something
+	@$(WITH) INPUTS $(KIT) predict $(call flag,TEXT,text) $(JSON_FLAG) -- "$$GIVEN_RUN" $(if $(value INPUT),"$$GIVEN_INPUT")
 
 report: $(READY) ## write the page of the finished run RUN anew, or one that compares RUNS="... ..."
-	@$(KIT) report $(if $(RUNS),$(RUNS),"$(RUN)") $(if $(JSON),--json)
+	@$(WITH) RUNS $(KIT) report $(JSON_FLAG) -- $(if $(value RUNS),,"$$GIVEN_RUN")
 
 export: $(READY) ## write the model of the finished run RUN as FORMAT=saved_model, litert, litert_int8 or onnx
-	@$(KIT) export "$(RUN)" "$(FORMAT)" $(if $(JSON),--json)
+	@$(KIT) export $(JSON_FLAG) -- "$$GIVEN_RUN" "$$GIVEN_FORMAT"
 
 doctor: $(READY) ## look whether this machine is ready
 	@$(KIT) doctor
@@ -57,7 +87,7 @@ list: $(READY) ## list recipes, architectures and shipped settings
 	@$(KIT) list
 
 show: $(READY) ## show every setting of RECIPE
-	@$(KIT) show $(RECIPE) $(if $(CONFIG),--config "$(CONFIG)")
+	@$(KIT) show $(call flag,CONFIG,config) -- "$$GIVEN_RECIPE"
 
 # Tests that share what they have trained, those of a module or of a recipe, are for one process; see tests/conftest.py.
 SPREAD = -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
@@ -84,7 +114,7 @@ format: $(READY) ## put the code into its format
 
 bench: $(READY) ## measure the numbers of the recipes' READMEs; DATA= a folder with the data sets
 	@for script in image_classification families sequence_tagging translation tuning gan autoencoder image_to_image agents; do \
-		$(VENV)/bin/python benchmarks/$$script.py $(if $(DATA),--write --data "$(DATA)") || exit 1; done
+		$(VENV)/bin/python benchmarks/$$script.py $(if $(value DATA),--write --data "$$GIVEN_DATA") || exit 1; done
 
 schema: $(READY) ## write kit/schema.json anew, the table of all settings that list and show read
 	@$(VENV)/bin/python -c 'from kit.commands import schema; print(schema.write())'

@@ -1,14 +1,14 @@
 """The command line: `kit VERB ...`. TensorFlow loads only once a verb needs it."""
 
 import argparse
+import errno
 import importlib
-import json
 import os
 import signal
 import sys
 
 import kit
-from kit import config
+from kit import config, terminal
 from kit.errors import KitError
 
 _DESCRIPTION = "Train, use and understand Keras models, one recipe for each task."
@@ -142,46 +142,74 @@ def main(arguments=None):
         arguments: Words after `kit`; those of this process by default.
 
     Returns:
-        0, or 2 for a mistake in what was given, or 130 after an interrupt.
+        0, or 2 for a mistake in what was given, or 130 after an interrupt, or 1 where nobody reads the output any more.
     """
-    as_json = "--json" in (sys.argv if arguments is None else arguments)
+    if arguments is None:
+        terminal.own_process()
+    terminal.make_streams_safe()
+    words = sys.argv[1:] if arguments is None else arguments
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    result, status = _run(words)
+    try:
+        if "--json" in words and status != _READER_LEFT:
+            terminal.print_json(result)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        status = _READER_LEFT
+    except OSError as error:
+        status = _output_lost(error)
+    if status == _READER_LEFT:
+        terminal.lead_nowhere(1)
+    return status
+
+
+def _run(words):
+    """Runs one command; returns what `--json` prints, and the exit status."""
     try:
         from kit.commands import flags
 
-        overrides, words = flags.settings(sys.argv[1:] if arguments is None else arguments)
+        overrides, words = flags.settings(words)
         if words and words[0] in _OWN_TABLE:
             overrides |= flags.without_table(words, _OWN_TABLE[words[0]])
         options, rest = _parser().parse_known_args(words)
         flags.refuse(rest, options.verb)
         config.note_typed([overrides, getattr(options, "allow", [])])
         if options.verb in _NEED_TENSORFLOW:
-            from kit.terminal import load_tensorflow
-
-            load_tensorflow()
+            terminal.load_tensorflow()
         module, function = _VERBS[options.verb]
         command = getattr(importlib.import_module(f"kit.commands.{module}"), function)
-        result = command(options, overrides)
+        return command(options, overrides), 0
     except KitError as error:
-        print(f"kit: {error}", file=sys.stderr)
-        result, status = {"error": str(error)}, 2
+        return {"error": str(error)}, _say(str(error))
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read the output has left
-        return 1
+        return {}, _READER_LEFT
     except OSError as error:
+        if error.filename is None and error.errno in (errno.ENOSPC, errno.EBADF):
+            return {}, _output_lost(error)  # a file that cannot be written has a name
         reason = f"{error.filename or 'kit'}: {error.strerror or error}"
-        print(f"kit: {reason}", file=sys.stderr)
-        result, status = {"error": reason}, 2
+        return {"error": reason}, _say(reason)
     except KeyboardInterrupt:
-        result, status = {"error": "interrupted"}, 130
-    else:
-        status = 0
-    if as_json:
-        print(json.dumps(result, ensure_ascii=False), flush=True)
-    return status
+        return {"error": "interrupted"}, 130
 
 
+def _output_lost(error):
+    """Says that standard output cannot be written; returns the exit status."""
+    terminal.lead_nowhere(1)
+    return _say(f"standard output: {error.strerror or error}")
+
+
+def _say(mistake):
+    """Prints a mistake in one line on standard error, if that can be written; returns the exit status."""
+    try:
+        print("kit:", terminal.printable(mistake, also="\n"), file=sys.stderr, flush=True)
+    except OSError:
+        terminal.lead_nowhere(2)
+    return 2
+
+
+# Exit status where whoever read the output has left.
+_READER_LEFT = 1
 # Verbs whose settings may be given without the name of their table, and the flags that they have beside them.
 _OWN_TABLE = {
     "predict": ("--json", "--text", "--allow", "--help"),

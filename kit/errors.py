@@ -2,10 +2,17 @@
 
 import contextlib
 import difflib
+import re
+
+# Colours and the like, which libraries put into the messages that ours quote.
+_ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class KitError(ValueError):
     """A mistake in what the kit was given; its message is one line meant for the user."""
+
+    def __init__(self, message):
+        super().__init__(_ESCAPE_SEQUENCE.sub("", message))
 
 
 class Unavailable(KitError):

@@ -33,6 +33,8 @@ def atomic(path):
         _sync_folder(path.parent)
     except OSError as error:
         if error.errno not in _FULL:
+            if error.filename is not None and str(error.filename) == str(temporary):
+                error.filename, error.filename2 = str(path), None  # nobody knows the temporary name
             raise
         raise Unavailable(
             f"{path}: cannot be written ({os.strerror(error.errno)}); once there is room, the same command goes on"
@@ -84,10 +86,24 @@ def as_path(text, key):
     return path
 
 
-def write_text(path, text):
-    """Writes a text file atomically, as UTF-8."""
+def write_text(path, text, errors="strict"):
+    """Writes a text file atomically, as UTF-8.
+
+    Args:
+        path: The file.
+        text: Its content.
+        errors: What becomes of what is no character, such as half of a pair or a byte of a file's name that is not
+            UTF-8: "strict" refuses it, "backslashreplace" spells it out, for what people read alone.
+
+    Raises:
+        KitError: something in the text is no character.
+    """
     with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        try:
+            temporary.write_text(text, encoding="utf-8", errors=errors)
+        except UnicodeEncodeError as error:
+            around = text[max(error.start - 20, 0) : error.end + 20]
+            raise KitError(f"{path}: cannot be written as UTF-8; expected other names than in {around!a}") from None
 
 
 def write_json(path, value):

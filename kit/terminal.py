@@ -1,21 +1,141 @@
 """Terminal output: the log without the noise of the libraries below it, and numbers in words."""
 
 import contextlib
+import gc
+import json
 import logging
 import os
+import re
 import sys
 import tempfile
 
 log = logging.getLogger("kit")
 
+# TensorFlow and Keras import them wherever they are installed, for wrappers, galleries and conversions that no command
+# of the kit uses: a third of the time that importing both takes.
+_UNUSED_BY_KERAS = ("jax", "matplotlib", "sklearn")
+# Controls of the terminal but tab and line end, and the marks that turn the direction of writing.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
 
 def load_tensorflow():
     """Imports TensorFlow and looks for devices, without the noise of both; see `grow_memory`."""
-    with native_noise_hidden():
+    with native_noise_hidden(), _quick_imports():
         import tensorflow as tf
 
         tf.config.list_physical_devices()
     grow_memory()
+
+
+class _NotFound:
+    """Finder that finds none of some packages, as if they were not installed."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name in _UNUSED_BY_KERAS:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+class _Process:
+    """What is known of this process: whether it runs one command of the kit and nothing else."""
+
+    is_ours = False
+
+
+@contextlib.contextmanager
+def _quick_imports():
+    """Leaves the garbage collector out of the imports inside: of the many objects that they make none is garbage.
+
+    A process that runs one command of the kit and nothing else also leaves out what Keras imports for others.
+    """
+    was_enabled, finder = gc.isenabled(), _NotFound()
+    is_lean = _Process.is_ours and os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow"
+    gc.disable()
+    if is_lean:
+        sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        if is_lean:
+            sys.meta_path.remove(finder)
+        if _Process.is_ours:
+            gc.freeze()  # it stays until the end: no collection need walk through it
+        if was_enabled:
+            gc.enable()
+
+
+def own_process():
+    """Says that this process runs one command of the kit and nothing else."""
+    _Process.is_ours = True
+
+
+def make_streams_safe():
+    """Lets no output fail for its characters, and gives a process whose streams are closed others that lead nowhere.
+
+    What the encoding of a stream lacks is spelled out, such as `\\u2603`.
+    """
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:
+            with contextlib.suppress(OSError):
+                while os.open(os.devnull, os.O_RDWR) < number:  # else the next file would be what is written to
+                    pass
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8", errors="backslashreplace"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def lead_nowhere(number):
+    """Lets standard output (1) or error (2), which cannot be written, lead nowhere: Python tries again at its end."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+
+
+def print_json(value):
+    """Prints one line of JSON, which is valid whatever characters standard output has."""
+    line = json.dumps(value, ensure_ascii=False)
+    try:
+        line.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        line = json.dumps(value)
+    print(line, flush=True)
+
+
+def printable(text, also=""):
+    """Returns text that does nothing to a terminal: what would move, colour or turn round is spelled out.
+
+    Args:
+        text: The text.
+        also: More characters to spell out, such as line ends.
+    """
+    spelled = _UNPRINTABLE.sub(_spelled, text)
+    for character in also:
+        spelled = spelled.replace(character, repr(character)[1:-1])
+    return spelled
+
+
+def _spelled(found):
+    return found.group().encode("unicode_escape").decode()
+
+
+class LogFormatter(logging.Formatter):
+    """Formats a line of the log so that it does nothing to the terminal that a file is shown on."""
+
+    def format(self, record):
+        return printable(super().format(record))
+
+
+def printable_frame(frame):
+    """Returns a `pandas.DataFrame` whose names and texts are `printable`."""
+
+    def safe(value):
+        return printable(value) if isinstance(value, str) else value
+
+    shown = frame.rename(columns=safe)
+    for position, kind in enumerate(frame.dtypes):
+        if kind.kind == "O":
+            shown.isetitem(position, frame.iloc[:, position].map(safe))
+    return shown
 
 
 def grow_memory():
@@ -34,7 +154,11 @@ def grow_memory():
 @contextlib.contextmanager
 def native_noise_hidden():
     """Hides the lines that native libraries write to standard error before any log level counts, unless all fails."""
-    kept = os.dup(2)  # native libraries write there, whatever sys.stderr is
+    try:
+        kept = os.dup(2)  # native libraries write there, whatever sys.stderr is
+    except OSError:  # closed: nothing is seen of it anyway
+        yield
+        return
     with tempfile.TemporaryFile() as hidden:
         os.dup2(hidden.fileno(), 2)
         try:
@@ -52,7 +176,7 @@ class _Printer(logging.Handler):
     """Prints through whatever standard output is at the moment, so that a moving line can make room."""
 
     def emit(self, record):
-        print(record.getMessage(), file=sys.stdout, flush=True)
+        print(printable(record.getMessage()), file=sys.stdout, flush=True)
 
 
 @contextlib.contextmanager
@@ -79,12 +203,12 @@ def number(value):
     if isinstance(value, float):
         digits = 4 if abs(value) < 100 else 2 if abs(value) < 1000 else 0
         return f"{value:,.{digits}f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else printable(str(value))
 
 
 def short(value):
     """Returns the value of a setting in few characters: numbers with three digits that count."""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return f"{value:.3g}" if isinstance(value, float) else printable(str(value))
 
 
 def duration(seconds):
@@ -129,10 +253,10 @@ def print_scores(metrics, split):
         f"{name} {value} ({interval})" if interval else f"{name} {value}"
         for name, value, interval in with_intervals(metrics)
     )
-    print(f"{split}  {shown}")
+    print(printable(f"{split}  {shown}"))
 
 
 def print_over_seeds(scores, split):
     """Prints mean and standard deviation of a split's scores in one line, if there are any; their page has more."""
     if scores:
-        print(f"{split}  {'   '.join(f'{name} {value}' for name, value, _ in over_seeds(scores))}")
+        print(printable(f"{split}  {'   '.join(f'{name} {value}' for name, value, _ in over_seeds(scores))}"))

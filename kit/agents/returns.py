@@ -2,14 +2,12 @@
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from kit.agents.evaluation import EvaluationEpisodes
 from kit.errors import SettingError
 from kit.files import as_path
 from kit.reporting import samples
-from kit.reporting.plots import BLUE, GREY, LIGHT, ORANGE, plain
+from kit.reporting.plots import BLUE, GREY, LIGHT, ORANGE, new_figure, plain
 from kit.reporting.statistics import interquartile_mean
 
 
@@ -55,10 +53,12 @@ def training_figure(history, window=5):
     Returns:
         A figure of returns, values, exploration (or entropy) and loss.
     """
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
     x, label = history["epoch"], "epoch"
     if "environment_steps" in history:
         x, label = history["environment_steps"], "steps in the environment"
-    figure = Figure(figsize=(9, 5.6), layout="constrained")
+    figure = new_figure(figsize=(9, 5.6), layout="constrained")
     axes = figure.subplots(2, 2)
     marker = "o" if len(history) < 3 else None
     panels = (
@@ -97,7 +97,7 @@ def returns_figure(values):
     Args:
         values: Return of each episode.
     """
-    figure = Figure(figsize=(5, 3), layout="constrained")
+    figure = new_figure(figsize=(5, 3), layout="constrained")
     axis = figure.subplots()
     axis.plot(np.arange(1, len(values) + 1), np.sort(values), color=BLUE, marker="o", markersize=2, linewidth=1)
     axis.axhline(interquartile_mean(values), color=GREY, linewidth=0.8, linestyle=":", label="interquartile mean")

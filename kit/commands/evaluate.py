@@ -11,5 +11,5 @@ def run(options, overrides):
     show = terminal.print_over_seeds if finished.has_seeds(options.run) else terminal.print_scores
     show(evaluation.metrics, options.split)
     for table in evaluation.tables.values():
-        print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+        print(terminal.printable_frame(table).to_string(index=False, float_format=lambda value: f"{value:.3f}"))
     return {"folder": options.run, "split": options.split, "metrics": evaluation.metrics}

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from kit import terminal
 from kit.errors import KitError
 from kit.runs import finished
 
@@ -24,7 +25,8 @@ def run(options, overrides):
         raise KitError(f"predict: nothing to predict; expected files{text}")
     table = finished.predict(loaded, inputs, overrides)
     if not options.json:
-        print(task.show(table, sys.stdout.isatty()))
+        is_terminal = sys.stdout.isatty()
+        print(task.show(terminal.printable_frame(table) if is_terminal else table, is_terminal))
     return {"folder": str(loaded.folder), "predictions": table.to_dict("records")}
 
 

@@ -1,5 +1,6 @@
 """`kit report`: writes the page of a finished run, or one that compares several."""
 
+from kit import terminal
 from kit.commands.flags import refuse_settings
 from kit.errors import KitError
 from kit.runs import finished
@@ -16,6 +17,6 @@ def run(options, overrides):
         return {"folder": options.runs[0], "page": str(path)}
     path, table = finished.compare(options.runs, options.output)
     if not options.json:
-        print(table.to_string(index=False))
+        print(terminal.printable_frame(table).to_string(index=False))
         print(f"page  {path}")
     return {"page": str(path), "runs": table.to_dict("records")}

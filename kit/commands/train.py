@@ -49,6 +49,7 @@ def run(options, overrides):
 
 
 def _find_learning_rate(recipe, overrides, options, seed):
+    from kit.reporting import plots
     from kit.reporting import range_test as curve
 
     path = as_path(options.output, "output") if options.output else None
@@ -63,6 +64,6 @@ def _find_learning_rate(recipe, overrides, options, seed):
         )
     if path:
         with atomic(path) as temporary:
-            curve.figure(found.table, found.learning_rate).savefig(temporary, dpi=110)
+            plots.save(curve.figure(found.table, found.learning_rate), temporary)
         print(f"curve {path}")
     return {"learning_rate": found.learning_rate, "highest": found.highest, "curve": found.table.to_dict("list")}

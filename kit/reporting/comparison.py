@@ -7,7 +7,7 @@ import pandas as pd
 
 from kit.config import read_toml
 from kit.errors import KitError
-from kit.files import read_json, reading, write_text
+from kit.files import read_json, reading
 from kit.reporting import page, plots
 from kit.terminal import number
 
@@ -50,22 +50,17 @@ def write(folders, path):
         if different
         else "Their settings are the same."
     )
-    write_text(
-        path,
-        page.document(
-            title,
-            [
-                f"<h1>{html.escape(title)}</h1>",
-                f'<p class="soft">Scores on the test split. {summary}</p>',
-                "<h2>Scores and settings that differ</h2>",
-                '<div class="wide">',
-                page.table(table),
-                "</div>",
-                "<h2>Validation, epoch by epoch</h2>",
-                page.picture(plots.compared_curves(histories), "curves"),
-            ],
-        ),
-    )
+    parts = [
+        f"<h1>{html.escape(title)}</h1>",
+        f'<p class="soft">Scores on the test split. {summary}</p>',
+        "<h2>Scores and settings that differ</h2>",
+        '<div class="wide">',
+        page.table(table),
+        "</div>",
+        "<h2>Validation, epoch by epoch</h2>",
+        page.picture(plots.compared_curves(histories), "curves"),
+    ]
+    page.save(path, title, parts)
     return table
 
 

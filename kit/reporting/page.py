@@ -10,6 +10,7 @@ import pandas as pd
 
 from kit.config import read_toml
 from kit.files import read_json, reading, write_text
+from kit.reporting import plots
 from kit.terminal import number, with_intervals
 
 _STYLE = """
@@ -59,12 +60,9 @@ def write(folder, metrics=None):
     weights = f"the mean of the last {averaged} epochs" if averaged else chosen
     parts = [
         f"<h1>{html.escape(title)}</h1>",
-        f'<p class="soft">Scores on the test split, which nothing was chosen on. The weights are {weights}.</p>',
+        f'<p class="soft">Scores on the test split, which nothing was chosen on. The weights are {html.escape(weights)}.</p>',
         '<div class="cards">',
-        *(
-            f'<div class="card"><b>{html.escape(value)}</b><span>{html.escape(name)}<br>{interval}</span></div>'
-            for name, value, interval in cards
-        ),
+        *(card(*each) for each in cards),
         "</div>",
         *(
             f'<p class="soft">{html.escape(name.replace("_", " "))}: <code>{html.escape(value)}</code></p>'
@@ -98,7 +96,7 @@ def write(folder, metrics=None):
             "</div>",
         ]
     parts += ending("Repeat this run", folder, settings, environment)
-    write_text(folder / "report.html", document(title, parts))
+    save(folder / "report.html", title, parts)
     return folder / "report.html"
 
 
@@ -139,19 +137,32 @@ def picture(figure, name):
         name: What stands in its place where it cannot be seen.
     """
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
+    plots.save(figure, buffer, format="png")
     data = base64.b64encode(buffer.getvalue()).decode()
     return f'<div class="wide"><img alt="{html.escape(name)}" src="data:image/png;base64,{data}"></div>'
 
 
-def document(title, parts):
-    """Returns a whole HTML document with the style of the kit, which needs no network."""
-    return (
+def card(name, value, more=""):
+    """Returns a number at the top of a page, with its name and what is to be said of it, as HTML; all is escaped."""
+    below = f"<br>{html.escape(more)}" if more else ""
+    return f'<div class="card"><b>{html.escape(value)}</b><span>{html.escape(name)}{below}</span></div>'
+
+
+def save(path, title, parts):
+    """Writes a whole HTML document with the style of the kit, which needs no network.
+
+    Args:
+        path: The file.
+        title: Title of the document, not escaped yet.
+        parts: Its lines, HTML in which all that a file has said is escaped.
+    """
+    text = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>"
         f"<body>{chr(10).join(parts)}</body></html>\n"
     )
+    write_text(path, text, errors="backslashreplace")
 
 
 def _cards(metrics):

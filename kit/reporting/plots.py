@@ -1,12 +1,31 @@
 """Plots, each a matplotlib figure made from plain numbers."""
 
 import math
+import warnings
 
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREY, LIGHT = "#2563a8", "#d9762b", "#5c6570", "#d7dce1"
+
+
+def new_figure(**settings):
+    """Returns an empty figure; matplotlib is imported when one is drawn, since most commands draw none."""
+    from matplotlib.figure import Figure
+
+    return Figure(**settings)
+
+
+def save(figure, file, **settings):
+    """Writes a figure as PNG, without a line on standard error for each character that matplotlib's font lacks.
+
+    Args:
+        figure: matplotlib figure.
+        file: Path or file.
+        settings: As for matplotlib's `savefig`.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"(?s).*[Gg]lyph .*missing from")
+        figure.savefig(file, dpi=110, **settings)
 
 
 def learning_curves(history, metric, best_epoch):
@@ -21,7 +40,7 @@ def learning_curves(history, metric, best_epoch):
         A figure with a panel for each of the three.
     """
     panels = [name for name in ("loss", metric) if name in history or f"val_{name}" in history]
-    figure = Figure(figsize=(4 * (len(panels) + 1), 3), layout="constrained")
+    figure = new_figure(figsize=(4 * (len(panels) + 1), 3), layout="constrained")
     axes = figure.subplots(1, len(panels) + 1, squeeze=False)[0]
     marker = "o" if len(history) < 3 else None
     for axis, name in zip(axes, panels, strict=False):
@@ -63,7 +82,7 @@ def compared_curves(histories):
     """
     names = list(dict.fromkeys(name for history in histories.values() for name in history if name.startswith("val_")))
     names = names or ["loss"]
-    figure = Figure(figsize=(4.5 * len(names), 3.6), layout="constrained")
+    figure = new_figure(figsize=(4.5 * len(names), 3.6), layout="constrained")
     for axis, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         for index, (run, history) in enumerate(histories.items()):
             if name in history:
@@ -87,7 +106,7 @@ def confusion_matrix(matrix, class_names):
     """
     count = len(class_names)
     side = min(max(4.0, 0.45 * count + 1.5), 16)
-    figure = Figure(figsize=(side, side), layout="constrained")
+    figure = new_figure(figsize=(side, side), layout="constrained")
     axis = figure.subplots()
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -119,7 +138,7 @@ def reliability(table, error):
         table: What `scores.calibration` returned: `confidence`, `accuracy` and `share` of each interval.
         error: Expected calibration error.
     """
-    figure = Figure(figsize=(4, 4), layout="constrained")
+    figure = new_figure(figsize=(4, 4), layout="constrained")
     axis = figure.subplots()
     axis.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":")
     axis.plot(table["confidence"], table["accuracy"], color=BLUE, linewidth=1)
@@ -142,7 +161,7 @@ def image_grid(images, captions, columns=6):
         columns: Images in a row.
     """
     rows = math.ceil(len(images) / columns)
-    figure = Figure(figsize=(1.7 * columns, 2.15 * rows), layout="constrained")
+    figure = new_figure(figsize=(1.7 * columns, 2.15 * rows), layout="constrained")
     for axis in (axes := figure.subplots(rows, columns, squeeze=False).ravel()):
         axis.axis("off")
     for axis, image, caption in zip(axes, images, captions, strict=False):
@@ -174,7 +193,7 @@ def attention(weights, seen, looking=None):
     columns = min(heads, 4)
     rows = math.ceil(heads / columns)
     width, height = 0.22 * len(seen) + 1.2, 0.22 * len(looking) + 1.2
-    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    figure = new_figure(figsize=(width * columns, height * rows), layout="constrained")
     for axis in (axes := figure.subplots(rows, columns, squeeze=False).ravel()):
         axis.axis("off")
     for head, (axis, shares) in enumerate(zip(axes, weights, strict=False), 1):
@@ -211,7 +230,9 @@ def latent_space(codes, labels, class_names):
         with threadpool_limits(1):  # several wait for each other in busy loops: ten times the time on a busy machine
             panels["t-SNE"] = TSNE(2, perplexity=perplexity, init="random", random_state=0).fit_transform(codes)
     panels = panels or {"latent variable": np.concatenate([codes, np.zeros_like(codes)], 1)[:, :2]}
-    figure = Figure(figsize=(5 * len(panels) + 1.2, 4.4), layout="constrained")
+    figure = new_figure(figsize=(5 * len(panels) + 1.2, 4.4), layout="constrained")
+    from matplotlib import colormaps
+
     shades = colormaps["tab10" if len(class_names) <= 10 else "tab20"].colors
     colours = None if labels is None else [shades[index % len(shades)] for index in labels]
     for axis, (title, places) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):

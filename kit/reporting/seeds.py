@@ -1,13 +1,14 @@
 """Statistics over runs that differ in their seed alone, a figure, and their page."""
 
 import html
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from kit.config import read_toml
-from kit.files import read_json, reading, write_text
+from kit.files import read_json, reading
 from kit.reporting import page
 from kit.reporting.plots import BLUE, GREY, LIGHT, plain
 from kit.reporting.statistics import interquartile_mean
@@ -158,16 +159,13 @@ def write(folder, metrics=None):
         '<p class="soft">Scores on the test split, which nothing was chosen on: mean ± standard deviation over runs '
         f"that differ in their seed alone, each with the weights {chosen}.</p>",
         '<div class="cards">',
-        *(
-            f'<div class="card"><b>{html.escape(value)}</b><span>{html.escape(name)}<br>{more}</span></div>'
-            for name, value, more in cards
-        ),
+        *(page.card(*each) for each in cards),
         "</div>",
         "<h2>Validation, epoch by epoch</h2>",
         page.picture(curves(histories, metrics["monitor"]), metrics["monitor"]),
         "<h2>Seeds</h2>",
         '<div class="wide">',
-        page.table(_as_text(shown), [f"{name}/report.html" for name in metrics["folders"]]),
+        page.table(_as_text(shown), [f"{quote(name)}/report.html" for name in metrics["folders"]]),
         "</div>",
     ]
     for name, content in parts.items():
@@ -177,7 +175,7 @@ def write(folder, metrics=None):
         "et al., 2021). Of few runs such an interval is too narrow.</p>",
         *page.ending("Repeat these runs", folder, settings, environment),
     ]
-    write_text(folder / "report.html", page.document(title, lines))
+    page.save(folder / "report.html", title, lines)
     return folder / "report.html"
 
 

@@ -8,7 +8,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
-from kit.files import write_text
 from kit.reporting import page, plots
 from kit.terminal import duration, number
 
@@ -71,12 +70,9 @@ def write(folder, summary, trials, curves):
         f"<h1>{html.escape(title)}</h1>",
         '<p class="soft">Scores on the validation split; the test split was not looked at.</p>',
         '<div class="cards">',
-        *(
-            f'<div class="card"><b>{html.escape(value)}</b><span>{html.escape(name)}</span></div>'
-            for name, value in cards
-        ),
+        *(page.card(*each) for each in cards),
         "</div>",
-        f"<h2>Settings of the best trial ({summary['best_trial']})</h2>",
+        f"<h2>Settings of the best trial ({html.escape(str(summary['best_trial']))})</h2>",
         f'<div class="wide">{page.table(best)}</div>',
         f"<pre>{html.escape(command)}</pre>",
     ]
@@ -86,7 +82,7 @@ def write(folder, summary, trials, curves):
     shown = ranked.drop(columns=["folder", "cpu_seconds", "message"] if trials["message"].isna().all() else ["folder"])
     shown = shown.assign(seconds=shown["seconds"].map(lambda value: "-" if pd.isna(value) else f"{value:.1f}"))
     parts += ["<h2>Trials, the best first</h2>", f'<div class="wide">{page.table(_as_text(shown))}</div>']
-    write_text(folder / "report.html", page.document(title, parts))
+    page.save(folder / "report.html", title, parts)
     return folder / "report.html"
 
 

@@ -9,6 +9,7 @@ import os
 import platform
 from pathlib import Path
 
+from kit import terminal
 from kit.config import read_toml
 from kit.errors import KitError, Unavailable
 from kit.files import read_json, reading, remove_temporary
@@ -150,8 +151,8 @@ class _LogFile(logging.FileHandler):
 @contextlib.contextmanager
 def logged(folder):
     """Writes the log of the kit to `run.log` too."""
-    handler = _LogFile(folder / "run.log", encoding="utf-8", delay=True)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    handler = _LogFile(folder / "run.log", encoding="utf-8", errors="backslashreplace", delay=True)
+    handler.setFormatter(terminal.LogFormatter("%(asctime)s %(message)s"))
     log.addHandler(handler)
     level, propagate = log.level, log.propagate
     log.setLevel(logging.INFO)

@@ -288,7 +288,7 @@ def _finish(folder, parts, plan, trained):
     }
     for name, draw in figures.items():
         with atomic(folder / "plots" / f"{name}.png") as temporary:
-            draw().savefig(temporary, dpi=110)
+            plots.save(draw(), temporary)
     page.write(folder, metrics)
     write_json(folder / "metrics.json", metrics)
     if splits.train.follows_model:

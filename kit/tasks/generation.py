@@ -313,7 +313,7 @@ def task(decoding_step, max_positions, has_attention=lambda model: True):
         if path is not None:
             figures = attention_figures(model, examples.take([0]), found[0][0], assets)
             with atomic(path) as temporary:
-                list(figures.values())[-1]().savefig(temporary, dpi=110)
+                plots.save(list(figures.values())[-1](), temporary)
         return _table(lines, rows, [target_tokenizer.decode(each) for each in found], values)
 
     return Task(

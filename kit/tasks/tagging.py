@@ -94,7 +94,9 @@ def _decoded(model, sequences, batch_size, probabilities=True):
 @functools.cache
 def _compiled(function, num_tags):
     """Compiles a function of potentials once for all models with so many tags."""
-    return tf.function(function, input_signature=[tf.TensorSpec((None, None, num_tags, num_tags))])
+    # To look for Python's `if` and `while` in it, of which it has none, takes longer than all else of the first answer.
+    signature = [tf.TensorSpec((None, None, num_tags, num_tags))]
+    return tf.function(function, input_signature=signature, autograph=False)
 
 
 def _from_potentials(potentials, probabilities):

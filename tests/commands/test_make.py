@@ -1,0 +1,125 @@
+"""The Makefile hands every variable over as it was typed, whatever it holds."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+HOSTILE = [
+    "my photo.png",
+    "it's",
+    'say "hello"',
+    "a;touch pwned",
+    "a && touch pwned",
+    "a | touch pwned",
+    "a\ntouch pwned",
+    "$(shell touch pwned)",
+    "$(error stop)",
+    "$(touch pwned)",
+    "`touch pwned`",
+    "$HOME",
+    "$$HOME",
+    "${RUN}",
+    "$(RUN)",
+    "#comment",
+    "50 %",
+    "back\\slash",
+    "\\",
+    "'",
+    '"',
+    "'; touch pwned; '",
+    '"; touch pwned; "',
+    "*",
+    "~",
+    "{a,b}",
+    "(a)",
+    "<a>",
+    "a > pwned",
+    "--json",
+    "-x",
+    "--",
+    "!!",
+    "a\tb",
+    "café ☃",
+    "trailing  ",
+]
+assert len(HOSTILE) == 36
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with the Makefile and a `.venv` whose `kit` prints its arguments and does nothing else."""
+    if shutil.which("make") is None:
+        pytest.skip("needs make")
+    folder = tmp_path_factory.mktemp("make")
+    shutil.copy(ROOT / "Makefile", folder)
+    for name in ("setup.cfg", "pyproject.toml", "constraints.txt"):
+        (folder / name).touch()
+    binaries = folder / ".venv" / "bin"
+    binaries.mkdir(parents=True)
+    (binaries / "python").symlink_to(sys.executable)
+    kit = binaries / "kit"
+    kit.write_text(
+        f"#!{sys.executable} -S\nimport json, os, sys\n"
+        "print(json.dumps([sys.argv[1:], [name for name in os.environ if name.startswith('GIVEN_')]]))\n"
+    )
+    kit.chmod(0o755)
+    (folder / ".venv" / ".ready").touch()
+    return folder
+
+
+def made(folder, *words):
+    done = subprocess.run(["make", "--no-print-directory", *words], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    words, kept = json.loads(done.stdout)
+    assert not kept
+    return words
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_hostile_values(folder, value):
+    quoted = "'" + value.replace("'", "'\\''") + "'"
+    given = [f"{name}={value}" for name in ("RUN", "INPUT", "TEXT")]
+    words = made(folder, "predict", *given, f"SET=output={quoted} n_best=3", f"INPUTS={quoted}")
+    expected = [f"--text={value}", f"--output={value}", "--n_best=3", "--", value, value, value]
+    assert words == ["predict", *expected]
+
+    named = {"CONFIG": "config", "FOLDER": "folder", "SEED": "seed", "RESUME": "resume", "OUTPUT": "output"}
+    named |= {"DATA": "data.source"}
+    given = [f"{name}={value}" for name in ("RECIPE", *named)]
+    words = made(folder, "train", *given)
+    assert words == ["train", value, *(f"--{flag}={value}" for flag in named.values())]
+    assert made(folder, "tune", *given, f"TRIALS={value}")[:3] == ["tune", value, f"--tune.trials={value}"]
+    assert made(folder, "report", f"RUNS=a {quoted}") == ["report", "--", "a", value]
+    assert not (folder / "pwned").exists()
+    if value == HOSTILE[0]:
+        assert made(folder, "evaluate", f"RUN={value}", "JSON=1", "SET=top_k=3")[1:] == [
+            "--json",
+            "--top_k=3",
+            "--",
+            value,
+        ]
+        done = subprocess.run(["make", "export", f"RUN={value}", "FORMAT=$(x)"], cwd=folder, capture_output=True)
+        assert json.loads(done.stdout)[0] == ["export", "--", value, "$(x)"]
+        done = subprocess.run(["make", "show", f"RECIPE={value}"], cwd=folder, capture_output=True)
+        assert json.loads(done.stdout)[0] == ["show", "--", value]
+
+
+def test_defaults_and_several(folder):
+    assert made(folder, "train") == ["train", "image_classification"]
+    assert made(folder, "train", "DRY=1", "JSON=1", "SET=a.b=1 c.d=[2,3]") == [
+        *("train", "image_classification", "--json", "--dry-run", "--a.b=1", "--c.d=[2,3]")
+    ]
+    assert made(folder, "predict", "RUN=r", "INPUTS=a.png 'b c.png'") == ["predict", "--", "r", "a.png", "b c.png"]
+    assert made(folder, "report", "RUN=r") == ["report", "--", "r"]
+
+
+def test_quotes_without_an_end_are_one_line(folder):
+    done = subprocess.run(["make", "train", "SET=data.source='my photos"], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0].startswith("make: SET: No closing quotation; expected words")
