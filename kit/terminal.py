@@ -176,7 +176,8 @@ class _Printer(logging.Handler):
     """Prints through whatever standard output is at the moment, so that a moving line can make room."""
 
     def emit(self, record):
-        print(printable(record.getMessage()), file=sys.stdout, flush=True)
+        if getattr(record, "is_shown", True):
+            print(printable(record.getMessage()), file=sys.stdout, flush=True)
 
 
 @contextlib.contextmanager
@@ -209,6 +210,11 @@ def number(value):
 def short(value):
     """Returns the value of a setting in few characters: numbers with three digits that count."""
     return f"{value:.3g}" if isinstance(value, float) else printable(str(value))
+
+
+def counted(number, noun):
+    """Returns a number of things in words, such as "1 worker" or "2 workers"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def duration(seconds):

@@ -68,6 +68,10 @@ class ByLength:
         """Returns the length of each example."""
         return examples.lengths(self.column)
 
+    def sides(self, examples):
+        """Returns the lengths of each padded side of each example: of one."""
+        return [self.lengths(examples)]
+
     def training_rows(self, examples, batch_size, seed, start, stop):
         """Yields the rows of batches number `start` to `stop`."""
         return _bucketed(self._bucket, examples, batch_size, seed, start, stop)

@@ -26,6 +26,7 @@ p { margin: .3rem 0; } a { color: inherit; } .soft { color: var(--soft); }
 .cards { display: flex; flex-wrap: wrap; gap: .6rem; margin: 1.2rem 0; }
 .card { background: var(--card); border-radius: .5rem; padding: .6rem .9rem; min-width: 8rem; flex: 1; }
 .card b { display: block; font-size: 1.35rem; } .card span { color: var(--soft); font-size: .85rem; }
+.hint { border-left: .3rem solid #d9762b; padding: .4rem .8rem; background: var(--card); }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .25rem .7rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
@@ -52,7 +53,7 @@ def write(folder, metrics=None):
     settings = read_toml(folder / "config.toml")
     environment = read_json(folder / "environment.json")
     with reading(folder / "metrics.json"):
-        cards = _cards(metrics)
+        cards, notes = _cards(metrics), hints(metrics)
     title = f"{task(settings['recipe'])} — {folder.name}"
     averaged = metrics.get("averaged_epochs", 0)
     last = "those of the last epoch, trained on the validation split too"
@@ -60,10 +61,12 @@ def write(folder, metrics=None):
     weights = f"the mean of the last {averaged} epochs" if averaged else chosen
     parts = [
         f"<h1>{html.escape(title)}</h1>",
-        f'<p class="soft">Scores on the test split, which nothing was chosen on. The weights are {html.escape(weights)}.</p>',
+        '<p class="soft">Scores on the test split, which nothing was chosen on. '
+        f"The weights are {html.escape(weights)}.</p>",
         '<div class="cards">',
         *(card(*each) for each in cards),
         "</div>",
+        *notes,
         *(
             f'<p class="soft">{html.escape(name.replace("_", " "))}: <code>{html.escape(value)}</code></p>'
             for name, value in metrics["test"].items()
@@ -146,6 +149,11 @@ def card(name, value, more=""):
     """Returns a number at the top of a page, with its name and what is to be said of it, as HTML; all is escaped."""
     below = f"<br>{html.escape(more)}" if more else ""
     return f'<div class="card"><b>{html.escape(value)}</b><span>{html.escape(name)}{below}</span></div>'
+
+
+def hints(summary):
+    """Returns what a training or a study has to say against its own result, as HTML; all is escaped."""
+    return [f'<p class="hint">{html.escape(str(hint))}</p>' for hint in summary.get("hints", [])]
 
 
 def save(path, title, parts):

@@ -33,7 +33,7 @@ def write(folder, summary, trials, curves):
     Args:
         folder: Its folder.
         summary: Content of `summary.json`: `recipe`, `monitor`, `mode`, `best`, `best_trial`, `score`, `saved_epochs`,
-            `saved_seconds`.
+            `saved_seconds`, and `hints` where there are.
         trials: Table with a row a trial: `trial`, `state`, `score`, what it cost, and a column for each setting.
         curves: Number of a trial to the monitored value of each epoch.
 
@@ -72,6 +72,7 @@ def write(folder, summary, trials, curves):
         '<div class="cards">',
         *(page.card(*each) for each in cards),
         "</div>",
+        *page.hints(summary),
         f"<h2>Settings of the best trial ({html.escape(str(summary['best_trial']))})</h2>",
         f'<div class="wide">{page.table(best)}</div>',
         f"<pre>{html.escape(command)}</pre>",

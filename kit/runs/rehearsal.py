@@ -4,6 +4,7 @@ import contextlib
 import logging
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 from kit import recipes, terminal
@@ -70,7 +71,7 @@ def dry_run(
     train=None,
     verbose=True,
 ):
-    """Reads the data, builds the model and takes three training steps, as a run would, and writes nothing.
+    """Reads the data, builds the model and takes a few training steps, as a run would, and writes nothing.
 
     Args:
         recipe, config, seed, data, model, backbone, optimizer, train: As for `kit.train`.
@@ -114,19 +115,58 @@ def rehearse(recipe_name, overrides, *, config=None, seed=None, inputs=PythonInp
     }
 
 
+# Steps that are timed: of sequences more, since they differ in length.
+_TIMED, _TIMED_SEQUENCES = 2, 6
+
+
 def _seconds_per_step(parts):
-    """Returns how long a training step takes, from two of them behind the first one."""
+    """Returns how long a training step takes, from a few of them behind the first one, which compiles.
+
+    They are taken through `fit`, as those of a run: one compiled function for all lengths of sequences. Sequences are
+    timed at lengths that stand for those of the whole epoch.
+    """
+    import keras
+
     from kit.training import fused
 
-    with fused.batch_normalization(parts.model):
-        batches = iter(_batches(parts, 3))
-        parts.model.train_on_batch(*next(batches))  # compiles
-        if not parts.splits.train.follows_model:
-            batches = list(batches)  # what is read ahead while training costs no time; acting does
-        start = time.perf_counter()
-        for batch in batches:
-            parts.model.train_on_batch(*batch)
-        return (time.perf_counter() - start) / 2
+    batch_size, seed, examples = parts.training.batch_size, parts.settings["seed"], parts.splits.train
+    chosen = standing_for_all(examples, batch_size, seed, parts.steps_per_epoch)
+    if chosen is None:
+        steps, batches = 1 + _TIMED, _batches(parts, 1 + _TIMED)
+    else:
+        steps, batches = 1 + len(chosen), examples.stream(batch_size, seed, 0, 1)
+        for step in chosen:
+            batches = batches.concatenate(examples.stream(batch_size, seed, step, step + 1))
+    ends = []
+    clock = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: ends.append(time.perf_counter()))
+    with warnings.catch_warnings(), fused.batch_normalization(parts.model):
+        warnings.filterwarnings("ignore", "A layer's `trainable` state has changed")  # frozen layers
+        parts.model.fit(batches, steps_per_epoch=steps, callbacks=[clock], shuffle=False, verbose=0)
+    return (ends[-1] - ends[0]) / (len(ends) - 1)
+
+
+def standing_for_all(examples, batch_size, seed, steps):
+    """Returns the numbers of a few training steps that are together as long as all steps of the epoch in the mean.
+
+    Args:
+        examples: Training examples.
+        batch_size, seed: As for `Examples.stream`.
+        steps: Steps of the epoch.
+
+    Returns:
+        The numbers, spread evenly over the steps sorted by tokens and padding; None where all steps are alike.
+    """
+    import numpy as np
+
+    batching = None if examples.follows_model else examples.batching
+    if not hasattr(batching, "sides"):
+        return None
+    sides = batching.sides(examples)
+    rows = batching.training_rows(examples, batch_size, seed, 0, steps)
+    positions = [sum(len(each) * int(side[each].max()) for side in sides) for each in rows]
+    order = np.argsort(positions, kind="stable")
+    places = (np.arange(_TIMED_SEQUENCES) + 0.5) * steps / _TIMED_SEQUENCES
+    return [int(step) for step in order[places.astype(int)]]
 
 
 def monitored(recipe_name, overrides, *, config=None, seed=None):

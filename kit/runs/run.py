@@ -261,6 +261,11 @@ def _finish(folder, parts, plan, trained):
         "best_epoch": trained.best_epoch,
         **({"averaged_epochs": trained.averaged_epochs} if parts.training.average_epochs else {}),
     }
+    if task.hints is not None and not parts.training.use_validation:
+        found = task.hints(history, trained.best_epoch, splits.validation, assets)
+        for hint in found:
+            log.warning("note: %s", hint)
+        metrics |= {"hints": found} if found else {}
     if task.scores_last:
         kept = network.get_weights()
         network.set_weights(trained.last_weights)

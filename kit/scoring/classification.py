@@ -9,6 +9,10 @@ from kit.reporting.statistics import f1_interval, percentiles, wider
 
 log = logging.getLogger("kit")
 
+LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.1, 10.0
+# So many times the loss of guessing is far above it; overconfidence alone seldom gets there.
+_FAR_ABOVE = 3
+
 
 def softmax(logits):
     """Returns probabilities over the last axis of an array of logits."""
@@ -100,7 +104,41 @@ def calibration(confidences, right, bins=15):
     return float((table["share"] * (table["confidence"] - table["accuracy"]).abs()).sum()), table
 
 
-def temperature(logits, labels, lowest=0.1, highest=10.0):
+def hints(history, best_epoch, labels, num_classes, unit="class", temperature=None):
+    """Returns what tells that a classifier has learned nothing, or not what it should: a sentence each.
+
+    Args:
+        history: Table with a row an epoch: `val_loss`, and `val_accuracy` where it was computed.
+        best_epoch: Epoch whose weights were kept, from 1.
+        labels: Class of each validation example, (examples,).
+        num_classes: Number of classes.
+        unit: What an answer is called.
+        temperature: The temperature that was fitted to the validation split, if any.
+    """
+    found = []
+    commonest = np.bincount(labels).max() / len(labels)
+    accuracy = history["val_accuracy"].max() if "val_accuracy" in history else np.inf
+    if commonest < 1 and accuracy <= commonest + 1e-6:  # Keras counts with 32 bits
+        found.append(
+            f"the best val_accuracy, {accuracy:.4f}, is no better than to answer always with the commonest {unit} "
+            f"({commonest:.4f}): nothing was learned; try a lower optimizer.learning_rate (kit train "
+            "--find-learning-rate), a smaller train.batch_size or more train.epochs"
+        )
+    loss, guessing = history["val_loss"].iloc[best_epoch - 1], np.log(max(num_classes, 2))
+    if loss > _FAR_ABOVE * guessing:
+        found.append(
+            f"val_loss {loss:,.4g} is far above that of guessing, {guessing:.4f}: the training ran away, or is sure of "
+            "its mistakes; try a lower optimizer.learning_rate or optimizer.global_clipnorm=1"
+        )
+    if temperature is not None and not 1.01 * LOWEST_TEMPERATURE < temperature < 0.99 * HIGHEST_TEMPERATURE:
+        found.append(
+            f"the temperature of the probabilities, {temperature:g}, is at its bound ({LOWEST_TEMPERATURE:g} to "
+            f"{HIGHEST_TEMPERATURE:g}): they say little of how often the answers are right"
+        )
+    return found
+
+
+def temperature(logits, labels, lowest=LOWEST_TEMPERATURE, highest=HIGHEST_TEMPERATURE):
     """Returns the temperature under which labels are most probable: probabilities are softmax(logits / temperature).
 
     Guo et al., "On Calibration of Modern Neural Networks", 2017, section 4.2.

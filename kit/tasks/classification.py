@@ -229,11 +229,18 @@ def task(read, units, views=None, mistakes=None, illustrate=None, inputs="files"
         shares = pd.DataFrame(probabilities, columns=[f"p({name})" for name in class_names])
         return pd.concat([table, shares], axis=1)
 
+    def hints(history, best_epoch, examples, assets):
+        """Returns what tells that nothing was learned; see `kit.scoring.classification.hints`."""
+        found = assets.get("temperature")
+        labels = examples.target("label")
+        return scores.hints(history, best_epoch, labels, len(assets["class_names"]), temperature=found)
+
     return Task(
         monitors={"val_accuracy": "max", "val_loss": "min"},
         evaluate=evaluate,
         predict=predict,
         calibrate=calibrate,
+        hints=hints,
         illustrate=illustrate,
         inputs=inputs,
     )

@@ -50,6 +50,8 @@ class Task:
         observers: Function `(network, splits, folder) -> list` of callbacks that look on while it trains, and keep no
             state but what their `arrays()` returns; or None.
         curves: Function `(history) -> dict` of figures of how the training went, as in `Evaluation`; or None.
+        hints: Function `(history, best_epoch, examples, assets) -> list` of sentences that tell, by the validation
+            examples, that nothing was learned or not what should be; or None.
         illustrate: Function `(splits, seed) -> dict` of figures of the training data, as in `Evaluation`; or None.
         exported: Function from the network to the part of it that `kit export` writes.
         scores_last: Score the weights of the last epoch on the test split too, beside the best ones.
@@ -66,6 +68,7 @@ class Task:
     usage: str | None = None
     observers: Callable | None = None
     curves: Callable | None = None
+    hints: Callable | None = None
     illustrate: Callable | None = None
     exported: Callable = lambda network: network
     scores_last: bool = False

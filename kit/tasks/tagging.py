@@ -20,6 +20,7 @@ from kit.data.word_cuts import WordCuts
 from kit.errors import KitError, check
 from kit.reporting import plots, statistics
 from kit.reporting.statistics import Bootstrap
+from kit.scoring import classification as scores_of_classes
 from kit.scoring import tagging as scores
 from kit.scoring.classification import macro_f1, softmax
 from kit.tasks.recipe import Evaluation, Task
@@ -335,6 +336,12 @@ def _coloured(token, tag):
     return f"\033[1;{colour}m{token}\033[0;2m/{tag}\033[0m"
 
 
+def hints(history, best_epoch, examples, assets):
+    """Returns what tells that nothing was learned; see `kit.scoring.classification.hints`."""
+    tags_of_words = np.concatenate(list(examples.target("tag")))
+    return scores_of_classes.hints(history, best_epoch, tags_of_words, len(assets["tag_names"]), "tag")
+
+
 def task():
     """Returns the `Task` of tagging, of examples that `tagged_examples` makes."""
     return Task(
@@ -342,6 +349,7 @@ def task():
         evaluate=evaluate,
         predict=predict,
         validate=validate,
+        hints=hints,
         show=show,
         inputs="text",
     )

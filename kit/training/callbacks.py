@@ -255,10 +255,14 @@ def _learning_rate(model):
     return float(keras.ops.convert_to_numpy(checkpoint.optimizers(model)[0].learning_rate))
 
 
+# Seconds between two lines of the log within an epoch, less than half a minute apart.
+_SILENCE = 25
+
+
 class Progress(keras.callbacks.Callback):
     """One line that moves while an epoch runs, and one that stays when it ended.
 
-    Where the output is no terminal, only the latter.
+    Where the output is no terminal, and in `run.log`, a line every half minute stands for the one that moves.
 
     Args:
         epochs: Epochs of the whole training.
@@ -284,11 +288,16 @@ class Progress(keras.callbacks.Callback):
             self.live = Live("", console=self.console, refresh_per_second=4, transient=True)
             self.live.start()
         self.is_compiled = False
+        self.said = time.perf_counter()
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch, self.start, self.skipped = epoch, time.perf_counter(), 0
 
     def on_train_batch_end(self, batch, logs=None):
+        now = time.perf_counter()
+        if now - self.said > _SILENCE:
+            self.said = now
+            self._say(batch + 1, logs)
         if not self.is_compiled and not self.skipped and batch + 1 < self.steps:
             # The first call compiles; it says nothing of the speed.
             self.start, self.skipped = time.perf_counter(), batch + 1
@@ -296,13 +305,32 @@ class Progress(keras.callbacks.Callback):
             done = batch + 1
             speed, left = self._estimate(done)
             filled = round(20 * done / self.steps)
-            bar = "━" * filled + "─" * (20 - filled)
+            full, empty = "#-" if self.console.options.ascii_only else "━─"
+            bar = full * filled + empty * (20 - filled)
             number = f"{self.epoch + 1}/{self.epochs}"
             self.live.update(
                 f"epoch {number} {bar} {self._values(logs)}  lr {_learning_rate(self.model):.1e}  {speed}  {left}"
             )
 
+    def on_test_batch_begin(self, batch, logs=None):
+        # The end of a batch would make Keras wait for its values.
+        now = time.perf_counter()
+        if now - self.said > _SILENCE:
+            self.said = now
+            self._log("epoch %d/%d  validation, batch %d", self.epoch + 1, self.epochs, batch + 1)
+
+    def _say(self, done, logs):
+        """Writes a line of the log after so many steps of the epoch."""
+        speed, left = self._estimate(done)
+        place = f"epoch {self.epoch + 1}/{self.epochs}  step {done}/{self.steps}"
+        self._log("%s  %s  %s  %s", place, self._values(logs), speed, left)
+
+    def _log(self, *line):
+        """Writes a line of the log: into `run.log` alone where a moving line says the same."""
+        log.info(*line, extra={"is_shown": self.live is None})
+
     def on_epoch_end(self, epoch, logs=None):
+        self.said = time.perf_counter()
         speed, left = self._estimate(self.steps)
         self.is_compiled = True
         number = f"{epoch + 1:{len(str(self.epochs))}}/{self.epochs}"

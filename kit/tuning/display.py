@@ -3,7 +3,7 @@
 import logging
 import time
 
-from kit.terminal import duration, is_log_shown, short
+from kit.terminal import counted, duration, is_log_shown, short
 from kit.tuning import brackets
 
 log = logging.getLogger("kit")
@@ -49,14 +49,15 @@ class Display:
         settings = "  ".join(f"{key}={short(value)}" for key, value in self.running.overrides(record["trial"]).items())
         epochs = len(record["curve"])
         if record["state"] == "failed":
-            log.info("trial %d failed after %d epochs: %s   %s", record["trial"], epochs, record["message"], settings)
+            after = counted(epochs, "epoch")
+            log.info("trial %d failed after %s: %s   %s", record["trial"], after, record["message"], settings)
             return
         star = "  *" if self.running.best() is record else ""
         log.info(
-            "trial %d %s after %d epochs, %s: %s %.4f   %s   %s%s",
+            "trial %d %s after %s, %s: %s %.4f   %s   %s%s",
             record["trial"],
             record["state"],
-            epochs,
+            counted(epochs, "epoch"),
             duration(record["seconds"]),
             self.running.monitor,
             record["score"],
@@ -97,7 +98,7 @@ class Display:
             ),
             box=None,
             pad_edge=False,
-            title=f"{len(running.journal.ended)} trials ended, {len(running.busy)} running; {self._left()}",
+            title=f"{counted(len(running.journal.ended), 'trial')} ended, {len(running.busy)} running; {self._left()}",
             title_justify="left",
         )
         rows = [(record["trial"], record["state"], record["curve"], record) for record in running.journal.ended]

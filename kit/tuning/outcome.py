@@ -9,10 +9,12 @@ import pandas as pd
 
 from kit.errors import KitError
 from kit.files import read_json, reading, write_json, write_text
-from kit.terminal import duration, short
+from kit.terminal import counted, duration, short
 
 log = logging.getLogger("kit")
 
+# Of fewer trials the best is in part the luckiest; after fewer epochs settings seldom stand in the order of their end.
+_FEWEST_TRIALS, _FEWEST_EPOCHS = 8, 4
 _COLUMNS = ("trial", "state", "score", "best_epoch", "epochs", "seconds", "cpu_seconds", "memory_mb", "folder")
 
 
@@ -71,6 +73,24 @@ def saved(running):
     return epochs, seconds
 
 
+def hints(trials, epochs):
+    """Returns what tells that the best of a study may be no good choice: a sentence each.
+
+    Args:
+        trials: Number of trials with a score.
+        epochs: Most epochs that one of them was trained.
+    """
+    found = []
+    if epochs < _FEWEST_EPOCHS:
+        found.append(
+            f"{counted(epochs, 'epoch')} of training {'says' if epochs == 1 else 'say'} little of where settings end: "
+            "what learns fastest at first is seldom best; search with more train.epochs before you train with these"
+        )
+    if trials < _FEWEST_TRIALS:
+        found.append(f"the best of {counted(trials, 'trial')} is in part the luckiest; more tune.trials tell more")
+    return found
+
+
 def write(running):
     """Writes `best.toml`, `trials.csv` and the page of a study that has ended; returns the `Study`.
 
@@ -89,7 +109,8 @@ def write(running):
     settings = running.overrides(best["trial"])
     place = folder / "trials" / best["folder"]
     text = (place / "config.toml").read_text(encoding="utf-8")
-    header = f"# The best of {len(trials)} trials: {running.monitor} {best['score']:.4f} on the validation split.\n\n"
+    of = counted(len(trials), "trial")
+    header = f"# The best of {of}: {running.monitor} {best['score']:.4f} on the validation split.\n\n"
     write_text(folder / "best.toml", header + text)
     epochs, seconds = saved(running)
     study = Study(folder, running.monitor, running.mode, trials, settings, best["score"], epochs)
@@ -103,13 +124,20 @@ def write(running):
         "saved_epochs": epochs,
         "saved_seconds": round(seconds, 1),
     }
+    scored = [len(record["curve"]) for record in running.journal.ended if record["state"] != "failed"]
+    if found := hints(len(scored), max(scored)):
+        summary["hints"] = found
     write_json(folder / "summary.json", summary)
     curves = {record["trial"]: record["curve"] for record in running.journal.ended}
     page.write(folder, summary, trials, curves)
     if epochs:
-        log.info("the median rule stopped trials early: %d epochs saved, about %s", epochs, duration(seconds))
+        log.info(
+            "the median rule stopped trials early: %s saved, about %s", counted(epochs, "epoch"), duration(seconds)
+        )
     shown = "  ".join(f"{key}={short(value)}" for key, value in settings.items())
     log.info("best  trial %d: %s %.4f   %s", best["trial"], running.monitor, best["score"], shown)
+    for hint in found:
+        log.warning("note: %s", hint)
     log.info("page  %s", folder / "report.html")
     log.info("use   kit train %s --config %s", running.recipe.name, shlex.quote(str(folder / "best.toml")))
     if (place / "checkpoint").exists():

@@ -10,6 +10,7 @@ from kit import config as toml
 from kit.errors import KitError
 from kit.files import read_json, write_text
 from kit.runs import folder as folders
+from kit.terminal import counted
 from kit.tuning import brackets, display, oracle, outcome, space
 from kit.tuning.worker import Worker, carried_out, gpus, processors
 
@@ -72,14 +73,14 @@ class Running:
         space_ = space.hyperparameters(self.parameters, self.types)
         algorithm = self.search.algorithm
         log.info(
-            "%s: searching %s by %s, for the %s %s; %d workers of %d threads",
+            "%s: searching %s by %s, for the %s %s; %s of %s",
             self.recipe.name,
             ", ".join(dict.fromkeys(parameter.key for parameter in self.parameters)),
             algorithm,
             "highest" if self.mode == "max" else "lowest",
             self.monitor,
-            self.workers,
-            self.threads,
+            counted(self.workers, "worker"),
+            counted(self.threads, "thread"),
         )
         log.info("folder %s", self.folder)
         self.journal = oracle.Journal(
@@ -102,7 +103,7 @@ class Running:
         self.started = time.perf_counter()
         self.begun_before = len(self.journal.ended)
         if self.begun_before:
-            log.info("going on after %d trials", self.begun_before)
+            log.info("going on after %s", counted(self.begun_before, "trial"))
         self.show = display.Display(self)
         try:
             self._loop()

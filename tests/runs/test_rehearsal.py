@@ -3,13 +3,18 @@
 import json
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
 import kit
 from kit import cli
+from kit.data.batching import ByLength, ByTokens
+from kit.data.columns import Dense, Ragged
+from kit.data.examples import Examples
 from kit.errors import KitError, SettingError
 from kit.reporting import range_test as curve
+from kit.runs import rehearsal
 from kit.training import learning_rate
 from kit.training.optimizers import without_schedule
 from tests.conftest import plots_drawn
@@ -112,3 +117,30 @@ def test_a_dry_run_leaves_long_preparations_away():
     endless = {"units": [10], "pretraining_epochs": 10**9}
     found = kit.dry_run("image_classification", model={"backbone": "dbn"}, backbone=endless, verbose=False)
     assert found["params"] > 0 and found["seconds_estimated"] > 0
+
+
+def test_the_steps_that_are_timed_stand_for_the_lengths_of_the_epoch():
+    lengths = np.random.default_rng(0).lognormal(3, 1, 3000).astype(int) + 1
+    ids = Ragged.of([np.ones(length, "int32") for length in lengths])
+    for batching in (ByLength("ids"), ByTokens("ids", "target")):
+        examples = Examples({"ids": ids, "target": ids}, {}, batching=batching)
+        steps = examples.steps_per_epoch(32)
+        chosen = rehearsal.standing_for_all(examples, 32, 0, steps)
+
+        def positions(numbers, examples=examples, batching=batching, steps=steps):
+            rows = list(batching.training_rows(examples, 32, 0, 0, steps))
+            return np.mean([len(rows[step]) * lengths[rows[step]].max() for step in numbers])
+
+        assert len(set(chosen)) == len(chosen)
+        assert positions(chosen) == pytest.approx(positions(range(steps)), rel=0.2)
+    images = Examples({"image": Dense(np.zeros((8, 2, 2, 1)))}, {})
+    assert rehearsal.standing_for_all(images, 4, 0, 2) is None
+
+
+def test_a_dry_run_of_texts_compiles_once(monkeypatch):
+    traced = []
+    step = keras.Model.train_step
+    monkeypatch.setattr(keras.Model, "train_step", lambda self, data: traced.append(1) or step(self, data))
+    found = kit.dry_run("sequence_tagging", config="smoke", verbose=False)
+    assert len(traced) <= 2  # a function that makes variables is traced twice
+    assert found["seconds_estimated"] > 0

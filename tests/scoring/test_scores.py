@@ -1,6 +1,7 @@
 """Scores with intervals, checked against scikit-learn and by hand."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import f1_score, precision_score, recall_score
 
@@ -173,3 +174,20 @@ def test_words_found_in_different_ways_are_aligned(gold, found, pairs):
     """The numbers are those of the evaluation script of CoNLL 2018."""
     both = [([word for word, *_ in each], [tuple(place) for _, *place in each]) for each in (gold, found)]
     assert tagging.aligned(*both) == pairs
+
+
+def test_hints_tell_what_went_wrong():
+    labels = np.array([0] * 55 + [1] * 45)
+    fine = pd.DataFrame({"val_loss": [0.7, 0.4], "val_accuracy": [0.6, 0.8]})
+    assert classification.hints(fine, 2, labels, 2, temperature=1.5) == []
+    photos = pd.DataFrame({"val_loss": [3.1e6, 2.4e6], "val_accuracy": [0.458, 0.55]})
+    stuck, far, bound = classification.hints(photos, 2, labels, 2, temperature=10.0)
+    assert (
+        "the best val_accuracy, 0.5500, is no better than to answer always with the commonest class (0.5500)" in stuck
+    )
+    assert "val_loss 2.4e+06 is far above that of guessing, 0.6931" in far
+    assert "temperature of the probabilities, 10, is at its bound (0.1 to 10)" in bound
+    assert len(classification.hints(fine, 2, labels, 2, temperature=0.1001)) == 1
+    only = pd.DataFrame({"val_loss": [0.1], "val_accuracy": [1.0]})
+    assert classification.hints(only, 1, np.zeros(5, int), 2) == []
+    assert classification.hints(fine[["val_loss"]], 1, labels, 2, "tag") == []

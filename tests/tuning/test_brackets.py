@@ -5,7 +5,8 @@ import random
 import pytest
 
 from kit import config
-from kit.tuning import brackets, oracle, space
+from kit.terminal import counted
+from kit.tuning import brackets, oracle, outcome, space
 
 PARAMETERS = space.read(config.nested({"model.dropout": {"min": 0.0, "max": 0.5}}))
 
@@ -43,3 +44,11 @@ def test_brackets_that_were_begun_keep_their_epochs(tmp_path, seed, trials, epoc
         whole = [made._get_size(bracket["bracket_num"], index) for index in range(len(sizes))]
         assert sizes == whole
     journal.close()
+
+
+def test_few_trials_of_few_epochs_are_said():
+    short, few = outcome.hints(6, 2)
+    assert short.startswith("2 epochs of training say little") and few.startswith("the best of 6 trials is in part")
+    assert outcome.hints(1, 1)[0].startswith("1 epoch of training says little")
+    assert outcome.hints(20, 10) == []
+    assert (counted(1, "worker"), counted(2, "thread"), counted(0, "epoch")) == ("1 worker", "2 threads", "0 epochs")
