@@ -3,17 +3,31 @@
 import importlib
 import pkgutil
 import re
+import typing
 from pathlib import Path
 
+import keras
 import pytest
 
 import kit
 from kit import models, recipes
+from kit.blocks.activations import Activation
+from kit.config import Setting, resolve
 from kit.data import sources
+from kit.errors import SettingError
+from kit.runs import schema, schema_table
 from tests.models.test_refusals import REGISTRIES
 
 ROOT = Path(kit.__file__).parents[1]
 NAMES = set(recipes.names())
+# Settings that are any text: paths, names that only the data or another library know, patterns of layers' names.
+FREE_TEXTS = {
+    *("source", "vectors", "start_from", "weights", "output", "video", "attention"),
+    *("environment", "column", "locale", "source_locale", "target_locale", "held_out", "classes"),
+    *("freeze", "exclude_layers", "auxiliary"),
+}
+# Names that a table says, which is asked when they are used: `kit.errors.choose` refuses another one.
+LOOKED_UP = {"name", "schedule", "backbone", "monitor", "features"}
 # Benchmarks that others start, and what they share.
 NOT_RUN_BY_MAKE = {"gan_step", "gan_step_torch", "measure"}
 
@@ -79,3 +93,36 @@ def test_every_architecture_is_in_a_table_whose_numbers_are_tested(family):
         name for table, _ in REGISTRIES.values() for name, (function, _) in table.items() if function is build
     }
     assert registered == set(family.VARIANTS)
+
+
+def settings_inside(value):
+    """Yields every `Setting` of what `kit.runs.schema.table` is made of."""
+    if isinstance(value, Setting):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from settings_inside(each)
+
+
+@pytest.fixture(scope="module")
+def all_settings():
+    return list(settings_inside(schema_table.decoded(schema.table())))
+
+
+def is_any_text(kind):
+    """Tells whether a type takes any text, or lists of it."""
+    parts = () if typing.get_origin(kind) is typing.Literal else typing.get_args(kind)
+    return kind is str or any(is_any_text(part) for part in parts if part is not Ellipsis)
+
+
+def test_a_setting_that_names_something_is_a_choice(all_settings):
+    assert {each.key for each in all_settings if is_any_text(each.type)} == FREE_TEXTS | LOOKED_UP
+
+
+def test_there_is_one_list_of_activations(all_settings):
+    found = [each for each in all_settings if each.key.endswith("activation")]
+    assert len(found) > 4 and {each.type for each in found} == {Activation}
+    for name in typing.get_args(Activation):
+        assert keras.activations.get(name).__name__ == name
+    with pytest.raises(SettingError, match="activation: expected one of 'relu', .*got 'rellu'; did you mean 'relu'"):
+        resolve(found, {"activation": "rellu"})

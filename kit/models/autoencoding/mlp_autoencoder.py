@@ -4,11 +4,11 @@ Rumelhart, Hinton and Williams, "Learning internal representations by error prop
 """
 
 import math
-from typing import Literal
 
 import keras
 from keras import layers
 
+from kit.blocks.activations import Activation
 from kit.errors import check
 
 VARIANTS = {
@@ -25,7 +25,7 @@ def mlp_autoencoder(
     image_shape,
     *,
     units: tuple[int, ...] = (400,),
-    activation: Literal["relu", "tanh", "sigmoid", "gelu", "silu", "elu"] = "relu",
+    activation: Activation = "relu",
     dropout: float = 0.0,
     name: str = "mlp_autoencoder",
 ):

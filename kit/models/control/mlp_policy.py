@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from kit.blocks.activations import Activation
 from kit.blocks.policy import normalized, state_value
 from kit.errors import check
 
@@ -18,7 +19,7 @@ def mlp_policy(
     observation_shape,
     *,
     units: tuple[int, ...] = (64, 64),
-    activation: str = "tanh",
+    activation: Activation = "tanh",
     is_shared: bool = False,
     name: str = "mlp_policy",
 ):

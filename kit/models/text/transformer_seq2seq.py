@@ -10,6 +10,7 @@ from typing import Literal
 import keras
 from keras import layers
 
+from kit.blocks.activations import Activation
 from kit.blocks.attention import Attention
 from kit.blocks.feedforward import FeedForward
 from kit.blocks.position import position
@@ -35,7 +36,7 @@ def transformer_seq2seq(
     num_heads: int = 4,
     feedforward_dim: int = 512,
     dropout: float = 0.1,
-    activation: Literal["relu", "gelu", "silu"] = "relu",
+    activation: Activation = "relu",
     norm: Literal["pre", "post"] = "pre",
     positions: Literal["sinusoidal", "learned", "rotary", "none"] = "sinusoidal",
     num_key_value_heads: int | None = None,

@@ -3,11 +3,10 @@
 LeCun, Bottou, Bengio and Haffner, "Gradient-Based Learning Applied to Document Recognition", 1998.
 """
 
-from typing import Literal
-
 import keras
 from keras import layers
 
+from kit.blocks.activations import Activation
 from kit.errors import check
 
 VARIANTS = {
@@ -21,7 +20,7 @@ def lenet(
     *,
     filters: tuple[int, ...] = (6, 16),
     units: tuple[int, ...] = (120, 84),
-    activation: Literal["relu", "tanh", "sigmoid", "gelu", "silu", "elu"] = "tanh",
+    activation: Activation = "tanh",
     name: str = "lenet",
 ):
     """Two 5x5 convolutions with average pooling, then dense layers.

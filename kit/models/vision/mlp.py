@@ -4,11 +4,10 @@ Rosenblatt, "The Perceptron: A Probabilistic Model for Information Storage and O
 Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors", 1986.
 """
 
-from typing import Literal
-
 import keras
 from keras import layers
 
+from kit.blocks.activations import Activation
 from kit.errors import check
 
 VARIANTS = {
@@ -22,7 +21,7 @@ def mlp(
     input_shape,
     *,
     units: tuple[int, ...] = (256, 128),
-    activation: Literal["relu", "tanh", "sigmoid", "gelu", "silu", "elu"] = "relu",
+    activation: Activation = "relu",
     dropout: float = 0.0,
     name: str = "mlp",
 ):
