@@ -14,7 +14,7 @@ import tomllib
 import typing
 from pathlib import Path
 
-from kit.errors import KitError, SettingError, closest, guess
+from kit.errors import KitError, SettingError, check_numbers, closest, guess, shown
 
 # What was typed for this process; see `note_typed`.
 _TYPED = set()
@@ -176,23 +176,23 @@ def _documented(function):
 def read_toml(path):
     """Reads a TOML file into a flat dictionary of dotted keys; a table inside a table gives keys with two dots."""
     try:
-        return flatten(tomllib.loads(Path(path).read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise KitError(f"{path}: not valid TOML: {error}") from None
+        return flatten(tomllib.loads(Path(path).read_text(encoding="utf-8-sig")))
     except UnicodeDecodeError:
         raise KitError(f"{path}: expected UTF-8 text") from None
+    except (ValueError, RecursionError) as error:  # not TOML, or a number of thousands of digits
+        raise KitError(f"{path}: not valid TOML: {error}") from None
     except OSError as error:
         raise KitError(f"{path}: cannot be read ({error.strerror}); expected a TOML file") from None
 
 
 def flatten(tables, prefix=""):
-    """Turns nested tables into one dictionary of dotted keys."""
+    """Turns nested tables into one dictionary of dotted keys; NumPy's arrays and numbers become Python's."""
     flat = {}
     for key, value in tables.items():
         if isinstance(value, dict):
             flat |= flatten(value, f"{prefix}{key}.")
         else:
-            flat[f"{prefix}{key}"] = value
+            flat[f"{prefix}{key}"] = value.tolist() if hasattr(value, "tolist") else value
     return flat
 
 
@@ -274,11 +274,12 @@ def _convert(setting, value):
         return None
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
-    elif hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
-        value = value.item()  # a NumPy number
+    elif hasattr(value, "tolist"):
+        value = value.tolist()  # an array or a number of NumPy
+    check_numbers(value, setting.key)
     parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
     parser.add_argument("--value", type=setting.type)
-    candidates = [value]
+    candidates = [] if isinstance(value, set | frozenset) else [value]  # a set has no order
     if isinstance(value, Text):
         candidates.append(f"[{value}]")  # 32,64 for a list, without brackets
         candidates.append(
@@ -295,9 +296,9 @@ def _convert(setting, value):
         # jsonargparse reads numbers out of strings; in a file a string is a string.
         text_as_other = isinstance(value, str) and not isinstance(value, Text) and not isinstance(result, str)
         if not text_as_other and (result is not None or optional):
+            check_numbers(result, setting.key)
             # A restricted number is of a class of its own, which Keras takes for the name of a dtype.
             return int(result) if isinstance(result, int) and not isinstance(result, bool) else result
-    shown = str(value) if isinstance(value, Text) else value
     expected = describe(setting.type)
     hint = ""
     options = [
@@ -308,7 +309,8 @@ def _convert(setting, value):
     ]
     if options and isinstance(value, str):
         hint = guess(value, options)
-    raise SettingError(setting.key, f"expected {expected}, got {shown!r}{hint}")
+    given = shown(str(value) if isinstance(value, Text) else value)
+    raise SettingError(setting.key, f"expected {expected}, got {given}{hint}")
 
 
 def describe(kind):

@@ -2,10 +2,13 @@
 
 import contextlib
 import difflib
+import math
 import re
 
 # Colours and the like, which libraries put into the messages that ours quote.
 _ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+# Greatest whole number of 32 bits, with which TensorFlow counts.
+_MOST = 2**31 - 1
 
 
 class KitError(ValueError):
@@ -36,7 +39,27 @@ class SettingError(KitError):
 def check(condition, key, value, expected):
     """Raises SettingError naming `key` unless `condition` holds."""
     if not condition:
-        raise SettingError(key, f"expected {expected}, got {value!r}")
+        raise SettingError(key, f"expected {expected}, got {shown(value)}")
+
+
+def shown(value):
+    """Returns a value as a message shows it: in one line, and not all of what is very long."""
+    try:
+        text = re.sub(r"\s*\n\s*", " ", repr(value))
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        text = "a number of thousands of digits"
+    return text if len(text) <= 300 else f"{text[:300]}..."
+
+
+def check_numbers(value, key):
+    """Raises SettingError for a number, also in a list, that is not finite, or that 32 bits do not hold."""
+    if isinstance(value, list | tuple):
+        for each in value:
+            check_numbers(each, key)
+    elif isinstance(value, float):
+        check(math.isfinite(value), key, value, "a finite number")
+    elif isinstance(value, int):
+        check(-_MOST <= value <= _MOST, key, value, f"a whole number of at most {_MOST}")
 
 
 def closest(name, names):

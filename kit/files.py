@@ -80,7 +80,7 @@ def as_path(text, key):
     try:
         path = Path(text).expanduser()
         path.exists()
-    except (RuntimeError, OSError, ValueError) as error:
+    except (RuntimeError, OSError, ValueError, TypeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise SettingError(key, f"cannot be used as a path ({reason}): {str(text)[:80]!r}") from None
     return path

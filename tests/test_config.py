@@ -3,12 +3,13 @@
 import dataclasses
 from typing import Literal
 
+import numpy as np
 import pytest
 from jsonargparse.typing import NonNegativeInt
 
 from kit import config
 from kit.config import Text, describe, resolve, settings_of
-from kit.errors import KitError, SettingError, check, choose, table
+from kit.errors import KitError, SettingError, check, choose, shown, table
 
 
 def example(
@@ -61,6 +62,9 @@ def test_signature_is_the_schema():
         ("size", None, None),
         ("flag", Text("true"), True),
         ("flag", True, True),
+        ("widths", np.array([4, 8]), (4, 8)),
+        ("count", np.int64(4), 4),
+        ("rate", np.float32(0.5), 0.5),
     ],
 )
 def test_converts(name, value, result):
@@ -82,6 +86,15 @@ def test_converts(name, value, result):
         ("kind", Text("sofd"), "table.kind: expected one of 'soft', 'hard', got 'sofd'; did you mean 'soft'?"),
         ("widths", ["a"], "table.widths: expected a list, each a whole number, got ['a']"),
         ("flag", 1, "table.flag: expected true or false, got 1"),
+        ("widths", {1, 2}, "table.widths: expected a list, each a whole number, got {1, 2}"),
+        ("widths", np.array([[1]]), "table.widths: expected a list, each a whole number, got [[1]]"),
+        ("widths", [1, 10**30], f"table.widths: expected a whole number of at most 2147483647, got {10**30}"),
+        ("count", Text("1" + 30 * "0"), f"table.count: expected a whole number of at most 2147483647, got {10**30}"),
+        ("rate", 10**400, f"table.rate: expected a whole number of at most 2147483647, got 1{299 * '0'}..."),
+        ("count", Text("9" * 5000), f"table.count: expected a whole number, got '{299 * '9'}..."),
+        ("rate", float("inf"), "table.rate: expected a finite number, got inf"),
+        ("rate", Text(".inf"), "table.rate: expected a finite number, got inf"),
+        ("rate", float("nan"), "table.rate: expected a finite number, got nan"),
         ("cuont", 1, "table.cuont: unknown setting; did you mean 'count'?"),
     ],
 )
@@ -89,6 +102,12 @@ def test_refuses_in_one_line(name, value, message):
     with pytest.raises(SettingError) as error:
         resolve(SETTINGS, {f"table.{name}": value})
     assert str(error.value) == message
+
+
+def test_a_number_of_thousands_of_digits_is_refused_in_one_line():
+    said = "table.count: expected a whole number of at most 2147483647, got a number of thousands of digits"
+    with pytest.raises(SettingError, match=f"^{said}$"):
+        resolve(SETTINGS, {"table.count": 10**5000})
 
 
 def test_names_unknown_tables():
@@ -111,7 +130,13 @@ def test_toml_there_and_back(tmp_path):
     }
 
 
-@pytest.mark.parametrize("content", [b"[table\n", b"a = 1\na = 2\n", b"\xff\xfe"])
+def test_toml_with_a_byte_order_mark(tmp_path):
+    path = tmp_path / "settings.toml"
+    path.write_text("[table]\ncount = 3\n", encoding="utf-8-sig")
+    assert config.read_toml(path) == {"table.count": 3}
+
+
+@pytest.mark.parametrize("content", [b"[table\n", b"a = 1\na = 2\n", b"\xff\xfe", b"a = 1" + 5000 * b"0"])
 def test_damaged_toml_names_the_file(tmp_path, content):
     path = tmp_path / "settings.toml"
     path.write_bytes(content)
@@ -126,6 +151,11 @@ def test_types_in_words():
     assert describe(float | None) == "a number"
     assert describe(tuple[int, int]) == "a list of 2, each a whole number"
     assert describe(NonNegativeInt) == "a whole number of at least 0"
+
+
+def test_a_message_is_one_line_of_a_bearable_length():
+    assert shown(np.zeros((2, 2))) == "array([[0., 0.], [0., 0.]])"
+    assert len(shown("x" * 10_000)) == 303 and shown("a\n b") == repr("a\n b")
 
 
 def test_errors_name_table_key_and_closest():

@@ -65,7 +65,8 @@ class ReplayOptions:
         gradient_steps: Minibatches of a round, all in one compiled call.
         replay_size: Steps that are remembered, those of all environments together; each takes two observations, those
             before and after it.
-        learning_starts: Steps at random before the first round, those of all environments together.
+        learning_starts: Steps at random before the first round, those of all environments together, at most
+            `replay_size`.
         clip_rewards: Learn from the sign of rewards; what is reported are the rewards themselves.
         prioritized: Draw steps in proportion to how wrong the network was about them.
         priority_exponent: How much more the worse ones are drawn; 0 is not at all.
@@ -85,7 +86,8 @@ class ReplayOptions:
 
     def __post_init__(self):
         check(self.gradient_steps >= 1, "gradient_steps", self.gradient_steps, "at least 1")
-        check(self.learning_starts >= 0, "learning_starts", self.learning_starts, "at least 0")
+        at_most = f"from 0 to data.replay_size, {self.replay_size}"
+        check(0 <= self.learning_starts <= self.replay_size, "learning_starts", self.learning_starts, at_most)
         for key in ("priority_exponent", "importance_exponent"):
             value = getattr(self, key)
             check(0 <= value <= 1, key, value, "a number from 0 to 1")
@@ -123,12 +125,19 @@ class EvaluationOptions:
     """Evaluation episodes.
 
     Args:
-        validation_episodes: Episodes after each epoch that decide which weights are best.
-        test_episodes: Episodes in the end.
+        validation_episodes: Episodes after each epoch that decide which weights are best, at most 100,000.
+        test_episodes: Episodes in the end, at most 100,000.
+
+    Raises:
+        SettingError: a value is out of range.
     """
 
     validation_episodes: PositiveInt = 10
     test_episodes: PositiveInt = 100
+
+    def __post_init__(self):
+        for key, value in vars(self).items():
+            check(1 <= value <= 100_000, key, value, "from 1 to 100000")
 
 
 @dataclasses.dataclass(frozen=True)

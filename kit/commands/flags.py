@@ -3,7 +3,7 @@
 import re
 
 from kit.config import Text
-from kit.errors import KitError, SettingError, guess
+from kit.errors import KitError, SettingError, guess, shown
 
 
 def settings(words):
@@ -84,6 +84,6 @@ def refuse_settings(overrides):
 def seed_of(options):
     """Returns the seed of a command line as a number, or None."""
     text = options.seed
-    if text is not None and not text.isdecimal():
-        raise SettingError("seed", f"expected a whole number of at least 0, got {text!r}")
+    if text is not None and not (text.isdecimal() and len(text) <= 20):
+        raise SettingError("seed", f"expected a whole number from 0 to 2147483647, got {shown(text)}")
     return None if text is None else int(text)

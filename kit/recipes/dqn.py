@@ -13,7 +13,7 @@ from kit.agents.options import (
     RolloutOptions,
 )
 from kit.config import flat, renamed
-from kit.errors import choose
+from kit.errors import check, choose
 from kit.models import control
 from kit.tasks import agents
 from kit.tasks.recipe import Recipe, Stages
@@ -94,8 +94,11 @@ def experience(
 
 
 def prepare(model, splits):
-    """Refuses a replay buffer that does not fit into memory, before anything is written."""
-    splits.train.buffer.check_memory()
+    """Refuses a replay buffer that does not fit into memory, or more steps than it has, before anything is written."""
+    buffer = splits.train.buffer
+    buffer.check_memory()
+    most = f"at most {buffer.slots}, the steps of an environment that data.replay_size remembers"
+    check(model.n_step <= buffer.slots, "model.n_step", model.n_step, most)
 
 
 RECIPE = Recipe(

@@ -6,16 +6,24 @@ import warnings
 import numpy as np
 from jsonargparse.typing import PositiveInt
 
+from kit.errors import check
+
 
 @dataclasses.dataclass(frozen=True)
 class Bootstrap:
     """Bootstrap intervals of an evaluation.
 
     Args:
-        bootstrap_samples: Draws of examples with replacement behind each 95 % interval.
+        bootstrap_samples: Draws of examples with replacement behind each 95 % interval, at most 100,000.
+
+    Raises:
+        SettingError: a value is out of range.
     """
 
     bootstrap_samples: PositiveInt = 1000
+
+    def __post_init__(self):
+        check(self.bootstrap_samples <= 100_000, "bootstrap_samples", self.bootstrap_samples, "at most 100000")
 
 
 def bootstrap(counts, score, samples, seed=0):

@@ -164,8 +164,7 @@ def resolve(schema, config_file, overrides, seed):
     schema = schemas.of(schema)
     asked = stated(schema, config_file, overrides)
     file_seed = asked.pop("seed", 0)
-    seed = file_seed if seed is None else seed
-    _check_seed(seed)
+    seed = _checked_seed(file_seed if seed is None else seed)
     settings = settings_of(schema, asked)
     defaults = {setting.key: setting.default for setting in settings}
     for table in list(schema.optimizer_tables.values())[1:]:
@@ -186,9 +185,11 @@ def _nested(tables):
     return found
 
 
-def _check_seed(seed):
+def _checked_seed(seed):
+    seed = seed.tolist() if hasattr(seed, "tolist") else seed  # a number of NumPy
     whole = isinstance(seed, int) and not isinstance(seed, bool)
     check(whole and 0 <= seed < 2**31, "seed", seed, "a whole number from 0 to 2147483647")
+    return seed
 
 
 def of_run(schema, run_folder, config_file, overrides, seed):
@@ -212,9 +213,8 @@ def resume(schema, run_folder, config_file, overrides, seed):
     asked = stated(schema, config_file, overrides) if config_file else dict(overrides)
     stated_seed = asked.pop("seed", None)
     seed = stated_seed if seed is None else seed
-    saved_seed = flat.pop("seed", 0)
-    _check_seed(saved_seed)
-    if seed not in (None, saved_seed):
+    saved_seed = _checked_seed(flat.pop("seed", 0))
+    if seed is not None and _checked_seed(seed) != saved_seed:
         raise SettingError("seed", f"the run in {run_folder} has {saved_seed}, not {seed}")
     flat.pop("recipe")
     settings = settings_of(schema, flat)

@@ -61,9 +61,10 @@ def evaluate(
         model: The autoencoder.
         examples: `Denoising` images of the split.
         assets: The assets of the data.
-        draws: Latent vectors drawn for each image for the evidence lower bound of a variational autoencoder.
-        importance_samples: Latent vectors drawn for each image for a tighter bound of its probability; 0 leaves that
-            away.
+        draws: Latent vectors drawn for each image for the evidence lower bound of a variational autoencoder, at most
+            100,000.
+        importance_samples: Latent vectors drawn for each image for a tighter bound of its probability, at most
+            100,000; 0 leaves that away.
         num_samples: Images that a variational autoencoder makes out of noise, to compare them with real ones by their
             features, as `gan` does, at least 2; 0 makes none.
         seed: Seed of all draws.
@@ -75,6 +76,9 @@ def evaluate(
         bound (exact divergence, `draws` latent vectors an image), in nats; with classes held out how well the
         difference to what was given tells them from the others.
     """
+    for key, value in (("draws", draws), ("importance_samples", importance_samples)):
+        check(value <= 100_000, key, value, "at most 100000")
+    check(num_samples != 1, "num_samples", num_samples, "0, or at least 2")
     targets, labels, given = examples.target("image"), examples.extra("label"), examples.given()
     names, is_variational = assets["class_names"], _is_variational(model)
     made = _made(model, given, batch_size)
@@ -119,7 +123,7 @@ def evaluate(
             }
         )
     if is_variational and num_samples:
-        count = min(max(num_samples, 2), len(examples.reference.images))
+        count = min(num_samples, len(examples.reference.images))
         pixels = generated.generate(decoder, *generated.sample_latents(decoder, count, seed, 0), batch_size)
         more, shares = compare(pixels, targets, labels, names, examples.reference)
         metrics |= more
