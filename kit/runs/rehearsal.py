@@ -12,6 +12,7 @@ from kit.errors import KitError, SettingError, check
 from kit.runs import schema
 from kit.runs import settings as run_settings
 from kit.runs.assembly import assembled
+from kit.runs.evaluation import try_evaluation
 from kit.runs.python_inputs import PythonInputs, sorted_out
 from kit.runs.run import summary
 
@@ -69,12 +70,13 @@ def dry_run(
     backbone=None,
     optimizer=None,
     train=None,
+    evaluate=None,
     verbose=True,
 ):
-    """Reads the data, builds the model and takes a few training steps, as a run would, and writes nothing.
+    """Reads the data, builds the model, takes a few training steps and evaluates a few examples; writes nothing.
 
     Args:
-        recipe, config, seed, data, model, backbone, optimizer, train: As for `kit.train`.
+        recipe, config, seed, data, model, backbone, optimizer, train, evaluate: As for `kit.train`.
         verbose: Print what happens.
 
     Returns:
@@ -84,7 +86,7 @@ def dry_run(
     Raises:
         KitError: settings or data cannot be used.
     """
-    tables = {"data": data, "model": model, "backbone": backbone, "optimizer": optimizer, "train": train}
+    tables = dict(zip(run_settings.TABLES, (data, model, backbone, optimizer, train, evaluate), strict=True))
     with terminal.log_shown(verbose):
         recipe, overrides, inputs = sorted_out(recipe, tables, config, None)
         return rehearse(recipe, overrides, config=config, seed=seed, inputs=inputs)
@@ -93,6 +95,7 @@ def dry_run(
 def rehearse(recipe_name, overrides, *, config=None, seed=None, inputs=PythonInputs()):
     """`dry_run` with the settings as a flat dictionary of dotted keys."""
     with _rehearsed(recipe_name, overrides, config, seed, inputs) as parts:
+        try_evaluation(parts)
         seconds = _seconds_per_step(parts)
     training, splits, steps_per_epoch = parts.training, parts.splits, parts.steps_per_epoch
     steps = steps_per_epoch * training.epochs * training.seeds

@@ -1,5 +1,6 @@
 """Feature network that images are compared by: a classifier of a fixed set of images, trained once and kept."""
 
+import dataclasses
 import hashlib
 import logging
 import os
@@ -15,6 +16,7 @@ from kit.data.columns import Dense
 from kit.data.examples import Examples
 from kit.errors import Unavailable
 from kit.files import atomic, reading
+from kit.training.saving import save_model
 
 log = logging.getLogger("kit")
 
@@ -61,9 +63,7 @@ class Reference:
             return
         if only_if_used and self._network is None:
             return
-        network = self._classifier()
-        with atomic(path) as temporary:
-            network.save(temporary)
+        save_model(self._classifier(), path)
 
     def fingerprint(self):
         """Returns a name for the network, made of its weights: distances compare where it is the same."""
@@ -89,6 +89,13 @@ class Reference:
         if count not in self._training:
             self._training[count] = self.features(self.some(count))
         return self._training[count]
+
+    def untrained(self, count):
+        """Returns a reference to a few of the images whose network has learned nothing: for a trial, not for scores."""
+        few = Reference(self.some(count), self.fixed, self.num_classes)
+        inputs, x, logits = _layers(few._seen(few.images).shape[1:], self.num_classes if self.has_classes else 4)
+        few._network = keras.Model(inputs, [x, logits])
+        return few
 
     def _seen(self, images):
         """Returns what the network looks at: all of an image, or a square of it where it was turned."""
@@ -133,27 +140,7 @@ class Reference:
             some = self._seen(_some(images, _MOST_TURNED))
             quarters = [np.rot90(some, turn, axes=(1, 2)) for turn in range(4)]
             images, labels, outputs = np.concatenate(quarters), np.repeat(np.arange(4), len(some)), 4
-        initial, policy = keras.initializers.HeNormal, "float32"
-        inputs = keras.Input(images.shape[1:], name="image")
-        x = layers.Rescaling(1 / 127.5, -1, dtype=policy, name="scale")(inputs)
-        for index, width in enumerate(_WIDTHS, 1):
-            x = layers.Conv2D(
-                width,
-                3,
-                2,
-                "same",
-                use_bias=False,
-                kernel_initializer=initial(seed=index),
-                dtype=policy,
-                name=f"stage{index}_conv",
-            )(x)
-            x = layers.BatchNormalization(momentum=0.9, dtype=policy, name=f"stage{index}_norm")(x)
-            x = layers.ReLU(dtype=policy, name=f"stage{index}")(x)
-        if max(x.shape[1:3]) > _SIDE:
-            x = layers.AdaptiveAveragePooling2D(_SIDE, dtype=policy, name="pool")(x)
-        x = layers.Flatten(dtype=policy, name="flatten")(x)
-        x = layers.Dense(_FEATURES, "relu", kernel_initializer=initial(seed=10), dtype=policy, name="features")(x)
-        logits = layers.Dense(outputs, kernel_initializer=initial(seed=11), dtype=policy, name="logits")(x)
+        inputs, x, logits = _layers(images.shape[1:], outputs)
         model = keras.Model(inputs, logits)
         model.compile(
             keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(3e-3, _STEPS)),
@@ -166,8 +153,41 @@ class Reference:
         model.fit(batches, steps_per_epoch=_STEPS, epochs=1, shuffle=False, verbose=0)
         # Divided by their spread, so that distances of different data sets are of one size.
         spread = _answers(keras.Model(inputs, [x, logits]), images[:: max(1, len(images) // 5000)], 500)[0].std(0)
+        policy = "float32"
         x = layers.Rescaling(float(1 / max(np.sqrt(np.square(spread).mean()), 1e-6)), dtype=policy, name="scaled")(x)
         return keras.Model(inputs, [x, logits], name="features")
+
+
+def few_examples(examples, rows):
+    """Returns some of the examples with a `Reference`, theirs being `untrained`."""
+    few = examples.take(rows)
+    return dataclasses.replace(few, reference=few.reference.untrained(len(rows)))
+
+
+def _layers(shape, outputs):
+    """Returns input, features and logits of the network, given the shape of an image and the number of classes."""
+    initial, policy = keras.initializers.HeNormal, "float32"
+    inputs = keras.Input(shape, name="image")
+    x = layers.Rescaling(1 / 127.5, -1, dtype=policy, name="scale")(inputs)
+    for index, width in enumerate(_WIDTHS, 1):
+        x = layers.Conv2D(
+            width,
+            3,
+            2,
+            "same",
+            use_bias=False,
+            kernel_initializer=initial(seed=index),
+            dtype=policy,
+            name=f"stage{index}_conv",
+        )(x)
+        x = layers.BatchNormalization(momentum=0.9, dtype=policy, name=f"stage{index}_norm")(x)
+        x = layers.ReLU(dtype=policy, name=f"stage{index}")(x)
+    if max(x.shape[1:3]) > _SIDE:
+        x = layers.AdaptiveAveragePooling2D(_SIDE, dtype=policy, name="pool")(x)
+    x = layers.Flatten(dtype=policy, name="flatten")(x)
+    x = layers.Dense(_FEATURES, "relu", kernel_initializer=initial(seed=10), dtype=policy, name="features")(x)
+    logits = layers.Dense(outputs, kernel_initializer=initial(seed=11), dtype=policy, name="logits")(x)
+    return inputs, x, logits
 
 
 def _some(images, count):

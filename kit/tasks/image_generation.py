@@ -13,6 +13,7 @@ from kit.errors import KitError, SettingError, check, choose
 from kit.reporting import samples
 from kit.scoring import distances
 from kit.tasks.image_comparison import compare, modes, some
+from kit.tasks.image_features import few_examples
 from kit.tasks.recipe import Evaluation, Task
 from kit.training.collapse import CollapseWarning
 
@@ -308,4 +309,6 @@ def task():
         observers=observers,
         show=_show,
         inputs="none",
+        some=few_examples,
+        draws=("num_samples",),
     )

@@ -1,5 +1,6 @@
 """Image-to-image translation: how near translated images come to the wanted domain, and how images are translated."""
 
+import dataclasses
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,7 @@ from kit.errors import check, choose
 from kit.reporting import samples
 from kit.scoring import distances
 from kit.tasks.image_comparison import some
+from kit.tasks.image_features import few_examples
 from kit.tasks.recipe import Evaluation, Task
 
 # Output of the network, and the domains that it leads from and to.
@@ -189,6 +191,11 @@ def _show(predictions, is_terminal):
     return f"{len(predictions):,} images in {Path(predictions['file'].iloc[0]).parent}"
 
 
+def _few(examples, rows):
+    few = examples.take(rows)
+    return dataclasses.replace(few, **{name: few_examples(getattr(few, name), np.arange(len(rows))) for name in "ab"})
+
+
 def task():
     """Returns the `Task` of image-to-image translation, of `Unpaired` images, each kind with its `reference`."""
     return Task(
@@ -198,4 +205,5 @@ def task():
         validate=validate,
         observers=observers,
         show=_show,
+        some=_few,
     )

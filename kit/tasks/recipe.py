@@ -56,6 +56,8 @@ class Task:
         exported: Function from the network to the part of it that `kit export` writes.
         scores_last: Score the weights of the last epoch on the test split too, beside the best ones.
         takes_small_steps: Its training steps are so small that one thread takes less time than several.
+        some: Function `(examples, rows)` that returns a few examples, for a trial of the evaluation.
+        draws: Settings of `evaluate` that are numbers of draws: few are enough for a trial.
     """
 
     monitors: dict
@@ -73,6 +75,8 @@ class Task:
     exported: Callable = lambda network: network
     scores_last: bool = False
     takes_small_steps: bool = False
+    some: Callable = lambda examples, rows: examples.take(rows)
+    draws: tuple = ("bootstrap_samples",)
 
     @property
     def example(self):

@@ -1,5 +1,6 @@
 """Reconstruction: what an autoencoder brings back of images; errors, evidence, anomalies, samples, predictions."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,31 @@ from kit.scoring.reconstruction import by_pca, decibels, squared_errors
 from kit.tasks import image_generation as generated
 from kit.tasks.evidence import evidence
 from kit.tasks.image_comparison import compare, some
+from kit.tasks.image_features import few_examples
 from kit.tasks.recipe import Evaluation, Task
 from kit.training.losses import NegativeLogLikelihood
+
+
+@dataclasses.dataclass(frozen=True)
+class LatentDraws:
+    """Latent vectors that the bounds of a variational autoencoder are computed with.
+
+    Args:
+        draws: Latent vectors drawn for each image for the evidence lower bound of a variational autoencoder, at most
+            100,000.
+        importance_samples: Latent vectors drawn for each image for a tighter bound of its probability, at most 100,000;
+            0 leaves that away.
+
+    Raises:
+        SettingError: a value is out of range.
+    """
+
+    draws: PositiveInt = 1
+    importance_samples: NonNegativeInt = 0
+
+    def __post_init__(self):
+        for key, value in vars(self).items():
+            check(value <= 100_000, key, value, "at most 100000")
 
 
 def _is_variational(model):
@@ -49,8 +73,7 @@ def evaluate(
     examples,
     assets,
     *,
-    draws: PositiveInt = 1,
-    importance_samples: NonNegativeInt = 0,
+    latents: LatentDraws = LatentDraws(),
     num_samples: NonNegativeInt = 0,
     seed: NonNegativeInt = 0,
     batch_size: PositiveInt = 500,
@@ -61,10 +84,6 @@ def evaluate(
         model: The autoencoder.
         examples: `Denoising` images of the split.
         assets: The assets of the data.
-        draws: Latent vectors drawn for each image for the evidence lower bound of a variational autoencoder, at most
-            100,000.
-        importance_samples: Latent vectors drawn for each image for a tighter bound of its probability, at most
-            100,000; 0 leaves that away.
         num_samples: Images that a variational autoencoder makes out of noise, to compare them with real ones by their
             features, as `gan` does, at least 2; 0 makes none.
         seed: Seed of all draws.
@@ -76,8 +95,6 @@ def evaluate(
         bound (exact divergence, `draws` latent vectors an image), in nats; with classes held out how well the
         difference to what was given tells them from the others.
     """
-    for key, value in (("draws", draws), ("importance_samples", importance_samples)):
-        check(value <= 100_000, key, value, "at most 100000")
     check(num_samples != 1, "num_samples", num_samples, "0, or at least 2")
     targets, labels, given = examples.target("image"), examples.extra("label"), examples.given()
     names, is_variational = assets["class_names"], _is_variational(model)
@@ -99,8 +116,8 @@ def evaluate(
             _nats(model),
             given,
             targets,
-            draws=draws,
-            importance_samples=importance_samples,
+            draws=latents.draws,
+            importance_samples=latents.importance_samples,
             seed=seed,
         )
         means = bounds.pop("means")
@@ -295,4 +312,6 @@ def task():
         illustrate=illustrate,
         show=_show,
         inputs="optional",
+        some=few_examples,
+        draws=("num_samples", "draws", "importance_samples"),
     )

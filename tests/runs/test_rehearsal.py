@@ -1,6 +1,7 @@
 """What is tried before a training: the learning-rate range test (the dry run is tested with the command line)."""
 
 import json
+import random
 from pathlib import Path
 
 import keras
@@ -8,14 +9,19 @@ import numpy as np
 import pytest
 
 import kit
-from kit import cli
+from kit import cli, recipes
 from kit.data.batching import ByLength, ByTokens
 from kit.data.columns import Dense, Ragged
 from kit.data.examples import Examples
 from kit.errors import KitError, SettingError
 from kit.reporting import range_test as curve
 from kit.runs import rehearsal
-from kit.training import learning_rate
+from kit.runs import settings as run_settings
+from kit.runs.assembly import assembled
+from kit.runs.evaluation import try_evaluation
+from kit.runs.python_inputs import PythonInputs
+from kit.tasks import inception
+from kit.training import checkpoint, learning_rate
 from kit.training.optimizers import without_schedule
 from tests.conftest import plots_drawn
 
@@ -144,3 +150,53 @@ def test_a_dry_run_of_texts_compiles_once(monkeypatch):
     found = kit.dry_run("sequence_tagging", config="smoke", verbose=False)
     assert len(traced) <= 2  # a function that makes variables is traced twice
     assert found["seconds_estimated"] > 0
+
+
+def test_a_dry_run_of_an_agent_compiles_its_step():
+    assert kit.dry_run("policy_gradient", config="smoke", verbose=False)["seconds_per_step"] > 0
+
+
+@pytest.fixture
+def eager():
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)  # to compile takes longer than a few steps
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "settings", "said"),
+    [
+        ("gan", {"num_samples": 1}, "evaluate.num_samples: expected at least 2, got 1"),
+        ("gan", {"features": "inception"}, "evaluate.features: the weights of Inception v3 are not at hand"),
+        ("autoencoder", {"num_samples": 1}, "evaluate.num_samples: expected 0, or at least 2, got 1"),
+        ("autoencoder", {"draws": 10**6}, "evaluate.draws: expected at most 100000"),
+        ("translation", {"beam_width": 10_000}, r"evaluate.beam_width: expected at most \d+, the number of tokens"),
+        ("image_classification", {"batch_size": 10**30}, "evaluate.batch_size: expected a whole number of at most"),
+        ("sequence_tagging", {"bootstrap_samples": 10**9}, "evaluate.bootstrap_samples: expected at most 100000"),
+    ],
+)
+def test_a_mistake_in_the_evaluation_is_found_before_the_first_step(recipe, settings, said, eager, monkeypatch):
+    def offline(**settings):
+        raise OSError("no network")
+
+    monkeypatch.setattr(keras.applications, "InceptionV3", offline)
+    inception._network.cache_clear()
+    with pytest.raises(SettingError, match=said):
+        kit.dry_run(recipe, config="smoke", evaluate=settings, verbose=False)
+    with pytest.raises(SettingError, match=said):
+        kit.train(recipe, config="smoke", folder="run", evaluate=settings, verbose=False)
+    assert not Path("run").exists()
+
+
+@pytest.mark.parametrize("recipe", ["autoencoder", "gan", "image_to_image", "sequence_tagging", "translation"])
+def test_a_trial_of_the_evaluation_leaves_all_as_it_was(recipe, eager):
+    settings = run_settings.resolve(recipes.get(recipe), "smoke", {}, 0)
+    with assembled(recipes.get(recipe), Path("run"), settings, PythonInputs(), is_rehearsal=True) as parts:
+        before = [keras.ops.convert_to_numpy(each) for each in checkpoint.variables(parts.model)]
+        states = random.getstate(), np.random.get_state()[1].tolist()
+        try_evaluation(parts)
+        after = [keras.ops.convert_to_numpy(each) for each in checkpoint.variables(parts.model)]
+        assert all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
+        assert states == (random.getstate(), np.random.get_state()[1].tolist())

@@ -1,0 +1,67 @@
+"""Trial of an evaluation ahead of the training: a mistake in `[evaluate]` costs nothing then, and the epochs after."""
+
+import contextlib
+import random
+import warnings
+
+import numpy as np
+
+from kit import config
+from kit.errors import table
+
+# Examples that an evaluation is tried on, and draws in place of thousands.
+_FEW = 8
+
+
+def try_evaluation(parts):
+    """Evaluates a network that has learned nothing on a few validation examples, with all settings of `[evaluate]`.
+
+    What is random in the training stays as it is. A recipe without such settings has nothing to try.
+
+    Args:
+        parts: `Assembled`.
+
+    Raises:
+        KitError: the evaluation that follows the training would end so, too.
+    """
+    task, settings = parts.recipe.task, parts.settings["evaluate"]
+    if not settings:
+        return
+    examples = parts.splits.validation
+    rows = np.unique(np.linspace(0, len(examples) - 1, _FEW).astype(int))  # of all classes, where they come in order
+    few, assets = task.some(examples, rows), parts.splits.assets
+    with table("evaluate"), _aside(parts.network):
+        config.bind(task.evaluate, settings)
+        settings = {key: min(value, _FEW) if key in task.draws else value for key, value in settings.items()}
+        if task.calibrate is not None and not parts.training.use_validation:
+            assets = assets | config.call(task.calibrate, parts.network, few, assets, **of_calibration(task, settings))
+        config.call(task.evaluate, parts.network, few, assets, **settings)
+
+
+def of_calibration(task, settings):
+    """Returns those settings of `[evaluate]` that the calibration of a task has, too."""
+    offered = config.names_of(task.calibrate)
+    return {key: value for key, value in settings.items() if key in offered}
+
+
+@contextlib.contextmanager
+def _aside(network):
+    """Compiles nothing inside, which takes longer than a few examples, and leaves a network and all that is random."""
+    import keras
+    import tensorflow as tf
+
+    drawn, state = random.getstate(), np.random.get_state()
+    kept = [keras.ops.convert_to_numpy(variable) for variable in network.non_trainable_variables]
+    is_eager = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(not tf.distribute.has_strategy())
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")  # of scores of so few examples
+            yield
+    finally:
+        tf.config.run_functions_eagerly(is_eager)
+        network.predict_function = None  # Keras keeps it, for the steps in one call of now
+        for variable, value in zip(network.non_trainable_variables, kept, strict=True):
+            variable.assign(value)
+        random.setstate(drawn)
+        np.random.set_state(state)
