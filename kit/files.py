@@ -3,8 +3,10 @@
 import contextlib
 import errno
 import json
+import math
 import os
 import uuid
+import zlib
 from pathlib import Path
 
 from kit.errors import KitError, SettingError, Unavailable
@@ -112,6 +114,49 @@ def write_json(path, value):
 
 
 def read_json(path):
-    """Reads a JSON file, or raises KitError naming it."""
+    """Reads a JSON file, or raises KitError naming it; of a run folder's files the content is checked, too."""
+    path = Path(path)
     with reading(path):
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
+    is_right, expected = _CONTENTS.get(path.name, (lambda content: True, ""))
+    if not is_right(content):
+        raise KitError(f"{path}: damaged; expected {expected}")
+    return content
+
+
+def text_sum(path):
+    """Returns the check sum of a text file, whichever way its lines end."""
+    with reading(path):
+        return f"{zlib.crc32(Path(path).read_text(encoding='utf-8').encode()):08x}"
+
+
+def _is_object(content):
+    return isinstance(content, dict) and bool(content)
+
+
+def _is_environment(content):
+    if not _is_object(content):
+        return False
+    steps, compiled = content.get("steps_per_execution", 1), content.get("jit_compile", False)
+    texts = [content.get(name, "") for name in ("tensorflow", "keras", "devices", "mixed_precision")]
+    is_known = compiled == "auto" or isinstance(compiled, bool)
+    return type(steps) is int and steps >= 1 and is_known and all(isinstance(each, str) for each in texts)
+
+
+def _is_calibration(content):
+    def is_number(value):
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+    if not isinstance(content, dict):
+        return False
+    numbers = [each for value in content.values() for each in (value if isinstance(value, list) else [value])]
+    return all(map(is_number, numbers)) and content.get("temperature", 1) > 0
+
+
+# The JSON files of a run folder: whether a content may be theirs, and what is expected in words.
+_CONTENTS = {
+    "metrics.json": (lambda content: _is_object(content) and isinstance(content.get("test"), dict), "scores of 'test'"),
+    "environment.json": (_is_environment, "versions, and how the run was compiled"),
+    "assets.json": (_is_object, "what prediction needs, by name"),
+    "calibration.json": (_is_calibration, "numbers, a temperature being above 0"),
+}

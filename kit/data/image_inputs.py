@@ -43,7 +43,10 @@ def image_inputs(inputs, shape, assets, batch_size):
                 yield np.stack(read_images(block, shape[:2], shape[2], *how))
 
         return names, batches
-    pixels = np.asarray(inputs)
+    try:
+        pixels = np.asarray(inputs)
+    except ValueError:  # lists of different lengths
+        raise KitError(f"inputs: expected images of shape {shape}, got such of different shapes") from None
     if shape[2] == 1 and pixels.shape[-2:] == shape[:2] and pixels.ndim <= 3:
         pixels = pixels[..., None]  # grey images without an axis of channels
     if pixels.shape == shape:

@@ -10,6 +10,8 @@ from kit.data.examples import Examples
 from kit.data.split_names import SPLITS
 from kit.errors import KitError, SettingError, check
 
+_SAVED = (*SPLITS, "left out")  # of an earlier run
+
 
 @dataclasses.dataclass
 class Splits:
@@ -79,6 +81,9 @@ def assign(names, given, division, saved, *, labels=None, class_names=None):
                 f"the data changed since this run was started: it had {len(saved)} examples, now there are "
                 f"{len(names)} or their names differ; expected the same files"
             )
+        for name, split in zip(names, saved["split"], strict=True):
+            if split not in _SAVED:
+                raise KitError(f"assets/splits.csv: {name} is in {split!r}; expected one of {', '.join(_SAVED)}")
         if labels is not None and "label" in saved and (saved["label"].to_numpy() != labels).any():
             row = int(np.flatnonzero(saved["label"].to_numpy() != labels)[0])
             raise KitError(f"the data changed since this run was started: {names[row]} has another label")

@@ -220,3 +220,14 @@ def _rows(values):
         f"<tr><td>{html.escape(str(key))}</td><td>{html.escape(str(value))}</td></tr>" for key, value in values.items()
     )
     return f"<table>{rows}</table>"
+
+
+def summary(folder, metrics):
+    """Returns what stands at the top of a run's page as HTML, for a notebook.
+
+    Args:
+        folder: Run folder.
+        metrics: Content of its `metrics.json`.
+    """
+    cards = pd.DataFrame(_cards(metrics), columns=["test split", "value", "interval"])
+    return f"<b>{html.escape(folder.name)}</b>{table(cards)}<code>{html.escape(str(folder / 'report.html'))}</code>"

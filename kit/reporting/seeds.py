@@ -193,3 +193,14 @@ def _as_text(frame):
         shown[name] = [number(value) for value in shown[name].tolist()]
     shown[shown.columns[0]] = shown[shown.columns[0]].str.replace("_", " ")
     return shown
+
+
+def summary(folder, metrics):
+    """Returns the statistics of the test scores of several runs as HTML, for a notebook.
+
+    Args:
+        folder: Folder of the runs.
+        metrics: Content of its `metrics.json`.
+    """
+    title, path = f"{folder.name}: {len(metrics['folders'])} seeds", str(folder / "report.html")
+    return f"<b>{html.escape(title)}</b>{page.table(_statistics(metrics['test']))}<code>{html.escape(path)}</code>"

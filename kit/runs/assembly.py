@@ -2,14 +2,20 @@
 
 import contextlib
 import dataclasses
+import functools
 import json
 import os
+import threading
 
 from kit import config
-from kit.errors import SettingError, choose, table
+from kit.errors import SettingError, Unavailable, choose, table
 from kit.files import as_path, reading
 from kit.runs import folder as folders
+from kit.runs import settings as run_settings
 from kit.runs.finished import check_assets, load_one, saved_assignment
+from kit.runs.memory import in_memory
+
+_LOCK = threading.Lock()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,8 +62,29 @@ def assembled(recipe, run_folder, settings, inputs, *, is_rehearsal=False):
         `Assembled`.
 
     Raises:
-        KitError: settings, data or model cannot be used.
+        KitError: settings, data or model cannot be used, or do not fit into memory; or another thread trains.
     """
+    offered = functools.partial(run_settings.settings_of, recipe)
+    made = _assembled(recipe, run_folder, settings, inputs, is_rehearsal)
+    with _alone(), in_memory(offered, settings), made as parts:
+        yield parts
+
+
+@contextlib.contextmanager
+def _alone():
+    """Raises Unavailable where another thread is inside: seeds, precision and devices are those of the process."""
+    if not _LOCK.acquire(blocking=False):
+        raise Unavailable(
+            "another training is under way in this process; expected one after the other, or processes of their own"
+        )
+    try:
+        yield
+    finally:
+        _LOCK.release()
+
+
+@contextlib.contextmanager
+def _assembled(recipe, run_folder, settings, inputs, is_rehearsal):
     from kit.training import device
     from kit.training.plan import Training
 
@@ -123,7 +150,7 @@ def _splits(recipe, run_folder, settings, training, inputs):
         saved = saved_assignment(run_folder)
         source = {} if inputs.data is None else {"source": inputs.data}
         splits = config.call(recipe.data, settings["seed"], saved, **settings["data"] | source)
-        check_assets(run_folder, splits)
+        check_assets(run_folder, splits, settings["data"].get("source"))
     if training.use_validation:
         splits = dataclasses.replace(splits, train=splits.train.join(splits.validation))
     return splits
@@ -266,8 +293,6 @@ def _call(function, facts, settings, table_name=None, optional=()):
     A backbone may ask for what only the recipe's builder knows, such as the width of its embeddings; then it is
     returned with all else filled in, for the builder to call.
     """
-    import functools
-
     wanted = config.facts_of(function)
     known = {name: facts[name] for name in (*wanted, *optional) if name in facts}
     known = functools.partial(function, **known, **config.bind(function, settings))

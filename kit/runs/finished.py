@@ -3,15 +3,20 @@
 import dataclasses
 import functools
 import json
+import os
 from pathlib import Path
 
 from kit import config, recipes, terminal
-from kit.errors import KitError, choose, table
-from kit.files import as_path, read_json, reading
+from kit.errors import KitError, SettingError, choose, table
+from kit.files import as_path, read_json, reading, text_sum
 from kit.runs import folder as folders
 from kit.runs import schema as schemas
 from kit.runs import settings as run_settings
+from kit.runs.memory import in_memory
 from kit.runs.python_inputs import own_source
+
+# Names of examples that end with a check sum of them.
+_TOLD_BY_CONTENT = r"(?s).* [0-9a-f]{8}"
 
 
 @dataclasses.dataclass
@@ -42,11 +47,29 @@ class Run:
         Inputs are left out where a recipe makes something out of nothing.
 
         Settings that the evaluation has too are by default those that this run was evaluated with.
+
+        Raises:
+            KitError: the inputs cannot be used, or a setting is unknown or out of range.
         """
         apply = self.recipe.task.predict
-        offered = config.names_of(apply)
-        shared = {key: value for key, value in self.settings["evaluate"].items() if key in offered}
-        return config.call(apply, self.model, inputs, self.assets, **shared | settings)
+        offered = config.settings_of(apply, "predict")
+        asked = config.flatten({"predict": settings})
+        chosen = config.resolve(offered, asked).get("predict", {})
+        names = {each.key.rpartition(".")[2] for each in offered}
+        shared = {key: value for key, value in self.settings["evaluate"].items() if key in names}
+        own = {key: value for key, value in chosen.items() if f"predict.{key}" in asked}
+        with table("predict"), in_memory(lambda flat: offered, {"predict": shared | own}):
+            return config.call(apply, self.model, inputs, self.assets, **shared | own)
+
+    def __repr__(self):
+        shown = " ".join(next(terminal.with_intervals(self.metrics["test"]), ("", ""))[:2])
+        return f"Run({self.recipe.name}, {str(self.folder)!r}, {shown})"
+
+    def _repr_html_(self):
+        """Returns the summary of the run's page, for a notebook."""
+        from kit.reporting import page
+
+        return page.summary(self.folder, self.metrics)
 
 
 @dataclasses.dataclass
@@ -87,6 +110,16 @@ class Runs:
         """Applies the model of the best run; see `Run.predict`."""
         return self.best.predict(inputs, **settings)
 
+    def __repr__(self):
+        shown = " ".join(next(iter(terminal.over_seeds(self.metrics["test"])), ("", ""))[:2])
+        return f"Runs({self.recipe.name}, {str(self.folder)!r}, {len(self.folders)} seeds, {shown})"
+
+    def _repr_html_(self):
+        """Returns the statistics of the test scores, for a notebook."""
+        from kit.reporting import seeds
+
+        return seeds.summary(self.folder, self.metrics)
+
 
 def load(folder):
     """Brings a finished run back; nothing but its folder is needed.
@@ -108,6 +141,10 @@ def load(folder):
     recipe = recipes.get(flat["recipe"])
     flat = run_settings.kept(recipe, flat)
     tables = {name: {} for name in run_settings.TABLES} | config.nested(flat)
+    for name in run_settings.TABLES:
+        is_table = isinstance(tables[name], dict) and (tables[name] or name in ("backbone", "evaluate"))
+        if not is_table:
+            raise KitError(f"{folder / 'config.toml'}: damaged; expected the settings of [{name}]")
     if has_seeds(folder):
         from kit.reporting import seeds
 
@@ -123,8 +160,10 @@ def load(folder):
         model = keras.models.load_model(folder / "best.keras", compile=False, safe_mode=True)
     with reading(folder / "history.csv"):
         history = pd.read_csv(folder / "history.csv")
+        history.loc[0, "epoch"]  # one at least
     metrics = read_json(folder / "metrics.json")
     assets = read_json(folder / "assets" / "assets.json") | _calibration(folder)
+    check_unchanged(folder, "assets.json")
     return Run(folder, recipe, tables, model, history, metrics, assets)
 
 
@@ -136,7 +175,11 @@ def load_one(folder):
 
 def has_seeds(folder):
     """Whether a run folder holds runs with several seeds, rather than one run."""
-    return config.read_toml(as_path(folder, "folder") / "config.toml").get("train.seeds", 1) > 1
+    path = as_path(folder, "folder") / "config.toml"
+    count = config.read_toml(path).get("train.seeds", 1)
+    if type(count) is not int:
+        raise KitError(f"{path}: damaged; expected a whole number as train.seeds")
+    return count > 1
 
 
 def _calibration(folder):
@@ -184,7 +227,7 @@ def data_of(run, data=None):
             chosen["source"] = settings.get("source", chosen["source"])
         saved = saved_assignment(run.folder)
         splits = config.call(run.recipe.data, run.settings["seed"], saved, **chosen)
-        check_assets(run.folder, splits)
+        check_assets(run.folder, splits, chosen.get("source"))
     if splits.keep:
         splits.keep(run.folder / "assets")
     splits.assets |= _calibration(run.folder)
@@ -219,7 +262,7 @@ def evaluate(folder, *, split="test", overrides=None, data=None):
     chosen = config.resolve(offered, given | overrides).get("evaluate", {})
     splits = data_of(run, data)
     parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    with table("evaluate"):
+    with table("evaluate"), in_memory(lambda flat: offered, {"evaluate": chosen}):
         part = choose(parts, split, "split")
         return config.call(run.recipe.task.evaluate, run.model, part, splits.assets, **chosen)
 
@@ -235,11 +278,7 @@ def predict(run, inputs, overrides=None):
     Raises:
         KitError: the inputs cannot be used.
     """
-    offered = config.settings_of(run.recipe.task.predict, "predict")
-    given = overrides or {}
-    chosen = config.resolve(offered, given).get("predict", {})
-    with table("predict"):
-        return run.predict(inputs, **{key: value for key, value in chosen.items() if f"predict.{key}" in given})
+    return run.predict(inputs, **{key.removeprefix("predict."): value for key, value in (overrides or {}).items()})
 
 
 def report(folder):
@@ -291,15 +330,37 @@ def saved_assignment(folder):
         return None
     with reading(path):
         table = pd.read_csv(path, dtype={"example": str, "split": str, "label": int}, keep_default_na=False)
-        return table[["example", "split", *({"label"} & set(table.columns))]]
+        table = table[["example", "split", *({"label"} & set(table.columns))]]
+    check_unchanged(folder, "splits.csv")
+    return table
 
 
-def check_assets(folder, splits):
-    """Raises KitError where the data of a run, or what was learned from them, are not those with which it began."""
+def check_unchanged(folder, name):
+    """Raises KitError where a file of a run's assets is not the one that the run began with."""
+    path = folder / "assets" / "sums.json"
+    if path.exists():  # runs from before it was kept lack it
+        sums = read_json(path)
+        with reading(path):
+            before = sums[name]
+        if text_sum(folder / "assets" / name) != before:
+            raise KitError(
+                f"{folder / 'assets' / name}: changed since the run began; expected what it was trained with"
+            )
+
+
+def check_assets(folder, splits, source):
+    """Raises KitError where the data of a run, or what was learned from them, are not those with which it began.
+
+    Args:
+        folder: The run folder.
+        splits: The `Splits`, read again.
+        source: Where they were read from now; another place than in the beginning may hold the same.
+    """
     path = folder / "assets" / "assets.json"
     if not (folder / "config.toml").exists():
         return
     saved, now = read_json(path), json.loads(json.dumps(splits.assets))
+    check_unchanged(folder, path.name)
     for name in saved:
         if saved[name] != now.get(name):
             raise KitError(
@@ -309,3 +370,12 @@ def check_assets(folder, splits):
     path = folder / "assets" / "files.csv"
     if splits.files is not None and path.exists():  # runs from before it was kept lack it
         splits.files.check(path)
+        return
+    before = config.read_toml(folder / "config.toml").get(run_settings.SOURCE)
+    now = str(source) if isinstance(source, str | os.PathLike) else before  # data of Python are told by their content
+    names = splits.assignment["example"]
+    if not run_settings.alike(before, now) and not names.str.fullmatch(_TOLD_BY_CONTENT).all():
+        raise SettingError(
+            run_settings.SOURCE,
+            f"the run in {folder} was started with {before!r}, not {now!r}; nothing tells whether they hold the same",
+        )

@@ -19,7 +19,7 @@ log = logging.getLogger("kit")
 # Files that a run writes before its `config.toml`, or a study before its `study.toml`: without that it has not begun.
 _BEGINNING = (
     *("study.json", "run.log", "environment.json", "assets/splits.csv", "assets/assets.json"),
-    *("assets/files.csv", "assets", "checkpoint/initial.npz", "checkpoint"),
+    *("assets/files.csv", "assets/sums.json", "assets", "checkpoint/initial.npz", "checkpoint"),
 )
 
 _PACKAGES = (
@@ -198,8 +198,16 @@ def kept_precision(folder):
         return before.get("mixed_precision", decided) if asked == "auto" else asked
 
 
-def warn_of_changes(folder):
-    """Says in one line what is another than when the run in a folder began: TensorFlow, Keras, the kind of device."""
+def warn_of_changes(folder, deterministic=False):
+    """Says in one line what is another than when the run in a folder began: TensorFlow, Keras, the kind of device.
+
+    Args:
+        folder: The run folder.
+        deterministic: Refuse it instead: equal bits are what the run has promised.
+
+    Raises:
+        KitError: something is another, and the run is deterministic.
+    """
     if not begun(folder):
         return
     before, now = read_json(folder / "environment.json"), environment()
@@ -211,5 +219,10 @@ def warn_of_changes(folder):
     kinds = ["GPU" if "GPU " in each.get("devices", "") else "CPU" for each in (before, now)]
     if kinds[0] != kinds[1]:
         changed.append(f"a {kinds[0]}, now a {kinds[1]}")
+    if changed and deterministic:
+        raise KitError(
+            f"{folder}: this run began with {'; '.join(changed)}; expected the same, for train.deterministic promises "
+            f"equal bits: false in {folder / 'config.toml'} lets it go on"
+        )
     if changed:
         log.warning("this run began with %s: its result may differ from an uninterrupted one", "; ".join(changed))

@@ -5,13 +5,14 @@ import logging
 
 from kit import config as toml
 from kit import recipes, terminal
-from kit.errors import check, table
-from kit.files import as_path, atomic, read_json, reading, write_json, write_text
+from kit.errors import SettingError, check, table
+from kit.files import as_path, atomic, read_json, reading, text_sum, write_json, write_text
 from kit.runs import folder as folders
 from kit.runs import schema, seeds
 from kit.runs import settings as run_settings
 from kit.runs.assembly import assembled, keep_beginning
-from kit.runs.finished import Run
+from kit.runs.evaluation import of_calibration, try_evaluation
+from kit.runs.finished import Run, load
 from kit.runs.python_inputs import PythonInputs, sorted_out
 
 log = logging.getLogger("kit")
@@ -80,6 +81,8 @@ def train_with(recipe_name, overrides, *, config=None, folder=None, seed=None, i
     """
     offered = schema.get(recipe_name)
     run_folder = as_path(folder, "folder") if folder else None
+    if run_folder and folders.begun(run_folder) and folders.finished(run_folder) and inputs == PythonInputs():
+        return _as_it_is(offered, run_folder, config, overrides, seed)
     with folders.opened(run_folder, offered.name) as run_folder:
         settings = run_settings.of_run(offered, run_folder, config, overrides, seed)
         terminal.load_tensorflow()
@@ -88,6 +91,19 @@ def train_with(recipe_name, overrides, *, config=None, folder=None, seed=None, i
             if settings["train"]["seeds"] > 1:
                 return seeds.train(recipe, run_folder, settings, inputs, _train)
             return _train(recipe, run_folder, settings, inputs)
+
+
+def _as_it_is(offered, run_folder, config, overrides, seed):
+    """Returns a run that has come to its end, if it is the one asked for: it may have been killed after that.
+
+    Raises:
+        SettingError: a setting differs.
+    """
+    settings = run_settings.resume(offered, run_folder, config, overrides, seed)
+    for key, (before, now) in run_settings.changes(offered, run_folder, settings).items():
+        raise SettingError(key, f"the run in {run_folder} is finished with {before!r}, not {now!r}")
+    log.info("%s: this run is finished", run_folder)
+    return load(run_folder)
 
 
 @contextlib.contextmanager
@@ -148,12 +164,16 @@ def _fitted(recipe, run_folder, settings, inputs, *, watch=None, on_begin=None):
     with assembled(recipe, run_folder, settings, inputs) as parts:
         splits, network, task = parts.splits, parts.network, recipe.task
         log.info("%s", summary(parts, run_folder))
-        folders.warn_of_changes(run_folder)
+        folders.warn_of_changes(run_folder, parts.training.deterministic)
         plan = _plan(run_folder, parts)
         if inputs.model is not None:
             keep_beginning(parts.model, run_folder)
         if not folders.begun(run_folder):
+            if watch is None:  # else nothing is evaluated in the end
+                try_evaluation(parts)
             _begin(run_folder, parts, plan, on_begin)
+        else:
+            _keep_changes(run_folder, parts)
         if splits.keep:
             splits.keep(run_folder / "assets")
         trained = fit(
@@ -217,10 +237,22 @@ def _begin(run_folder, parts, plan, on_begin):
     write_json(assets / "assets.json", parts.splits.assets)
     if parts.splits.files is not None:
         parts.splits.files.write(assets / "files.csv")
+    write_json(assets / "sums.json", {name: text_sum(assets / name) for name in ("splits.csv", "assets.json")})
     write_json(run_folder / "environment.json", folders.environment() | plan.of_machine)
     if on_begin is not None:
         on_begin(parts.settings)
     toml.write_toml(run_folder / "config.toml", parts.settings)
+
+
+def _keep_changes(run_folder, parts):
+    """Writes the settings anew where those that may differ from a run's beginning do, and says so."""
+    changes = run_settings.changes(parts.recipe, run_folder, parts.settings)
+    if any(key.startswith("evaluate.") for key in changes):
+        try_evaluation(parts)
+    for key, (before, now) in changes.items():
+        log.info("%s is %r from now on; this run began with %r", key, now, before)
+    if changes:
+        toml.write_toml(run_folder / "config.toml", parts.settings)
 
 
 def _finish(folder, parts, plan, trained):
@@ -229,6 +261,7 @@ def _finish(folder, parts, plan, trained):
     import pandas as pd
 
     from kit.reporting import page, plots
+    from kit.training.saving import save_model
 
     task, settings, network, splits = parts.recipe.task, parts.settings, parts.network, parts.splits
     assets = splits.assets
@@ -236,9 +269,8 @@ def _finish(folder, parts, plan, trained):
     if parts.training.use_validation:
         held_out.pop()
     elif task.calibrate is not None:
-        offered = toml.names_of(task.calibrate)
-        of_task = {key: value for key, value in settings["evaluate"].items() if key in offered}
-        calibration = toml.call(task.calibrate, network, splits.validation, assets, **of_task)
+        own = of_calibration(task, settings["evaluate"])
+        calibration = toml.call(task.calibrate, network, splits.validation, assets, **own)
         write_json(folder / "assets" / "calibration.json", calibration)
         assets = assets | calibration
     with table("evaluate"):
@@ -274,8 +306,8 @@ def _finish(folder, parts, plan, trained):
         metrics["test_of_last_epoch"] = last.metrics
         network.set_weights(kept)
     # Saved without its training set-up, it loads in plain Keras, unless it has a layer of the kit.
-    with atomic(folder / "best.keras") as temporary:
-        keras.Model(network._inputs_struct, network._outputs_struct, name=network.name).save(temporary)
+    bare = keras.Model(network._inputs_struct, network._outputs_struct, name=network.name)
+    save_model(bare, folder / "best.keras")
     for name in ("tables", "plots"):
         (folder / name).mkdir(exist_ok=True)
     tables = dict(results["test"].tables)

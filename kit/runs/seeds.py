@@ -29,6 +29,8 @@ def train(recipe, run_folder, settings, inputs, train_one):
     seeds = range(settings["seed"], settings["seed"] + settings["train"]["seeds"])
     if not folders.begun(run_folder):
         config.write_toml(run_folder / "config.toml", settings)
+    else:
+        _keep_changes(recipe, run_folder, settings, seeds)
 
     def keep_paths(of_one):
         """Writes the settings again, their paths as absolute as those of a single run: it may go on from anywhere."""
@@ -52,6 +54,21 @@ def train(recipe, run_folder, settings, inputs, train_one):
         raise
     _finish(recipe, run_folder, settings, seeds)
     return load(run_folder)
+
+
+def _keep_changes(recipe, run_folder, settings, seeds):
+    """Writes the settings anew where those that may differ from the beginning do; a finished seed forbids others.
+
+    Raises:
+        SettingError: a seed has been evaluated otherwise already.
+    """
+    changes = run_settings.changes(recipe, run_folder, settings)
+    done = [seed for seed in seeds if folders.finished(folder_of(run_folder, seed))]
+    for key, (before, now) in changes.items():
+        if key.startswith("evaluate.") and done:
+            raise SettingError(key, f"seed {done[0]} of {run_folder} is finished with {before!r}, not {now!r}")
+    if changes:
+        config.write_toml(run_folder / "config.toml", settings)
 
 
 def _check(settings, inputs):

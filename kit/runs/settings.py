@@ -11,6 +11,7 @@ from kit.files import as_path
 from kit.runs import schema as schemas
 
 TABLES = ("data", "model", "backbone", "optimizer", "train", "evaluate")
+SOURCE = "data.source"
 
 
 def settings_of(schema, asked):
@@ -202,6 +203,9 @@ def of_run(schema, run_folder, config_file, overrides, seed):
 def resume(schema, run_folder, config_file, overrides, seed):
     """Returns the settings that an unfinished run was started with, if those asked for now do not differ.
 
+    Those of `[evaluate]`, on which nothing that is trained depends, are the ones asked for now. So is `data.source`,
+    where a source has moved: whether it is the same is told by its content.
+
     Raises:
         SettingError: a setting differs.
     """
@@ -223,9 +227,26 @@ def resume(schema, run_folder, config_file, overrides, seed):
     for key in asked:
         name, _, item = key.rpartition(".")
         before, now = saved[name][item], wanted[name][item]
-        if now != "auto" and not alike(before, now):
+        if key.startswith("evaluate.") or key == SOURCE:
+            saved[name][item] = before if alike(before, now) else now
+        elif now != "auto" and not alike(before, now):
             raise SettingError(key, f"the run in {run_folder} was started with {before!r}, not {now!r}")
     return {"recipe": schema.name, "seed": saved_seed, **_nested(saved)}
+
+
+def changes(schema, run_folder, settings):
+    """Returns which settings are others than those that a run in a folder began with, each with the old and new value.
+
+    Args:
+        schema: `Schema` or `Recipe`.
+        run_folder: The run folder.
+        settings: What `resume` returned.
+    """
+    flat = config.read_toml(run_folder / "config.toml")
+    before = {f"evaluate.{each.key}": each.default for each in schemas.of(schema).evaluate}
+    before |= {key: flat[key] for key in (*before, SOURCE) if key in flat}
+    now = {key: settings[key.partition(".")[0]].get(key.partition(".")[2]) for key in before}
+    return {key: (before[key], now[key]) for key in before if not alike(before[key], now[key])}
 
 
 def alike(first, second):

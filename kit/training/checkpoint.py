@@ -82,6 +82,53 @@ def load(path):
     return ordered, values
 
 
+def load_state(path, most):
+    """Reads the checkpoint of a training, as `RunState` writes it.
+
+    Args:
+        path: The file.
+        most: Epochs of the whole training.
+
+    Returns:
+        As for `load`.
+
+    Raises:
+        KitError: the file is damaged, or holds something else.
+    """
+    arrays, values = load(path)
+    with reading(path):
+        epochs, history, seconds = values["epochs"], values["history"], values["seconds"]
+        steps = values.get("steps", 0)  # runs from before they were kept lack them
+        is_right = (
+            (type(epochs), type(steps), type(values["stopped"])) == (int, int, bool)
+            and 0 <= epochs <= most
+            and steps >= 0
+            and [row["epoch"] for row in history] == list(range(1, epochs + 1))
+            and all(isinstance(each, int | float) for each in (*seconds, *(v for row in history for v in row.values())))
+            and all(isinstance(each, dict) for each in values["counters"])
+            and {"variables", *(["best"] if epochs else [])} <= arrays.keys()
+        )
+    if not is_right:
+        raise KitError(f"{path}: damaged; expected the state of a training of at most {most} epochs")
+    return arrays, values
+
+
+def check_fits(path, restored, network, callbacks):
+    """Raises KitError where a checkpoint has other best weights than a network, or the counters of other callbacks.
+
+    Args:
+        path: The file.
+        restored: What `load_state` returned.
+        network: The model whose best weights are kept.
+        callbacks: Number of callbacks whose counters are kept.
+    """
+    arrays, values = restored
+    shapes = [weight.shape for weight in network.get_weights()]
+    best = [array.shape for array in arrays.get("best", [])]
+    if len(values["counters"]) != callbacks or (best and best != shapes):
+        raise KitError(f"{path}: the checkpoint belongs to another model or training; expected the same one")
+
+
 def assign(targets, arrays):
     """Puts saved arrays back into variables.
 

@@ -116,7 +116,7 @@ def fit(
     training = plan.training
     path = folder / "checkpoint" / "state.npz"
     path.parent.mkdir(exist_ok=True)
-    restored = checkpoint.load(path) if path.exists() else None
+    restored = checkpoint.load_state(path, training.epochs) if path.exists() else None
     done = restored[1]["epochs"] if restored else 0
     best = BestWeights(
         network,
@@ -150,6 +150,8 @@ def fit(
     # What is made by acting has a state of its own, and devices have statistics apart: they are saved by the epoch.
     stop = None if splits.train.follows_model or training.devices > 1 else Stop()
     state = RunState(path, folder / "history.csv", others, restored, plan.steps_per_epoch, stop)
+    if restored:
+        checkpoint.check_fits(path, restored, network, len(others))
     begun = state.steps  # of an epoch that was stopped in its middle
     watched = [WatchedValue(watch, monitor)] if watch and not begun else []
     verdicts = [watch(row["epoch"], row[monitor]) for row in restored[1]["history"]] if watched and restored else []

@@ -269,9 +269,6 @@ def test_bad_recipe_and_runs(capsys, small_run):
     status, _, err = call(capsys, "train", "image_clasification")
     assert status == 2
     assert "did you mean 'image_classification'?" in err
-    status, _, err = call(capsys, "train", "image_classification", "--folder", small_run.folder)
-    assert status == 2
-    assert "this run is finished" in err
     status, _, err = call(capsys, "train", "image_classification", "--resume", "last")
     assert status == 2
     assert "no unfinished run" in err

@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,10 +16,14 @@ import pytest
 
 import kit
 from kit import config, recipes
+from kit.data.splits import Splits
 from kit.errors import KitError, SettingError
 from kit.runs import finished, run
 from kit.runs import folder as folders
 from kit.runs import settings as schema
+from kit.runs.assembly import assembled
+from kit.runs.memory import is_about_memory
+from kit.runs.python_inputs import PythonInputs
 from kit.training import device
 from kit.training.callbacks import Progress
 from tests.conftest import TINY, draw
@@ -116,11 +122,6 @@ def test_a_diverging_run_says_so_and_keeps_nothing_that_is_not_a_number(tmp_path
     assert not (tmp_path / "run" / "checkpoint" / "state.npz").exists()
 
 
-def test_a_finished_folder_is_refused(small_run):
-    with pytest.raises(KitError, match="this run is finished"):
-        kit.train("image_classification", folder=small_run.folder)
-
-
 def test_a_folder_with_other_files_is_refused(tmp_path):
     (tmp_path / "precious.txt").write_text("x")
     with pytest.raises(KitError, match="holds other files"):
@@ -199,6 +200,120 @@ def test_resume_notices_changed_data(tmp_path, photos, monkeypatch):
     (photos / "cat" / "0.png").rename(photos / "cat" / "other.png")
     with pytest.raises(KitError, match="the data changed since this run was started"):
         kit.train("image_classification", folder=folder)
+
+
+def test_the_evaluation_may_differ_on_resume(tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    unfinished(folder, monkeypatch)
+    with pytest.raises(SettingError, match="evaluate.top_k: expected a whole number above 0, got 0"):
+        kit.train("image_classification", folder=folder, evaluate={"top_k": 0})
+    done = kit.train("image_classification", folder=folder, evaluate={"top_k": 3})
+    assert "top_3_accuracy" in done.metrics["test"]
+    assert "evaluate.top_k is 3 from now on; this run began with 5" in (folder / "run.log").read_text()
+    saved = config.read_toml(folder / "config.toml")
+    assert (saved["evaluate.top_k"], saved["evaluate.bootstrap_samples"]) == (3, 50)
+
+
+def test_a_moved_source_is_carried_on(tmp_path, photos, monkeypatch):
+    folder = tmp_path / "run"
+    small = {"train": {"epochs": 2, "batch_size": 4, "steps_per_epoch": 2}}
+    unfinished(folder, monkeypatch, data={"source": str(photos), "validation_fraction": 0.3}, **small)
+    moved = tmp_path / "elsewhere" / "photos"
+    shutil.copytree(photos, moved)
+    draw(moved / "dog" / "7.png", (10, 12), value=99)
+    with pytest.raises(KitError, match="the data changed since this run was started: .*7.png"):
+        kit.train("image_classification", folder=folder, data=moved)
+    shutil.copy(photos / "dog" / "7.png", moved / "dog" / "7.png")
+    shutil.rmtree(photos)
+    done = kit.train("image_classification", folder=folder, data=moved)
+    assert done.settings["data"]["source"] == config.read_toml(folder / "config.toml")["data.source"] == str(moved)
+    assert f"data.source is '{moved}' from now on; this run began with '{photos}'" in (folder / "run.log").read_text()
+
+
+def test_a_source_whose_content_nothing_tells_is_no_other_one(tmp_path):
+    (tmp_path / "config.toml").write_text('[data]\nsource = "tfds:mnist"\n')
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets" / "assets.json").write_text('{"class_names": ["0", "1"]}')
+    splits = Splits(
+        None, None, None, {}, {"class_names": ["0", "1"]}, pd.DataFrame({"example": ["train 0", "train 1"]})
+    )
+    finished.check_assets(tmp_path, splits, "tfds:mnist")
+    with pytest.raises(SettingError, match="data.source: the run in .* was started with 'tfds:mnist', not 'tfds:fash"):
+        finished.check_assets(tmp_path, splits, "tfds:fashion_mnist")
+    splits.assignment = pd.DataFrame({"example": ["a.tsv:1 0123abcd", "a.tsv:2 4567cdef"]})
+    finished.check_assets(tmp_path, splits, "elsewhere/a.tsv")
+
+
+def test_a_deterministic_run_goes_on_with_the_same_versions_alone(tmp_path):
+    (tmp_path / "config.toml").touch()
+    now = folders.environment()
+    (tmp_path / "environment.json").write_text(json.dumps(now))
+    folders.warn_of_changes(tmp_path, deterministic=True)
+    (tmp_path / "environment.json").write_text(json.dumps(now | {"tensorflow": "1.0.0"}))
+    folders.warn_of_changes(tmp_path)
+    with pytest.raises(KitError, match="began with tensorflow 1.0.0, now 2.*; expected the same"):
+        folders.warn_of_changes(tmp_path, deterministic=True)
+
+
+def test_one_training_at_a_time_in_a_process(tmp_path):
+    settings = schema.resolve(recipes.get("image_classification"), "smoke", {}, 0)
+    recipe, inputs, said = recipes.get("image_classification"), PythonInputs(), []
+
+    def other():
+        try:
+            kit.train("image_classification", config="smoke", folder=tmp_path / "other", verbose=False)
+        except KitError as error:
+            said.append(str(error))
+
+    with assembled(recipe, tmp_path / "run", settings, inputs):
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+    assert said == ["another thread of this process trains; expected one after the other, or several processes"]
+    assert not (tmp_path / "other").exists()
+    with assembled(recipe, tmp_path / "run", settings, inputs) as parts:
+        assert parts.network
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            {"model": {"backbone": "mlp"}, "backbone": {"units": [2 * 10**9]}},
+            "backbone.units: does not fit into memory",
+        ),
+        ({"config": 5}, "config: cannot be used as a path"),
+        ({"folder": 5}, "folder: cannot be used as a path"),
+        ({"data": {"source": 5}}, "data"),
+        ({"backbone": {"widths": {8, 16}}}, "backbone.widths: expected a list"),
+        ({"seed": 10**5000}, "seed: expected a whole number from 0 to 2147483647, got a number of thousands of digits"),
+        ({"seed": "1"}, "seed: expected a whole number"),
+    ],
+)
+def test_misuse_in_python_is_one_line(settings, said):
+    with pytest.raises(KitError, match=said) as caught:
+        kit.train("image_classification", verbose=False, **settings)
+    assert "\n" not in str(caught.value) and not Path("runs").exists()
+
+
+def test_loading_what_is_no_path():
+    with pytest.raises(KitError, match="folder: cannot be used as a path"):
+        kit.load(None)
+
+
+def test_which_errors_are_about_memory():
+    import tensorflow as tf
+
+    for error in (
+        MemoryError(),
+        tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor"),
+        ValueError("Maximum allowed dimension exceeded"),
+        ValueError("array is too big; `arr.size * arr.dtype.itemsize` is larger than the maximum possible size."),
+        tf.errors.InvalidArgumentError(None, None, "Encountered overflow when multiplying 3 with 5"),
+    ):
+        assert is_about_memory(error)
+    for error in (ValueError("no"), KeyError("out of memory"), tf.errors.InvalidArgumentError(None, None, "shapes")):
+        assert not is_about_memory(error)
 
 
 SMALL = {"train": {"epochs": 1, "batch_size": 4, "steps_per_epoch": 2}}

@@ -155,8 +155,14 @@ def test_the_terminal_says_which_seed_and_what_came_out(capsys):
     assert last[0].startswith("test  accuracy 0.") and " ± " in last[0]
     assert last[1] == "page  runs/a/report.html"
     assert last[2].startswith("use   kit predict runs/a/seed-") and last[2].endswith("# the best of 2 by validation")
-    assert cli.main(["train", "image_classification", "--folder", "runs/a"]) == 2
-    assert "this run is finished" in capsys.readouterr().err
+    assert cli.main(["train", "image_classification", "--folder", "runs/a"]) == 0
+    out = capsys.readouterr().out
+    assert "this run is finished" in out and out.splitlines()[-3:] == last
+    shown = kit.load("runs/a")
+    assert (
+        repr(shown).startswith("Runs(image_classification, 'runs/a', 2 seeds, accuracy 0.") and len(repr(shown)) < 200
+    )
+    assert "2 seeds" in shown._repr_html_() and "standard deviation" in shown._repr_html_()
 
 
 @pytest.mark.parametrize("when", [(1, 1), *(pytest.param(each, marks=pytest.mark.slow) for each in ((2, 0), (2, 1)))])
