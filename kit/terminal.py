@@ -24,6 +24,7 @@ def load_tensorflow():
         import tensorflow as tf
 
         tf.config.list_physical_devices()
+    tf.get_logger().addFilter(_is_no_retracing)
     grow_memory()
 
 
@@ -136,6 +137,12 @@ def printable_frame(frame):
         if kind.kind == "O":
             shown.isetitem(position, frame.iloc[:, position].map(safe))
     return shown
+
+
+def _is_no_retracing(record):
+    """Refuses TensorFlow's warning that Keras compiles its steps often: it counts those of all models together."""
+    message = record.getMessage()
+    return not ("triggered tf.function retracing" in message and "TensorFlowTrainer" in message)
 
 
 def grow_memory():

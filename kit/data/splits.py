@@ -81,9 +81,10 @@ def assign(names, given, division, saved, *, labels=None, class_names=None):
                 f"the data changed since this run was started: it had {len(saved)} examples, now there are "
                 f"{len(names)} or their names differ; expected the same files"
             )
-        for name, split in zip(names, saved["split"], strict=True):
-            if split not in _SAVED:
-                raise KitError(f"assets/splits.csv: {name} is in {split!r}; expected one of {', '.join(_SAVED)}")
+        unknown = saved[~saved["split"].isin(_SAVED)]
+        if len(unknown):
+            name, split = unknown[["example", "split"]].iloc[0]
+            raise KitError(f"assets/splits.csv: {name} is in {split!r}; expected one of {', '.join(_SAVED)}")
         if labels is not None and "label" in saved and (saved["label"].to_numpy() != labels).any():
             row = int(np.flatnonzero(saved["label"].to_numpy() != labels)[0])
             raise KitError(f"the data changed since this run was started: {names[row]} has another label")

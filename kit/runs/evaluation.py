@@ -1,6 +1,7 @@
 """Trial of an evaluation ahead of the training: a mistake in `[evaluate]` costs nothing then, and the epochs after."""
 
 import contextlib
+import logging
 import random
 import warnings
 
@@ -8,6 +9,8 @@ import numpy as np
 
 from kit import config
 from kit.errors import table
+
+log = logging.getLogger("kit")
 
 # Examples that an evaluation is tried on, and draws in place of thousands.
 _FEW = 8
@@ -52,14 +55,16 @@ def _aside(network):
 
     drawn, state = random.getstate(), np.random.get_state()
     kept = [keras.ops.convert_to_numpy(variable) for variable in network.non_trainable_variables]
-    is_eager = tf.config.functions_run_eagerly()
+    is_eager, level = tf.config.functions_run_eagerly(), log.level
+    log.setLevel(logging.CRITICAL)  # what is said of so few examples is about nobody's scores
     tf.config.run_functions_eagerly(not tf.distribute.has_strategy())
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")  # of scores of so few examples
+            warnings.simplefilter("ignore")
             yield
     finally:
         tf.config.run_functions_eagerly(is_eager)
+        log.setLevel(level)
         network.predict_function = None  # Keras keeps it, for the steps in one call of now
         for variable, value in zip(network.non_trainable_variables, kept, strict=True):
             variable.assign(value)

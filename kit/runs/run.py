@@ -81,7 +81,8 @@ def train_with(recipe_name, overrides, *, config=None, folder=None, seed=None, i
     """
     offered = schema.get(recipe_name)
     run_folder = as_path(folder, "folder") if folder else None
-    if run_folder and folders.begun(run_folder) and folders.finished(run_folder) and inputs == PythonInputs():
+    is_over = run_folder and folders.begun(run_folder) and folders.finished(run_folder)
+    if is_over and inputs.data is None and inputs.model is None:
         return _as_it_is(offered, run_folder, config, overrides, seed)
     with folders.opened(run_folder, offered.name) as run_folder:
         settings = run_settings.of_run(offered, run_folder, config, overrides, seed)

@@ -80,6 +80,8 @@ def _decoded(model, sequences, batch_size, probabilities=True):
     """
     lengths = words_of(sequences)
     labels, shares = [None] * len(sequences), [None] * len(sequences)
+    if len(sequences):
+        _compile_for_all_lengths(model, sequences.arrays([0])[0])
     for rows in sequences.chunks(batch_size):
         outputs = model.predict_on_batch(sequences.arrays(rows)[0])
         if _has_crf(model):
@@ -90,6 +92,25 @@ def _decoded(model, sequences, batch_size, probabilities=True):
             labels[row] = best[index, : lengths[row]]
             shares[row] = share[index, : lengths[row]] if probabilities else None
     return labels, shares
+
+
+def _compile_for_all_lengths(model, inputs):
+    """Lets a model's predictions be compiled once for batches of any shape; Keras compiles anew for the first few.
+
+    Args:
+        model: The tagger.
+        inputs: A batch of inputs, by name.
+    """
+    if model.predict_function is not None or model.run_eagerly or model.jit_compile or tf.distribute.has_strategy():
+        return
+    shapes = {tensor.name: tensor.shape for tensor in model.inputs}
+    spec = {name: tf.TensorSpec(shapes[name], values.dtype) for name, values in inputs.items()}
+
+    @tf.function(input_signature=[[(spec,)]])
+    def predict(data):
+        return model(data[0][0], training=False)
+
+    model.predict_function = predict
 
 
 @functools.cache

@@ -190,6 +190,12 @@ def test_a_mistake_in_the_evaluation_is_found_before_the_first_step(recipe, sett
     assert not Path("run").exists()
 
 
+def test_a_trial_of_the_evaluation_says_nothing(eager, caplog):
+    with caplog.at_level("INFO", "kit"):
+        kit.dry_run("image_classification", config="smoke", verbose=False)
+    assert len(caplog.records) > 1 and not any("F1" in record.getMessage() for record in caplog.records)
+
+
 @pytest.mark.parametrize("recipe", ["autoencoder", "gan", "image_to_image", "sequence_tagging", "translation"])
 def test_a_trial_of_the_evaluation_leaves_all_as_it_was(recipe, eager):
     settings = run_settings.resolve(recipes.get(recipe), "smoke", {}, 0)

@@ -163,4 +163,6 @@ def test_a_run_is_shown_in_a_line(small_run):
 def test_settings_of_a_prediction_are_checked_in_python_too(small_run, settings, said):
     with pytest.raises(KitError, match=said):
         small_run.predict(np.zeros((1, 8, 8, 1), "uint8"), **settings)
+    with pytest.raises(KitError, match="inputs: expected images of shape .*, got such of different shapes"):
+        small_run.predict([[1, 2], [3]])
     assert len(small_run.predict(np.zeros((2, 8, 8, 1), "uint8"), batch_size=np.int64(1), flip=True)) == 2
