@@ -23,7 +23,8 @@ NAMES = set(recipes.names())
 # Settings that are any text: paths, names that only the data or another library know, patterns of layers' names.
 FREE_TEXTS = {
     *("source", "vectors", "start_from", "weights", "output", "video", "attention"),
-    *("environment", "column", "locale", "source_locale", "target_locale", "held_out", "classes"),
+    *("environment", "environment_arguments", "locale", "source_locale", "target_locale", "held_out", "classes"),
+    *("column", "word_column", "sentence_column", "tag_names"),
     *("freeze", "exclude_layers", "auxiliary"),
 }
 # Names that a table says, which is asked when they are used: `kit.errors.choose` refuses another one.

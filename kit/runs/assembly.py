@@ -74,9 +74,7 @@ def assembled(recipe, run_folder, settings, inputs, *, is_rehearsal=False):
 def _alone():
     """Raises Unavailable where another thread is inside: seeds, precision and devices are those of the process."""
     if not _LOCK.acquire(blocking=False):
-        raise Unavailable(
-            "another training is under way in this process; expected one after the other, or processes of their own"
-        )
+        raise Unavailable("another thread of this process trains; expected one after the other, or several processes")
     try:
         yield
     finally:
