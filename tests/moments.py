@@ -37,6 +37,19 @@ class AtWrite:
 
 
 @dataclasses.dataclass(frozen=True)
+class AtAnyWrite:
+    """The moment before any whole file takes its place, while half of it is written, or after.
+
+    Args:
+        count: At which of all files.
+        state: "half", "whole" or "placed".
+    """
+
+    count: int
+    state: str
+
+
+@dataclasses.dataclass(frozen=True)
 class AtCall:
     """The moment before a function is called.
 
@@ -52,7 +65,7 @@ class AtCall:
 @contextlib.contextmanager
 def at(moment, act):
     """Calls a function without arguments at a moment of what is done inside."""
-    patches = {AfterBatch: _after_batch, AtWrite: _at_write, AtCall: _at_call}
+    patches = {AfterBatch: _after_batch, AtWrite: _at_write, AtAnyWrite: _at_any_write, AtCall: _at_call}
     with pytest.MonkeyPatch.context() as patch:
         patches[type(moment)](patch, moment, act)
         yield
@@ -86,6 +99,23 @@ def _at_write(patch, moment, act):
             act()
         replace(source, target, **options)
         if is_now and moment.is_written:
+            act()
+
+    patch.setattr(os, "replace", replace_and_act)
+
+
+def _at_any_write(patch, moment, act):
+    replace, written = os.replace, []
+
+    def replace_and_act(source, target, **options):
+        written.append(target)
+        is_now = len(written) == moment.count
+        if is_now and moment.state == "half":
+            os.truncate(source, os.path.getsize(source) // 2)
+        if is_now and moment.state != "placed":
+            act()
+        replace(source, target, **options)
+        if is_now:
             act()
 
     patch.setattr(os, "replace", replace_and_act)
