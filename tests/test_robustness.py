@@ -14,6 +14,7 @@ import kit
 from kit import cli
 from kit.errors import KitError
 from kit.files import atomic
+from tests import processes
 from tests.conftest import TINY, draw
 
 _SMALL = {"train": {"epochs": 1, "steps_per_epoch": 2}, "evaluate": {"bootstrap_samples": 20}}
@@ -127,3 +128,48 @@ def test_a_hundred_thousand_files(tmp_path):
     rows = (tmp_path / "run" / "assets" / "splits.csv").read_text().splitlines()
     assert len(rows) == 100_001
     assert np.isfinite(done.metrics["test"]["cross_entropy"])
+
+
+def _train_within(more, words):
+    """Runs a command in a process that may take so many bytes beside those that it has."""
+    import resource
+
+    import psutil
+
+    from kit.cli import main
+
+    used = psutil.Process().memory_info().vms
+    resource.setrlimit(resource.RLIMIT_AS, (used + more, used + more))
+    return main(words)
+
+
+def test_images_that_do_not_fit_under_a_limit_of_memory_are_one_line(tmp_path):
+    for index in range(2):
+        draw(tmp_path / "photos" / str(index) / "0.png", (8, 8), "L", index)
+        for copy in range(1, 300):
+            os.link(tmp_path / "photos" / str(index) / "0.png", tmp_path / "photos" / str(index) / f"{copy}.png")
+    words = ["train", "image_classification", "--data.source", str(tmp_path / "photos"), "--data.image_size", "2048"]
+    ended = processes.call(_train_within, 2 << 30, [*words, "--data.in_memory=true", "--folder", str(tmp_path / "run")])
+    assert ended.result == 2, ended.output
+    assert "Traceback" not in ended.output
+    last = ended.output.strip().splitlines()[-1]
+    assert "images: 600 of 2048x2048 need 2.5 GB of memory" in last and "GB are free" in last
+    assert not (tmp_path / "run").exists()
+
+
+def _memory_of_trainings(count, folder):
+    """Trains again and again; returns the memory that is held after each training, in bytes."""
+    import psutil
+
+    held = []
+    for seed in range(count):
+        kit.train("image_classification", config="smoke", folder=folder / str(seed), seed=seed, verbose=False)
+        held.append(psutil.Process().memory_info().rss)
+    return held
+
+
+@pytest.mark.slow
+def test_thirty_trainings_in_one_process_leave_memory_flat(tmp_path):
+    ended = processes.call(_memory_of_trainings, 30, tmp_path)
+    assert ended.status == 0, ended.output
+    assert max(ended.result[5:]) < 1.05 * ended.result[4], [round(held / 1e6) for held in ended.result]

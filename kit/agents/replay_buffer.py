@@ -8,6 +8,7 @@ import os
 
 import numpy as np
 
+from kit.data.memory import free_memory
 from kit.errors import KitError, SettingError, Unavailable, check
 
 # Arrays larger than this lie in a file of the run folder instead of in every checkpoint.
@@ -84,13 +85,11 @@ class ReplayBuffer:
 
     def check_memory(self):
         """Raises SettingError where it does not fit into free memory."""
-        import psutil
-
         rows = self.slots * self.environments
         needed = (
             10 * rows + (0 if self.is_mapped else self.bytes_of_observations) + (32 * rows if self.prioritized else 0)
         )
-        free = psutil.virtual_memory().available
+        free = free_memory()
         if needed > 0.9 * free:
             raise SettingError(
                 "data.replay_size",
