@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
-import psutil
 
 from kit.data.columns import Dense, Files, aligned
 from kit.data.image_files import FORMATS, check_regular
+from kit.data.memory import free_memory
 from kit.data.sources import EncodedImage
 from kit.errors import KitError, SettingError
 
@@ -322,7 +322,7 @@ def decoded(paths, shape, crop_to_aspect_ratio, in_memory, background="white", l
     height, width, channels = shape
     if isinstance(paths[0], EncodedImage):
         in_memory = True
-    need, free = len(paths) * height * width * channels, psutil.virtual_memory().available
+    need, free = len(paths) * height * width * channels, free_memory()
     if in_memory == "auto":
         in_memory = need < MEMORY_SHARE * free
     elif in_memory and need > free:

@@ -1,7 +1,5 @@
 """Images given in Python: names of splits, labels that are none, and data sets that never end."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -51,7 +49,7 @@ def endless(limit=None):
 
 @pytest.mark.parametrize("batch_size", [None, 7])
 def test_a_generator_that_never_ends_is_stopped(monkeypatch, batch_size):
-    monkeypatch.setattr(given_images.psutil, "virtual_memory", lambda: SimpleNamespace(available=10_000))
+    monkeypatch.setattr(given_images, "free_memory", lambda: 10_000)
     dataset = endless() if batch_size is None else endless().batch(batch_size)
     with pytest.raises(KitError, match=r"has given \d\d images, 0.0 GB, and has not ended; expected at most 30%"):
         read(dataset)

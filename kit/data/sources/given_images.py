@@ -4,10 +4,10 @@ import logging
 import zlib
 
 import numpy as np
-import psutil
 
 from kit.data.columns import together
 from kit.data.image import MEMORY_SHARE
+from kit.data.memory import free_memory
 from kit.data.sources import Images, by_split
 from kit.data.sources.image_npz import check_classes, labels_of, pixel_kind, pixels_of
 from kit.errors import KitError, SettingError
@@ -107,7 +107,7 @@ def _from_dataset(dataset, place):
         )
     is_batched = _is_batched(*dataset.element_spec[:2])
     images, labels, used = [], [], 0
-    free = psutil.virtual_memory().available
+    free = free_memory()
     may_be_endless = int(dataset.cardinality()) < 0
     for image, label, *_ in dataset.as_numpy_iterator():
         images.extend(image if is_batched else [image])
