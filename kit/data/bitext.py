@@ -10,6 +10,7 @@ from kit.data.columns import Dense, Ragged
 from kit.data.examples import Examples
 from kit.data.overlap import also_in_training
 from kit.data.splits import divided
+from kit.data.tokens import Tokenizer
 from kit.errors import check
 
 
@@ -96,7 +97,7 @@ class Corpus:
         return "; ".join(f"{name}: {count:,}" for name, count in self.report.items() if count) or "no pair left out"
 
 
-def cleaned(found, assignment, options, is_joint, max_length, max_ratio, source):
+def cleaned(found, assignment, options, is_joint, max_length, max_ratio, source, kept=None):
     """Learns tokens from training pairs, and leaves those out of training that occur twice, are too long or too uneven.
 
     Args:
@@ -107,6 +108,7 @@ def cleaned(found, assignment, options, is_joint, max_length, max_ratio, source)
         max_length: Most tokens of a side in training.
         max_ratio: Most tokens of the longer side for each of the shorter one in training; None is any number.
         source: Name of the source, for messages.
+        kept: `kit.data.splits.Kept` of a run of the same pairs, whose tokens are used again; or None.
 
     Returns:
         `Corpus`.
@@ -120,8 +122,11 @@ def cleaned(found, assignment, options, is_joint, max_length, max_ratio, source)
     report = {}
     train = without_duplicates(np.flatnonzero(split == "train"), pairs, report)
     check(len(train) > 0, "source", source, "training sentences")
-    texts = [[side[row] for row in train] for side in (found.sources, found.targets)]
-    tokenizers = [options.learn(texts[0] + texts[1])] if is_joint else [options.learn(side) for side in texts]
+    if kept is not None and "tokenizers" in kept.assets:  # names of pairs tell their content: they are the same
+        tokenizers = [Tokenizer(each) for each in kept.assets["tokenizers"]]
+    else:
+        texts = [[side[row] for row in train] for side in (found.sources, found.targets)]
+        tokenizers = [options.learn(texts[0] + texts[1])] if is_joint else [options.learn(side) for side in texts]
     first, last = tokenizers[0], tokenizers[-1]
     ids = [first.encode(found.sources), last.encode(found.targets)]
     train = without_uneven(train, ids, max_length, max_ratio, report)

@@ -1,7 +1,6 @@
 """Image decoding: files to pixels, one way for training, evaluation and prediction."""
 
 import contextlib
-import dataclasses
 import functools
 import hashlib
 import io
@@ -264,14 +263,7 @@ def without_unreadable(images):
     kept = [row for row in range(len(images.paths)) if row not in problems]
     if not kept:
         raise KitError(f"none of {len(images.paths):,} images can be read; the first: {messages[0]}")
-    images = dataclasses.replace(
-        images,
-        paths=[images.paths[row] for row in kept],
-        names=[images.names[row] for row in kept],
-        labels=images.labels[kept],
-        split=None if images.split is None else images.split[kept],
-    )
-    return images, messages
+    return images.take(kept), messages
 
 
 class Look:
@@ -306,7 +298,7 @@ class Look:
             )
 
 
-def decoded(paths, shape, crop_to_aspect_ratio, in_memory, background="white", look=None):
+def decoded(paths, shape, crop_to_aspect_ratio, in_memory, background="white", look=None, is_known=False):
     """Decodes image files: keeps the pixels if they fit in memory, else only validates that each can be read.
 
     Args:
@@ -315,6 +307,7 @@ def decoded(paths, shape, crop_to_aspect_ratio, in_memory, background="white", l
         crop_to_aspect_ratio, background: As for `read_image`.
         in_memory: True, False, or "auto".
         look: `Look` at all of the images, or None.
+        is_known: They were validated before.
 
     Returns:
         Column of the images, `Dense` or `Files`.
@@ -339,6 +332,8 @@ def decoded(paths, shape, crop_to_aspect_ratio, in_memory, background="white", l
         log.info("images: %s decoded into memory, %.1f MB", f"{len(paths):,}", pixels.nbytes / 1e6)
     else:
         log.info("images: %s stay on disk and are decoded in every epoch", f"{len(paths):,}")
+        if is_known:
+            return Files(paths, decode, shape)
     for start in range(0, len(paths), 1024):
         block = decode(paths[start : start + 1024])
         if look is not None:

@@ -12,6 +12,7 @@ from kit.data.examples import Examples
 from kit.data.image import Look, common_shape, decoded, luminance, resize, without_unreadable
 from kit.data.overlap import overlap
 from kit.data.source_files import SourceFiles
+from kit.data.sources import EncodedImage
 from kit.data.splits import SPLITS, assign, divided
 from kit.errors import KitError
 
@@ -28,7 +29,7 @@ class ImageSplits:
         source: The source, a path made absolute.
         assets: What the prediction of other images needs: `crop_to_aspect_ratio` and `background`; `pixel_kind`, what
             the numbers of the training images were, see `kit.data.sources.Images`; and `skipped`, the files that were
-            passed over since they cannot be read.
+            passed over since they cannot be read; `equal`, which is the overlap.
         whole: All images and labels, in the order of the source.
         files: `SourceFiles` that the images were read from, or None.
         overlap: How many images are equal to others, see `kit.data.overlap`.
@@ -73,7 +74,8 @@ def image_splits(saved, images, division, needs_classes=True):
     """Reads images and divides them into training, validation and test split.
 
     Args:
-        saved: Assignment of an earlier run that is used again, or None.
+        saved: `Kept` of an earlier run, which is used again, or None: files that have not changed since are not looked
+            through once more.
         images: `ImageOptions`.
         division: `Division`.
         needs_classes: Refuse images without classes, or of one class.
@@ -89,15 +91,19 @@ def image_splits(saved, images, division, needs_classes=True):
     # The other sources have classes by their nature.
     may_lack_them = "needs_classes" in inspect.signature(module.read).parameters
     found = module.read(source, needs_classes) if may_lack_them else module.read(source)
+    known = _known_before(found, saved)
     skipped = []
-    if images.on_bad == "skip" and found.paths is not None:
+    if known is not None:
+        found, skipped = known, saved.assets["skipped"]
+    elif images.on_bad == "skip" and found.paths is not None:
         found, skipped = without_unreadable(found)
     assignment = assign(found.names, found.split, division, saved, labels=found.labels, class_names=found.class_names)
     look = Look(found.names if found.paths is None else found.paths)
-    column, shape = _column(found, images, look)
+    column, shape = _column(found, images, look, known is not None)
     look.tell()
     labels = found.labels if len(found.class_names) > 1 else None
-    equal = overlap(look.digests, assignment["split"], "images", labels)
+    is_seen = len(look.digests) == len(found.names)
+    equal = overlap(look.digests, assignment["split"], "images", labels) if is_seen else saved.assets["equal"]
     whole = Examples({"image": column}, {"label": Dense(found.labels)})
     parts = divided(whole, assignment)
     assets = {
@@ -105,24 +111,41 @@ def image_splits(saved, images, division, needs_classes=True):
         "background": images.background,
         "pixel_kind": found.pixel_kind,
         "skipped": skipped,
+        "equal": equal,
     }
-    files = None
-    if found.files:
-        files = SourceFiles(found.files, [path.name for path in found.files])
-    elif found.paths:
-        files = SourceFiles(found.paths, found.names)
+    files = _files(found)
     return ImageSplits(parts, shape, found.class_names, assignment, str(source), assets, whole, files, equal)
 
 
-def _column(found, images, look):
+def _files(found):
+    """Returns the `SourceFiles` that images are read from, or None."""
+    if found.files:
+        return SourceFiles(found.files, [path.name for path in found.files])
+    return SourceFiles(found.paths, found.names) if found.paths else None
+
+
+def _known_before(found, saved):
+    """Returns the images of an earlier run, if they are files that have not changed since; None in any other case."""
+    if saved is None or saved.files is None or not found.paths or not {"skipped", "equal"} <= saved.assets.keys():
+        return None
+    named = set(saved.assignment["example"])
+    rows = [row for row, name in enumerate(found.names) if name in named]
+    is_all = rows and len(found.names) - len(rows) == len(saved.assets["skipped"])
+    if not is_all or isinstance(found.paths[0], EncodedImage):
+        return None
+    known = found.take(rows)
+    return known if _files(known).seem_same(saved.files) else None
+
+
+def _column(found, images, look, is_known):
     """Returns the column of images that a source has found, as the options want them, and the shape of an image.
 
-    `look` sees all of them on the way.
+    `look` sees all of them on the way; those that stay on disk and are known to be readable are passed over.
     """
     if found.paths is not None:
         crop, background = images.crop_to_aspect_ratio, images.background
         shape = common_shape(found.paths, images.size, images.color_mode, crop, background)
-        return decoded(found.paths, shape, crop, images.in_memory, background, look), shape
+        return decoded(found.paths, shape, crop, images.in_memory, background, look, is_known), shape
     pixels = found.pixels
     shape = (*(images.size or pixels.shape[1:3]), pixels.shape[3])
     if shape[:2] != pixels.shape[1:3]:

@@ -38,6 +38,13 @@ class SourceFiles:
         rows = {"file": self.names, "size": sizes, "modified": times, "crc32": [f"{value:08x}" for value in sums]}
         write_text(path, pd.DataFrame(rows).to_csv(index=False))
 
+    def seem_same(self, path):
+        """Tells whether names, sizes and times of change are those of a fingerprint, which takes no file's content."""
+        with reading(path):
+            saved = pd.read_csv(path, dtype={"file": str, "crc32": str}, keep_default_na=False)
+            names, before = saved["file"].tolist(), saved[["size", "modified"]].to_numpy().tolist()
+        return names == self.names and before == [list(each) for each in zip(*self._looked_at(), strict=True)]
+
     def check(self, path):
         """Raises KitError for the first file that is not the one of a fingerprint."""
         with reading(path):

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -49,6 +50,21 @@ class Splits:
     overlap: dict = dataclasses.field(default_factory=dict)
 
 
+@dataclasses.dataclass(frozen=True)
+class Kept:
+    """What an earlier or unfinished run keeps of its data: its division, and what took long to find out.
+
+    Args:
+        assignment: Table of `assign`.
+        assets: Its assets, among them what was learned from its training examples, such as tokens.
+        files: Path of the fingerprint of its files, see `kit.data.source_files`; or None.
+    """
+
+    assignment: pd.DataFrame
+    assets: dict = dataclasses.field(default_factory=dict)
+    files: Path | None = None
+
+
 def divided(whole, assignment):
     """Returns the training, validation and test examples, given all of them and the table of `assign`."""
     return [whole.take(np.flatnonzero(assignment["split"] == name)) for name in SPLITS]
@@ -62,7 +78,7 @@ def assign(names, given, division, saved, *, labels=None, class_names=None):
         given: Split that the source itself prescribes for each example: "train", "validation" or "test"; None where it
             prescribes none. A split that is missing is taken from the training examples.
         division: `Division`: the shares of the splits, and the seed of the draw.
-        saved: An earlier assignment that is used again instead of a new draw, or None.
+        saved: `Kept` of an earlier run, whose assignment is used again instead of a new draw; or None.
         labels: Class of each example, (examples,), to draw the same share of every class; or None.
         class_names: Name of each class, with `labels`.
 
@@ -76,6 +92,7 @@ def assign(names, given, division, saved, *, labels=None, class_names=None):
     from sklearn.model_selection import train_test_split
 
     if saved is not None:
+        saved = saved.assignment
         if list(saved["example"]) != list(names):
             raise KitError(
                 f"the data changed since this run was started: it had {len(saved)} examples, now there are "

@@ -108,7 +108,7 @@ def images(
 
     Args:
         seed: Seed of the run, which the noise of training goes by.
-        saved: Assignment of an earlier run that is used again, or None.
+        saved: `Kept` of an earlier run, which is used again, or None.
         noise: Standard deviation of Gaussian noise on the images that are to be mended, as a share of the range of
             pixels; what leaves the range is cut. New in every step of training, fixed in the other splits.
         masking: Share of their pixels that are blanked out.

@@ -132,7 +132,7 @@ def images(seed, saved, *, images: ImageOptions = ImageOptions(), division: Divi
 
     Args:
         seed: Seed of the run, which the data does not depend on.
-        saved: Assignment of an earlier run that is used again, or None.
+        saved: `Kept` of an earlier run, which is used again, or None.
 
     Returns:
         `Splits` of (uint8 images, integer labels), with facts `image_shape` and `num_classes`.

@@ -146,7 +146,7 @@ def labelled_images(
 
     Args:
         seed: Seed of the run, which augmentation goes by.
-        saved: Assignment of an earlier run that is used again, or None.
+        saved: `Kept` of an earlier run, which is used again, or None.
         class_weights: "balanced" makes rare classes count as much as frequent ones in the loss.
         labelled: Train with so many labels, as many of each class as possible; the other training images serve the
             layer-wise training of architectures that begin with one, such as `dbn`, and are not used by others.

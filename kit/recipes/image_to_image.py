@@ -96,7 +96,7 @@ def domains(
 
     Args:
         seed: Seed of the run, which the data does not depend on.
-        saved: Assignment of an earlier run that is used again, or None.
+        saved: `Kept` of an earlier run, which is used again, or None.
         change: What makes domain B of images, where the source has only one: "inverted" (bright becomes dark),
             "rotated" (a quarter turn to the left), or "thick" (bright strokes one pixel wider). A folder with two
             folders of images, A and B, directly or inside train/, validation/ and test/, has both; of any other source

@@ -141,7 +141,7 @@ def tagged_sentences(
 
     Args:
         seed: Seed of the run, which the data does not depend on.
-        saved: Assignment of an earlier run that is used again, or None.
+        saved: `Kept` of an earlier run, which is used again, or None.
         source: `phrases` (generated), `tfds:NAME`, or a file of columns (CoNLL), CoNLL-U, CSV or JSONL; or a folder of
             such files with train, dev and test in their names.
         column: What the tags are: number of a column (from 1, or from the end), name of a CoNLL-U field such as upos or
@@ -190,7 +190,9 @@ def tagged_sentences(
     features, vectors = words.learn((word for row in training for word in found.words[row]), module is phrases)
     # Texts that tell where words end are a file's own; only those of the training split are learned from.
     learned_of_file = {} if found.field is None else {"field": found.field}
-    if found.texts and any(found.texts[row] for row in training):
+    if saved is not None and "word_cuts" in saved.assets:
+        learned_of_file["word_cuts"] = saved.assets["word_cuts"]
+    elif found.texts and any(found.texts[row] for row in training):
         parts = ([each[row] for row in training] for each in (found.words, found.texts))
         learned_of_file["word_cuts"] = WordCuts.learn(*parts).to_json()
     words_of, tags_of = (list(map(tuple, each)) for each in (found.words, found.tags))

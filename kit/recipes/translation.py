@@ -176,7 +176,7 @@ def translated_sentences(
 
     Args:
         seed: Seed of the run, which the data does not depend on.
-        saved: Assignment of an earlier run that is used again, or None.
+        saved: `Kept` of an earlier run, which is used again, or None.
         source: `phrases` (generated), `tfds:NAME`, a .tsv, .csv or .jsonl file, one of two parallel files such as
             corpus.en and corpus.de, or src.txt and tgt.txt; or a folder of such files with train, dev and test in their
             names.
@@ -207,7 +207,7 @@ def translated_sentences(
         options["on_bad"] = texts.on_bad
     found = module.read(origin, **options)
     assignment = assign(found.names, found.split, division, saved)
-    corpus = bitext.cleaned(found, assignment, tokens, joint_vocabulary, max_length, max_ratio, str(origin))
+    corpus = bitext.cleaned(found, assignment, tokens, joint_vocabulary, max_length, max_ratio, str(origin), saved)
     log.info("%s", corpus.summary)
     return Splits(
         *corpus.parts,

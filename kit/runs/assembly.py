@@ -12,7 +12,7 @@ from kit.errors import SettingError, Unavailable, choose, table
 from kit.files import as_path, reading
 from kit.runs import folder as folders
 from kit.runs import settings as run_settings
-from kit.runs.finished import check_assets, load_one, saved_assignment
+from kit.runs.finished import check_assets, kept_data, load_one
 from kit.runs.memory import in_memory
 
 _LOCK = threading.Lock()
@@ -145,13 +145,25 @@ def _assemble(recipe, run_folder, settings, training, inputs, is_rehearsal):
 def _splits(recipe, run_folder, settings, training, inputs):
     """Returns the data of a run, divided as before where it has begun."""
     with table("data"):
-        saved = saved_assignment(run_folder)
+        saved = kept_data(run_folder) or _of_equal_data(inputs.beside, settings["data"])
         source = {} if inputs.data is None else {"source": inputs.data}
         splits = config.call(recipe.data, settings["seed"], saved, **settings["data"] | source)
         check_assets(run_folder, splits, settings["data"].get("source"))
     if training.use_validation:
         splits = dataclasses.replace(splits, train=splits.train.join(splits.validation))
     return splits
+
+
+def _of_equal_data(folders, data):
+    """Returns what the first of several run folders with the same settings of `[data]` has kept, or None."""
+    for folder in folders:
+        if (folder / "assets" / "sums.json").exists() and (folder / "config.toml").exists():
+            tables = config.nested(config.read_toml(folder / "config.toml"))
+            own = tables.get("data", {})
+            given = {key: value for key, value in data.items() if value is not None}
+            if own.keys() == given.keys() and all(run_settings.alike(own[key], given[key]) for key in own):
+                return kept_data(folder)
+    return None
 
 
 def _optimizers(recipe, settings, training, steps_per_epoch):

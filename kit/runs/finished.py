@@ -225,7 +225,7 @@ def data_of(run, data=None):
             chosen["source"] = data
         elif settings:
             chosen["source"] = settings.get("source", chosen["source"])
-        saved = saved_assignment(run.folder)
+        saved = kept_data(run.folder)
         splits = config.call(run.recipe.data, run.settings["seed"], saved, **chosen)
         check_assets(run.folder, splits, chosen.get("source"))
     if splits.keep:
@@ -321,9 +321,11 @@ def compare(folders, path=None):
     return path, comparison.write(folders, path)
 
 
-def saved_assignment(folder):
-    """Returns which example of an earlier or unfinished run went where, or None in a new folder."""
+def kept_data(folder):
+    """Returns what an earlier or unfinished run has `Kept` of its data, or None in a new folder."""
     import pandas as pd
+
+    from kit.data.splits import Kept
 
     path = folder / "assets" / "splits.csv"
     if not (folder / "config.toml").exists():
@@ -332,7 +334,10 @@ def saved_assignment(folder):
         table = pd.read_csv(path, dtype={"example": str, "split": str, "label": int}, keep_default_na=False)
         table = table[["example", "split", *({"label"} & set(table.columns))]]
     check_unchanged(folder, "splits.csv")
-    return table
+    assets = read_json(path.with_name("assets.json"))
+    check_unchanged(folder, "assets.json")
+    files = path.with_name("files.csv")
+    return Kept(table, assets, files if files.exists() else None)
 
 
 def check_unchanged(folder, name):

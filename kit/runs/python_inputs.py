@@ -17,10 +17,13 @@ class PythonInputs:
     Args:
         data: The data, or None.
         model: A `keras.Model` of one's own, or None.
+        beside: Folders of other runs: what one with the same settings of `[data]` has learned of its data, such as
+            tokens, is used again.
     """
 
     data: object = None
     model: object = None
+    beside: tuple = ()
 
 
 def sorted_out(recipe_name, tables, config_file, folder):

@@ -121,7 +121,8 @@ def _interruptible(run_folder):
 def train_trial(recipe_name, overrides, *, config, folder, seed, watch):
     """Trains as `train_with` does, as long as `watch` lets it, and looks at neither the test split nor a page.
 
-    The folder is that of a run whose training has not ended: it may be carried on, here or by `kit.train`.
+    The folder is that of a run whose training has not ended: it may be carried on, here or by `kit.train`. What a run
+    beside it has learned of the same data, such as tokens, is used again.
 
     Args:
         recipe_name, overrides, config, folder, seed: As for `train_with`.
@@ -136,7 +137,8 @@ def train_trial(recipe_name, overrides, *, config, folder, seed, watch):
         settings = run_settings.of_run(schema.get(recipe_name), folder, config, overrides, seed)
         count = settings["train"]["seeds"]
         check(count == 1, "train.seeds", count, "1 for a run that is part of something else")
-        with _fitted(recipe, folder, settings, PythonInputs(), watch=watch) as (parts, _, trained):
+        beside = tuple(path for path in sorted(folder.parent.iterdir()) if path != folder)
+        with _fitted(recipe, folder, settings, PythonInputs(beside=beside), watch=watch) as (parts, _, trained):
             return trained, parts.monitor, parts.mode
 
 

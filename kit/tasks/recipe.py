@@ -121,7 +121,7 @@ class Recipe:
         name: Name of the recipe, as its module is called.
         purpose: What it is for, in one line.
         build: Builder `(facts, *, settings, optimizer) -> compiled model`.
-        data: Data function `(seed, saved, *, settings) -> Splits`.
+        data: Data function `(seed, saved, *, settings) -> Splits`; `saved` is a `kit.data.splits.Kept`, or None.
         backbones: Setting of `[model]` to table of variants, each a pair (builder, arguments). The settings of the
             chosen variant of `backbone` are the table `[backbone]`; of several, such as `image` and `text`, those of
             each are `[backbone.NAME]`.

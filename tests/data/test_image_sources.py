@@ -11,9 +11,10 @@ from PIL import Image
 
 import kit
 from kit import config
-from kit.data import sources
+from kit.data import image, sources
 from kit.data.image import read_image
 from kit.data.sources import image_csv, image_npz, image_tfds
+from kit.data.splits import Kept
 from kit.errors import KitError, SettingError
 from kit.recipes.image_classification import labelled_images
 from tests.conftest import draw
@@ -323,6 +324,25 @@ def test_skipping_what_cannot_be_read(photos, caplog):
     assert len(splits.assets["skipped"]) == 2
     assert sum(map(len, (splits.train, splits.validation, splits.test))) == 23
     assert any("3.png" in message for message in splits.assets["skipped"])
+
+
+def test_files_that_have_not_changed_are_not_looked_through_again(photos, tmp_path, monkeypatch):
+    (photos / "cat" / "3.png").write_bytes(b"junk")
+    (photos / "dog" / "twin.png").write_bytes((photos / "dog" / "0.png").read_bytes())
+    settings = {"source": str(photos), "on_bad": "skip", "in_memory": False}
+    first = config.call(labelled_images, 0, None, **settings)
+    assert first.overlap
+    first.files.write(tmp_path / "files.csv")
+    kept = Kept(first.assignment, first.assets, tmp_path / "files.csv")
+    decoded = []
+    monkeypatch.setattr(image, "read_image", lambda path, *more: decoded.append(path) or read_image(path, *more))
+    again = config.call(labelled_images, 0, kept, **settings)
+    assert not decoded
+    assert again.assets == first.assets and again.overlap == first.overlap and again.assignment.equals(first.assignment)
+    draw(photos / "cat" / "new.png")  # one more than there were: all is looked through, and refused
+    with pytest.raises(KitError, match="the data changed since this run was started"):
+        config.call(labelled_images, 0, kept, **settings)
+    assert decoded
 
 
 def test_nothing_left_after_skipping(tmp_path):

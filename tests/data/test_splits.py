@@ -7,7 +7,7 @@ from kit.data.augmentation import augmentation
 from kit.data.columns import Dense
 from kit.data.examples import Examples
 from kit.data.options import Augmentations, Division
-from kit.data.splits import assign
+from kit.data.splits import Kept, assign
 from kit.errors import KitError, SettingError
 
 
@@ -137,7 +137,8 @@ def draw(labels, given=None, validation=0.2, test=0.2, seed=0, saved=None):
     labels = np.array(labels)
     names = [str(row) for row in range(len(labels))]
     classes = [f"class {index}" for index in range(labels.max() + 1)]
-    return assign(names, given, Division(validation, test, seed), saved, labels=labels, class_names=classes)
+    kept = None if saved is None else Kept(saved)
+    return assign(names, given, Division(validation, test, seed), kept, labels=labels, class_names=classes)
 
 
 def test_splits_are_stratified_disjoint_and_from_the_seed():

@@ -12,6 +12,7 @@ import kit
 from kit import config
 from kit.cli import main
 from kit.data import tags
+from kit.data.splits import Kept
 from kit.errors import KitError, SettingError
 from kit.recipes import sequence_tagging as recipe
 from kit.runs import finished
@@ -150,10 +151,10 @@ def test_facts_and_assets():
     assert {name[0] for name in names} == set("OBIES")
     assert splits.monitors[0] == "val_f1"
     assert np.concatenate(splits.train.target("tag")).max() < len(names)
-    again = data(saved=splits.assignment)
+    again = data(saved=Kept(splits.assignment))
     assert list(again.train.extra("words")) == list(splits.train.extra("words"))
     with pytest.raises(KitError, match="the data changed"):
-        data(saved=splits.assignment, split_seed=1)
+        data(saved=Kept(splits.assignment), split_seed=1)
 
 
 CONLL = "Maria B-PER\nflew O\nto O\nOslo B-LOC\n\n"

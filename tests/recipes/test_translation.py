@@ -14,6 +14,7 @@ from kit import config, decoding
 from kit.cli import main
 from kit.data import sources, tokens
 from kit.data.sources import given_pairs, pair_tfds
+from kit.data.splits import Kept
 from kit.data.tokens import Tokenizer
 from kit.errors import KitError, SettingError
 from kit.recipes import translation as recipe
@@ -178,8 +179,18 @@ def test_facts_and_assets():
     separate = data(num_sentences=400, joint_vocabulary=False, vocabulary_size=200)
     assert separate.facts["vocabulary_size"] == {"source": 200, "target": 200}
     assert len(separate.assets["tokenizers"]) == 2
-    again = data(splits.assignment, num_sentences=400)
+    again = data(Kept(splits.assignment), num_sentences=400)
     assert again.assets == splits.assets
+
+
+def test_tokens_that_a_run_has_learned_are_not_learned_again(monkeypatch):
+    splits = data(num_sentences=400)
+    monkeypatch.setattr(tokens.Tokenizer, "learn", None)
+    again = data(Kept(splits.assignment, splits.assets), num_sentences=400)
+    assert again.assets == splits.assets
+    assert np.array_equal(again.test.input("source")[3], splits.test.input("source")[3])
+    with pytest.raises(KitError, match="the data changed since this run was started"):
+        data(Kept(splits.assignment, splits.assets), num_sentences=401)
 
 
 def test_pairs_left_out_are_counted_and_none_of_the_test_is():

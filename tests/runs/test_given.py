@@ -11,6 +11,7 @@ import kit
 from kit import config, recipes
 from kit.commands.export import export
 from kit.data.image_inputs import image_inputs
+from kit.data.splits import Kept
 from kit.errors import KitError, SettingError
 from kit.runs import finished
 from kit.runs import settings as schema
@@ -68,7 +69,7 @@ def test_arrays_and_datasets_mean_the_same(digits):
                 np.testing.assert_array_equal(part.input("image"), other.input("image"))
                 np.testing.assert_array_equal(part.target("label"), other.target("label"))
     with pytest.raises(KitError, match="image 0 .* has another label"):
-        saved = found["arrays"].assignment
+        saved = Kept(found["arrays"].assignment)
         read((images, np.where(np.arange(400) == 0, 9, labels)), saved)
 
 

@@ -9,9 +9,9 @@ import pytest
 import kit
 from kit import cli
 from kit.data.options import Division
-from kit.data.splits import assign
+from kit.data.splits import Kept, assign
 from kit.errors import KitError
-from kit.runs import finished
+from kit.runs import assembly, finished
 from kit.training import checkpoint
 
 STATE = {
@@ -79,7 +79,7 @@ def test_a_split_that_is_none_is_named():
     saved = assign(["a", "b", "c", "d"], None, Division(0.25, 0.25), None)
     saved.loc[2, "split"] = "tset"
     with pytest.raises(KitError, match="splits.csv: c is in 'tset'; expected one of train, validation, test"):
-        assign(["a", "b", "c", "d"], None, Division(0.25, 0.25), saved)
+        assign(["a", "b", "c", "d"], None, Division(0.25, 0.25), Kept(saved))
 
 
 @pytest.mark.parametrize(
@@ -166,3 +166,10 @@ def test_settings_of_a_prediction_are_checked_in_python_too(small_run, settings,
     with pytest.raises(KitError, match="inputs: expected images of shape .*, got such of different shapes"):
         small_run.predict([[1, 2], [3]])
     assert len(small_run.predict(np.zeros((2, 8, 8, 1), "uint8"), batch_size=np.int64(1), flip=True)) == 2
+
+
+def test_what_a_run_beside_has_learned_of_the_same_data_is_used_again(small_run, tmp_path):
+    data = small_run.settings["data"]
+    found = assembly._of_equal_data((tmp_path, small_run.folder), data)
+    assert found.assets == json.loads((small_run.folder / "assets" / "assets.json").read_text())
+    assert assembly._of_equal_data((small_run.folder,), data | {"validation_fraction": 0.3}) is None

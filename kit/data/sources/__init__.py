@@ -112,6 +112,16 @@ class Images:
     pixel_kind: str = "integers"
     files: list | None = None
 
+    def take(self, rows):
+        """Returns the images in the given rows, of those that stay on disk."""
+        return dataclasses.replace(
+            self,
+            paths=[self.paths[row] for row in rows],
+            names=[self.names[row] for row in rows],
+            labels=self.labels[rows],
+            split=None if self.split is None else self.split[rows],
+        )
+
 
 @dataclasses.dataclass
 class Sentences:
