@@ -142,7 +142,7 @@ def _seconds_per_step(parts):
             batches = batches.concatenate(examples.stream(batch_size, seed, step, step + 1))
     ends = []
     clock = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: ends.append(time.perf_counter()))
-    with warnings.catch_warnings(), fused.batch_normalization(parts.model):
+    with warnings.catch_warnings(), fused.training(parts.model):
         warnings.filterwarnings("ignore", "A layer's `trainable` state has changed")  # frozen layers
         parts.model.fit(batches, steps_per_epoch=steps, callbacks=[clock], shuffle=False, verbose=0)
     return (ends[-1] - ends[0]) / (len(ends) - 1)

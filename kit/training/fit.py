@@ -186,7 +186,7 @@ def fit(
         progress = Progress(training.epochs, steps - begun, size * splits.train.batches_per_step, best)
         heard = stop.heard() if stop else contextlib.nullcontext()
         try:
-            with warnings.catch_warnings(), fused.batch_normalization(model), heard:
+            with warnings.catch_warnings(), fused.training(model), heard:
                 warnings.filterwarnings("ignore", "A layer's `trainable` state has changed")  # `Freeze` sees to it
                 model.fit(
                     splits.train.stream(size, seed, done * steps + begun, training.epochs * steps),

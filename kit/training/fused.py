@@ -1,14 +1,40 @@
-"""Batch normalisation in one operation of TensorFlow's while a model trains.
+"""Fewer and cheaper operations of TensorFlow's for what Keras composes of many, while a model trains.
 
-Keras computes moments and scaling one by one, each a pass over the whole feature map, and as many for the gradient; on
-a CPU that may take longer than the convolution before it. The layers stay Keras' own, and so does what is saved.
+Keras computes each layer's formula one step at a time, each a pass over the whole array, and as many for the gradient;
+on a CPU that may take longer than the products of matrices between them. The layers and the optimizer stay Keras' own,
+and so does what is saved.
 """
 
 import contextlib
+import functools
 import types
 
 import keras
 import tensorflow as tf
+
+from kit.training import checkpoint
+
+# Random numbers of dropout have 16 bits; of a smaller rate they would miss too large a share.
+_LEAST_RATE = 0.01
+
+
+@contextlib.contextmanager
+def training(model):
+    """Lets a model train faster; afterwards all is as before.
+
+    Batch and layer normalisation, dense layers on sequences, dropout, Adam, and the cross-entropy of a tied last layer.
+    What is computed is Keras' own to rounding; of dropout only the random numbers are others.
+
+    Args:
+        model: Compiled model, or training wrapper around some.
+    """
+    layers = list(model._flatten_layers())
+    replaced = [
+        *((layer, "call", call) for layer in layers for fits, call in _CALLS if fits(layer)),
+        *((optimizer, "update_step", _adam_step) for optimizer in _optimizers(model)),
+    ]
+    with _replaced(replaced):
+        yield
 
 
 @contextlib.contextmanager
@@ -20,17 +46,24 @@ def batch_normalization(model):
     Args:
         model: Model, or training wrapper around some.
     """
-    chosen = [layer for layer in model._flatten_layers() if _is_fit(layer)]
-    for layer in chosen:
-        layer.call = types.MethodType(_call, layer)
+    chosen = [(layer, "call", _normalize_batch) for layer in model._flatten_layers() if _normalizes_batches(layer)]
+    with _replaced(chosen):
+        yield
+
+
+@contextlib.contextmanager
+def _replaced(methods):
+    """Gives objects methods of their own for a while: pairs of object and name, and the function."""
+    for each, name, function in methods:
+        setattr(each, name, types.MethodType(function, each))
     try:
         yield
     finally:
-        for layer in chosen:
-            del layer.call
+        for each, name, _ in methods:
+            delattr(each, name)
 
 
-def _is_fit(layer):
+def _normalizes_batches(layer):
     """Returns whether a layer normalises the channels, the last axis, of float32 feature maps."""
     return (
         type(layer) is keras.layers.BatchNormalization
@@ -44,7 +77,7 @@ def _is_fit(layer):
     )
 
 
-def _call(layer, inputs, training=None, mask=None):
+def _normalize_batch(layer, inputs, training=None, mask=None):
     """`BatchNormalization.call` with one operation in place of many."""
     if not training or not layer.trainable or mask is not None:
         return type(layer).call(layer, inputs, training=training, mask=mask)
@@ -63,3 +96,191 @@ def _call(layer, inputs, training=None, mask=None):
     for moving, found in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
         moving.assign(moving * layer.momentum + tf.stop_gradient(found) * (1 - layer.momentum))
     return outputs
+
+
+def _normalizes_vectors(layer):
+    """Returns whether a layer normalises the last axis alone, in float32."""
+    return (
+        type(layer) is keras.layers.LayerNormalization
+        and layer.built
+        and layer.axis == [-1]
+        and layer.compute_dtype == layer.variable_dtype == "float32"
+        and layer.scale
+        and layer.center
+        and not layer.rms_scaling
+    )
+
+
+def _normalize_vectors(layer, inputs):
+    """`LayerNormalization.call` with the shortest gradient there is."""
+    dim = inputs.shape[-1]
+    if inputs.dtype != tf.float32 or dim is None:
+        return type(layer).call(layer, inputs)
+
+    @tf.custom_gradient
+    def normalized(inputs, gamma, beta):
+        shape, flat = tf.shape(inputs), tf.reshape(inputs, (-1, dim))
+        mean = tf.fill((dim, 1), 1.0 / dim)  # sums as products with a vector are the fastest on a CPU
+        centred = flat - flat @ mean
+        rate = tf.math.rsqrt(tf.square(centred) @ mean + layer.epsilon)  # (vectors, 1)
+        unit = centred * rate
+
+        def derivative(upstream):
+            upstream = tf.reshape(upstream, (-1, dim))
+            of_gamma, row = upstream * unit, tf.ones((1, tf.shape(upstream)[0]))
+            shares = gamma[:, None] / dim
+            of_inputs = (upstream * gamma - (unit * (of_gamma @ shares) + upstream @ shares)) * rate
+            return tf.reshape(of_inputs, shape), (row @ of_gamma)[0], (row @ upstream)[0]
+
+        return tf.reshape(unit * gamma + beta, shape), derivative
+
+    return normalized(inputs, tf.convert_to_tensor(layer.gamma), tf.convert_to_tensor(layer.beta))
+
+
+def _is_dense(layer):
+    """Returns whether a dense layer treats every vector of a sequence alike, and is no other kind of layer besides."""
+    return type(layer) is keras.layers.Dense and layer.built and layer.quantization_mode is None
+
+
+def _dense(layer, inputs, training=None):
+    """`Dense.call` on a sequence as on one large batch: product, bias and activation become one operation."""
+    if not hasattr(inputs, "shape") or inputs.shape.rank in (None, 0, 1, 2) or inputs.shape[-1] is None:
+        return type(layer).call(layer, inputs, training=training)
+    outputs = type(layer).call(layer, tf.reshape(inputs, (-1, inputs.shape[-1])), training=training)
+    outputs = tf.reshape(outputs, tf.concat([tf.shape(inputs)[:-1], [layer.units]], 0))
+    outputs.set_shape([*inputs.shape[:-1], layer.units])
+    return outputs
+
+
+def _drops(layer):
+    """Returns whether a layer drops single float32 numbers, at a rate that 16 bits can tell well enough."""
+    return (
+        type(layer) is keras.layers.Dropout
+        and _LEAST_RATE <= layer.rate <= 1 - _LEAST_RATE
+        and layer.noise_shape is None
+        and layer.compute_dtype == "float32"
+    )
+
+
+def _drop(layer, inputs, training=False):
+    """`Dropout.call` with 16 random bits for each number, where Keras draws 32; half the time goes into drawing."""
+    if not training or inputs.dtype != tf.float32:
+        return type(layer).call(layer, inputs, training=training)
+    size = tf.size(inputs)
+    seed = tf.cast(layer.seed_generator.next(), "int64")
+    drawn = tf.random.stateless_uniform(((size + 1) // 2,), seed, None, None, "int32")
+    drawn = tf.reshape(tf.reshape(tf.bitcast(drawn, "int16"), (-1,))[:size], tf.shape(inputs))
+    dropped = round(layer.rate * 2**16)
+    drawn.set_shape(inputs.shape)
+    kept = tf.cast(drawn >= tf.constant(dropped - 2**15, "int16"), "float32")
+    return inputs * (kept * (2**16 / (2**16 - dropped)))  # divided by the share that really is kept
+
+
+def _is_tied(layer):
+    """Returns whether a layer is a float32 embedding that is a last layer, too."""
+    return (
+        type(layer) is keras.layers.ReversibleEmbedding
+        and layer.built
+        and layer.tie_weights
+        and layer.logit_soft_cap is None
+        and layer.quantization_mode is None
+        and layer.variable_dtype == "float32"
+        and (layer.reverse_dtype or layer.compute_dtype) == "float32"
+    )
+
+
+def _tied(layer, inputs, reverse=False):
+    """`ReversibleEmbedding.call` whose logits know a shorter way to the cross-entropy, see `kit.training.losses`."""
+    outputs = type(layer).call(layer, inputs, reverse=reverse)
+    if reverse:
+        inputs, weights = tf.cast(inputs, "float32"), tf.convert_to_tensor(layer.embeddings)
+        outputs.crossentropy = functools.partial(_crossentropy, inputs, weights, tf.stop_gradient(outputs))
+    return outputs
+
+
+def _crossentropy(inputs, weights, logits, labels, label_smoothing):
+    """Returns the cross-entropy (batch, ...) of integer labels and logits that are `inputs @ transpose(weights)`.
+
+    Logits of a large vocabulary are most of what a step reads and writes. Their own gradient, the shares less the
+    target, is never made: both products of the shares are enough, since those of the target are single rows.
+
+    Args:
+        inputs: (batch, ..., dim)
+        weights: (classes, dim)
+        logits: (batch, ..., classes), that no gradient passes through.
+        labels: (batch, ...)
+        label_smoothing: Share of the target that is spread evenly over all classes.
+    """
+    classes, dim = weights.shape
+    flat_labels = tf.reshape(labels, (-1,))
+    certain = 1.0 - label_smoothing
+
+    @tf.custom_gradient
+    def loss_of(inputs, weights):
+        vectors, scores = tf.reshape(inputs, (-1, dim)), tf.reshape(logits, (-1, classes))
+        shares = tf.nn.softmax(scores)
+        places = tf.stack([tf.range(tf.size(flat_labels)), flat_labels], axis=1)
+        share, score = tf.gather_nd(shares, places), tf.gather_nd(scores, places)
+        loss = tf.cond(
+            tf.reduce_min(share) > 1e-30,
+            lambda: -tf.math.log(share),
+            lambda: tf.reduce_logsumexp(scores, axis=-1) - score,  # exact, however small a share is
+        )
+        even = tf.reduce_mean(weights, axis=0)
+        if label_smoothing:
+            loss += label_smoothing * (score - tf.linalg.matvec(vectors, even))
+
+        def derivative(upstream):
+            upstream = tf.reshape(upstream, (-1, 1))
+            rows = tf.gather(weights, flat_labels)
+            of_inputs = (shares @ weights - certain * rows - label_smoothing * even) * upstream
+            weighted = vectors * upstream
+            of_weights = tf.matmul(shares, weighted, transpose_a=True)
+            of_weights -= certain * tf.math.unsorted_segment_sum(weighted, flat_labels, classes)
+            if label_smoothing:
+                of_weights -= label_smoothing / classes * tf.reduce_sum(weighted, axis=0)
+            return tf.reshape(of_inputs, tf.shape(inputs)), of_weights
+
+        return tf.reshape(loss, tf.shape(labels)), derivative
+
+    return loss_of(inputs, weights)
+
+
+_CALLS = (
+    (_normalizes_batches, _normalize_batch),
+    (_normalizes_vectors, _normalize_vectors),
+    (_is_dense, _dense),
+    (_drops, _drop),
+    (_is_tied, _tied),
+)
+
+
+def _optimizers(model):
+    """Returns those of a model's optimizers that are Adam, on one device."""
+    found = [checkpoint.inside(each) for each in checkpoint.optimizers(model) if each is not None]
+    is_one = tf.distribute.get_strategy().num_replicas_in_sync == 1
+    kinds = (keras.optimizers.Adam, keras.optimizers.AdamW)
+    return [each for each in found if is_one and type(each) in kinds and not each.amsgrad]
+
+
+def _adam_step(optimizer, gradient, variable, learning_rate):
+    """`Adam.update_step` with one operation in place of twelve."""
+    strategy = getattr(optimizer, "_distribution_strategy", None)
+    is_one = strategy is None or strategy.num_replicas_in_sync == 1
+    if not is_one or not isinstance(gradient, tf.Tensor) or not gradient.dtype == variable.dtype == tf.float32:
+        return type(optimizer).update_step(optimizer, gradient, variable, learning_rate)
+    index = optimizer._get_variable_index(variable)
+    variable = variable.value if isinstance(variable, keras.Variable) else variable
+    step = tf.cast(tf.convert_to_tensor(optimizer.iterations) + 1, "float32")
+    tf.raw_ops.ResourceApplyAdam(
+        var=variable.handle,
+        m=optimizer._momentums[index].value.handle,
+        v=optimizer._velocities[index].value.handle,
+        beta1_power=tf.pow(optimizer.beta_1, step),
+        beta2_power=tf.pow(optimizer.beta_2, step),
+        lr=tf.cast(learning_rate, "float32"),
+        beta1=optimizer.beta_1,
+        beta2=optimizer.beta_2,
+        epsilon=optimizer.epsilon,
+        grad=gradient,
+    )

@@ -1,5 +1,6 @@
 """Losses that Keras lacks."""
 
+import functools
 import math
 
 import keras
@@ -89,7 +90,10 @@ class SparseCategoricalCrossentropy(keras.losses.Loss):
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         if self.ignore_class is not None:
+            shorter = getattr(y_pred, "crossentropy", None)
             y_pred = ops.copy(y_pred)  # without the mask that Keras may have put on it, and would count a second time
+            if shorter is not None:
+                y_pred.crossentropy = shorter
         return super().__call__(y_true, y_pred, sample_weight)
 
     def call(self, y_true, y_pred):
@@ -102,7 +106,9 @@ class SparseCategoricalCrossentropy(keras.losses.Loss):
         if self.ignore_class is not None:
             real = y_true != self.ignore_class
             y_true = ops.where(real, y_true, 0)
-        loss = _crossentropy(y_true, y_pred, self.label_smoothing)
+        # Logits of a last layer that knows a shorter way from what it was given, see `kit.training.fused`.
+        crossentropy = getattr(y_pred, "crossentropy", None) or functools.partial(_crossentropy, logits=y_pred)
+        loss = crossentropy(labels=y_true, label_smoothing=self.label_smoothing)
         if real is not None:
             # Scaled so that Keras' mean over all positions is the mean over those that count.
             real = ops.cast(real, loss.dtype)

@@ -1,4 +1,6 @@
-"""Batch normalisation in one operation gives what Keras' own does."""
+"""What takes fewer operations gives what Keras' own layers, optimizers and losses do."""
+
+import contextlib
 
 import keras
 import numpy as np
@@ -7,6 +9,7 @@ import tensorflow as tf
 from keras import layers
 
 from kit.training import fused
+from kit.training.losses import SparseCategoricalCrossentropy
 
 
 def network(**settings):
@@ -69,4 +72,100 @@ def test_gradients_of_gradients_are_the_same():
 
     plain = twice()
     with fused.batch_normalization(model):
+        np.testing.assert_allclose(twice(), plain, rtol=1e-3, atol=1e-3)
+
+
+def writer(label_smoothing=0.1, optimizer="adam", dropout=0.0):
+    """Returns a small tagger of words by words, whose last layer is its embedding."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((None,), dtype="int32")
+    embedding = layers.ReversibleEmbedding(11, 6, reverse_dtype="float32")
+    x = layers.LayerNormalization(name="norm")(embedding(inputs))
+    x = layers.Dropout(dropout)(layers.Dense(6, activation="relu")(x) + x)
+    model = keras.Model(inputs, embedding(x, reverse=True))
+    model.compile(optimizer, SparseCategoricalCrossentropy(label_smoothing, ignore_class=0), jit_compile=False)
+    return model
+
+
+def written(model, steps=3):
+    random = np.random.default_rng(0)
+    ids, labels = random.integers(0, 11, (2, 8 * steps, 5))
+    history = model.fit(ids, labels, batch_size=8, shuffle=False, verbose=0).history
+    return [np.array(history["loss"]), *model.get_weights()]
+
+
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda: keras.optimizers.SGD(0.1),
+        lambda: keras.optimizers.Adam(0.01, global_clipnorm=1.0),
+        lambda: keras.optimizers.AdamW(0.01, weight_decay=0.1),
+        lambda: keras.optimizers.Adam(0.01, amsgrad=True),
+    ],
+)
+def test_a_network_of_sequences_learns_the_same(label_smoothing, optimizer):
+    plain, model = written(writer(label_smoothing, optimizer())), writer(label_smoothing, optimizer())
+    with fused.training(model):
+        found = written(model)
+    for one, other in zip(plain, found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+    assert all("call" not in vars(layer) for layer in model.layers)
+    assert "update_step" not in vars(model.optimizer)
+
+
+def test_no_pass_is_made_over_the_gradient_of_logits():
+    model = writer()
+    with fused.training(model):
+        ids = tf.ones((2, 5), tf.int32)
+        graph = tf.function(model.train_step).get_concrete_function((ids, ids)).graph
+        kinds = [operation.type for operation in graph.get_operations()]
+    assert "ResourceApplyAdam" in kinds and "TensorScatterUpdate" not in kinds and "SquaredDifference" not in kinds
+
+
+def test_a_cross_entropy_is_exact_however_small_the_share():
+    ids, found = np.random.default_rng(0).integers(1, 11, (4, 5)), []
+    for context in (contextlib.nullcontext, fused.training):
+        model = writer(label_smoothing=0.0)
+        model.set_weights([1e3 * weight for weight in model.get_weights()])
+        with context(model):
+            found.append(model.evaluate(ids, ids[::-1], verbose=0))
+    assert found[0] > 1e3 and found[1] == pytest.approx(found[0], rel=1e-5)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.001])
+def test_dropout_keeps_share_and_mean_and_goes_on_where_its_seed_stands(rate):
+    layer = layers.Dropout(rate, seed=3)
+    model = keras.Sequential([layer])
+    inputs = tf.ones((317, 1001))
+    model.build(inputs.shape)
+    state = layer.seed_generator.state.numpy()
+    with fused.training(keras.Model(model.inputs, model.outputs)):
+        first, second = layer(inputs, training=True), layer(inputs, training=True)
+        layer.seed_generator.state.assign(state)
+        np.testing.assert_array_equal(first, layer(inputs, training=True))
+        np.testing.assert_array_equal(layer(inputs), inputs)
+    assert np.mean(first == 0) == pytest.approx(rate, rel=0.1)
+    assert np.mean(first) == pytest.approx(1, abs=0.01)
+    both = np.mean((first.numpy() == 0) & (second.numpy() == 0))
+    assert both == pytest.approx(rate**2, rel=0.1, abs=1e-5)  # independent of each other
+    neighbours = np.mean((first.numpy()[:, 1:] == 0) & (first.numpy()[:, :-1] == 0))
+    assert neighbours == pytest.approx(rate**2, rel=0.1, abs=1e-5)
+
+
+def test_gradients_of_gradients_of_layer_normalisation_are_the_same():
+    model = writer()
+    layer, inputs = model.get_layer("norm"), tf.random.normal((4, 5, 6))
+
+    def twice():
+        with tf.GradientTape() as outer:
+            outer.watch(inputs)
+            with tf.GradientTape() as inner:
+                inner.watch(inputs)
+                answer = tf.reduce_sum(layer(inputs) ** 3)
+            slope = tf.reduce_sum(inner.gradient(answer, inputs) ** 2)
+        return outer.gradient(slope, inputs).numpy()
+
+    plain = twice()
+    with fused.training(model):
         np.testing.assert_allclose(twice(), plain, rtol=1e-3, atol=1e-3)
