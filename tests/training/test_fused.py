@@ -140,7 +140,8 @@ def test_dropout_keeps_share_and_mean_and_goes_on_where_its_seed_stands(rate):
     inputs = tf.ones((317, 1001))
     model.build(inputs.shape)
     state = layer.seed_generator.state.numpy()
-    with fused.training(keras.Model(model.inputs, model.outputs)):
+    model.compile("sgd", "mse")
+    with fused.training(model):
         first, second = layer(inputs, training=True), layer(inputs, training=True)
         layer.seed_generator.state.assign(state)
         np.testing.assert_array_equal(first, layer(inputs, training=True))
