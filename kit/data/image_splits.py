@@ -29,7 +29,7 @@ class ImageSplits:
         source: The source, a path made absolute.
         assets: What the prediction of other images needs: `crop_to_aspect_ratio` and `background`; `pixel_kind`, what
             the numbers of the training images were, see `kit.data.sources.Images`; and `skipped`, the files that were
-            passed over since they cannot be read; `equal`, which is the overlap.
+            passed over since they cannot be read; `equal_examples`, which is the overlap.
         whole: All images and labels, in the order of the source.
         files: `SourceFiles` that the images were read from, or None.
         overlap: How many images are equal to others, see `kit.data.overlap`.
@@ -103,7 +103,7 @@ def image_splits(saved, images, division, needs_classes=True):
     look.tell()
     labels = found.labels if len(found.class_names) > 1 else None
     is_seen = len(look.digests) == len(found.names)
-    equal = overlap(look.digests, assignment["split"], "images", labels) if is_seen else saved.assets["equal"]
+    equal = overlap(look.digests, assignment["split"], "images", labels) if is_seen else saved.assets["equal_examples"]
     whole = Examples({"image": column}, {"label": Dense(found.labels)})
     parts = divided(whole, assignment)
     assets = {
@@ -111,7 +111,7 @@ def image_splits(saved, images, division, needs_classes=True):
         "background": images.background,
         "pixel_kind": found.pixel_kind,
         "skipped": skipped,
-        "equal": equal,
+        "equal_examples": equal,
     }
     files = _files(found)
     return ImageSplits(parts, shape, found.class_names, assignment, str(source), assets, whole, files, equal)
@@ -126,7 +126,12 @@ def _files(found):
 
 def _known_before(found, saved):
     """Returns the images of an earlier run, if they are files that have not changed since; None in any other case."""
-    if saved is None or saved.files is None or not found.paths or not {"skipped", "equal"} <= saved.assets.keys():
+    if (
+        saved is None
+        or saved.files is None
+        or not found.paths
+        or not {"skipped", "equal_examples"} <= saved.assets.keys()
+    ):
         return None
     named = set(saved.assignment["example"])
     rows = [row for row, name in enumerate(found.names) if name in named]

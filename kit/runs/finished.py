@@ -366,15 +366,17 @@ def check_assets(folder, splits, source):
         return
     saved, now = read_json(path), json.loads(json.dumps(splits.assets))
     check_unchanged(folder, path.name)
+    files = folder / "assets" / "files.csv"
+    are_files = splits.files is not None and files.exists()  # runs from before it was kept lack it
+    if are_files:
+        splits.files.check(files)  # first: it names the one that changed
     for name in saved:
         if saved[name] != now.get(name):
             raise KitError(
                 f"the data changed since this run was started: its {name} differ from those in {path}; "
                 "expected the same files"
             )
-    path = folder / "assets" / "files.csv"
-    if splits.files is not None and path.exists():  # runs from before it was kept lack it
-        splits.files.check(path)
+    if are_files:
         return
     before = config.read_toml(folder / "config.toml").get(run_settings.SOURCE)
     now = str(source) if isinstance(source, str | os.PathLike) else before  # data of Python are told by their content

@@ -161,7 +161,7 @@ def standing_for_all(examples, batch_size, seed, steps):
     """
     import numpy as np
 
-    batching = None if examples.follows_model else examples.batching
+    batching = getattr(examples, "batching", None)  # those that are acted, or of two kinds, are all alike
     if not hasattr(batching, "sides"):
         return None
     sides = batching.sides(examples)
