@@ -129,7 +129,7 @@ BAD_SETTINGS = {
     "--optimizer.beta_1=5": "optimizer.beta_1: expected a number from 0 to below 1, got 5.0",
     "--optimizer.name=muon --optimizer.weight_decay=null": "optimizer.weight_decay: expected a number, got 'null'",
     "--train.devices=3": "train.batch_size: expected a multiple of the 3 devices, got 64",
-    "--train.epochs=1000000000000000000000": "train.epochs: expected less than 2147483648",
+    "--train.epochs=1000000000000000000000": "train.epochs: expected a whole number of at most 2147483647",
     "--data.image_size=1000000": "data.image_size: expected 1 to 8192 pixels",
     "--data.source=~no-such-user/x": "data.source: cannot be used as a path",
     "--data.source=": "data.source: no file or folder ''",

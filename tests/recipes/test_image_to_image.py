@@ -102,7 +102,7 @@ def test_predict_says_in_a_line_what_cannot_be(run, empty_folder):
     ):
         with pytest.raises(KitError, match=said):
             run.predict(inputs, output="made")
-    with pytest.raises(SettingError, match="direction: unknown name 'a_to_c'; did you mean"):
+    with pytest.raises(SettingError, match="predict.direction: expected one of .*, got 'a_to_c'; did you mean"):
         run.predict("some", direction="a_to_c", output="made")
     with pytest.raises(KitError, match="some: exists already; expected a new folder"):
         run.predict("some", output="some")

@@ -59,7 +59,7 @@ def run(tmp_path_factory):
             "dropout": 0.0,
             "positions": "rotary",
         },
-        "train": {"epochs": 4, "steps_per_epoch": 200, "steps_per_execution": 20, "batch_size": 16},
+        "train": {"epochs": 4, "steps_per_epoch": 300, "steps_per_execution": 20, "batch_size": 16},
     }
     return kit.train("translation", folder=folder, verbose=False, **settings)
 
@@ -203,7 +203,7 @@ def test_pairs_left_out_are_counted_and_none_of_the_test_is():
     content = {"train": rows[:-1], "validation": [("b c", "c b")], "test": [("a b c d", "a b c d"), ("x " * 50, "b")]}
     settings = {"token_kind": "word", "vocabulary_size": 20, "min_count": 1, "max_length": 20, "max_ratio": 2.0}
     splits = data(source=content, **settings)
-    again = data(splits.assignment, source=content, **settings)
+    again = data(Kept(splits.assignment), source=content, **settings)
     assert again.assets == splits.assets
     assert (again.assignment == splits.assignment).all(axis=None)
     assert len(splits.train) == 2
@@ -226,7 +226,7 @@ def test_pairs_that_cannot_be_read_are_listed(tmp_path):
         data(**settings)
     splits = data(**settings, on_bad="skip")
     assert splits.assets["skipped"] == ["a.tsv:21: 1 columns, expected 2 between tabs: a sentence, its translation"]
-    assert data(splits.assignment, **settings, on_bad="skip").assets == splits.assets
+    assert data(Kept(splits.assignment), **settings, on_bad="skip").assets == splits.assets
 
 
 @pytest.mark.parametrize(
@@ -335,15 +335,15 @@ def test_predict(run, tmp_path):
         (5, {}, "expected a text, a file"),
         ("\ud83d", {}, "holds characters that are none"),
         ("Это другой язык", {}, "text:1: no character of it was in the training sentences"),
-        ("one", {"beam_width": 5000}, r"^beam_width: expected at most \d+, the number of tokens"),
-        ("one", {"beam_width": 2, "n_best": 3}, "^n_best: expected at most 2"),
-        ("one", {"method": "greedy", "n_best": 2}, "^n_best: expected 1 with greedy"),
-        ("one", {"method": "beams"}, "^method: "),
-        ("one", {"seed": 2**31}, "^seed: "),
-        ("one", {"method": "sample", "temperature": 0.0}, "^temperature: "),
-        ("one", {"length_penalty": -1.0}, "^length_penalty: "),
-        ("one", {"attention": "nowhere/out.png"}, "^attention: "),
-        ("one", {"attention": "out.pdf"}, "^attention: "),
+        ("one", {"beam_width": 5000}, r"^predict\.beam_width: expected at most \d+, the number of tokens"),
+        ("one", {"beam_width": 2, "n_best": 3}, r"^predict\.n_best: expected at most 2"),
+        ("one", {"method": "greedy", "n_best": 2}, r"^predict\.n_best: expected 1 with greedy"),
+        ("one", {"method": "beams"}, r"^predict\.method: "),
+        ("one", {"seed": 2**31}, r"^predict\.seed: "),
+        ("one", {"method": "sample", "temperature": 0.0}, r"^predict\.temperature: "),
+        ("one", {"length_penalty": -1.0}, r"^predict\.length_penalty: "),
+        ("one", {"attention": "nowhere/out.png"}, r"^predict\.attention: "),
+        ("one", {"attention": "out.pdf"}, r"^predict\.attention: "),
     ],
 )
 def test_predict_refuses(run, inputs, settings, message):
@@ -410,7 +410,7 @@ def test_scheduled_sampling_without_attention(tmp_path):
     done = kit.train("translation", folder=tmp_path / "run", verbose=False, **settings)
     assert np.isfinite(done.history["loss"]).all()
     assert not list((done.folder / "plots").glob("2_attention*"))
-    with pytest.raises(KitError, match="^attention: expected none: this architecture has no attention"):
+    with pytest.raises(KitError, match=r"^predict\.attention: expected none: this architecture has no attention"):
         done.predict("one", attention="out.png")
 
 

@@ -58,7 +58,7 @@ def write_run(folder, changed=None, **content):
             "examples_per_second": 10.0,
             "hints": ["nothing was learned"],
         },
-        "environment.json": {"python": "3.11", "devices": ["cpu"]},
+        "environment.json": {"python": "3.11", "devices": "1 cpu"},
         "config.toml": {"recipe": "image_classification", "seed": 0, "data": {"source": "photos"}, "train": {"x": 1}},
     }
     files |= changed or {}

@@ -243,7 +243,7 @@ def test_a_run_of_other_settings_in_its_place_is_refused(digits):
         ({"train": {"seeds": 0}}, "train.seeds: expected at least 1, got 0"),
         ({"train": {"seeds": -3}}, "train.seeds: expected at least 1, got -3"),
         ({"train": {"seeds": 1.5}}, "train.seeds: expected a whole number, got 1.5"),
-        ({"train": {"seeds": 2**40}}, "train.seeds: expected less than 2147483648"),
+        ({"train": {"seeds": 2**40}}, "train.seeds: expected a whole number of at most 2147483647"),
         ({"train": {"seeds": 3}, "seed": 2**31 - 2}, "train.seeds: expected seeds up to 2147483647"),
         ({"train": {"seeds": 2}, "data": {"source": "nowhere"}}, "data.source: no file or folder 'nowhere'"),
         ({"train": {"seeds": 2, "epochs": 0}}, "train.epochs: expected at least 1, got 0"),

@@ -23,7 +23,7 @@ def field_of(column):
     return column
 
 
-def read(path, columns, bad):
+def sentences(path, columns, bad):
     """Yields line, words, tags, lines of the words, and text of each sentence of a file.
 
     Of a token that stands for several words, such as `du` for `de le`, the words are taken; empty nodes are left out.

@@ -16,7 +16,7 @@ _COMMENT = re.compile("#+(?: |$)")
 _JSON = re.compile(r"\s*(?:\{\s*\"|\[\s*[\[{]|[\[{]\s*$)")
 
 
-def read(path, columns, bad):
+def sentences(path, columns, bad):
     """Yields line, words, tags and lines of the words of each sentence of a file.
 
     What begins with "# " before a sentence is a comment, unless it has as many columns as the file and a tag that
@@ -38,7 +38,7 @@ def read(path, columns, bad):
     if plain and is_heading(split(plain[0]), columns):
         start = next(row for row, (_, text) in enumerate(rows) if text == plain[0])
         table = ((number, None if text is None else split(text)) for number, text in rows[start:])
-        yield from tagged_table.read(path, table, columns, bad)
+        yield from tagged_table.sentences(path, table, columns, bad)
         return
     split, width = _trimmed(split, plain, columns)
     word, tag = _positions(path, width, columns)

@@ -117,9 +117,9 @@ def _sentences(path, columns, bad):
     """Yields line, words, tags and lines of the words of each sentence of a file; of CoNLL-U also its text."""
     name = plain_name(path)
     if name.endswith(_JSONL):
-        return tagged_json.read(path, columns, bad)
+        return tagged_json.sentences(path, columns, bad)
     if name.endswith(".csv"):
-        return tagged_table.read(path, csv_rows(path, bad), columns, bad)
+        return tagged_table.sentences(path, csv_rows(path, bad), columns, bad)
     if is_conllu(path):
-        return conllu.read(path, columns, bad)
-    return tagged_columns.read(path, columns, bad)
+        return conllu.sentences(path, columns, bad)
+    return tagged_columns.sentences(path, columns, bad)

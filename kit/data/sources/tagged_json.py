@@ -16,7 +16,7 @@ _SPANS = ("entities", "label", "labels", "spans")
 _START, _END, _TYPE = ("start", "start_offset"), ("end", "end_offset"), ("label", "type", "tag")
 
 
-def read(path, columns, bad):
+def sentences(path, columns, bad):
     """Yields line, words, tags and lines of the words of each sentence of a JSONL file.
 
     Args:

@@ -9,7 +9,7 @@ from kit.errors import KitError, check
 log = logging.getLogger("kit")
 
 
-def read(path, rows, columns, bad):
+def sentences(path, rows, columns, bad):
     """Yields line, words, tags and lines of the words of each sentence of a table.
 
     A sentence begins where the column that tells sentences apart has another value, or, without such a column, after an
