@@ -10,6 +10,7 @@ import time
 
 import keras
 import tensorflow as tf
+from tensorflow.python.framework.ops import gradient_registry
 
 from kit.errors import SettingError, check
 
@@ -96,10 +97,26 @@ def session(devices=1, mixed_precision="auto", deterministic=False):
     if deterministic:
         tf.config.experimental.enable_op_determinism()
     try:
-        with strategy:
+        with strategy, _gradients_let_go():
             yield
     finally:
         keras.config.set_dtype_policy(previous)
+
+
+@contextlib.contextmanager
+def _gradients_let_go():
+    """Lets go of the custom gradients that are registered inside: TensorFlow keeps each, with its graph, for ever.
+
+    What was traced has its gradients in it and needs them no more; what is traced later registers its own.
+    """
+    registry = getattr(gradient_registry, "_registry", {})
+    before = set(registry)
+    try:
+        yield
+    finally:
+        for name in registry.keys() - before:
+            if name.startswith("CustomGradient-"):
+                del registry[name]
 
 
 def _strategy(devices):

@@ -1,6 +1,8 @@
 """Devices, as far as they can be looked at without a GPU: what TensorFlow says of them is made up here."""
 
+import gc
 import logging
+import weakref
 
 import keras
 import numpy as np
@@ -124,3 +126,20 @@ def test_a_worker_takes_its_orders():
     one = worker.Worker(order, 1, gpu="0")
     assert one.receive() == {"done": {}}
     one.close()
+
+
+def test_custom_gradients_of_a_session_are_let_go():
+    """TensorFlow would keep each of them, and the graph that it is for, as long as the process lives."""
+
+    @tf.custom_gradient
+    def doubled(x):
+        return 2 * x, lambda upstream: 2 * upstream
+
+    with device.session():
+        function = tf.function(lambda x: tf.gradients(doubled(x), x)[0])
+        assert float(function(tf.constant(3.0))) == 2
+        graph = weakref.ref(function.get_concrete_function(tf.constant(3.0)).graph)
+    assert float(function(tf.constant(4.0))) == 2  # what was traced has its gradient
+    del function
+    gc.collect()
+    assert graph() is None
