@@ -179,7 +179,8 @@ def fit(
         if begun:
             log.info("going on in epoch %d of %d, after step %d of %d", done + 1, training.epochs, begun, steps)
             # Keras makes the metrics' sums, which are about to be put back, only when they are first needed.
-            model.evaluate(splits.validation.take(slice(0, size)).batches(size), verbose=0)
+            with fused.training(model):  # the function that it traces is that of all validations to come
+                model.evaluate(splits.validation.take(slice(0, size)).batches(size), verbose=0)
         elif restored:
             log.info("going on after epoch %d of %d", done, training.epochs)
         restored = None  # may be large, and is in the hands of `RunState`
