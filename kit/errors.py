@@ -9,8 +9,6 @@ import re
 _ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 # Greatest whole number of 32 bits, with which TensorFlow counts.
 _MOST = 2**31 - 1
-# Settings that count layers, of which nobody has more than so many: to build 100,000 takes hours.
-_LAYERS, _MOST_LAYERS = re.compile(r"(.*[._])?(depths?|convolutions|modules|mapping_layers|residual_blocks)"), 1000
 
 
 class KitError(ValueError):
@@ -54,7 +52,7 @@ def shown(value):
 
 
 def check_numbers(value, key):
-    """Raises SettingError for a number, also in a list: not finite, beyond 32 bits, or of too many layers."""
+    """Raises SettingError for a number, also in a list, that is not finite, or that 32 bits do not hold."""
     if isinstance(value, list | tuple):
         for each in value:
             check_numbers(each, key)
@@ -62,7 +60,6 @@ def check_numbers(value, key):
         check(math.isfinite(value), key, value, "a finite number")
     elif isinstance(value, int):
         check(-_MOST <= value <= _MOST, key, value, f"a whole number of at most {_MOST}")
-        check(value <= _MOST_LAYERS or not _LAYERS.fullmatch(key), key, value, f"at most {_MOST_LAYERS} layers")
 
 
 def closest(name, names):

@@ -9,7 +9,7 @@ from jsonargparse.typing import NonNegativeInt
 
 from kit import config
 from kit.config import Text, describe, resolve, settings_of
-from kit.errors import KitError, SettingError, check, check_numbers, choose, shown, table
+from kit.errors import KitError, SettingError, check, choose, shown, table
 
 
 def example(
@@ -230,12 +230,3 @@ def test_old_names_of_parameters_are_read():
     assert [each.key for each in config.settings_of(paint, "model")] == ["model.colour"]
     with pytest.raises(SettingError, match="shade: is called 'colour' now"):
         paint(shade="blue", colour="red")
-
-
-@pytest.mark.parametrize("key", ["backbone.depth", "backbone.depths", "decoder_depth", "backbone.convolutions"])
-def test_nobody_has_so_many_layers(key):
-    value = [2, 1001] if key.endswith("depths") else 1001
-    with pytest.raises(SettingError, match=f"^{key}: expected at most 1000 layers, got 1001"):
-        check_numbers(value, key)
-    check_numbers(1000, key)
-    check_numbers(100_000, "data.replay_size")

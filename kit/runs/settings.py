@@ -3,6 +3,7 @@
 Functions take a `Schema`, or the `Recipe` itself, whose signatures are read then.
 """
 
+import re
 from pathlib import Path
 
 from kit import config
@@ -12,6 +13,8 @@ from kit.runs import schema as schemas
 
 TABLES = ("data", "model", "backbone", "optimizer", "train", "evaluate")
 SOURCE = "data.source"
+# Names of settings that count layers, and the most that one may ask for.
+_LAYERS, _MOST_LAYERS = re.compile(r"(.*_)?depths?|convolutions|modules|mapping_layers|residual_blocks"), 1000
 
 
 def settings_of(schema, asked):
@@ -173,7 +176,18 @@ def resolve(schema, config_file, overrides, seed):
             first = key.replace(f"{table}.", "optimizer.")
             if key not in asked and first in asked and asked[first] != defaults.get(first):
                 asked[key] = asked[first]
-    return {"recipe": schema.name, "seed": seed, **_nested(config.resolve(settings, asked))}
+    resolved = config.resolve(settings, asked)
+    for table, content in resolved.items():
+        for key, value in content.items():
+            if _LAYERS.fullmatch(key):
+                _check_layers(value, f"{table}.{key}")
+    return {"recipe": schema.name, "seed": seed, **_nested(resolved)}
+
+
+def _check_layers(value, key):
+    """Raises SettingError for a number of layers, also in a list, that takes hours to build."""
+    for count in value if isinstance(value, list | tuple) else [value]:
+        check(not isinstance(count, int) or count <= _MOST_LAYERS, key, count, f"at most {_MOST_LAYERS} layers")
 
 
 def _nested(tables):

@@ -11,7 +11,9 @@ from jsonargparse.typing import NonNegativeInt, PositiveInt
 from kit import recipes
 from kit.commands import schema as command
 from kit.config import Setting
+from kit.errors import SettingError
 from kit.runs import schema, schema_table
+from kit.runs.settings import resolve
 
 
 def test_the_table_is_that_of_the_signatures():
@@ -86,3 +88,22 @@ def test_listing_showing_and_refusing_import_no_tensorflow():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "model.latent_dimm: unknown setting; did you mean 'latent_dim'?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "key"),
+    [
+        ("sequence_tagging", {"backbone.convolutions": 1001}, "backbone.convolutions"),
+        ("sequence_tagging", {"model.backbone": "transformer", "backbone.depth": 1001}, "backbone.depth"),
+        ("image_classification", {"model.backbone": "resnet18", "backbone.depths": [2, 2, 1001, 2]}, "backbone.depths"),
+        ("translation", {"model.backbone": "transformer", "backbone.decoder_depth": 1001}, "backbone.decoder_depth"),
+    ],
+)
+def test_nobody_has_so_many_layers(name, settings, key):
+    with pytest.raises(SettingError, match=f"^{key}: expected at most 1000 layers, got 1001"):
+        resolve(schema.get(name), "smoke", settings, 0)
+    few = {
+        key: value if isinstance(value, str) else json.loads(json.dumps(value).replace("1001", "1000"))
+        for key, value in settings.items()
+    }
+    resolve(schema.get(name), "smoke", few, 0)
