@@ -51,7 +51,7 @@ def test_closed_streams():
         assert subprocess.run(f"{shell} >&- 2>&-", shell=True).returncode == status
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has /dev/full, a full disk that needs no disk")
 @pytest.mark.parametrize("words", [["doctor"], ["doctor", "--json"], ["list", "--json"]])
 def test_a_full_or_abandoned_output_is_one_line(words):
     with open("/dev/full", "w") as full:
