@@ -151,10 +151,10 @@ def check_observations(space, name):
     if isinstance(space, gymnasium.spaces.Dict | gymnasium.spaces.Tuple):
         parts = space.spaces.items() if isinstance(space, gymnasium.spaces.Dict) else enumerate(space.spaces)
         for key, part in parts:
-            check_parts(part, name, key)
+            _check_part(part, name, key)
 
 
-def check_parts(space, name, key):
+def _check_part(space, name, key):
     """Raises SettingError where a part of an observation is an image, which would lose its shape beside the others."""
     if isinstance(space, gymnasium.spaces.Dict | gymnasium.spaces.Tuple):
         check_observations(space, name)

@@ -231,7 +231,7 @@ def _times(size):
 
 
 class _Header(NamedTuple):
-    """What is known of an image without decoding it; the size is (height, width)."""
+    """Header of an image file, read without decoding: size (height, width), colour, transparency, several frames."""
 
     size: tuple
     is_grey: bool
@@ -266,11 +266,15 @@ def without_unreadable(images):
     return images.take(kept), messages
 
 
-class Look:
-    """What is looked for in pixels while they pass: equal images, and those that show nothing.
+class PixelChecks:
+    """Duplicate images and images of one colour, found while the pixels of a data set are read once.
 
     Args:
-        names: Name of each image, in the order in which they pass.
+        names: Name of each image, in the order in which they are read.
+
+    Attributes:
+        digests: Check sum of the pixels of each image so far, equal for equal images.
+        constant: Numbers of the images that are of one colour throughout.
     """
 
     def __init__(self, names):
@@ -278,8 +282,8 @@ class Look:
         self.digests = []
         self.constant = []
 
-    def at(self, pixels):
-        """Looks at the next images, (images, height, width, channels)."""
+    def update(self, pixels):
+        """Takes in the next images, (images, height, width, channels)."""
         flat = pixels.reshape(len(pixels), -1, pixels.shape[-1])
         few = flat[:, :: max(1, flat.shape[1] // 16)]
         for row in np.flatnonzero((few == few[:, :1]).all((1, 2))):
@@ -287,8 +291,8 @@ class Look:
                 self.constant.append(len(self.digests) + row)
         self.digests += [hashlib.blake2b(image, digest_size=16).digest() for image in np.ascontiguousarray(pixels)]
 
-    def tell(self):
-        """Writes a line on the images that are of one colour throughout, if there are any."""
+    def report(self):
+        """Logs a line on the images that are of one colour throughout, if there are any."""
         if self.constant:
             log.info(
                 "images: %s of %s are of one colour throughout; the first: %s",
@@ -298,7 +302,7 @@ class Look:
             )
 
 
-def decoded(paths, shape, crop_to_aspect_ratio, in_memory, background="white", look=None, is_known=False):
+def decoded(paths, shape, crop_to_aspect_ratio, in_memory, background="white", checks=None, is_known=False):
     """Decodes image files: keeps the pixels if they fit in memory, else only validates that each can be read.
 
     Args:
@@ -306,7 +310,7 @@ def decoded(paths, shape, crop_to_aspect_ratio, in_memory, background="white", l
         shape: (height, width, channels) that they are brought to.
         crop_to_aspect_ratio, background: As for `read_image`.
         in_memory: True, False, or "auto".
-        look: `Look` at all of the images, or None.
+        checks: `PixelChecks` that get all of the images, or None.
         is_known: They were validated before.
 
     Returns:
@@ -336,8 +340,8 @@ def decoded(paths, shape, crop_to_aspect_ratio, in_memory, background="white", l
             return Files(paths, decode, shape)
     for start in range(0, len(paths), 1024):
         block = decode(paths[start : start + 1024])
-        if look is not None:
-            look.at(block)
+        if checks is not None:
+            checks.update(block)
         if in_memory:
             pixels[start : start + len(block)] = block
     return Dense(pixels) if in_memory else Files(paths, decode, shape)

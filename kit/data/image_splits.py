@@ -9,7 +9,7 @@ import pandas as pd
 from kit.data import sources
 from kit.data.columns import Dense
 from kit.data.examples import Examples
-from kit.data.image import Look, common_shape, decoded, luminance, resize, without_unreadable
+from kit.data.image import PixelChecks, common_shape, decoded, luminance, resize, without_unreadable
 from kit.data.overlap import overlap
 from kit.data.source_files import SourceFiles
 from kit.data.sources import EncodedImage
@@ -47,7 +47,7 @@ class ImageSplits:
 
     @property
     def of_source(self):
-        """What a recipe's `Splits` say of where the images are from, whatever it does with them."""
+        """Assignment, resolved settings, files and duplicates of the source: keywords of a recipe's `Splits`."""
         return {
             "assignment": self.assignment,
             "settings": {"source": self.source},
@@ -98,12 +98,14 @@ def image_splits(saved, images, division, needs_classes=True):
     elif images.on_bad == "skip" and found.paths is not None:
         found, skipped = without_unreadable(found)
     assignment = assign(found.names, found.split, division, saved, labels=found.labels, class_names=found.class_names)
-    look = Look(found.names if found.paths is None else found.paths)
-    column, shape = _column(found, images, look, known is not None)
-    look.tell()
+    checks = PixelChecks(found.names if found.paths is None else found.paths)
+    column, shape = _column(found, images, checks, known is not None)
+    checks.report()
     labels = found.labels if len(found.class_names) > 1 else None
-    is_seen = len(look.digests) == len(found.names)
-    equal = overlap(look.digests, assignment["split"], "images", labels) if is_seen else saved.assets["equal_examples"]
+    if len(checks.digests) == len(found.names):
+        equal = overlap(checks.digests, assignment["split"], "images", labels)
+    else:  # they stay on disk, and were read before
+        equal = saved.assets["equal_examples"]
     whole = Examples({"image": column}, {"label": Dense(found.labels)})
     parts = divided(whole, assignment)
     assets = {
@@ -142,15 +144,15 @@ def _known_before(found, saved):
     return known if _files(known).seem_same(saved.files) else None
 
 
-def _column(found, images, look, is_known):
+def _column(found, images, checks, is_known):
     """Returns the column of images that a source has found, as the options want them, and the shape of an image.
 
-    `look` sees all of them on the way; those that stay on disk and are known to be readable are passed over.
+    `checks` get all of them on the way; those that stay on disk and are known to be readable are passed over.
     """
     if found.paths is not None:
         crop, background = images.crop_to_aspect_ratio, images.background
         shape = common_shape(found.paths, images.size, images.color_mode, crop, background)
-        return decoded(found.paths, shape, crop, images.in_memory, background, look, is_known), shape
+        return decoded(found.paths, shape, crop, images.in_memory, background, checks, is_known), shape
     pixels = found.pixels
     shape = (*(images.size or pixels.shape[1:3]), pixels.shape[3])
     if shape[:2] != pixels.shape[1:3]:
@@ -160,5 +162,5 @@ def _column(found, images, look, is_known):
     elif images.color_mode == "grayscale" and shape[2] == 3:
         pixels, shape = luminance(pixels), (*shape[:2], 1)
     for start in range(0, len(pixels), 1024):
-        look.at(pixels[start : start + 1024])
+        checks.update(pixels[start : start + 1024])
     return Dense(pixels), shape

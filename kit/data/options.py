@@ -150,7 +150,7 @@ class TokenOptions:
 
 @dataclasses.dataclass(frozen=True)
 class TextOptions:
-    """What becomes of texts that cannot be read.
+    """Unreadable rows of text files: refused, or skipped.
 
     Args:
         on_bad: Whether rows of text files that cannot be read are an "error", or "skip": they, and the sentences that

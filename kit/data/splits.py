@@ -52,7 +52,7 @@ class Splits:
 
 @dataclasses.dataclass(frozen=True)
 class Kept:
-    """What an earlier or unfinished run keeps of its data: its division, and what took long to find out.
+    """Saved division and assets of an earlier or unfinished run, so that neither is drawn or learned again.
 
     Args:
         assignment: Table of `assign`.

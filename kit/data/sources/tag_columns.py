@@ -1,4 +1,4 @@
-"""Which columns of a table, or keys of an object, hold words, tags and sentences; and the names of numbered tags."""
+"""Columns of a table, or keys of an object, that hold words, tags and sentences; and the names of numbered tags."""
 
 import dataclasses
 
@@ -25,7 +25,7 @@ SENTENCES = ("sentence #", "sentence#", "sentence", "sentence_id", "sentence id"
 
 @dataclasses.dataclass(frozen=True)
 class TagColumns:
-    """What is read of a file of tagged sentences.
+    """Columns, or keys, of words, tags and sentences in a file of tagged sentences, and the names of numbered tags.
 
     Args:
         tags: Column of the tags: a number from 1 or from the end, or a name; None is the usual one.

@@ -17,7 +17,7 @@ _MOST_SHOWN, _MOST_CHARACTERS = 5, 300
 
 
 class BadRows:
-    """What becomes of rows that cannot be read: the first one is an error, or all are listed and left out.
+    """Unreadable rows: the first one is an error, or all are listed and left out.
 
     Args:
         on_bad: "error" or "skip".
