@@ -1,6 +1,7 @@
 """The Makefile hands every variable over as it was typed, whatever it holds."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -71,8 +72,14 @@ def folder(tmp_path_factory):
     return folder
 
 
+def make(folder, *words):
+    """A `make` as a user types it: one that runs these tests hands its own flags and its level on."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(["make", *words], cwd=folder, capture_output=True, text=True, env=kept)
+
+
 def made(folder, *words):
-    done = subprocess.run(["make", "--no-print-directory", *words], cwd=folder, capture_output=True, text=True)
+    done = make(folder, *words)
     assert done.returncode == 0, done.stderr
     words, kept = json.loads(done.stdout)
     assert not kept
@@ -102,9 +109,9 @@ def test_hostile_values(folder, value):
             "--",
             value,
         ]
-        done = subprocess.run(["make", "export", f"RUN={value}", "FORMAT=$(x)"], cwd=folder, capture_output=True)
+        done = make(folder, "export", f"RUN={value}", "FORMAT=$(x)")
         assert json.loads(done.stdout)[0] == ["export", "--", value, "$(x)"]
-        done = subprocess.run(["make", "show", f"RECIPE={value}"], cwd=folder, capture_output=True)
+        done = make(folder, "show", f"RECIPE={value}")
         assert json.loads(done.stdout)[0] == ["show", "--", value]
 
 
@@ -118,6 +125,6 @@ def test_defaults_and_several(folder):
 
 
 def test_quotes_without_an_end_are_one_line(folder):
-    done = subprocess.run(["make", "train", "SET=data.source='my photos"], cwd=folder, capture_output=True, text=True)
+    done = make(folder, "train", "SET=data.source='my photos")
     assert done.returncode == 2
     assert done.stderr.splitlines()[0].startswith("make: SET: No closing quotation; expected words")
