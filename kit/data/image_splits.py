@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import os
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from kit.data.image import PixelChecks, common_shape, decoded, luminance, resize
 from kit.data.overlap import overlap
 from kit.data.source_files import SourceFiles
 from kit.data.sources import EncodedImage
+from kit.data.split_lists import tell_of_lists
 from kit.data.splits import SPLITS, assign, divided
 from kit.errors import KitError
 
@@ -60,7 +62,7 @@ class ImageSplits:
 
         They are the same for any share of validation images, and where the source has a test split for any seed.
         """
-        known = self.whole.take(np.flatnonzero(self.assignment["split"] != "test"))
+        known = self.whole.take(np.flatnonzero(self.assignment["split"].isin(SPLITS[:2])))
         return known.input("image"), known.target("label")
 
     def check_sizes(self, parts=None, kind="images"):
@@ -97,7 +99,10 @@ def image_splits(saved, images, division, needs_classes=True):
         found, skipped = known, saved.assets["skipped"]
     elif images.on_bad == "skip" and found.paths is not None:
         found, skipped = without_unreadable(found)
-    assignment = assign(found.names, found.split, division, saved, labels=found.labels, class_names=found.class_names)
+    of_classes = {"labels": found.labels, "class_names": found.class_names}
+    assignment = assign(found.names, found.split, division, saved, found, **of_classes)
+    if found.split is None and not division.split_files and os.path.isdir(source):
+        tell_of_lists(source)
     checks = PixelChecks(found.names if found.paths is None else found.paths)
     column, shape = _column(found, images, checks, known is not None)
     checks.report()

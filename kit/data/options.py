@@ -63,18 +63,38 @@ class Division:
         test_fraction: Share of the examples that becomes the test split, where the source has none.
         split_seed: Seed of the division, and of all that examples are before training, such as generated sentences;
             `--seed` and `train.seeds` leave it as it is.
+        group: What is never torn apart, such as patient, speaker or document: a column of the source (of a table, keys
+            of JSONL, comments of CoNLL-U such as `newdoc id`), or a regular expression that is found in every name
+            (path, `sent_id`, file and line); its first group, or the whole match, is the example's group.
+        time: When examples are of, in the same way: numbers, or ISO dates. The latest become the test split, those
+            before them the validation split; equal times stay together. With `data.group` each group has one time.
+        split_files: Text files that list the names of a split's examples, one a line, as some data sets publish them:
+            a word of the file's name says which split it is of (`testing_list.txt`), or `test=` before its path. What
+            is in no list is for training, or not used where a list is of training examples.
+        fold: Number of a fold, from 0, and number of all folds: that fold is the test split, in place of
+            `data.test_fraction`; `train.folds` sets it for each of its runs. Where the source has a test split of its
+            own, that is not used at all. With `data.time` a fold trains on what is earlier alone.
 
     Raises:
-        SettingError: a seed out of range.
+        SettingError: a seed or a fold out of range.
     """
 
     validation_fraction: float = 0.1
     test_fraction: float = 0.2
     split_seed: int = 0
+    group: str | None = None
+    time: str | None = None
+    split_files: tuple[str, ...] = ()
+    fold: tuple[int, int] | None = None
 
     def __post_init__(self):
         seed = self.split_seed
         check(0 <= seed < 2**31, "split_seed", seed, "a whole number from 0 to 2147483647")
+        if self.fold is not None:
+            number, folds = self.fold
+            check(
+                folds >= 2 and 0 <= number < folds, "fold", list(self.fold), "such as [0, 5] to [4, 5], of five folds"
+            )
 
 
 @dataclasses.dataclass(frozen=True)

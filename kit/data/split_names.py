@@ -3,6 +3,8 @@
 import re
 
 SPLITS = ("train", "validation", "test")
+# In place of a split, for examples that a run looks at in no way, such as those later than a fold by time.
+UNUSED = "unused"
 
 # What each split is called, in any case. "eval" is not here: some mean the validation split by it, others the test
 # split.

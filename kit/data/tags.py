@@ -11,6 +11,7 @@ import re
 
 import numpy as np
 
+from kit.data.split_names import SPLITS, UNUSED
 from kit.errors import KitError, check
 
 log = logging.getLogger("kit")
@@ -251,13 +252,27 @@ def _tell_of_plain(sentences, scheme):
 
 
 def move_unknown(assignment, written):
-    """Puts sentences with a tag that no drawn training sentence has into the training split of an assignment."""
+    """Puts sentences with a tag that no drawn training sentence has into the training split of an assignment.
+
+    A group goes as a whole. Where the division is by time, nothing that is later may be learned from: such a sentence
+    is not used at all.
+    """
     drawn = assignment["split"].to_numpy(dtype=object).copy()
     known = {tag for row in np.flatnonzero(drawn == "train") for tag in written[row]}
-    for row in np.flatnonzero(drawn != "train"):
-        if not known.issuperset(written[row]):
-            drawn[row] = "train"
-            known.update(written[row])
+    groups = assignment["group"].to_numpy() if "group" in assignment else np.arange(len(drawn))
+    is_by_time = "time" in assignment
+    for row in np.flatnonzero((drawn == "test") | (drawn == "validation")):
+        if drawn[row] in ("test", "validation") and not known.issuperset(written[row]):
+            moved = np.array([row]) if is_by_time else np.flatnonzero((groups == groups[row]) & (drawn == drawn[row]))
+            drawn[moved] = UNUSED if is_by_time else "train"
+            known.update(*(written[each] for each in moved if not is_by_time))
+    changed = int((drawn != assignment["split"].to_numpy(dtype=object)).sum())
+    if changed and {"group", "time"} & set(assignment):
+        log.info(
+            "%s sentences with, or grouped with, a tag that no training sentence has are %s",
+            f"{changed:,}",
+            "not used" if is_by_time else "trained on, too",
+        )
     assignment["split"] = drawn
 
 
@@ -282,11 +297,11 @@ def numbered(found, tags, assignment, scheme, source):
     names = sorted(names, key=lambda tag: (tag != "O", tag))
     check(len(names) >= 2, "source", source, "at least two different tags in the training sentences")
     numbers = {tag: number for number, tag in enumerate(names)}
-    for row in np.flatnonzero(~is_training):
+    for row in np.flatnonzero(assignment["split"].isin(SPLITS[1:])):
         for word, tag in enumerate(tags[row]):
             if tag not in numbers:
                 raise KitError(
                     f"{found.place(row, word)}: the tag {found.tags[row][word]!r} is not in the training sentences; "
                     "expected one that is"
                 )
-    return names, [[numbers[tag] for tag in sentence] for sentence in tags]
+    return names, [[numbers.get(tag, 0) for tag in sentence] for sentence in tags]

@@ -182,8 +182,8 @@ def tagged_sentences(
     scheme = tags.scheme_of(found, scheme)
     learned = target_scheme if scheme != "none" else "none"
     named = [tags.convert(each, scheme, learned) for each in found.tags] if scheme != "none" else found.tags
-    assignment = assign(found.names, found.split, division, saved)
-    if saved is None and found.split is None:
+    assignment = assign(found.names, found.split, division, saved, found)
+    if saved is None and (found.split is None or division.fold is not None):
         tags.move_unknown(assignment, found.tags)
     names, labels = tags.numbered(found, named, assignment, learned, str(origin))
     training = np.flatnonzero(assignment["split"] == "train")

@@ -206,7 +206,7 @@ def translated_sentences(
     if module is pair_files:
         options["on_bad"] = texts.on_bad
     found = module.read(origin, **options)
-    assignment = assign(found.names, found.split, division, saved)
+    assignment = assign(found.names, found.split, division, saved, found)
     corpus = bitext.cleaned(found, assignment, tokens, joint_vocabulary, max_length, max_ratio, str(origin), saved)
     log.info("%s", corpus.summary)
     return Splits(

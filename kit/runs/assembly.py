@@ -8,6 +8,7 @@ import os
 import threading
 
 from kit import config
+from kit.data.split_lists import absolute
 from kit.errors import SettingError, Unavailable, choose, table
 from kit.files import as_path, reading
 from kit.runs import folder as folders
@@ -103,7 +104,7 @@ def _assemble(recipe, run_folder, settings, training, inputs, is_rehearsal):
     from kit.training import device, plan, sampling, transfer
 
     splits = _splits(recipe, run_folder, settings, training, inputs)
-    settings = settings | {"data": settings["data"] | splits.settings}
+    settings = settings | {"data": _absolute(settings["data"]) | splits.settings}
     with table("train"):
         if splits.train.follows_model:
             splits.train.divide(training.batch_size)
@@ -152,6 +153,12 @@ def _splits(recipe, run_folder, settings, training, inputs):
     if training.use_validation:
         splits = dataclasses.replace(splits, train=splits.train.join(splits.validation))
     return splits
+
+
+def _absolute(data):
+    """Returns the settings of `[data]` with the paths of lists as absolute as that of the source."""
+    files = data.get("split_files") or ()
+    return data | ({"split_files": tuple(map(absolute, files))} if files else {})
 
 
 def _of_equal_data(folders, data):

@@ -331,8 +331,9 @@ def kept_data(folder):
     if not (folder / "config.toml").exists():
         return None
     with reading(path):
-        table = pd.read_csv(path, dtype={"example": str, "split": str, "label": int}, keep_default_na=False)
-        table = table[["example", "split", *({"label"} & set(table.columns))]]
+        known = {"example": str, "split": str, "label": int, "group": str, "time": str}
+        table = pd.read_csv(path, dtype=known, keep_default_na=False)
+        table = table[["example", "split", *(name for name in ("label", "group", "time") if name in table)]]
     check_unchanged(folder, "splits.csv")
     assets = read_json(path.with_name("assets.json"))
     check_unchanged(folder, "assets.json")

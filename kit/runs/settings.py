@@ -263,10 +263,16 @@ def changes(schema, run_folder, settings):
     return {key: (before[key], now[key]) for key in before if not alike(before[key], now[key])}
 
 
+def _path(text):
+    """Returns an absolute path, and what stands before it, as in `test=list.txt`."""
+    said, _, path = text.rpartition("=")
+    return said, Path(path).expanduser().resolve()
+
+
 def alike(first, second):
     """Tells whether two values of a setting mean the same: equal, lists of equal items, or paths to one place."""
     if isinstance(first, str) and isinstance(second, str):
-        return first == second or Path(first).expanduser().resolve() == Path(second).expanduser().resolve()
+        return first == second or _path(first) == _path(second)
     if isinstance(first, list | tuple) and isinstance(second, list | tuple):
-        return list(first) == list(second)
+        return len(first) == len(second) and all(map(alike, first, second))
     return first == second

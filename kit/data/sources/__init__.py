@@ -101,6 +101,7 @@ class Images:
         split: Split that the source prescribes for each example, or None.
         pixel_kind: What the numbers of the training images were: "integers" from 0 to 255, "floats" or "fractions".
         files: Files that the pixels were read from, where there are such; `paths` need not be told again.
+        columns: Name of each other column of the source to its values, (examples,).
     """
 
     labels: np.ndarray
@@ -111,6 +112,12 @@ class Images:
     split: np.ndarray | None = None
     pixel_kind: str = "integers"
     files: list | None = None
+    columns: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def ids(self):
+        """Name of each example that patterns and lists know."""
+        return self.names
 
     def take(self, rows):
         """Returns the images in the given rows, of those that stay on disk."""
@@ -120,6 +127,7 @@ class Images:
             names=[self.names[row] for row in rows],
             labels=self.labels[rows],
             split=None if self.split is None else self.split[rows],
+            columns={name: [values[row] for row in rows] for name, values in self.columns.items()},
         )
 
 
@@ -137,6 +145,7 @@ class Sentences:
             words that one token stands for; or None. None for all where no text is known.
         field: Name of the field of CoNLL-U that the tags are, or None.
         skipped: A message on each row that was left out, since it cannot be read.
+        columns: Name of each other column, key or comment of the source to its values, (sentences,).
     """
 
     words: list
@@ -147,6 +156,12 @@ class Sentences:
     texts: list | None = None
     field: str | None = None
     skipped: list = dataclasses.field(default_factory=list)
+    columns: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def ids(self):
+        """Name of each sentence that patterns and lists know."""
+        return ids_of(self)
 
     @property
     def names(self):
@@ -181,6 +196,7 @@ class Pairs:
         places: Where each pair stands, such as `train.tsv:12`, unique and stable.
         split: Split that the source prescribes for each pair, or None.
         skipped: A message on each row that was left out, since it cannot be read.
+        columns: Name of each other column or key of the source to its values, (pairs,).
     """
 
     sources: list
@@ -188,12 +204,30 @@ class Pairs:
     places: list
     split: np.ndarray | None = None
     skipped: list = dataclasses.field(default_factory=list)
+    columns: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def ids(self):
+        """Name of each pair that patterns and lists know."""
+        return ids_of(self)
 
     @property
     def names(self):
         """Name of each pair, with a check sum of its texts."""
         rows = zip(self.places, self.sources, self.targets, strict=True)
         return [f"{place} {zlib.crc32(chr(9).join(pair).encode()):08x}" for place, *pair in rows]
+
+
+def ids_of(found):
+    """Returns the ids of sentences that the source tells (`sent_id`, `id`), and the places of others."""
+    told = next((found.columns[name] for name in ("sent_id", "id") if name in found.columns), found.places)
+    return [place if name is None else str(name) for name, place in zip(told, found.places, strict=True)]
+
+
+def as_columns(rows):
+    """Returns each column's values, None where a row has none, given a dictionary for each row."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in names}
 
 
 def find(source, kind):

@@ -11,6 +11,9 @@ FIELDS = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "dep
 # 3-4: a token that stands for several words; 3.1: an empty node
 _NO_WORD = re.compile(r"\d+[-.]\d+")
 _SEVERAL = re.compile(r"(\d{1,9})-(\d{1,9})")
+_COMMENT = re.compile(r"#\s*([^=]*[^=\s])\s*(?:=\s*(.*?))?\s*")
+# Comments that are about the sentences that follow, too, and those that end with another one.
+_OPENING = {"newdoc": ("newdoc id", "newpar id"), "newpar": ("newpar id",)}
 
 log = logging.getLogger("kit")
 
@@ -24,18 +27,21 @@ def field_of(column):
 
 
 def sentences(path, columns, bad):
-    """Yields line, words, tags, lines of the words, and text of each sentence of a file.
+    """Yields line, words, tags, lines of the words, comments and text of each sentence of a file.
 
     Of a token that stands for several words, such as `du` for `de le`, the words are taken; empty nodes are left out.
+    Comments are a dictionary, such as `sent_id`; `newdoc id` and `newpar id` are those of the document and paragraph
+    that a sentence is in, numbers where they have no id.
 
     Args:
         path: The file.
         columns: `TagColumns`.
         bad: `BadRows`.
     """
-    column = FIELDS.index(field_of(columns.tags))
+    column, around = FIELDS.index(field_of(columns.tags)), {}
     for block in blocks(lines(path, bad)):
         words, tags, places, rows, text, first = [], [], [], [], None, None
+        comments = _comments([line for _, line in block if line and line.startswith("#")], block[0][0], around)
         for number, line in block:
             if line is None:
                 break
@@ -59,7 +65,31 @@ def sentences(path, columns, bad):
             places.append(number)
         else:
             if words:
-                yield first, words, tags, places, text_of(rows, text)
+                yield first, words, tags, places, comments, text_of(rows, text)
+
+
+def _comments(found, number, around):
+    """Returns the comments of a sentence as a dictionary.
+
+    Args:
+        found: Its lines with comments.
+        number: The first line of the sentence, which stands for the id of a document or paragraph that has none.
+        around: Ids of document and paragraph of the sentence before; they are changed.
+    """
+    own = {}
+    for line in found:
+        match = _COMMENT.fullmatch(line)
+        if match is None:
+            continue
+        key, value = match.groups()
+        opened = _OPENING.get(key.removesuffix(" id"))
+        if opened:
+            for name in opened:
+                around.pop(name, None)
+            around[opened[0]] = value or f"line {number}"
+        elif value is not None and not key.startswith("text"):
+            own[key] = value
+    return own | around
 
 
 def _is_word(fields, expected):

@@ -5,7 +5,7 @@ import unicodedata
 
 import numpy as np
 
-from kit.data.sources import Images
+from kit.data.sources import Images, as_columns
 from kit.data.split_names import EXPECTED, split_named
 from kit.errors import KitError
 
@@ -30,7 +30,7 @@ def read(source, needs_classes=True):
     Raises:
         KitError: the file cannot be read; the message names the row and what was expected.
     """
-    rows, names = _rows(source)
+    rows, names, others = _rows(source)
     classes = {label for _, _, label, _ in rows}
     numbers = all(label.isdecimal() for label in classes)
     class_names = sorted(classes, key=int) if numbers else sorted(classes)
@@ -49,14 +49,15 @@ def read(source, needs_classes=True):
         class_names=class_names,
         names=names,
         split=np.array(splits, dtype=object) if any(splits) else None,
+        columns=as_columns(others),
     )
 
 
 def _rows(source):
-    """Returns line number, file, label and split of each row, and the path of each as it stands there."""
+    """Returns line number, file, label and split of each row, its path as it stands there, and its other fields."""
     import csv
 
-    rows, names, seen = [], [], {}
+    rows, names, others, seen = [], [], [], {}
     try:
         with open(source, encoding="utf-8-sig", newline="") as file:  # a byte-order mark, Windows line ends
             head = file.readline()
@@ -91,6 +92,7 @@ def _rows(source):
                 seen[known] = number, path
                 rows.append((number, found, unicodedata.normalize("NFC", label), split_named(split) or ""))
                 names.append(path)
+                others.append({name: row[name] for name in row if name and name not in ("path", "label", "split")})
     except UnicodeDecodeError as error:
         raise KitError(f"{source}: not UTF-8 ({error.reason}); expected UTF-8 text") from None
     except csv.Error as error:
@@ -99,7 +101,7 @@ def _rows(source):
         raise KitError(f"{source}: cannot be read ({error.strerror})") from None
     if not rows:
         raise KitError(f"{source}: no rows; expected {LAYOUT}")
-    return rows, names
+    return rows, names, others
 
 
 def _columns(source, head):

@@ -12,7 +12,7 @@ from collections import Counter
 
 import numpy as np
 
-from kit.data.sources import Pairs
+from kit.data.sources import Pairs, as_columns
 from kit.data.sources.text_files import (
     BadRows,
     candidates,
@@ -20,6 +20,7 @@ from kit.data.sources.text_files import (
     json_rows,
     lines,
     plain_name,
+    scalars,
     splitter,
 )
 from kit.data.split_names import SPLITS
@@ -59,18 +60,19 @@ def read(source, *, source_locale="en", target_locale="de", on_bad="error"):
     locales, bad = (source_locale, target_locale), BadRows(on_bad)
     endings = tuple(str(name).replace("-", "_").split("_")[0].lower() for name in locales)
     parts = _files(source, endings) if source.is_dir() else {None: _one(source, endings)}
-    sources, targets, places, split = [], [], [], []
+    sources, targets, places, split, others = [], [], [], [], []
     for part, files in parts.items():
         found = 0
-        for number, first, second in _pairs(files, locales, endings, bad):
+        for number, first, second, own in _pairs(files, locales, endings, bad):
             sources.append(first)
             targets.append(second)
             places.append(f"{files[0].name}:{number}")
             split.append(part)
+            others.append(own)
             found += 1
         bad.check_any(files[0], found, "sentences and their translations")
     split = None if None in parts else np.array(split, dtype=object)
-    return Pairs(sources, targets, places, split, bad.told())
+    return Pairs(sources, targets, places, split, bad.told(), as_columns(others))
 
 
 def _files(folder, endings):
@@ -138,7 +140,7 @@ def _others(path, endings):
 
 
 def _pairs(files, locales, endings, bad):
-    """Yields line, source and target of each pair."""
+    """Yields line, source, target and other columns of each pair."""
     name = plain_name(files[0])
     if len(files) == 2:
         return _parallel(*files, bad)
@@ -187,13 +189,15 @@ def _table(path, rows, locales, endings, bad):
             "%s: columns %d and %d are sentences and translations; column %d, such as %r, is left out%s",
             *(path.name, first + 1, second + 1, left + 1, shown[:40], ", and others" if width > 3 else ""),
         )
+    others = [] if heading is None else [column for column in range(len(rows[0][1])) if column not in heading]
     for number, fields in body:
         if len(fields) != width or width <= max(first, second):
             third = f"; the third is {fields[2][:40]!r}" if len(fields) > 2 == width else ""
             problem = f"{len(fields)} columns, expected {max(width, 2)} {between}: a sentence, its translation{third}"
             bad.add(path, number, problem)
             continue
-        yield from _sound(path, number, fields[first], fields[second], path, bad)
+        own = {rows[0][1][column]: fields[column] for column in others}
+        yield from _sound(path, number, fields[first], fields[second], path, bad, own)
 
 
 def _heading(fields, locales, endings):
@@ -221,6 +225,7 @@ def _names(locale, language):
 def _json_lines(path, endings, bad):
     """An object a line: {"source": ..., "target": ...}, or with languages as keys, or these in "translation"."""
     for number, row in json_rows(path, bad):
+        own = scalars(row) if isinstance(row, dict) else {}
         row = row.get("translation", row) if isinstance(row, dict) else {}
         keys = next(
             (
@@ -237,11 +242,12 @@ def _json_lines(path, endings, bad):
                 f"expected {{{endings[0]!r}: '...', {endings[1]!r}: '...'}} or {{'source': '...', 'target': '...'}}",
             )
             continue
-        yield from _sound(path, number, row[keys[0]], row[keys[1]], path, bad)
+        own = {name: value for name, value in own.items() if name not in keys}
+        yield from _sound(path, number, row[keys[0]], row[keys[1]], path, bad, own)
 
 
-def _sound(path, number, source, target, other, bad):
-    """Yields a pair unless a side is empty, or holds no text."""
+def _sound(path, number, source, target, other, bad, columns=()):
+    """Yields a pair and its other columns, a dictionary, unless a side is empty, or holds no text."""
     source, target = source.strip(), target.strip()
     if not source and not target:
         return
@@ -251,4 +257,4 @@ def _sound(path, number, source, target, other, bad):
     elif not is_text(source + target):
         bad.add(path, number, "holds characters that are none (lone surrogates); expected text")
     else:
-        yield number, source, target
+        yield number, source, target, dict(columns)

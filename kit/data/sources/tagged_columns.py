@@ -1,5 +1,6 @@
 """Columns of words and tags (CoNLL): a word and its tags in each line, an empty line after each sentence."""
 
+import bisect
 import logging
 import re
 from collections import Counter
@@ -17,7 +18,7 @@ _JSON = re.compile(r"\s*(?:\{\s*\"|\[\s*[\[{]|[\[{]\s*$)")
 
 
 def sentences(path, columns, bad):
-    """Yields line, words, tags and lines of the words of each sentence of a file.
+    """Yields line, words, tags, lines of the words, and the document, of each sentence of a file.
 
     What begins with "# " before a sentence is a comment, unless it has as many columns as the file and a tag that
     stands elsewhere, too; inside a sentence it is a word.
@@ -31,7 +32,12 @@ def sentences(path, columns, bad):
         KitError: the file is of another form.
         SettingError: a column that does not exist.
     """
-    rows = [(number, text) for number, text in lines(path, bad) if not (text or "").startswith("-DOCSTART-")]
+    rows, starts = [], []  # of documents
+    for number, text in lines(path, bad):
+        if (text or "").startswith("-DOCSTART-"):
+            starts.append(number)
+        else:
+            rows.append((number, text))
     split = _splitter(path, rows)
     plain = [text for _, text in rows if text and not text.isspace() and not _COMMENT.match(text)]
     _check_form(path, rows, plain)
@@ -63,7 +69,9 @@ def sentences(path, columns, bad):
                 break
         else:
             if words:
-                yield block[start][0], words, tags, [number for number, _ in block[start:]]
+                before = bisect.bisect(starts, block[0][0])
+                own = {"document": f"line {starts[before - 1]}"} if before else {}
+                yield block[start][0], words, tags, [number for number, _ in block[start:]], own
     if comments and columns.needs_tags:
         log.info("%s: %s lines that begin with '# ' before sentences are comments", path.name, f"{comments:,}")
 

@@ -5,7 +5,7 @@ A source is one file, or a folder with one file for each split, named after it: 
 
 import numpy as np
 
-from kit.data.sources import Sentences, conllu, tagged_columns, tagged_json, tagged_table
+from kit.data.sources import Sentences, as_columns, conllu, tagged_columns, tagged_json, tagged_table
 from kit.data.sources.tag_columns import TagColumns
 from kit.data.sources.text_files import BadRows, candidates, csv_rows, json_rows, plain_name
 from kit.data.split_names import SPLITS
@@ -45,22 +45,23 @@ def read(source, column=None, *, word_column=None, sentence_column=None, tag_nam
     asked = (None if each is None else str(each) for each in (column, word_column, sentence_column))
     columns, bad = TagColumns(*asked, tuple(tag_names)), BadRows(on_bad)
     parts = _files(source) if source.is_dir() else {None: source}
-    words, tags, places, lines, split, texts = [], [], [], [], [], []
+    words, tags, places, lines, split, texts, others = [], [], [], [], [], [], []
     for part, path in parts.items():
         found = 0
-        for number, sentence, sentence_tags, sentence_lines, *text in _sentences(path, columns, bad):
+        for number, sentence, sentence_tags, sentence_lines, own, *text in _sentences(path, columns, bad):
             words.append(sentence)
             tags.append(sentence_tags)
             lines.append(sentence_lines)
             places.append(f"{path.name}:{number}")
             split.append(part)
             texts.append(text[0] if text else None)
+            others.append(own)
             found += 1
         bad.check_any(path, found, "words with tags")
     split = None if None in parts else np.array(split, dtype=object)
     texts = conllu.known_texts(texts, places)
     field = conllu.field_of(columns.tags) if any(is_conllu(path) for path in parts.values()) else None
-    return Sentences(words, tags, places, split, lines, texts, field, bad.told())
+    return Sentences(words, tags, places, split, lines, texts, field, bad.told(), as_columns(others))
 
 
 def is_conllu(path):
@@ -114,7 +115,7 @@ def _files(folder):
 
 
 def _sentences(path, columns, bad):
-    """Yields line, words, tags and lines of the words of each sentence of a file; of CoNLL-U also its text."""
+    """Yields line, words, tags, lines of the words, other columns and, of CoNLL-U, the text of each sentence."""
     name = plain_name(path)
     if name.endswith(_JSONL):
         return tagged_json.sentences(path, columns, bad)

@@ -7,7 +7,7 @@
 import logging
 
 from kit.data.sources.tag_columns import TAGS, WORDS, TagColumns, shown
-from kit.data.sources.text_files import json_rows
+from kit.data.sources.text_files import json_rows, scalars
 from kit.data.text import is_text, tokenize
 
 log = logging.getLogger("kit")
@@ -17,7 +17,7 @@ _START, _END, _TYPE = ("start", "start_offset"), ("end", "end_offset"), ("label"
 
 
 def sentences(path, columns, bad):
-    """Yields line, words, tags and lines of the words of each sentence of a JSONL file.
+    """Yields line, words, tags, lines of the words, and the other keys, of each sentence of a JSONL file.
 
     Args:
         path: The file.
@@ -40,7 +40,8 @@ def sentences(path, columns, bad):
             used = key
             others |= {each for each in TAGS if each != key and isinstance(row.get(each), list)}
         if words:
-            yield number, words, tags, [number] * len(words)
+            own = scalars(row, ("text",))
+            yield number, words, tags, [number] * len(words), own
     if rejected:
         log.info("%s: %s rows whose answer is not 'accept' are left out", path.name, f"{rejected:,}")
     if others:

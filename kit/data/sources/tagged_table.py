@@ -10,10 +10,10 @@ log = logging.getLogger("kit")
 
 
 def sentences(path, rows, columns, bad):
-    """Yields line, words, tags and lines of the words of each sentence of a table.
+    """Yields line, words, tags, lines of the words, and the other columns, of each sentence of a table.
 
     A sentence begins where the column that tells sentences apart has another value, or, without such a column, after an
-    empty row.
+    empty row. Of the other columns the fields of its first row count.
 
     Args:
         path: The file, for messages.
@@ -45,7 +45,8 @@ def sentences(path, rows, columns, bad):
                 bad.add(path, number, error)
                 break
         else:
-            yield group[0][0], words, tags, [number for number, _ in group]
+            own = {name: group[0][1][index] for index, name in enumerate(heading) if name and index not in (word, tag)}
+            yield group[0][0], words, tags, [number for number, _ in group], own
 
 
 def _columns(path, number, heading, columns):

@@ -138,6 +138,11 @@ def json_rows(path, bad=None):
         yield number, row
 
 
+def scalars(row, without=()):
+    """Returns those entries of an object that are texts or numbers, without some keys, as other columns of its row."""
+    return {name: value for name, value in row.items() if isinstance(value, str | int | float) and name not in without}
+
+
 def csv_rows(path, bad):
     """Yields line and fields of each row of a CSV file; of a row that cannot be read the fields are None.
 
