@@ -250,11 +250,12 @@ def over_seeds(scores):
     """Yields name, mean ± standard deviation, and interquartile mean with its 95 % interval of each score as text.
 
     Args:
-        scores: Name to what `kit.reporting.seeds.summarize` made of the score's values.
+        scores: Name to what `kit.reporting.several.summarize` made of the score's values.
     """
     for name, score in scores.items():
-        if score["std"] == 0 and isinstance(score["seeds"][0], int):
-            yield name.replace("_", " "), number(score["seeds"][0]), ""  # a count, the same in every run
+        values = score["folds" if "folds" in score else "seeds"]
+        if score["std"] == 0 and isinstance(values[0], int):
+            yield name.replace("_", " "), number(values[0]), ""  # a count, the same in every run
             continue
         middle = f"IQM {number(score['iqm'])}, 95 %: {number(score['iqm_low'])} to {number(score['iqm_high'])}"
         yield name.replace("_", " "), f"{number(score['mean'])} ± {number(score['std'])}", middle

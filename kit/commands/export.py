@@ -43,7 +43,7 @@ def export(folder, format, path=None, data=None):
     """Writes the model of a finished run in another format, and checks it.
 
     Args:
-        folder: The run folder; of one with several seeds the run that is best on the validation split is taken.
+        folder: The run folder; of several seeds or folds the run that is best on the validation split is taken.
         format: `saved_model` (TensorFlow), `litert` (LiteRT, once TensorFlow Lite), `litert_int8` (the same with whole
             numbers of 8 bits inside, calibrated on training examples), or `onnx`.
         path: Where to write; by default inside the run folder's `exports/`.

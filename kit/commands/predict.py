@@ -3,17 +3,18 @@
 import sys
 from pathlib import Path
 
-from kit import terminal
+from kit import config, terminal
 from kit.errors import KitError
+from kit.reporting.several import kind_of
 from kit.runs import finished
 
 
 def run(options, overrides):
     """Applies a run, prints the predictions, and returns them."""
     finished.check_settings(options.run, "predict", overrides)
-    loaded = finished.load_one(options.run)
-    if finished.has_seeds(options.run):
-        print(f"{loaded.folder} is applied, the best of its seeds by validation", file=sys.stderr)
+    loaded = finished.load(options.run)
+    if isinstance(loaded, finished.Runs):
+        loaded, overrides = _of_several(loaded, overrides)
     task = loaded.recipe.task
     if options.text and task.inputs != "text":
         raise KitError(f"--text: {loaded.recipe.name} takes files, not text")
@@ -28,6 +29,18 @@ def run(options, overrides):
         is_terminal = sys.stdout.isatty()
         print(task.show(terminal.printable_frame(table) if is_terminal else table, is_terminal))
     return {"folder": str(loaded.folder), "predictions": table.to_dict("records")}
+
+
+def _of_several(runs, overrides):
+    """Returns the run that is applied, the best one or the ensemble of all, and the other settings."""
+    own = {key: value for key, value in overrides.items() if key == "predict.ensemble"}
+    others = {key: value for key, value in overrides.items() if key not in own}
+    kind = kind_of(runs.metrics)
+    if config.resolve(config.settings_of(finished.Application, "predict"), own)["predict"]["ensemble"]:
+        print(f"the mean of all {len(runs.folders)} {kind} of {runs.folder} is applied", file=sys.stderr)
+        return runs.ensemble, others
+    print(f"{runs.best.folder} is applied, the best of its {kind} by validation", file=sys.stderr)
+    return runs.best, others
 
 
 def _standard_input():

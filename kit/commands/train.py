@@ -11,7 +11,7 @@ from kit.runs.python_inputs import stated_recipe
 
 
 def run(options, overrides):
-    """Trains a run, or several with different seeds; returns the folder and the scores."""
+    """Trains a run, or several with different seeds or folds; returns the folder and the scores."""
     recipe = options.recipe or stated_recipe(options.config, options.folder)
     if recipe is None:
         raise KitError("train: no recipe given; `kit list` prints them")
@@ -40,6 +40,8 @@ def run(options, overrides):
         used, why = done.best.folder, f"   # the best of {len(done.folders)} by validation"
         for split in ("test", "test_of_last_epoch"):
             terminal.print_over_seeds(done.metrics.get(split), split.replace("_", " "))
+        if "out_of_fold" in done.metrics:
+            terminal.print_scores(done.metrics["out_of_fold"], "out of fold")
     else:
         terminal.print_scores(done.metrics["test"], "test")
     recipe = done.recipe

@@ -129,8 +129,9 @@ def fold(number, folds, count, labels, groups, times, class_names, seed):
                     "trained on none; expected each class in several groups",
                 )
     elif labels is not None:
-        for label, own in enumerate(np.bincount(labels)):
-            _check_most(folds, own or folds, f"examples of class {class_names[label]!r}")
+        counts = np.bincount(labels)
+        scarce = min(np.flatnonzero(counts), key=lambda label: counts[label])
+        _check_most(folds, counts[scarce], f"examples of class {class_names[scarce]!r}")
         parts = _folds(StratifiedKFold(**how), labels, None)
     else:
         _check_most(folds, count, "examples")

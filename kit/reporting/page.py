@@ -74,15 +74,7 @@ def write(folder, metrics=None):
         ),
     ]
     for path in sorted((folder / "plots").glob("*.png")):
-        content = path.read_bytes()
-        with reading(path):
-            width, height = struct.unpack(">II", content[16:24])  # the PNG's header
-        data, name = base64.b64encode(content).decode(), _title(path)
-        shape = "wide" if width > 2 * height else "plot"
-        parts += [
-            f"<h2>{name}</h2>",
-            f'<div class="{shape}"><img alt="{name}" src="data:image/png;base64,{data}"></div>',
-        ]
+        parts += [f"<h2>{title_of(path)}</h2>", embedded(path)]
     for path in sorted((folder / "samples").glob("*.gif")):
         data = base64.b64encode(path.read_bytes()).decode()
         parts += [
@@ -93,7 +85,7 @@ def write(folder, metrics=None):
         with reading(path):
             content = pd.read_csv(path, keep_default_na=False, na_values=[""])  # `None` may be the name of a class
         parts += [
-            f"<h2>{_title(path)}</h2>",
+            f"<h2>{title_of(path)}</h2>",
             '<div class="wide">',
             table(content),
             "</div>",
@@ -101,6 +93,16 @@ def write(folder, metrics=None):
     parts += ending("Repeat this run", folder, settings, environment)
     save(folder / "report.html", title, parts)
     return folder / "report.html"
+
+
+def embedded(path):
+    """Returns a PNG file as HTML that needs no other file."""
+    content = path.read_bytes()
+    with reading(path):
+        width, height = struct.unpack(">II", content[16:24])  # the PNG's header
+    data, name = base64.b64encode(content).decode(), title_of(path)
+    shape = "wide" if width > 2 * height else "plot"
+    return f'<div class="{shape}"><img alt="{name}" src="data:image/png;base64,{data}"></div>'
 
 
 def task(recipe):
@@ -185,7 +187,7 @@ def _cards(metrics):
     return cards
 
 
-def _title(path):
+def title_of(path):
     """`2_confusion_matrix.png` is shown as "Confusion matrix"; the digit orders the sections."""
     return html.escape(path.stem.partition("_")[2].replace("_", " ").capitalize())
 

@@ -13,7 +13,8 @@ from kit.errors import SettingError, Unavailable, choose, table
 from kit.files import as_path, reading
 from kit.runs import folder as folders
 from kit.runs import settings as run_settings
-from kit.runs.finished import check_assets, kept_data, load_one
+from kit.runs.finished import load_one
+from kit.runs.kept import check_assets, kept_data
 from kit.runs.memory import in_memory
 
 _LOCK = threading.Lock()

@@ -2,21 +2,29 @@
 
 import dataclasses
 import functools
-import json
-import os
 from pathlib import Path
 
 from kit import config, recipes, terminal
 from kit.errors import KitError, SettingError, choose, table
-from kit.files import as_path, read_json, reading, text_sum
+from kit.files import as_path, read_json, reading
 from kit.runs import folder as folders
 from kit.runs import schema as schemas
 from kit.runs import settings as run_settings
+from kit.runs.kept import check_assets, check_unchanged, kept_data
 from kit.runs.memory import in_memory
 from kit.runs.python_inputs import own_source
 
-# Names of examples that end with a check sum of them.
-_TOLD_BY_CONTENT = r"(?s).* [0-9a-f]{8}"
+
+@dataclasses.dataclass(frozen=True)
+class Application:
+    """Settings of `[predict]` that every recipe has.
+
+    Args:
+        ensemble: Of a folder with several seeds or folds, average the answers of all: probabilities of classes, logits
+            or CRF scores of tags. Otherwise the best run by validation answers.
+    """
+
+    ensemble: bool = False
 
 
 @dataclasses.dataclass
@@ -52,9 +60,11 @@ class Run:
             KitError: the inputs cannot be used, or a setting is unknown or out of range.
         """
         apply = self.recipe.task.predict
-        offered = config.settings_of(apply, "predict")
+        offered = [*config.settings_of(apply, "predict"), *config.settings_of(Application, "predict")]
         asked = config.flatten({"predict": settings})
         chosen = config.resolve(offered, asked).get("predict", {})
+        if chosen.pop("ensemble"):
+            raise SettingError("predict.ensemble", f"{self.folder} holds one run; expected several seeds or folds")
         names = {each.key.rpartition(".")[2] for each in offered}
         shared = {key: value for key, value in self.settings["evaluate"].items() if key in names}
         own = {key: value for key, value in chosen.items() if f"predict.{key}" in asked}
@@ -74,15 +84,16 @@ class Run:
 
 @dataclasses.dataclass
 class Runs:
-    """Finished runs of the same settings with several seeds, as `train` and `load` return them.
+    """Finished runs of the same settings with several seeds or folds, as `train` and `load` return them.
 
     Args:
         folder: Folder that holds a folder for each.
         recipe: Their `Recipe`.
         settings: Their settings, table by table; `seed` is the first one.
         metrics: Content of `metrics.json`, like that of a run, each score being what
-            `kit.reporting.seeds.statistics` returns: `metrics["test"]["accuracy"]["mean"]`.
-        table: `pandas.DataFrame` with a row a run: its folder, seed, scores, epochs and CPU-seconds.
+            `kit.reporting.several.statistics` returns: `metrics["test"]["accuracy"]["mean"]`. Of folds also
+            `out_of_fold`, the scores of all predictions together.
+        table: `pandas.DataFrame` with a row a run: its folder, seed or fold, scores, epochs and CPU-seconds.
     """
 
     folder: Path
@@ -93,12 +104,12 @@ class Runs:
 
     @property
     def folders(self):
-        """The run folders, in the order of their seeds."""
+        """The run folders, in order."""
         return [self.folder / name for name in self.metrics["folders"]]
 
     @functools.cached_property
     def runs(self):
-        """Every `Run`, in the order of their seeds; they are loaded when they are asked for."""
+        """Every `Run`, in order; they are loaded when they are asked for."""
         return [load(folder) for folder in self.folders]
 
     @functools.cached_property
@@ -106,19 +117,54 @@ class Runs:
         """The `Run` with the best monitored value on the validation split; where that was trained on, the first."""
         return load(self.folder / self.metrics["best"])
 
-    def predict(self, inputs=None, **settings):
-        """Applies the model of the best run; see `Run.predict`."""
-        return self.best.predict(inputs, **settings)
+    @functools.cached_property
+    def ensemble(self):
+        """A `Run` whose `predict` averages the answers of all: its model is a `kit.tasks.recipe.Ensemble`.
+
+        Raises:
+            SettingError: the answers cannot be averaged.
+        """
+        from kit.tasks.recipe import Ensemble
+
+        same = self.recipe.task.ensemble
+        if same is None:
+            raise SettingError("predict.ensemble", f"answers of {self.recipe.name} have no mean; expected false")
+        for run in self.runs:
+            for name in same:
+                if run.assets[name] != self.best.assets[name]:
+                    raise SettingError(
+                        "predict.ensemble",
+                        f"{run.folder} and {self.best.folder} differ in their {name.replace('_', ' ')}; expected false",
+                    )
+        # What one run alone decides, such as where words end, the best one does.
+        runs = [self.best, *(run for run in self.runs if run.folder != self.best.folder)]
+        model = Ensemble([run.model for run in runs], [run.assets for run in runs])
+        return dataclasses.replace(self.best, folder=self.folder, model=model)
+
+    def predict(self, inputs=None, *, ensemble=False, **settings):
+        """Applies the model of the best run, or with `ensemble` those of all; see `Run.predict`."""
+        chosen = config.resolve(config.settings_of(Application, "predict"), {"predict.ensemble": ensemble})
+        return (self.ensemble if chosen["predict"]["ensemble"] else self.best).predict(inputs, **settings)
+
+    @functools.cached_property
+    def out_of_fold(self):
+        """Table of the predictions of every example by the run that did not see it; or None."""
+        from kit.runs.out_of_fold import joined
+
+        return joined(self.folders) if "out_of_fold" in self.metrics else None
 
     def __repr__(self):
+        from kit.reporting import several
+
         shown = " ".join(next(iter(terminal.over_seeds(self.metrics["test"])), ("", ""))[:2])
-        return f"Runs({self.recipe.name}, {str(self.folder)!r}, {len(self.folders)} seeds, {shown})"
+        count = f"{len(self.folders)} {several.kind_of(self.metrics)}"
+        return f"Runs({self.recipe.name}, {str(self.folder)!r}, {count}, {shown})"
 
     def _repr_html_(self):
         """Returns the statistics of the test scores, for a notebook."""
-        from kit.reporting import seeds
+        from kit.reporting import several
 
-        return seeds.summary(self.folder, self.metrics)
+        return several.summary(self.folder, self.metrics)
 
 
 def load(folder):
@@ -128,7 +174,7 @@ def load(folder):
         folder: The run folder.
 
     Returns:
-        `Run`; of a folder with several seeds `Runs`.
+        `Run`; of a folder with several seeds or folds `Runs`.
 
     Raises:
         KitError: there is no finished run in the folder.
@@ -145,12 +191,12 @@ def load(folder):
         is_table = isinstance(tables[name], dict) and (tables[name] or name in ("backbone", "evaluate"))
         if not is_table:
             raise KitError(f"{folder / 'config.toml'}: damaged; expected the settings of [{name}]")
-    if has_seeds(folder):
-        from kit.reporting import seeds
+    if has_several(folder):
+        from kit.reporting import several
 
         metrics = read_json(folder / "metrics.json")
         with reading(folder / "metrics.json"):
-            return Runs(folder, recipe, tables, metrics, seeds.table(metrics))
+            return Runs(folder, recipe, tables, metrics, several.table(metrics))
     import keras
 
     from kit.training import device
@@ -168,18 +214,22 @@ def load(folder):
 
 
 def load_one(folder):
-    """Brings the finished run in a folder back; of several seeds the one that is best on the validation split."""
+    """Brings the finished run in a folder back; of several the one that is best on the validation split."""
     found = load(folder)
     return found.best if isinstance(found, Runs) else found
 
 
-def has_seeds(folder):
-    """Whether a run folder holds runs with several seeds, rather than one run."""
+def has_several(folder):
+    """Whether a run folder holds runs with several seeds or folds, rather than one run."""
     path = as_path(folder, "folder") / "config.toml"
-    count = config.read_toml(path).get("train.seeds", 1)
-    if type(count) is not int:
-        raise KitError(f"{path}: damaged; expected a whole number as train.seeds")
-    return count > 1
+    flat = config.read_toml(path)
+    for key, single in (("train.seeds", 1), ("train.folds", 0)):
+        count = flat.get(key, single)
+        if type(count) is not int:
+            raise KitError(f"{path}: damaged; expected a whole number as {key}")
+        if count > single:
+            return True
+    return False
 
 
 def _calibration(folder):
@@ -204,7 +254,10 @@ def _run_folder(folder):
 def check_settings(folder, table_name, overrides):
     """Raises KitError where a folder is no finished run, or its recipe has no such settings; loads neither."""
     recipe = config.read_toml(_run_folder(folder) / "config.toml")["recipe"]
-    config.resolve(config.in_table(getattr(schemas.get(recipe), table_name), table_name), overrides)
+    offered = getattr(schemas.get(recipe), table_name)
+    if table_name == "predict":
+        offered = [*offered, *config.settings_of(Application)]
+    config.resolve(config.in_table(offered, table_name), overrides)
 
 
 def data_of(run, data=None):
@@ -244,18 +297,19 @@ def evaluate(folder, *, split="test", overrides=None, data=None):
         data: The data again, where they were given in Python.
 
     Returns:
-        The recipe's `Evaluation`; of a folder with several seeds one whose metrics are those of all runs together.
+        The recipe's `Evaluation`; of a folder with several seeds or folds one whose metrics are those of all runs
+        together, each fold being scored on its own part.
 
     Raises:
         KitError: the run or its data cannot be used.
     """
     run = load(folder)
     if isinstance(run, Runs):
-        from kit.reporting import seeds
+        from kit.reporting import several
         from kit.tasks.recipe import Evaluation
 
         found = [evaluate(each, split=split, overrides=overrides, data=data).metrics for each in run.folders]
-        return Evaluation(seeds.summarize(found))
+        return Evaluation(several.summarize(found, several.kind_of(run.metrics)))
     overrides = overrides or {}
     offered = config.settings_of(run.recipe.task.evaluate, "evaluate")
     given = {f"evaluate.{key}": value for key, value in run.settings["evaluate"].items()}
@@ -271,7 +325,7 @@ def predict(run, inputs, overrides=None):
     """Applies a loaded run to inputs; returns the recipe's table.
 
     Args:
-        run: What `load` returned; of several seeds the best one is applied.
+        run: What `load` returned; of several the best one is applied, or with `predict.ensemble` all are.
         inputs: See the recipe's `predict`.
         overrides: Flat dictionary of `predict.` settings.
 
@@ -282,11 +336,11 @@ def predict(run, inputs, overrides=None):
 
 
 def report(folder):
-    """Writes the page of a finished run, or of runs with several seeds, anew; returns its path."""
-    from kit.reporting import page, seeds
+    """Writes the page of a finished run, or of several seeds or folds, anew; returns its path."""
+    from kit.reporting import page, several
 
     folder = _run_folder(folder)
-    return (seeds if has_seeds(folder) else page).write(folder)
+    return (several if has_several(folder) else page).write(folder)
 
 
 def compare(folders, path=None):
@@ -306,9 +360,9 @@ def compare(folders, path=None):
 
     folders = [_run_folder(folder) for folder in folders]
     for folder in folders:
-        if has_seeds(folder):
+        if has_several(folder):
             one = read_json(folder / "metrics.json")["best"]
-            raise KitError(f"{folder}: holds runs with several seeds; expected single runs, such as {folder / one}")
+            raise KitError(f"{folder}: holds several runs; expected single runs, such as {folder / one}")
     found = {config.read_toml(folder / "config.toml")["recipe"]: folder for folder in folders}
     if len(found) > 1:
         shown = " and ".join(f"{folder} of {recipe}" for recipe, folder in found.items())
@@ -319,71 +373,3 @@ def compare(folders, path=None):
             raise KitError(f"{name}: given more than once; expected different runs")
     path = as_path(path, "output") if path else folders[0].parent / "comparison.html"
     return path, comparison.write(folders, path)
-
-
-def kept_data(folder):
-    """Returns what an earlier or unfinished run has `Kept` of its data, or None in a new folder."""
-    import pandas as pd
-
-    from kit.data.splits import Kept
-
-    path = folder / "assets" / "splits.csv"
-    if not (folder / "config.toml").exists():
-        return None
-    with reading(path):
-        known = {"example": str, "split": str, "label": int, "group": str, "time": str}
-        table = pd.read_csv(path, dtype=known, keep_default_na=False)
-        table = table[["example", "split", *(name for name in ("label", "group", "time") if name in table)]]
-    check_unchanged(folder, "splits.csv")
-    assets = read_json(path.with_name("assets.json"))
-    check_unchanged(folder, "assets.json")
-    files = path.with_name("files.csv")
-    return Kept(table, assets, files if files.exists() else None)
-
-
-def check_unchanged(folder, name):
-    """Raises KitError where a file of a run's assets is not the one that the run began with."""
-    path = folder / "assets" / "sums.json"
-    if path.exists():  # runs from before it was kept lack it
-        sums = read_json(path)
-        with reading(path):
-            before = sums[name]
-        if text_sum(folder / "assets" / name) != before:
-            raise KitError(
-                f"{folder / 'assets' / name}: changed since the run began; expected what it was trained with"
-            )
-
-
-def check_assets(folder, splits, source):
-    """Raises KitError where the data of a run, or what was learned from them, are not those with which it began.
-
-    Args:
-        folder: The run folder.
-        splits: The `Splits`, read again.
-        source: Where they were read from now; another place than in the beginning may hold the same.
-    """
-    path = folder / "assets" / "assets.json"
-    if not (folder / "config.toml").exists():
-        return
-    saved, now = read_json(path), json.loads(json.dumps(splits.assets))
-    check_unchanged(folder, path.name)
-    files = folder / "assets" / "files.csv"
-    are_files = splits.files is not None and files.exists()  # runs from before it was kept lack it
-    if are_files:
-        splits.files.check(files)  # first: it names the one that changed
-    for name in saved:
-        if saved[name] != now.get(name):
-            raise KitError(
-                f"the data changed since this run was started: its {name} differ from those in {path}; "
-                "expected the same files"
-            )
-    if are_files:
-        return
-    before = config.read_toml(folder / "config.toml").get(run_settings.SOURCE)
-    now = str(source) if isinstance(source, str | os.PathLike) else before  # data of Python are told by their content
-    names = splits.assignment["example"]
-    if not run_settings.alike(before, now) and not names.str.fullmatch(_TOLD_BY_CONTENT).all():
-        raise SettingError(
-            run_settings.SOURCE,
-            f"the run in {folder} was started with {before!r}, not {now!r}; nothing tells whether they hold the same",
-        )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kit import recipes, terminal
 from kit.errors import KitError, SettingError, check
-from kit.runs import schema
+from kit.runs import schema, several
 from kit.runs import settings as run_settings
 from kit.runs.assembly import assembled
 from kit.runs.evaluation import try_evaluation
@@ -32,6 +32,10 @@ def _rehearsed(recipe_name, overrides, config, seed, inputs, *, constant=False):
     from kit.training import device, optimizers, transfer
 
     recipe = recipes.get(recipe_name)
+    several.check_possible(recipe, settings, inputs)
+    if settings["train"]["folds"]:  # the examples are those of the first
+        own = several.members(settings)[0].of(settings)
+        settings = own | {"train": settings["train"]}
     if constant:
         settings = settings | {"optimizer": optimizers.without_schedule(settings["optimizer"])}
     own_model = inputs.model
@@ -81,7 +85,7 @@ def dry_run(
 
     Returns:
         Dictionary: `params`, `examples` of each split, `steps_per_epoch`, `epochs`, `seconds_per_step`, and
-        `seconds_estimated` of all epochs, with every seed, without their validation.
+        `seconds_estimated` of all epochs, with every seed or fold, without their validation.
 
     Raises:
         KitError: settings or data cannot be used.
@@ -98,12 +102,13 @@ def rehearse(recipe_name, overrides, *, config=None, seed=None, inputs=PythonInp
         try_evaluation(parts)
         seconds = _seconds_per_step(parts)
     training, splits, steps_per_epoch = parts.training, parts.splits, parts.steps_per_epoch
-    steps = steps_per_epoch * training.epochs * training.seeds
+    runs = training.folds or training.seeds
+    steps = steps_per_epoch * training.epochs * runs
     log.info(
         "a training step of %d examples takes about %.0f ms; %s%d epochs of %d steps about %s, without validation",
         training.batch_size,
         seconds * 1000,
-        f"{training.seeds} seeds of " if training.seeds > 1 else "",
+        f"{runs} {'folds' if training.folds else 'seeds'} of " if runs > 1 else "",
         training.epochs,
         steps_per_epoch,
         terminal.duration(steps * seconds),

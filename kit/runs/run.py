@@ -8,7 +8,7 @@ from kit import recipes, terminal
 from kit.errors import SettingError, check, table
 from kit.files import as_path, atomic, read_json, reading, text_sum, write_json, write_text
 from kit.runs import folder as folders
-from kit.runs import schema, seeds
+from kit.runs import out_of_fold, schema, several
 from kit.runs import settings as run_settings
 from kit.runs.assembly import assembled, keep_beginning
 from kit.runs.evaluation import of_calibration, try_evaluation
@@ -45,7 +45,7 @@ def train(
             `default.toml`, whose numbers suit its embedded data. An empty file gives the defaults of the signatures.
         folder: Run folder; by default a new one below `runs/`. An unfinished one is carried on to the result that it
             would have had.
-        seed: Seed of all that is random; with `train={"seeds": 5}` the first of five.
+        seed: Seed of all that is random; with `train={"seeds": 5}` the first of five, with `{"folds": 5}` that of each.
         data: Settings of the table `[data]`, among them `source`; or the source itself: a path or name, or what the
             recipe's data function takes in Python, such as `(images, labels)`.
         model: Settings of the table `[model]`; or a `keras.Model` of one's own, also as `{"backbone": my_model, ...}`
@@ -55,7 +55,7 @@ def train(
         verbose: Print what happens; `run.log` gets it in any case.
 
     Returns:
-        `Run`; with `train.seeds` above 1 `Runs`.
+        `Run`; with `train.seeds` above 1, or `train.folds`, `Runs`.
 
     Raises:
         KitError: settings, data or folder cannot be used; the message is one line that names what and why.
@@ -77,7 +77,7 @@ def train_with(recipe_name, overrides, *, config=None, folder=None, seed=None, i
         inputs: `PythonInputs`.
 
     Returns:
-        `Run`; with `train.seeds` above 1 `Runs`.
+        `Run`; with `train.seeds` above 1, or `train.folds`, `Runs`.
     """
     offered = schema.get(recipe_name)
     run_folder = as_path(folder, "folder") if folder else None
@@ -89,8 +89,8 @@ def train_with(recipe_name, overrides, *, config=None, folder=None, seed=None, i
         terminal.load_tensorflow()
         recipe = recipes.get(recipe_name)
         with _interruptible(run_folder):
-            if settings["train"]["seeds"] > 1:
-                return seeds.train(recipe, run_folder, settings, inputs, _train)
+            if several.members(settings):
+                return several.train(recipe, run_folder, settings, inputs, _train)
             return _train(recipe, run_folder, settings, inputs)
 
 
@@ -135,8 +135,9 @@ def train_trial(recipe_name, overrides, *, config, folder, seed, watch):
     recipe = recipes.get(recipe_name)
     with folders.opened(folder, recipe_name):
         settings = run_settings.of_run(schema.get(recipe_name), folder, config, overrides, seed)
-        count = settings["train"]["seeds"]
-        check(count == 1, "train.seeds", count, "1 for a run that is part of something else")
+        for key, single in (("seeds", 1), ("folds", 0)):
+            count = settings["train"][key]
+            check(count == single, f"train.{key}", count, f"{single} for a run that is part of something else")
         beside = tuple(path for path in sorted(folder.parent.iterdir()) if path != folder)
         with _fitted(recipe, folder, settings, PythonInputs(beside=beside), watch=watch) as (parts, _, trained):
             return trained, parts.monitor, parts.mode
@@ -329,6 +330,8 @@ def _finish(folder, parts, plan, trained):
     for name, draw in figures.items():
         with atomic(folder / "plots" / f"{name}.png") as temporary:
             plots.save(draw(), temporary)
+    if settings["data"].get("fold"):
+        out_of_fold.write(folder, splits, results["test"])
     page.write(folder, metrics)
     write_json(folder / "metrics.json", metrics)
     if splits.train.follows_model:

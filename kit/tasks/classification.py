@@ -11,7 +11,7 @@ from kit.errors import SettingError, check
 from kit.reporting import plots
 from kit.reporting.statistics import Bootstrap, share_interval
 from kit.scoring import classification as scores
-from kit.tasks.recipe import Evaluation, Task
+from kit.tasks.recipe import Evaluation, Task, members
 from kit.training.decay import sparing
 from kit.training.losses import Auxiliary, SparseCategoricalCrossentropy
 from kit.training.metrics import Accuracy, FirstAccuracy
@@ -153,38 +153,21 @@ def task(read, units, views=None, mistakes=None, illustrate=None, inputs="files"
         temperature = assets.get("temperature", 1.0) if temperature_scaling else 1.0
         probabilities = scores.softmax(logits / temperature)  # (examples, classes)
         predicted = probabilities.argmax(1)
-        matrix = np.zeros((len(names), len(names)), int)  # (true, predicted)
-        np.add.at(matrix, (labels, predicted), 1)
-        right = matrix.diagonal().sum()
-        low, high = share_interval(right, len(labels))
-        metrics = {"accuracy": right / len(labels), "accuracy_low": low, "accuracy_high": high}
-        if top_k < len(names) and top_k > 1:
-            best = np.argpartition(-probabilities, top_k, 1)[:, :top_k]
-            metrics[f"top_{top_k}_accuracy"] = (best == labels[:, None]).any(1).mean()
-        metrics |= scores.macro_f1(scores.confusion_f1(matrix), names)
-        of_true = probabilities[np.arange(len(labels)), labels]
-        metrics["cross_entropy"] = -np.log(np.maximum(of_true, 1e-12)).mean()
-        error, bins = scores.calibration(probabilities.max(1), predicted == labels)
-        metrics["calibration_error"] = error
+        found = scored(names, labels, probabilities, top_k, units, bootstrap.bootstrap_samples)
+        metrics, figures = found.metrics, found.figures
         if temperature != 1.0:
             unscaled = scores.softmax(logits)
-            metrics["calibration_error_unscaled"], _ = scores.calibration(unscaled.max(1), predicted == labels)
-            metrics["temperature"] = temperature
+            error, _ = scores.calibration(unscaled.max(1), predicted == labels)
+            metrics |= {"calibration_error_unscaled": float(error), "temperature": float(temperature)}
         wrong = np.flatnonzero(predicted != labels)
         worst = wrong[np.argsort(-probabilities[wrong, predicted[wrong]])][:24]
         captions = [
             f"{names[predicted[row]]} {probabilities[row, predicted[row]]:.0%}\nis {names[labels[row]]}"
             for row in worst
         ]
-        figures = {"2_confusion_matrix": lambda: plots.confusion_matrix(matrix, names)}
         if len(worst) and mistakes is not None:
             figures["3_most_confident_mistakes"] = lambda: mistakes(examples, worst, captions)
-        figures["4_confidence_and_accuracy"] = lambda: plots.reliability(bins, error)
-        return Evaluation(
-            {name: value if isinstance(value, int) else float(value) for name, value in metrics.items()},
-            {"1_per_class": per_class(matrix, names, units, bootstrap.bootstrap_samples)},
-            figures,
-        )
+        return dataclasses.replace(found, predictions=lambda: _predictions(names, labels, probabilities))
 
     def calibrate(model, examples, assets, *, views: type(no_views) = no_views, batch_size: PositiveInt = 256):
         """Returns the temperature by which logits are divided so that probabilities say how often they are right."""
@@ -203,7 +186,7 @@ def task(read, units, views=None, mistakes=None, illustrate=None, inputs="files"
         """Classifies inputs.
 
         Args:
-            model: The classifier.
+            model: The classifier, or an `Ensemble` of such, whose probabilities are averaged.
             inputs: Files and folders of them, or what the recipe takes in Python.
             assets: The assets of the data that the model was trained on.
             temperature_scaling: Divide logits by the temperature that fitted the validation split best.
@@ -216,8 +199,11 @@ def task(read, units, views=None, mistakes=None, illustrate=None, inputs="files"
             KitError: no inputs, or one that cannot be read.
         """
         names, batches = read(inputs, assets, batch_size)
-        logits = np.concatenate([views.logits(model.predict_on_batch, batch) for batch in batches()])
-        probabilities = scores.softmax(logits / (assets.get("temperature", 1.0) if temperature_scaling else 1.0))
+        shares = []
+        for network, own in members(model, assets):
+            logits = np.concatenate([views.logits(network.predict_on_batch, batch) for batch in batches()])
+            shares.append(scores.softmax(logits / (own.get("temperature", 1.0) if temperature_scaling else 1.0)))
+        probabilities = np.mean(shares, 0) if len(shares) > 1 else shares[0]  # (inputs, classes)
         class_names = np.array(assets["class_names"], dtype=object)
         table = pd.DataFrame(
             {
@@ -235,6 +221,14 @@ def task(read, units, views=None, mistakes=None, illustrate=None, inputs="files"
         labels = examples.target("label")
         return scores.hints(history, best_epoch, labels, len(assets["class_names"]), temperature=found)
 
+    def pooled(predictions, assets, settings):
+        """Scores the predictions of all folds together."""
+        names = assets["class_names"]
+        numbers = {name: number for number, name in enumerate(names)}
+        labels = predictions["label"].map(numbers).to_numpy()
+        probabilities = predictions[[f"p({name})" for name in names]].to_numpy("float64")
+        return scored(names, labels, probabilities, settings["top_k"], units, settings["bootstrap_samples"])
+
     return Task(
         monitors={"val_accuracy": "max", "val_loss": "min"},
         evaluate=evaluate,
@@ -243,7 +237,53 @@ def task(read, units, views=None, mistakes=None, illustrate=None, inputs="files"
         hints=hints,
         illustrate=illustrate,
         inputs=inputs,
+        pooled=pooled,
+        ensemble=("class_names",),
     )
+
+
+def scored(names, labels, probabilities, top_k, units, samples):
+    """Returns the `Evaluation` of probabilities.
+
+    Args:
+        names: Name of each class.
+        labels: Class of each example, (examples,).
+        probabilities: (examples, classes)
+        top_k: A second accuracy counts an example as right if its class is among this many most probable ones.
+        units: Plural of an example.
+        samples: Draws behind each interval.
+    """
+    predicted = probabilities.argmax(1)
+    matrix = np.zeros((len(names), len(names)), int)  # (true, predicted)
+    np.add.at(matrix, (labels, predicted), 1)
+    right = matrix.diagonal().sum()
+    low, high = share_interval(right, len(labels))
+    metrics = {"accuracy": right / len(labels), "accuracy_low": low, "accuracy_high": high}
+    if top_k < len(names) and top_k > 1:
+        best = np.argpartition(-probabilities, top_k, 1)[:, :top_k]
+        metrics[f"top_{top_k}_accuracy"] = (best == labels[:, None]).any(1).mean()
+    metrics |= scores.macro_f1(scores.confusion_f1(matrix), names)
+    of_true = probabilities[np.arange(len(labels)), labels]
+    metrics["cross_entropy"] = -np.log(np.maximum(of_true, 1e-12)).mean()
+    error, bins = scores.calibration(probabilities.max(1), predicted == labels)
+    metrics["calibration_error"] = error
+    return Evaluation(
+        {name: value if isinstance(value, int) else float(value) for name, value in metrics.items()},
+        {"1_per_class": per_class(matrix, names, units, samples)},
+        {
+            "2_confusion_matrix": lambda: plots.confusion_matrix(matrix, names),
+            "4_confidence_and_accuracy": lambda: plots.reliability(bins, error),
+        },
+    )
+
+
+def _predictions(names, labels, probabilities):
+    """Returns a table with a row an example: `label`, `prediction`, `probability`, then `p(CLASS)` for every class."""
+    classes = np.array(names, dtype=object)
+    predicted = probabilities.argmax(1)
+    table = {"label": classes[labels], "prediction": classes[predicted], "probability": probabilities.max(1)}
+    shares = pd.DataFrame(probabilities, columns=[f"p({name})" for name in names])
+    return pd.concat([pd.DataFrame(table), shares], axis=1)
 
 
 def _in_order(values, examples, batch_size):

@@ -232,7 +232,9 @@ def task(decoding_step, max_positions, has_attention=lambda model: True):
             ),
         }
         row = int(np.argmin(np.abs(examples.lengths("source") - 12)))
-        return Evaluation(metrics, tables, attention_figures(model, examples.take([row]), ids[row][0], assets))
+        figures = attention_figures(model, examples.take([row]), ids[row][0], assets)
+        texts = {"source": examples.extra("source"), "label": examples.extra("target"), "prediction": found}
+        return Evaluation(metrics, tables, figures, lambda: pd.DataFrame(texts))
 
     def predict(
         model,
@@ -316,6 +318,11 @@ def task(decoding_step, max_positions, has_attention=lambda model: True):
                 plots.save(list(figures.values())[-1](), temporary)
         return _table(lines, rows, [target_tokenizer.decode(each) for each in found], values)
 
+    def pooled(predictions, assets, settings):
+        """Scores the translations of all folds together."""
+        texts = (predictions[name].tolist() for name in ("prediction", "label"))
+        return Evaluation(scores.corpus_scores(*texts, settings["bootstrap_samples"]))
+
     return Task(
         monitors={"val_bleu": "max", "val_chrf": "max", "val_loss": "min"},
         evaluate=evaluate,
@@ -323,6 +330,7 @@ def task(decoding_step, max_positions, has_attention=lambda model: True):
         validate=validate,
         show=show,
         inputs="text",
+        pooled=pooled,
     )
 
 

@@ -13,11 +13,32 @@ class Evaluation:
         metrics: Name to number.
         tables: Name to `pandas.DataFrame`; a leading digit orders them on the page.
         figures: Name to a function that draws a matplotlib figure; a leading digit orders them on the page.
+        predictions: Function that returns a table of the answers to single examples: `label`, `prediction` and the
+            like, the number of the example in the split being its index; None where there are no such answers.
     """
 
     metrics: dict
     tables: dict = dataclasses.field(default_factory=dict)
     figures: dict = dataclasses.field(default_factory=dict)
+    predictions: Callable | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Ensemble:
+    """Several models of one task, whose answers are averaged; `Task.predict` takes it in place of a model.
+
+    Args:
+        models: The networks.
+        assets: The assets that each of them was trained with.
+    """
+
+    models: list
+    assets: list
+
+
+def members(model, assets):
+    """Returns the pairs (network, assets) of an `Ensemble`, or that of one model."""
+    return zip(model.models, model.assets, strict=True) if isinstance(model, Ensemble) else [(model, assets)]
 
 
 def as_text(predictions, is_terminal):
@@ -58,6 +79,11 @@ class Task:
         takes_small_steps: Its training steps are so small that one thread takes less time than several.
         some: Function `(examples, rows)` that returns a few examples, for a trial of the evaluation.
         draws: Settings of `evaluate` that are numbers of draws: few are enough for a trial.
+        pooled: Function `(predictions, assets, settings) -> Evaluation` of the predictions of several folds, as
+            `Evaluation.predictions` has them, with the column `fold`; `settings` are those of `evaluate`. None where
+            there are no such predictions.
+        ensemble: Assets that runs must have in common for `predict` to average their answers; None where answers
+            cannot be averaged.
     """
 
     monitors: dict
@@ -77,6 +103,8 @@ class Task:
     takes_small_steps: bool = False
     some: Callable = lambda examples, rows: examples.take(rows)
     draws: tuple = ("bootstrap_samples",)
+    pooled: Callable | None = None
+    ensemble: tuple | None = None
 
     @property
     def example(self):

@@ -100,12 +100,14 @@ def evaluate(
     names, is_variational = assets["class_names"], _is_variational(model)
     made = _made(model, given, batch_size)
     errors = squared_errors(made, targets)
+    answers = {"error": errors}
     codes = _codes(model, given, batch_size)
     metrics = {"psnr": decibels(errors), "mean_squared_error": float(errors.mean())}
     if not assets["is_made_worse"]:
         metrics["psnr_pca"] = decibels(squared_errors(by_pca(examples.reference, given, codes.shape[1]), targets))
     else:
-        metrics["psnr_of_inputs"] = decibels(squared_errors(given, targets))
+        answers["error_of_input"] = squared_errors(given, targets)
+        metrics["psnr_of_inputs"] = decibels(answers["error_of_input"])
         metrics["psnr_gain"] = metrics["psnr"] - metrics["psnr_of_inputs"]
     encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
     tables, figures = {}, {}
@@ -121,6 +123,7 @@ def evaluate(
             seed=seed,
         )
         means = bounds.pop("means")
+        answers |= bounds
         metrics |= {name: float(values.mean()) for name, values in bounds.items()}
         # Burda et al., 2016: units whose mean depends on the image.
         metrics["active_units"] = int((means.var(0) > 0.01).sum())
@@ -130,6 +133,7 @@ def evaluate(
 
         metrics["anomaly_auroc"] = float(roc_auc_score(unseen, squared_errors(made, given)))
     if len(names) > 1:
+        answers = {"label": np.array(names, dtype=object)[labels], **answers}
         tables["1_classes"] = pd.DataFrame(
             {
                 "class": names,
@@ -171,7 +175,18 @@ def evaluate(
     figures["6_largest_errors"] = lambda: samples.figure(
         samples.mosaic(np.concatenate([targets[worst], made[worst]]), len(worst))
     )
-    return Evaluation(metrics, tables, figures)
+    return Evaluation(metrics, tables, figures, lambda: pd.DataFrame(answers))
+
+
+def pooled(predictions, assets, settings):
+    """Scores what came back of the images of all folds together."""
+    errors, others = predictions["error"], predictions.columns.drop(["example", "fold", "error"])
+    metrics = {"psnr": decibels(errors), "mean_squared_error": float(errors.mean())}
+    if "error_of_input" in predictions:
+        metrics["psnr_of_inputs"] = decibels(predictions["error_of_input"])
+        metrics["psnr_gain"] = metrics["psnr"] - metrics["psnr_of_inputs"]
+    bounds = [name for name in others if name not in ("label", "error_of_input")]
+    return Evaluation(metrics | {name: float(predictions[name].mean()) for name in bounds})
 
 
 def validate(model, examples, assets):
@@ -314,4 +329,5 @@ def task():
         inputs="optional",
         some=few_examples,
         draws=("num_samples", "draws", "importance_samples"),
+        pooled=pooled,
     )

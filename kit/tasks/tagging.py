@@ -18,12 +18,13 @@ from kit.data.text import Features, tokenize
 from kit.data.text_inputs import conllu_files, read_sentences
 from kit.data.word_cuts import WordCuts
 from kit.errors import KitError, check
-from kit.reporting import plots, statistics
+from kit.reporting import plots
 from kit.reporting.statistics import Bootstrap
 from kit.scoring import classification as scores_of_classes
 from kit.scoring import tagging as scores
-from kit.scoring.classification import macro_f1, softmax
-from kit.tasks.recipe import Evaluation, Task
+from kit.scoring.classification import softmax
+from kit.tasks.recipe import Evaluation, Task, members
+from kit.tasks.tag_scores import named, pooled, predictions_of, scored, worst, worst_table
 from kit.training.decay import sparing
 from kit.training.losses import SparseCategoricalCrossentropy
 from kit.training.metrics import Accuracy
@@ -78,12 +79,25 @@ def _decoded(model, sequences, batch_size, probabilities=True):
 
     A CRF decodes the best path; its probabilities are marginals.
     """
+    return _decoded_together([(model, sequences)], batch_size, probabilities)
+
+
+def _decoded_together(members, batch_size, probabilities=True):
+    """Returns what `_decoded` does, of the mean of several models' outputs.
+
+    Args:
+        members: Pairs of a model and the sequences as it is given them: the same sentences, with features of its own.
+        batch_size: Sentences in a step.
+        probabilities: Return these, too.
+    """
+    model, sequences = members[0]
     lengths = words_of(sequences)
     labels, shares = [None] * len(sequences), [None] * len(sequences)
-    if len(sequences):
-        _compile_for_all_lengths(model, sequences.arrays([0])[0])
+    for each, own in members if len(sequences) else ():
+        _compile_for_all_lengths(each, own.arrays([0])[0])
     for rows in sequences.chunks(batch_size):
-        outputs = model.predict_on_batch(sequences.arrays(rows)[0])
+        found = [each.predict_on_batch(own.arrays(rows)[0]) for each, own in members]
+        outputs = found[0] if len(found) == 1 else np.mean(found, 0)
         if _has_crf(model):
             best, share = _from_potentials(outputs, probabilities)
         else:
@@ -138,13 +152,9 @@ def validate(model, examples, assets):
     values = {"accuracy": right / max(int(words_of(examples).sum()), 1)}
     if assets["learned_scheme"] != "none":
         names = np.array(assets["tag_names"], dtype=object)
-        counts, _ = scores.entity_counts(_named(gold, names), _named(predicted, names), assets["learned_scheme"])
+        counts, _ = scores.entity_counts(named(gold, names), named(predicted, names), assets["learned_scheme"])
         values["f1"] = scores.f1(counts.sum((0, 1)))
     return values
-
-
-def _named(labels, names):
-    return [list(names[each]) for each in labels]
 
 
 def evaluate(
@@ -173,37 +183,15 @@ def evaluate(
     scheme = assets["learned_scheme"]
     gold = examples.target("tag")
     predicted, shares = _decoded(model, examples, batch_size)
-    metrics, tables, samples = {}, {}, bootstrap.bootstrap_samples
-    if scheme != "none":
-        counts, kinds = scores.entity_counts(_named(gold, names), _named(predicted, names), scheme)
-        low, high = scores.intervals(counts.sum(1), samples)
-        low, high = (0.0, 1.0) if np.isnan(low) else (low, high)
-        total = counts.sum((0, 1))
-        metrics |= {"f1": scores.f1(total), "f1_low": low, "f1_high": high}
-        metrics |= {"precision": scores.precision(total), "recall": scores.recall(total)}
-        tables["1_per_entity_type"] = scores.per_class("entity", kinds, counts, samples)
-    counts = scores.tag_counts(gold, predicted, len(names))
-    metrics |= _accuracy(counts.sum(1), samples)
-    if scheme == "none":
-        metrics |= macro_f1(scores.f1_of_each(counts.sum(0)), names)
-        tables["1_per_tag"] = scores.per_class("tag", names, counts, samples)
-    metrics |= _of_texts(model, examples, assets, gold, batch_size, samples)
-    worst = _worst(examples, gold, predicted, shares)
-    if len(worst):
-        tables["2_sentences_with_the_worst_errors"] = _worst_table(examples, gold, predicted, shares, names, worst)
-    matrix_names, matrix = _confusion(gold, predicted, names, scheme)
-    figures = {"2_confusion_matrix": lambda: plots.confusion_matrix(matrix, matrix_names)}
+    found = scored(gold, predicted, names, scheme, bootstrap.bootstrap_samples)
+    metrics, tables, figures = found.metrics, found.tables, found.figures
+    of_texts = _of_texts(model, examples, assets, gold, batch_size, bootstrap.bootstrap_samples)
+    metrics |= {name: float(value) for name, value in of_texts.items()}
+    rows = worst(examples, gold, predicted, shares)
+    if len(rows):
+        tables["2_sentences_with_the_worst_errors"] = worst_table(examples, gold, predicted, shares, names, rows)
     figures |= _attention_figures(model, examples)
-    metrics = {name: value if isinstance(value, int) else float(value) for name, value in metrics.items()}
-    return Evaluation(metrics, tables, figures)
-
-
-def _accuracy(counts, samples):
-    """Returns the share of right tags with its interval: of sentences drawn, or Wilson's where that is wider."""
-    right, _, true = counts.sum(0)
-    drawn = statistics.bootstrap(counts, scores.recall, samples)
-    low, high = statistics.wider(drawn, statistics.share_interval(right, true))
-    return {"accuracy": scores.recall(counts.sum(0)), "accuracy_low": low, "accuracy_high": high}
+    return Evaluation(metrics, tables, figures, lambda: predictions_of(examples, gold, predicted, shares, names))
 
 
 def _of_texts(model, examples, assets, gold, batch_size, samples):
@@ -225,39 +213,6 @@ def _of_texts(model, examples, assets, gold, batch_size, samples):
     low, high = scores.intervals(counts[:, 0], samples)
     tags_f1, words_f1 = scores.f1(counts.sum(0))
     return {"text_f1": tags_f1, "text_f1_low": low, "text_f1_high": high, "text_words_f1": words_f1}
-
-
-def _worst(examples, gold, predicted, shares):
-    """Returns the rows of the sentences in which the model was surest of what is wrong, the worst first."""
-    regret = np.zeros(len(examples))
-    for row, (true, found, share) in enumerate(zip(gold, predicted, shares, strict=True)):
-        wrong = np.flatnonzero(true != found)
-        words = np.arange(len(true))
-        regret[row] = -np.log(np.maximum(share[words, true][wrong], 1e-9)).sum()
-    rows = np.argsort(-regret, kind="stable")[:20]
-    return rows[regret[rows] > 0]
-
-
-def _worst_table(examples, gold, predicted, shares, names, rows):
-    table = []
-    sentences = examples.extra("words")
-    for row in rows:
-        shown = []
-        for word, true, found, share in zip(sentences[row], gold[row], predicted[row], shares[row], strict=True):
-            wrong = true != found
-            shown.append(f"{word} [{names[found]} {share[found]:.0%}, is {names[true]}]" if wrong else word)
-        table.append({"errors": int((gold[row] != predicted[row]).sum()), "sentence": " ".join(shown)})
-    return pd.DataFrame(table)
-
-
-def _confusion(gold, predicted, names, scheme):
-    """Returns names and counts (true, predicted) of tags, or of entity types word by word."""
-    kinds = [tags.split(name)[1] or "O" for name in names] if scheme != "none" else list(names)
-    shown = list(dict.fromkeys(kinds))
-    number = np.array([shown.index(kind) for kind in kinds])
-    matrix = np.zeros((len(shown), len(shown)), int)
-    np.add.at(matrix, (number[np.concatenate(gold)], number[np.concatenate(predicted)]), 1)
-    return shown, matrix
 
 
 def _attention_figures(model, examples):
@@ -283,7 +238,7 @@ def predict(model, inputs, assets, *, tokenized: bool = False, batch_size: Posit
     """Tags texts.
 
     Args:
-        model: The tagger.
+        model: The tagger, or an `Ensemble` of such, whose logits or CRF scores are averaged.
         inputs: A text, a file (`pathlib.Path`), or a list of these, with a sentence in each line; or a list of
             sentences that are lists of words already. Of files of sentences (.conll, .conllu, .tsv, .csv, .jsonl ...)
             the words are taken, with tags or without. Words of texts are found by the rules learned from the training
@@ -306,12 +261,13 @@ def predict(model, inputs, assets, *, tokenized: bool = False, batch_size: Posit
     sentences, spans = read_sentences(inputs, tokenized, *columns, cut)
     if not any(sentences):
         raise KitError("no words to tag; expected a text with at least one")
-    features = Features(**assets["features"])
     chosen = [words for words in sentences if words]
-    sequences = tagged_examples(chosen, features)
-    predicted, shares = _decoded(model, sequences, batch_size)
+    networks, own = zip(*members(model, assets), strict=True)
+    of_each = [tagged_examples(chosen, Features(**each["features"])) for each in own]
+    sequences = of_each[0]
+    predicted, shares = _decoded_together(list(zip(networks, of_each, strict=True)), batch_size)
     names = np.array(assets["tag_names"], dtype=object)
-    written = _named(predicted, names)
+    written = named(predicted, names)
     if assets["scheme"] != assets["learned_scheme"]:
         written = [tags.convert(each, assets["learned_scheme"], assets["scheme"]) for each in written]
     rows = [row for row, words in enumerate(sentences, 1) if words]
@@ -373,4 +329,6 @@ def task():
         hints=hints,
         show=show,
         inputs="text",
+        pooled=pooled,
+        ensemble=("tag_names", "scheme", "learned_scheme"),
     )

@@ -37,6 +37,12 @@ class Training:
         seeds: Runs of the same settings, one after the other, with `seed`, `seed + 1` and so on. With more than one
             the folder holds a run folder for each, and what their scores say together: mean, standard deviation, and
             interquartile mean with an interval.
+        folds: Cross-validation: the examples are divided into so many folds, and each run has another one as its test
+            split, and its validation split from the others; 0 is off. The folder holds a run folder for each, their
+            statistics, and a table of out-of-fold predictions. A test split that the source itself prescribes is used
+            by none of them, and left for a run without folds; its validation split is folded like the rest. Classes
+            are stratified, groups (`data.group`) stay whole, and with `data.time` each fold trains on what is earlier
+            (forward chaining).
         tensorboard: Write TensorBoard logs into the run folder.
 
     Raises:
@@ -59,6 +65,7 @@ class Training:
     sampling: Sampling = Sampling()
     use_validation: bool = False
     seeds: int = 1
+    folds: int = 0
     tensorboard: bool = False
 
     def __post_init__(self):
@@ -66,6 +73,8 @@ class Training:
             value = getattr(self, key)
             check(value >= 1, key, value, "at least 1")
             check(value < 2**31, key, value, "less than 2147483648")
+        check(self.folds != 1 and 0 <= self.folds < 2**31, "folds", self.folds, "0, or at least 2")
+        check(not self.folds or self.seeds == 1, "folds", self.folds, "0 with several seeds: each --seed has its own")
         check(self.average_epochs != 1, "average_epochs", 1, "0, or at least 2")
         check(
             self.average_epochs <= self.epochs, "average_epochs", self.average_epochs, f"at most {self.epochs} epochs"

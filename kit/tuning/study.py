@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kit import config as toml
 from kit import recipes, terminal
+from kit.data.split_lists import absolute
 from kit.errors import KitError, SettingError, check, table
 from kit.files import as_path, write_json
 from kit.runs import folder as folders
@@ -147,6 +148,8 @@ def _settings(schema, folder, overrides, config_file, seed, searched):
         raise SettingError("train.use_validation", "expected false: trials are compared on the validation split")
     if resolved["train"]["seeds"] != 1:
         raise SettingError("train.seeds", "expected 1: all trials have one seed; train best.toml with several")
+    if resolved["train"]["folds"]:
+        raise SettingError("train.folds", "expected 0: all trials have one division; train best.toml with folds")
     types = space.check(parameters, schema, path, base)
     try:
         space.hyperparameters(parameters, types)
@@ -158,6 +161,8 @@ def _settings(schema, folder, overrides, config_file, seed, searched):
         where = given.get(key)
         if isinstance(where, str) and Path(where).expanduser().exists():
             given[key] = str(Path(where).expanduser().resolve())  # from wherever the study is carried on
+    if given.get("data.split_files"):
+        given["data.split_files"] = [absolute(file) for file in given["data.split_files"]]
     if saved.exists():
         was = toml.read_toml(saved)
         if was["seed"] and run_settings.kept(schema, was).get("data.split_seed") != flat.get("data.split_seed"):

@@ -11,7 +11,7 @@ import pytest
 import tomli_w
 
 from kit.errors import KitError
-from kit.reporting import comparison, page, plots, seeds, study
+from kit.reporting import comparison, page, plots, several, study
 
 SCRIPT = '"><script>alert(1)</script>'
 
@@ -115,11 +115,12 @@ def test_scripts_in_a_comparison(tmp_path, monkeypatch):
     assert is_harmless(lambda: comparison.write([first, second], path), path)
 
 
-def test_scripts_in_a_page_of_seeds(tmp_path, monkeypatch):
-    monkeypatch.setattr(seeds, "curves", lambda *_: plots.new_figure())
-    score = {"mean": 0.5, "std": 0.1, "iqm": 0.5, "iqm_low": 0.4, "iqm_high": 0.6, "seeds": [0.4, 0.6]}
+@pytest.mark.parametrize("kind", ["seeds", "folds"])
+def test_scripts_in_a_page_of_several_runs(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(several, "curves", lambda *_: plots.new_figure())
+    score = {"mean": 0.5, "std": 0.1, "iqm": 0.5, "iqm_low": 0.4, "iqm_high": 0.6, kind: [0.4, 0.6]}
     metrics = {
-        "seeds": [0, 1],
+        kind: [0, 1],
         "folders": ["seed-0", "seed-1"],
         "best": "seed-1",
         "monitor": "val_accuracy",
@@ -127,6 +128,7 @@ def test_scripts_in_a_page_of_seeds(tmp_path, monkeypatch):
         "test": {"accuracy": score},
         "validation": {"accuracy": score},
         **dict.fromkeys(("epochs", "best_epoch", "train_cpu_seconds", "train_seconds"), score),
+        **({"out_of_fold": {"examples": 2, "accuracy": 0.5}} if kind == "folds" else {}),
     }
     hostile = ("javascript:alert(1)", SCRIPT.replace("/", "_"))
     for name in (*metrics["folders"], *hostile):
@@ -137,7 +139,7 @@ def test_scripts_in_a_page_of_seeds(tmp_path, monkeypatch):
     settings = ({"metrics.json": metrics, "config.toml": each} for each in planted(config))
     for changed in itertools.chain(others, changes, settings):
         write_run(tmp_path, changed)
-        assert is_harmless(lambda: seeds.write(tmp_path), tmp_path / "report.html"), changed
+        assert is_harmless(lambda: several.write(tmp_path), tmp_path / "report.html"), changed
 
 
 def test_scripts_in_the_page_of_a_study(tmp_path):

@@ -18,7 +18,7 @@ import kit
 from kit import config, recipes
 from kit.data.splits import Splits
 from kit.errors import KitError, SettingError
-from kit.runs import finished, run
+from kit.runs import finished, kept, run
 from kit.runs import folder as folders
 from kit.runs import settings as schema
 from kit.runs.assembly import assembled
@@ -237,11 +237,11 @@ def test_a_source_whose_content_nothing_tells_is_no_other_one(tmp_path):
     splits = Splits(
         None, None, None, {}, {"class_names": ["0", "1"]}, pd.DataFrame({"example": ["train 0", "train 1"]})
     )
-    finished.check_assets(tmp_path, splits, "tfds:mnist")
+    kept.check_assets(tmp_path, splits, "tfds:mnist")
     with pytest.raises(SettingError, match="data.source: the run in .* was started with 'tfds:mnist', not 'tfds:fash"):
-        finished.check_assets(tmp_path, splits, "tfds:fashion_mnist")
+        kept.check_assets(tmp_path, splits, "tfds:fashion_mnist")
     splits.assignment = pd.DataFrame({"example": ["a.tsv:1 0123abcd", "a.tsv:2 4567cdef"]})
-    finished.check_assets(tmp_path, splits, "elsewhere/a.tsv")
+    kept.check_assets(tmp_path, splits, "elsewhere/a.tsv")
 
 
 def test_a_deterministic_run_goes_on_with_the_same_versions_alone(tmp_path):

@@ -61,7 +61,7 @@ def test_a_finished_run_with_another_content(folder, name, content, said):
     (folder / name).write_text(content)
     with pytest.raises(KitError, match=said) as caught:
         kit.load(folder)
-        finished.has_seeds(folder)
+        finished.has_several(folder)
     assert "\n" not in str(caught.value)
 
 

@@ -14,7 +14,7 @@ from kit import cli, config
 from kit.commands.export import export
 from kit.errors import KitError, SettingError
 from kit.files import read_json
-from kit.reporting import seeds as statistics
+from kit.reporting import several as statistics
 from kit.runs import finished, run
 from kit.training.callbacks import Progress
 from tests.agents.test_dqn import Tiny  # noqa: F401 - registers environments that are solved in seconds
@@ -128,7 +128,7 @@ def test_what_is_done_with_the_folder(digits, capsys):
     out = capsys.readouterr().out
     assert " ± " in out
     assert json.loads(out.splitlines()[-1])["metrics"] == digits.metrics["validation"]
-    with pytest.raises(KitError, match="holds runs with several seeds; expected single runs, such as .*seed-"):
+    with pytest.raises(KitError, match="holds several runs; expected single runs, such as .*seed-"):
         finished.compare([folder, digits.best.folder])
     _, table = finished.compare([folder / "seed-0", folder / "seed-1"], "page.html")
     assert table["run"].tolist() == ["seed-0", "seed-1"]

@@ -1,4 +1,4 @@
-"""Statistics over runs that differ in their seed alone, a figure, and their page."""
+"""Statistics over several runs of the same settings, which differ in their seed or fold, a figure, and their page."""
 
 import html
 from urllib.parse import quote
@@ -12,18 +12,28 @@ from kit.files import read_json, reading
 from kit.reporting import page
 from kit.reporting.plots import BLUE, GREY, LIGHT, plain
 from kit.reporting.statistics import interquartile_mean
-from kit.terminal import duration, number, over_seeds
+from kit.terminal import duration, number, over_seeds, with_intervals
 
 _PARTS = {
     "test": "Test split, the weights that were kept",
     "test_of_last_epoch": "Test split, the weights of the last epoch",
     "validation": "Validation split, the weights that were kept",
 }
+_PARTS_OF_FOLDS = {
+    "test": "Held out folds, the weights that were kept",
+    "test_of_last_epoch": "Held out folds, the weights of the last epoch",
+    "validation": "Validation splits, the weights that were kept",
+}
 # The first scores of a recipe say most; all stand in the tables.
 _MOST_CARDS = 4
 
 
-def summarize(found):
+def kind_of(metrics):
+    """Returns "folds" or "seeds", whichever the runs of a `metrics.json` differ in."""
+    return "folds" if "folds" in metrics else "seeds"
+
+
+def summarize(found, kind="seeds"):
     """Puts the scores of several runs together, name by name.
 
     What is no number in every run, such as a signature, is left out, and so are the ends of intervals: those are of one
@@ -31,6 +41,7 @@ def summarize(found):
 
     Args:
         found: A dictionary of scores for each run, which may hold others.
+        kind: What the runs differ in, "seeds" or "folds".
 
     Returns:
         Dictionary from each name to what `statistics` returns.
@@ -39,13 +50,13 @@ def summarize(found):
     for name in found[0]:
         values = [each.get(name) for each in found]
         if all(isinstance(value, dict) for value in values):
-            summary[name] = summarize(values)
+            summary[name] = summarize(values, kind)
         elif all(isinstance(value, int | float) for value in values) and not name.endswith(("_low", "_high")):
-            summary[name] = statistics(values)
+            summary[name] = statistics(values, kind)
     return summary
 
 
-def statistics(values):
+def statistics(values, kind="seeds"):
     """Returns mean, standard deviation and interquartile mean (IQM) of a score over runs, with an interval of the IQM.
 
     The interval is that of the stratified bootstrap (Agarwal et al., "Deep Reinforcement Learning at the Edge of the
@@ -55,9 +66,11 @@ def statistics(values):
 
     Args:
         values: The score of each run.
+        kind: What the runs differ in, "seeds" or "folds".
 
     Returns:
-        Dictionary: `mean`, `std` (of a sample), `iqm`, `iqm_low` and `iqm_high` (95 %), and `seeds`, the values.
+        Dictionary: `mean`, `std` (of a sample), `iqm`, `iqm_low` and `iqm_high` (95 %), and `seeds` or `folds`, the
+        values.
     """
     from scipy.stats import bootstrap
 
@@ -72,7 +85,7 @@ def statistics(values):
         "iqm": interquartile_mean(array),
         "iqm_low": float(low),
         "iqm_high": float(high),
-        "seeds": list(values),
+        kind: list(values),
     }
 
 
@@ -83,16 +96,17 @@ def table(metrics):
         metrics: Content of `metrics.json` of all.
 
     Returns:
-        Table with a row a run: `run` (its folder), `seed`, the scores on the test split, the monitored value, epochs
-        and CPU-seconds.
+        Table with a row a run: `run` (its folder), `seed` or `fold`, the scores on the test split, the monitored value,
+        epochs and CPU-seconds.
     """
-    columns = {name: score["seeds"] for name, score in metrics["test"].items()}
-    columns[metrics["monitor"]] = metrics["monitored"]["seeds"]
-    columns |= {name: metrics[name]["seeds"] for name in ("epochs", "best_epoch", "train_cpu_seconds")}
-    return pd.DataFrame({"run": metrics["folders"], "seed": metrics["seeds"], **columns})
+    kind = kind_of(metrics)
+    columns = {name: score[kind] for name, score in metrics["test"].items()}
+    columns[metrics["monitor"]] = metrics["monitored"][kind]
+    columns |= {name: metrics[name][kind] for name in ("epochs", "best_epoch", "train_cpu_seconds")}
+    return pd.DataFrame({"run": metrics["folders"], kind.removesuffix("s"): metrics[kind], **columns})
 
 
-def curves(histories, monitor):
+def curves(histories, monitor, kind="seeds"):
     """Draws a value of every run as a thin line, their mean, and a band of a standard deviation on both sides.
 
     Mean and band end with the shortest run: behind it they would be those of other runs.
@@ -100,6 +114,7 @@ def curves(histories, monitor):
     Args:
         histories: History of each run, with a row an epoch.
         monitor: Name of the value.
+        kind: What the runs differ in, "seeds" or "folds".
     """
     x, label = ("environment_steps", "steps in the environment")
     if any(x not in history for history in histories):
@@ -109,7 +124,7 @@ def curves(histories, monitor):
     shortest = min(map(len, histories))
     marker = "o" if shortest < 3 else None
     for index, history in enumerate(histories):
-        name = f"each of {len(histories)} seeds" if index == 0 else None
+        name = f"each of {len(histories)} {kind}" if index == 0 else None
         axis.plot(history[x], history[monitor], color=GREY, alpha=0.5, linewidth=0.8, label=name)
     places = np.mean([history[x][:shortest] for history in histories], 0)
     values = np.array([history[monitor][:shortest] for history in histories])  # (runs, epochs)
@@ -130,7 +145,7 @@ def write(folder, metrics=None):
     """Writes `report.html` of the runs in a folder anew, from its `metrics.json` and `config.toml` and their histories.
 
     Args:
-        folder: Folder of finished runs that differ in their seed.
+        folder: Folder of finished runs that differ in their seed or fold.
         metrics: Content of `metrics.json` where it is not written yet.
 
     Returns:
@@ -144,26 +159,30 @@ def write(folder, metrics=None):
     for place in places:
         with reading(place / "history.csv"):
             histories.append(pd.read_csv(place / "history.csv"))
-    title = f"{page.task(settings['recipe'])}: {len(places)} seeds — {folder.name}"
+    kind = kind_of(metrics)
+    title = f"{page.task(settings['recipe'])}: {len(places)} {kind} — {folder.name}"
     with reading(folder / "metrics.json"):
         cards = list(over_seeds(metrics["test"]))[:_MOST_CARDS]
         cards += [
             ("best by validation", metrics["best"], ""),
-            ("training time of all", duration(sum(metrics["train_seconds"]["seeds"])), ""),
+            ("training time of all", duration(sum(metrics["train_seconds"][kind])), ""),
         ]
         shown = table(metrics)
-        parts = {title: _statistics(metrics[name]) for name, title in _PARTS.items() if name in metrics}
+        names = _PARTS_OF_FOLDS if kind == "folds" else _PARTS
+        parts = {title: _statistics(metrics[name]) for name, title in names.items() if name in metrics}
+        pooled = _out_of_fold(folder, metrics) if "out_of_fold" in metrics else []
     chosen = "of the last epoch" if settings.get("train.use_validation") else "of its best epoch by validation"
     lines = [
         f"<h1>{html.escape(title)}</h1>",
-        '<p class="soft">Scores on the test split, which nothing was chosen on: mean ± standard deviation over runs '
-        f"that differ in their seed alone, each with the weights {chosen}.</p>",
+        f'<p class="soft">{html.escape(_SAID[kind].format(chosen=chosen))}</p>',
+        *([f'<p class="soft">{html.escape(_FORWARD)}</p>'] if kind == "folds" and settings.get("data.time") else []),
         '<div class="cards">',
         *(page.card(*each) for each in cards),
         "</div>",
+        *pooled,
         "<h2>Validation, epoch by epoch</h2>",
-        page.picture(curves(histories, metrics["monitor"]), metrics["monitor"]),
-        "<h2>Seeds</h2>",
+        page.picture(curves(histories, metrics["monitor"], kind), metrics["monitor"]),
+        f"<h2>{kind.capitalize()}</h2>",
         '<div class="wide">',
         page.table(_as_text(shown), [f"{quote(name)}/report.html" for name in metrics["folders"]]),
         "</div>",
@@ -171,12 +190,51 @@ def write(folder, metrics=None):
     for name, content in parts.items():
         lines += [f"<h2>{name}</h2>", '<div class="wide">', page.table(content), "</div>"]
     lines += [
-        '<p class="soft">IQM: interquartile mean over runs, with its stratified bootstrap interval over runs (Agarwal '
-        "et al., 2021). Of few runs such an interval is too narrow.</p>",
+        f'<p class="soft">{_INTERVALS}{_OF_FOLDS if kind == "folds" else ""}</p>',
         *page.ending("Repeat these runs", folder, settings, environment),
     ]
     page.save(folder / "report.html", title, lines)
     return folder / "report.html"
+
+
+_SAID = {
+    "seeds": "Scores on the test split, which nothing was chosen on: mean ± standard deviation over runs that differ "
+    "in their seed alone, each with the weights {chosen}.",
+    "folds": "Cross-validation. Scores on the examples that a run was not trained on and nothing was chosen on: mean "
+    "± standard deviation over runs that each hold out another part of the examples, each with the weights {chosen}.",
+}
+_FORWARD = (
+    "Forward chaining: a fold trains on what is earlier than its test part. The earliest examples are tested by none."
+)
+_INTERVALS = (
+    "IQM: interquartile mean over runs, with its stratified bootstrap interval over runs (Agarwal et al., 2021). Of "
+    "few runs such an interval is too narrow."
+)
+_OF_FOLDS = (
+    " That holds for folds all the more: they share most of their training examples, so that they differ less than "
+    "runs on new data would (Bengio and Grandvalet, 2004). The intervals of out-of-fold scores are over examples."
+)
+
+
+def _out_of_fold(folder, metrics):
+    """Returns scores, figures and tables of all folds' predictions together as HTML."""
+    scores = dict(metrics["out_of_fold"])
+    examples = scores.pop("examples")
+    lines = [
+        "<h2>Out-of-fold predictions of all folds together</h2>",
+        f'<p class="soft">{number(examples)} examples, each predicted by the run that did not see it; '
+        '<a href="tables/out_of_fold.csv">tables/out_of_fold.csv</a> has them.</p>',
+        '<div class="cards">',
+        *(page.card(*each) for each in with_intervals(scores)),
+        "</div>",
+    ]
+    for path in sorted((folder / "plots").glob("*.png")):
+        lines += [f"<h2>{page.title_of(path)}</h2>", page.embedded(path)]
+    for path in sorted((folder / "tables").glob("[0-9]*.csv")):
+        with reading(path):
+            content = pd.read_csv(path, keep_default_na=False, na_values=[""])
+        lines += [f"<h2>{page.title_of(path)}</h2>", '<div class="wide">', page.table(content), "</div>"]
+    return lines
 
 
 def _statistics(scores):
@@ -202,5 +260,5 @@ def summary(folder, metrics):
         folder: Folder of the runs.
         metrics: Content of its `metrics.json`.
     """
-    title, path = f"{folder.name}: {len(metrics['folders'])} seeds", str(folder / "report.html")
+    title, path = f"{folder.name}: {len(metrics['folders'])} {kind_of(metrics)}", str(folder / "report.html")
     return f"<b>{html.escape(title)}</b>{page.table(_statistics(metrics['test']))}<code>{html.escape(path)}</code>"
