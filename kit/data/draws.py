@@ -12,7 +12,7 @@ _CANDIDATES, _SIZES = 25, (0.5, 1, 1.5, 2)
 _KEY = "train.folds"
 
 
-def grouped(share, labels, groups, class_names, seed, split):
+def grouped(share, labels, groups, class_names, seed, split, left):
     """Returns the rows of whole groups that are nearest to a share of the examples, and of each class.
 
     Several draws of scikit-learn are compared: parts of `StratifiedGroupKFold`, and draws of `GroupShuffleSplit`, which
@@ -25,6 +25,7 @@ def grouped(share, labels, groups, class_names, seed, split):
         class_names: Name of each class, for messages.
         seed: Seed of the draw.
         split: Name of the split that is drawn, for messages.
+        left: Groups that must be left, one for training and one for each other split that is still to be drawn.
 
     Raises:
         KitError: no draw leaves an example of each class to train on.
@@ -34,12 +35,13 @@ def grouped(share, labels, groups, class_names, seed, split):
     counts, number = np.bincount(labels), len(set(groups))
     parts = min(max(round(1 / share), 2), number)
     draws = _folds(StratifiedGroupKFold(parts, shuffle=True, random_state=seed), labels, groups)
-    for size in sorted({min(max(round(share * factor * number), 1), number - 1) for factor in _SIZES}):
+    for size in sorted({min(max(round(share * factor * number), 1), number - left) for factor in _SIZES}):
         draws += _folds(GroupShuffleSplit(_CANDIDATES, test_size=size, random_state=seed), labels, groups)
     best, least = None, np.inf
     for drawn in draws:
         own = np.bincount(labels[drawn], minlength=len(counts))
-        if not len(drawn) or ((counts > 0) & (own == counts)).any():
+        takes_all = ((counts > 0) & (own == counts)).any() or len(set(groups[drawn])) > number - left
+        if not len(drawn) or takes_all:
             continue
         lost = np.abs(own - share * counts).sum() / len(labels) + ((counts > 0) & (own == 0)).sum()
         if lost < least:

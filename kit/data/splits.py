@@ -197,7 +197,7 @@ def _draw(split, division, labels, groups, times, class_names):
         if groups is not None:
             count = len(set(groups[rows]))
             check(count >= missing, "group", division.group, f"at least {missing} groups to divide, not {count}")
-            drawn = draws.grouped(fraction, own, groups[rows], class_names, division.split_seed, name)
+            drawn = draws.grouped(fraction, own, groups[rows], class_names, division.split_seed, name, missing - 1)
             split[rows[drawn]] = name
             continue
         if labels is not None:

@@ -102,6 +102,13 @@ def test_few_groups_are_refused_and_so_is_a_class_in_one_of_them():
         divide(names, labels, group="^.", fold=(0, 2))
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_three_groups_are_enough_for_three_splits(seed):
+    names = [f"{group}-{row}" for group in "ABC" for row in range(10)]
+    table = divide(names, [0, 1] * 15, group="^.", split_seed=seed, test=0.6, validation=0.6)
+    assert set(table["split"]) == {"train", "validation", "test"} and not torn(table)
+
+
 def test_each_class_in_a_group_of_its_own_is_refused():
     names = [f"{group}-{row}" for group in "ABC" for row in range(10)]
     with pytest.raises(KitError, match="data.group: class 'a' is in group 'A' alone, so that none is left to train on"):
