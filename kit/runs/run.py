@@ -7,8 +7,8 @@ from kit import config as toml
 from kit import recipes, terminal
 from kit.errors import SettingError, check, table
 from kit.files import as_path, atomic, read_json, reading, text_sum, write_json, write_text
+from kit.runs import decisions, schema, seeds
 from kit.runs import folder as folders
-from kit.runs import schema, seeds
 from kit.runs import settings as run_settings
 from kit.runs.assembly import assembled, keep_beginning
 from kit.runs.evaluation import of_calibration, try_evaluation
@@ -86,9 +86,12 @@ def train_with(recipe_name, overrides, *, config=None, folder=None, seed=None, i
         return _as_it_is(offered, run_folder, config, overrides, seed)
     with folders.opened(run_folder, offered.name) as run_folder:
         settings = run_settings.of_run(offered, run_folder, config, overrides, seed)
+        if config is None and not folders.begun(run_folder):
+            decisions.tell_beginning(offered, overrides)
         terminal.load_tensorflow()
         recipe = recipes.get(recipe_name)
         with _interruptible(run_folder):
+            settings = decisions.decided(recipe, settings, inputs)
             if settings["train"]["seeds"] > 1:
                 return seeds.train(recipe, run_folder, settings, inputs, _train)
             return _train(recipe, run_folder, settings, inputs)
@@ -135,6 +138,7 @@ def train_trial(recipe_name, overrides, *, config, folder, seed, watch):
     recipe = recipes.get(recipe_name)
     with folders.opened(folder, recipe_name):
         settings = run_settings.of_run(schema.get(recipe_name), folder, config, overrides, seed)
+        settings = decisions.decided(recipe, settings, PythonInputs())
         count = settings["train"]["seeds"]
         check(count == 1, "train.seeds", count, "1 for a run that is part of something else")
         beside = tuple(path for path in sorted(folder.parent.iterdir()) if path != folder)

@@ -124,7 +124,7 @@ def _settings(schema, folder, overrides, config_file, seed, searched):
     path = (
         saved
         if saved.exists() and config_file is None
-        else run_settings.find_config(config_file or "default", schema.name)
+        else run_settings.find_config(run_settings.first_config(schema, config_file, base), schema.name)
     )
     of_file, tables = space.of_file(path)
     if searched is not None:
