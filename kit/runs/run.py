@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import time
 
 from kit import config as toml
 from kit import recipes, terminal
@@ -79,6 +80,7 @@ def train_with(recipe_name, overrides, *, config=None, folder=None, seed=None, i
     Returns:
         `Run`; with `train.seeds` above 1 `Runs`.
     """
+    started = time.perf_counter(), time.process_time()
     offered = schema.get(recipe_name)
     run_folder = as_path(folder, "folder") if folder else None
     is_over = run_folder and folders.begun(run_folder) and folders.finished(run_folder)
@@ -94,7 +96,7 @@ def train_with(recipe_name, overrides, *, config=None, folder=None, seed=None, i
             settings = decisions.decided(recipe, settings, inputs)
             if settings["train"]["seeds"] > 1:
                 return seeds.train(recipe, run_folder, settings, inputs, _train)
-            return _train(recipe, run_folder, settings, inputs)
+            return _train(recipe, run_folder, settings, inputs, started=started)
 
 
 def _as_it_is(offered, run_folder, config, overrides, seed):
@@ -146,7 +148,7 @@ def train_trial(recipe_name, overrides, *, config, folder, seed, watch):
             return trained, parts.monitor, parts.mode
 
 
-def _train(recipe, run_folder, settings, inputs, on_begin=None):
+def _train(recipe, run_folder, settings, inputs, on_begin=None, started=None):
     """Trains one run in a held folder, and evaluates it; returns the `Run`.
 
     Args:
@@ -155,20 +157,21 @@ def _train(recipe, run_folder, settings, inputs, on_begin=None):
         settings: The resolved settings, table by table.
         inputs: `PythonInputs`.
         on_begin: Function that gets the settings, their paths absolute, before they are written; or None.
+        started: As for `kit.runs.assembly.assembled`.
     """
-    with _fitted(recipe, run_folder, settings, inputs, on_begin=on_begin) as (parts, plan, trained):
+    with _fitted(recipe, run_folder, settings, inputs, on_begin=on_begin, started=started) as (parts, plan, trained):
         return _finish(run_folder, parts, plan, trained)
 
 
 @contextlib.contextmanager
-def _fitted(recipe, run_folder, settings, inputs, *, watch=None, on_begin=None):
+def _fitted(recipe, run_folder, settings, inputs, *, watch=None, on_begin=None, started=None):
     """Trains in a held folder, and yields `Assembled`, `Plan` and `Trained`.
 
     Inside, devices and precision are those of the training.
     """
     from kit.training.fit import fit
 
-    with assembled(recipe, run_folder, settings, inputs) as parts:
+    with assembled(recipe, run_folder, settings, inputs, started=started) as parts:
         splits, network, task = parts.splits, parts.network, recipe.task
         log.info("%s", summary(parts, run_folder))
         folders.warn_of_changes(run_folder, parts.training.deterministic)
@@ -176,6 +179,9 @@ def _fitted(recipe, run_folder, settings, inputs, *, watch=None, on_begin=None):
         if inputs.model is not None:
             keep_beginning(parts.model, run_folder)
         if not folders.begun(run_folder):
+            if parts.budget is not None:
+                with table("train"):
+                    parts.budget.check()
             if watch is None:  # else nothing is evaluated in the end
                 try_evaluation(parts)
             _begin(run_folder, parts, plan, on_begin)
@@ -196,6 +202,7 @@ def _fitted(recipe, run_folder, settings, inputs, *, watch=None, on_begin=None):
             observers=task.observers(network, splits, run_folder) if task.observers else (),
             validate=task.validate and (lambda: task.validate(network, splits.validation, splits.assets)),
             watch=watch,
+            budget=parts.budget,
         )
         yield parts, plan, trained
 
