@@ -190,15 +190,25 @@ def resolve(schema, config_file, overrides, seed):
     asked = stated(schema, config_file, overrides)
     file_seed = asked.pop("seed", 0)
     seed = _checked_seed(file_seed if seed is None else seed)
-    left_open = [key for key in schema.decided if asked.get(key) == "auto"]
-    of_backbone = [key for key in asked if key.startswith("backbone.")]
-    if "model.backbone" in left_open and of_backbone:
-        raise SettingError("model.backbone", f"expected a name where {of_backbone[0]} is set, got 'auto'")
-    tables = completed(schema, {key: value for key, value in asked.items() if key not in left_open})
-    for key in left_open:
+    return {"recipe": schema.name, "seed": seed, **left_open(schema, asked)}
+
+
+def left_open(schema, asked):
+    """Returns `completed` settings of which those are "auto" that the data may decide and that were asked for as such.
+
+    Where settings of `[backbone]` are stated, the backbone is that of `default.toml`: they are of one that is known.
+    """
+    schema = schemas.of(schema)
+    keys = [key for key in schema.decided if asked.get(key) == "auto"]
+    asked = dict(asked)
+    if "model.backbone" in keys and any(key.startswith("backbone.") for key in asked):
+        keys.remove("model.backbone")
+        asked["model.backbone"] = config.read_toml(find_config("default", schema.name))["model.backbone"]
+    tables = completed(schema, {key: value for key, value in asked.items() if key not in keys})
+    for key in keys:
         table, _, name = key.rpartition(".")
         tables[table][name] = "auto"
-    return {"recipe": schema.name, "seed": seed, **tables}
+    return tables
 
 
 def completed(schema, asked):
