@@ -10,7 +10,7 @@ RECIPE ?= image_classification
 # What a user gives may hold anything: quotes, spaces, `;`, `$(...)`, line ends. So no text of it stands in a command:
 # each variable is handed over in the environment as it was typed ($(value ...)), and the shell reads it there, quoted.
 # Make itself would expand the variables of its command line while it exports them; hence `unexport`.
-GIVEN = RECIPE DATA CONFIG FOLDER SEED RESUME OUTPUT TRIALS RUN RUNS INPUT INPUTS TEXT FORMAT SET
+GIVEN = RECIPE DATA CONFIG FOLDER SEED RESUME OUTPUT TRIALS MINUTES RUN RUNS INPUT INPUTS TEXT FORMAT SET
 unexport $(GIVEN) JSON DRY FIND_LR
 $(foreach name,$(GIVEN),$(eval export GIVEN_$(name) := $$(value $(name))))
 flag = $(if $(value $(1)),"--$(2)=$$GIVEN_$(1)")
@@ -48,7 +48,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo '  make train RECIPE=image_classification DATA=photos SET="model.backbone=resnet18 train.epochs=5"'
-	@echo '  variables: RECIPE DATA CONFIG SET SEED FOLDER TRIALS RESUME=last DRY=1 FIND_LR=1 OUTPUT RUN INPUT TEXT FORMAT JSON=1 PYTHON'
+	@echo '  variables: RECIPE DATA CONFIG SET SEED FOLDER TRIALS MINUTES RESUME=last DRY=1 FIND_LR=1 OUTPUT RUN INPUT TEXT FORMAT JSON=1 PYTHON'
 	@echo "  SET, INPUTS and RUNS hold several, divided by spaces; what has a space is quoted: SET=\"data.source='my photos'\""
 
 setup: $(READY) ## make .venv with the versions of constraints.txt
@@ -62,11 +62,11 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	@touch $@
 
 train: $(READY) ## train RECIPE, or carry a run on with FOLDER= or RESUME=last
-	@$(WITH_SET) train "$$GIVEN_RECIPE" $(OPTIONS)
+	@$(WITH_SET) train "$$GIVEN_RECIPE" $(call flag,MINUTES,train.minutes) $(OPTIONS)
 
 # make tune RECIPE=translation TRIALS=20 SET="tune.algorithm=hyperband train.epochs=5"
 tune: $(READY) ## search the settings of RECIPE in TRIALS trials, or carry a study on with FOLDER=
-	@$(WITH_SET) tune "$$GIVEN_RECIPE" $(call flag,TRIALS,tune.trials) $(OPTIONS)
+	@$(WITH_SET) tune "$$GIVEN_RECIPE" $(call flag,TRIALS,tune.trials) $(call flag,MINUTES,tune.minutes) $(OPTIONS)
 
 evaluate: $(READY) ## score the finished run RUN again
 	@$(WITH_SET) evaluate $(JSON_FLAG) -- "$$GIVEN_RUN"

@@ -175,6 +175,21 @@ def unreadable(paths):
         return {index: message for index, message in enumerate(found) if message}
 
 
+def header_sizes(paths):
+    """Returns (height, width) of image files, from their headers alone, and whether all are grey.
+
+    Those that cannot be read are passed over, unless there are no others.
+    """
+
+    def header(path):
+        with contextlib.suppress(KitError):
+            return _header(path)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        headers = [each for each in pool.map(header, paths) if each is not None] or [_header(paths[0])]
+    return [header.size for header in headers], all(header.is_grey for header in headers)
+
+
 def common_shape(paths, image_size, color_mode, crop_to_aspect_ratio=False, background="white"):
     """Finds the shape that all images of a data set have, from their headers alone.
 

@@ -18,7 +18,7 @@ from kit.data.splits import Splits
 from kit.errors import check, choose
 from kit.models import vision
 from kit.reporting import plots
-from kit.tasks import classification
+from kit.tasks import classification, own_data
 from kit.tasks.recipe import Recipe, Stages
 from kit.training import boltzmann
 from kit.weights import keras_applications as published
@@ -244,4 +244,5 @@ RECIPE = Recipe(
         adopt=adopted_classifier,
         tied_layers={"class_names": ("logits",)},
     ),
+    own_data=own_data.LABELLED_IMAGES,
 )

@@ -18,7 +18,7 @@ from kit.data.splits import Splits, assign, divided
 from kit.data.word_cuts import WordCuts
 from kit.errors import check, choose
 from kit.models import text
-from kit.tasks import tagging
+from kit.tasks import own_data, tagging
 from kit.tasks.recipe import Recipe, Stages
 
 ENCODERS = text.VARIANTS | {f"{name}_crf": variant for name, variant in text.VARIANTS.items()}
@@ -225,4 +225,5 @@ RECIPE = Recipe(
     backbones={"backbone": ENCODERS},
     task=tagging.task(),
     stages=Stages(prepare=tagging.prepare, tied_layers={"tag_names": ("logits", "crf"), "features": ("*_embedding",)}),
+    own_data=own_data.SENTENCES,
 )

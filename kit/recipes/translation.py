@@ -13,7 +13,7 @@ from kit.data.sources import pair_files, phrase_pairs
 from kit.data.splits import Splits, assign
 from kit.errors import SettingError, check, choose
 from kit.models.text import seq2seq
-from kit.tasks import generation
+from kit.tasks import generation, own_data
 from kit.tasks.recipe import Recipe, Stages
 from kit.training.decay import sparing
 from kit.training.losses import SparseCategoricalCrossentropy
@@ -229,8 +229,7 @@ def translated_sentences(
 def check_positions(model, splits):
     """Raises SettingError before the training for a held out sentence that a model has no positions for."""
     for name, part in (("validation", splits.validation), ("test", splits.test)):
-        problem = bitext.too_long(part, _max_positions(model), name)
-        if problem:
+        if problem := bitext.too_long(part, _max_positions(model), name):
             raise SettingError("data.max_length", f"{problem}; raise it, or choose positions that are not learned")
 
 
@@ -246,4 +245,5 @@ RECIPE = Recipe(
         tied_layers={"tokenizers": ("*embedding", "logits")},
         optional_facts=("pad_id",),
     ),
+    own_data=own_data.PAIRS,
 )

@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import threading
+import time
 
 from kit import config
 from kit.data.split_lists import absolute
@@ -35,6 +36,7 @@ class Assembled:
         monitor: Name of the monitored value.
         mode: Its direction, "max" or "min".
         steps_per_epoch: Steps of an epoch.
+        budget: `Budget` of a training that ends by the clock, or None.
     """
 
     recipe: object
@@ -47,10 +49,11 @@ class Assembled:
     monitor: str
     mode: str
     steps_per_epoch: int
+    budget: object = None
 
 
 @contextlib.contextmanager
-def assembled(recipe, run_folder, settings, inputs, *, is_rehearsal=False):
+def assembled(recipe, run_folder, settings, inputs, *, is_rehearsal=False, started=None):
     """Builds all that a training needs, and yields it; inside, devices and precision are those of the training.
 
     Args:
@@ -59,6 +62,7 @@ def assembled(recipe, run_folder, settings, inputs, *, is_rehearsal=False):
         settings: The resolved settings, table by table.
         inputs: `PythonInputs`.
         is_rehearsal: Leave away what the recipe does once before training, where that takes long.
+        started: Seconds by the clock and CPU-seconds of this process when the run began; by default now.
 
     Yields:
         `Assembled`.
@@ -67,7 +71,8 @@ def assembled(recipe, run_folder, settings, inputs, *, is_rehearsal=False):
         KitError: settings, data or model cannot be used, or do not fit into memory; or another thread trains.
     """
     offered = functools.partial(run_settings.settings_of, recipe)
-    made = _assembled(recipe, run_folder, settings, inputs, is_rehearsal)
+    started = (time.perf_counter(), time.process_time()) if started is None else started
+    made = _assembled(recipe, run_folder, settings, inputs, is_rehearsal, started)
     with _alone(), in_memory(offered, settings), made as parts:
         yield parts
 
@@ -84,7 +89,7 @@ def _alone():
 
 
 @contextlib.contextmanager
-def _assembled(recipe, run_folder, settings, inputs, is_rehearsal):
+def _assembled(recipe, run_folder, settings, inputs, is_rehearsal, started):
     from kit.training import device
     from kit.training.plan import Training
 
@@ -95,10 +100,10 @@ def _assembled(recipe, run_folder, settings, inputs, is_rehearsal):
         device.use_one_thread()
     precision = folders.kept_precision(run_folder) or training.mixed_precision
     with device.session(training.devices, precision, training.deterministic):
-        yield _assemble(recipe, run_folder, settings, training, inputs, is_rehearsal)
+        yield _assemble(recipe, run_folder, settings, training, inputs, is_rehearsal, started)
 
 
-def _assemble(recipe, run_folder, settings, training, inputs, is_rehearsal):
+def _assemble(recipe, run_folder, settings, training, inputs, is_rehearsal, started):
     """Returns `Assembled`."""
     import keras
 
@@ -117,7 +122,13 @@ def _assemble(recipe, run_folder, settings, training, inputs, is_rehearsal):
     keras.utils.set_random_seed(settings["seed"])
     accumulation = settings["optimizer"].get("gradient_accumulation_steps")
     device.check_combination(training.devices, training.steps_per_execution, training.jit_compile, accumulation)
-    made, callbacks = _optimizers(recipe, settings, training, steps * splits.train.batches_per_step)
+    budget = None
+    if training.minutes is not None:
+        from kit.training.budget import Budget
+
+        scored = (len(splits.test) + len(splits.validation)) / max(len(splits.validation), 1)
+        budget = Budget(training.minutes, started, scored)
+    made, callbacks = _optimizers(recipe, settings, training, steps * splits.train.batches_per_step, budget)
     if settings["model"].get("backbone") == "given":
         model = _adopted(recipe, splits.facts, settings, made, inputs.model)
     else:
@@ -141,7 +152,7 @@ def _assemble(recipe, run_folder, settings, training, inputs, is_rehearsal):
             settings = settings | {"train": settings["train"] | {"start_from": str(path)}}
             if hasattr(model, "follow"):
                 model.follow()  # a training wrapper, whose kept network is not the one that trains
-    return Assembled(recipe, settings, training, splits, model, network, callbacks, monitor, mode, steps)
+    return Assembled(recipe, settings, training, splits, model, network, callbacks, monitor, mode, steps, budget)
 
 
 def _splits(recipe, run_folder, settings, training, inputs):
@@ -174,7 +185,7 @@ def _of_equal_data(folders, data):
     return None
 
 
-def _optimizers(recipe, settings, training, steps_per_epoch):
+def _optimizers(recipe, settings, training, steps_per_epoch, budget):
     """Returns the optimizers by their parameter of the builder, and the callbacks that their schedules need."""
     from kit.training import optimizers
 
@@ -191,12 +202,12 @@ def _optimizers(recipe, settings, training, steps_per_epoch):
         if training.devices > 1:
             raise SettingError("train.devices", f"{recipe.name} trains two networks in turn; expected 1")
     with table("optimizer"):
-        optimizer, callbacks = optimizers.build(own, max(steps // interval, 1), lowered)
+        optimizer, callbacks = optimizers.build(own, max(steps // interval, 1), lowered, budget)
         made, needed = {first: optimizer}, {"": (own, callbacks)}
         for name in others:
             another = settings["optimizer"][name]
             with table(f"optimizer.{name}"):
-                made[f"{name}_optimizer"], more = optimizers.build(another, steps)
+                made[f"{name}_optimizer"], more = optimizers.build(another, steps, budget=budget)
             needed[f"{name}."] = another, more
         for key, (each, more) in needed.items() if others else ():
             if more:

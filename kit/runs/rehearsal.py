@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kit import recipes, terminal
 from kit.errors import KitError, SettingError, check
-from kit.runs import schema, several
+from kit.runs import decisions, schema, several
 from kit.runs import settings as run_settings
 from kit.runs.assembly import assembled
 from kit.runs.evaluation import try_evaluation
@@ -32,6 +32,7 @@ def _rehearsed(recipe_name, overrides, config, seed, inputs, *, constant=False):
     from kit.training import device, optimizers, transfer
 
     recipe = recipes.get(recipe_name)
+    settings = decisions.decided(recipe, settings, inputs)
     several.check_possible(recipe, settings, inputs)
     if settings["train"]["folds"]:  # the examples are those of the first
         own = several.members(settings)[0].of(settings)

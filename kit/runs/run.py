@@ -2,13 +2,14 @@
 
 import contextlib
 import logging
+import time
 
 from kit import config as toml
 from kit import recipes, terminal
 from kit.errors import SettingError, check, table
 from kit.files import as_path, atomic, read_json, reading, text_sum, write_json, write_text
+from kit.runs import decisions, out_of_fold, schema, several
 from kit.runs import folder as folders
-from kit.runs import out_of_fold, schema, several
 from kit.runs import settings as run_settings
 from kit.runs.assembly import assembled, keep_beginning
 from kit.runs.evaluation import of_calibration, try_evaluation
@@ -79,6 +80,7 @@ def train_with(recipe_name, overrides, *, config=None, folder=None, seed=None, i
     Returns:
         `Run`; with `train.seeds` above 1, or `train.folds`, `Runs`.
     """
+    started = time.perf_counter(), time.process_time()
     offered = schema.get(recipe_name)
     run_folder = as_path(folder, "folder") if folder else None
     is_over = run_folder and folders.begun(run_folder) and folders.finished(run_folder)
@@ -86,12 +88,15 @@ def train_with(recipe_name, overrides, *, config=None, folder=None, seed=None, i
         return _as_it_is(offered, run_folder, config, overrides, seed)
     with folders.opened(run_folder, offered.name) as run_folder:
         settings = run_settings.of_run(offered, run_folder, config, overrides, seed)
+        if config is None and not folders.begun(run_folder):
+            decisions.tell_beginning(offered, overrides)
         terminal.load_tensorflow()
         recipe = recipes.get(recipe_name)
         with _interruptible(run_folder):
+            settings = decisions.decided(recipe, settings, inputs)
             if several.members(settings):
                 return several.train(recipe, run_folder, settings, inputs, _train)
-            return _train(recipe, run_folder, settings, inputs)
+            return _train(recipe, run_folder, settings, inputs, started=started)
 
 
 def _as_it_is(offered, run_folder, config, overrides, seed):
@@ -135,6 +140,7 @@ def train_trial(recipe_name, overrides, *, config, folder, seed, watch):
     recipe = recipes.get(recipe_name)
     with folders.opened(folder, recipe_name):
         settings = run_settings.of_run(schema.get(recipe_name), folder, config, overrides, seed)
+        settings = decisions.decided(recipe, settings, PythonInputs())
         for key, single in (("seeds", 1), ("folds", 0)):
             count = settings["train"][key]
             check(count == single, f"train.{key}", count, f"{single} for a run that is part of something else")
@@ -143,7 +149,7 @@ def train_trial(recipe_name, overrides, *, config, folder, seed, watch):
             return trained, parts.monitor, parts.mode
 
 
-def _train(recipe, run_folder, settings, inputs, on_begin=None):
+def _train(recipe, run_folder, settings, inputs, on_begin=None, started=None):
     """Trains one run in a held folder, and evaluates it; returns the `Run`.
 
     Args:
@@ -152,20 +158,21 @@ def _train(recipe, run_folder, settings, inputs, on_begin=None):
         settings: The resolved settings, table by table.
         inputs: `PythonInputs`.
         on_begin: Function that gets the settings, their paths absolute, before they are written; or None.
+        started: As for `kit.runs.assembly.assembled`.
     """
-    with _fitted(recipe, run_folder, settings, inputs, on_begin=on_begin) as (parts, plan, trained):
+    with _fitted(recipe, run_folder, settings, inputs, on_begin=on_begin, started=started) as (parts, plan, trained):
         return _finish(run_folder, parts, plan, trained)
 
 
 @contextlib.contextmanager
-def _fitted(recipe, run_folder, settings, inputs, *, watch=None, on_begin=None):
+def _fitted(recipe, run_folder, settings, inputs, *, watch=None, on_begin=None, started=None):
     """Trains in a held folder, and yields `Assembled`, `Plan` and `Trained`.
 
     Inside, devices and precision are those of the training.
     """
     from kit.training.fit import fit
 
-    with assembled(recipe, run_folder, settings, inputs) as parts:
+    with assembled(recipe, run_folder, settings, inputs, started=started) as parts:
         splits, network, task = parts.splits, parts.network, recipe.task
         log.info("%s", summary(parts, run_folder))
         folders.warn_of_changes(run_folder, parts.training.deterministic)
@@ -173,6 +180,9 @@ def _fitted(recipe, run_folder, settings, inputs, *, watch=None, on_begin=None):
         if inputs.model is not None:
             keep_beginning(parts.model, run_folder)
         if not folders.begun(run_folder):
+            if parts.budget is not None:
+                with table("train"):
+                    parts.budget.check()
             if watch is None:  # else nothing is evaluated in the end
                 try_evaluation(parts)
             _begin(run_folder, parts, plan, on_begin)
@@ -193,6 +203,7 @@ def _fitted(recipe, run_folder, settings, inputs, *, watch=None, on_begin=None):
             observers=task.observers(network, splits, run_folder) if task.observers else (),
             validate=task.validate and (lambda: task.validate(network, splits.validation, splits.assets)),
             watch=watch,
+            budget=parts.budget,
         )
         yield parts, plan, trained
 

@@ -47,6 +47,7 @@ class Schema:
         optimizers: Name of an optimizer to its settings.
         schedules: Name of a schedule to its settings.
         train: Settings of `[train]`.
+        decided: Settings that data of a user's own may decide: "auto" is a value of theirs.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Schema:
     optimizers: dict
     schedules: dict
     train: list
+    decided: tuple
 
 
 def get(name):
@@ -139,6 +141,7 @@ def _read(recipe):
         backbone_tables=recipe.backbone_tables,
         presets=recipe.stages.presets,
         optimizer_tables=recipe.optimizer_tables,
+        decided=tuple(recipe.own_data.rules) if recipe.own_data else (),
         **_shared(),
     )
 

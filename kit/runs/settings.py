@@ -129,10 +129,28 @@ def find_config(name, recipe_name):
     raise SettingError("config", f"no TOML file {name!r}{closest(name, names)}")
 
 
+def first_config(schema, config_file, overrides):
+    """Returns the TOML file that settings begin with: the one asked for, or `own` or `default`, by the data.
+
+    `default.toml` has numbers that suit the embedded data; those of `own.toml` are decided by the data.
+    """
+    if config_file:
+        return config_file
+    return "own" if schemas.of(schema).decided and has_own_data(schema, overrides) else "default"
+
+
+def has_own_data(schema, overrides):
+    """Tells whether a command names another source than the embedded one of the recipe's `default.toml`."""
+    source = overrides.get(SOURCE)
+    if source is None:
+        return False
+    return str(source) != config.read_toml(find_config("default", schemas.of(schema).name)).get(SOURCE)
+
+
 def stated(schema, config_file, overrides):
     """Returns the flat dictionary of all that a command states: a TOML file's settings below the overrides."""
     schema = schemas.of(schema)
-    path = find_config(config_file or "default", schema.name)
+    path = find_config(first_config(schema, config_file, overrides), schema.name)
     flat = {key: value for key, value in config.read_toml(path).items() if not key.startswith("tune.")}
     flat, overrides = modern(schema, flat), modern(schema, overrides)
     of_file = flat.pop("recipe", schema.name)
@@ -158,9 +176,12 @@ def resolve(schema, config_file, overrides, seed):
 
     Args:
         schema: `Schema` or `Recipe`.
-        config_file: TOML file or the name of one; None is `default`.
+        config_file: TOML file or the name of one; None is `default`, or `own` for data of a user's own.
         overrides: Flat dictionary of dotted keys, which stand above those of the file.
         seed: Seed of the run; None where the file or the default decides.
+
+    Returns:
+        The settings; "auto" where the data are to decide, see `kit.runs.decisions`.
 
     Raises:
         SettingError: an unknown key, or a value that cannot be; the message names the key.
@@ -169,6 +190,33 @@ def resolve(schema, config_file, overrides, seed):
     asked = stated(schema, config_file, overrides)
     file_seed = asked.pop("seed", 0)
     seed = _checked_seed(file_seed if seed is None else seed)
+    return {"recipe": schema.name, "seed": seed, **left_open(schema, asked)}
+
+
+def left_open(schema, asked):
+    """Returns `completed` settings of which those are "auto" that the data may decide and that were asked for as such.
+
+    Where settings of `[backbone]` are stated, the backbone is that of `default.toml`: they are of one that is known.
+    """
+    schema = schemas.of(schema)
+    keys = [key for key in schema.decided if asked.get(key) == "auto"]
+    asked = dict(asked)
+    if "model.backbone" in keys and any(key.startswith("backbone.") for key in asked):
+        keys.remove("model.backbone")
+        asked["model.backbone"] = config.read_toml(find_config("default", schema.name))["model.backbone"]
+    tables = completed(schema, {key: value for key, value in asked.items() if key not in keys})
+    for key in keys:
+        table, _, name = key.rpartition(".")
+        tables[table][name] = "auto"
+    return tables
+
+
+def completed(schema, asked):
+    """Returns the checked settings, table by table, of flat ones, with the defaults of all others.
+
+    Raises:
+        SettingError: an unknown key, or a value that cannot be; the message names the key.
+    """
     settings = settings_of(schema, asked)
     defaults = {setting.key: setting.default for setting in settings}
     for table in list(schema.optimizer_tables.values())[1:]:
@@ -181,7 +229,7 @@ def resolve(schema, config_file, overrides, seed):
         for key, value in content.items():
             if _LAYERS.fullmatch(key):
                 _check_layers(value, f"{table}.{key}")
-    return {"recipe": schema.name, "seed": seed, **_nested(resolved)}
+    return _nested(resolved)
 
 
 def _check_layers(value, key):
@@ -229,6 +277,8 @@ def resume(schema, run_folder, config_file, overrides, seed):
     if flat.get("recipe") != schema.name:
         raise SettingError("recipe", f"the run in {run_folder} is for {flat.get('recipe')!r}")
     asked = stated(schema, config_file, overrides) if config_file else dict(overrides)
+    # What the data have decided is in the run's settings.
+    asked = {key: value for key, value in asked.items() if key not in schema.decided or value != "auto"}
     stated_seed = asked.pop("seed", None)
     seed = stated_seed if seed is None else seed
     saved_seed = _checked_seed(flat.pop("seed", 0))

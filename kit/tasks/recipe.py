@@ -158,6 +158,8 @@ class Recipe:
             another one, such as `discriminator`, is the parameter `discriminator_optimizer`, its table
             `[optimizer.discriminator]`, by default the first one's.
         stages: `Stages`.
+        own_data: `kit.tasks.own_data.OwnData`: how data of a user's own decide the settings that `own.toml` leaves to
+            them; or None.
     """
 
     name: str
@@ -168,6 +170,7 @@ class Recipe:
     task: Task
     optimizers: tuple = ("optimizer",)
     stages: Stages = dataclasses.field(default_factory=Stages)
+    own_data: object = None
 
     @property
     def backbone_tables(self):

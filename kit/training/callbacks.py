@@ -23,6 +23,9 @@ _COUNTERS = (
     "cooldown_counter",
     "_ema_weights_in_model",
     "cpu_seconds",
+    "seconds_spent",
+    "seconds_at_first_step",
+    "validation_seconds",
 )
 
 
@@ -269,10 +272,12 @@ class Progress(keras.callbacks.Callback):
         steps_per_epoch: Steps of an epoch.
         batch_size: Examples in a step.
         best: `BestWeights`, which knows what is monitored and which epoch is best.
+        budget: `Budget` by whose clock the training ends, or None.
     """
 
-    def __init__(self, epochs, steps_per_epoch, batch_size, best):
+    def __init__(self, epochs, steps_per_epoch, batch_size, best, budget=None):
         super().__init__()
+        self.budget = budget
         self.epochs = epochs
         self.steps = steps_per_epoch
         self.batch_size = batch_size
@@ -307,7 +312,7 @@ class Progress(keras.callbacks.Callback):
             filled = round(20 * done / self.steps)
             full, empty = "#-" if self.console.options.ascii_only else "━─"
             bar = full * filled + empty * (20 - filled)
-            number = f"{self.epoch + 1}/{self.epochs}"
+            number = self._number(self.epoch + 1)
             self.live.update(
                 f"epoch {number} {bar} {self._values(logs)}  lr {_learning_rate(self.model):.1e}  {speed}  {left}"
             )
@@ -317,12 +322,12 @@ class Progress(keras.callbacks.Callback):
         now = time.perf_counter()
         if now - self.said > _SILENCE:
             self.said = now
-            self._log("epoch %d/%d  validation, batch %d", self.epoch + 1, self.epochs, batch + 1)
+            self._log("epoch %s  validation, batch %d", self._number(self.epoch + 1), batch + 1)
 
     def _say(self, done, logs):
         """Writes a line of the log after so many steps of the epoch."""
         speed, left = self._estimate(done)
-        place = f"epoch {self.epoch + 1}/{self.epochs}  step {done}/{self.steps}"
+        place = f"epoch {self._number(self.epoch + 1)}  step {done}/{self.steps}"
         self._log("%s  %s  %s  %s", place, self._values(logs), speed, left)
 
     def _log(self, *line):
@@ -333,7 +338,7 @@ class Progress(keras.callbacks.Callback):
         self.said = time.perf_counter()
         speed, left = self._estimate(self.steps)
         self.is_compiled = True
-        number = f"{epoch + 1:{len(str(self.epochs))}}/{self.epochs}"
+        number = self._number(f"{epoch + 1:{len(str(self.epochs))}}")
         star = "  *" if self.best.best_epoch == epoch else ""
         log.info(f"epoch {number}  {self._values(logs)}  lr {_learning_rate(self.model):.1e}  {speed}  {left}{star}")
 
@@ -345,6 +350,9 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self.stop()
+
+    def _number(self, epoch):
+        return str(epoch).strip() if self.budget else f"{epoch}/{self.epochs}"
 
     def _values(self, logs):
         name = self.best.monitor.removeprefix("val_")
@@ -360,4 +368,6 @@ class Progress(keras.callbacks.Callback):
         steps_per_second = max(done - self.skipped, 1) / seconds
         left = (self.epochs - self.epoch) * self.steps - done
         speed = steps_per_second * self.batch_size
+        if self.budget is not None:
+            return f"{speed:,.0f} examples/s", f"{duration(self.budget.left())} left"
         return f"{speed:,.0f} examples/s", f"{duration(left / steps_per_second)} left"

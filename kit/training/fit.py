@@ -9,6 +9,7 @@ import warnings
 import keras
 
 from kit.training import averaging, checkpoint, fused, parts, transfer
+from kit.training.budget import MOST_EPOCHS
 from kit.training.callbacks import (
     BestWeights,
     NaNGuard,
@@ -61,6 +62,7 @@ def fit(
     observers=(),
     validate=None,
     watch=None,
+    budget=None,
 ):
     """Trains a compiled model, or goes on where its checkpoint ends; at the end it has the best epoch's weights.
 
@@ -93,6 +95,7 @@ def fit(
         validate: Function that returns values of the validation split by name, run after each epoch; or None.
         watch: Function `(epoch, value) -> bool` that gets each epoch, from 1, and its monitored value, and returns
             whether to stop there; or None.
+        budget: `Budget` by whose clock the training ends, whatever the number of its epochs; or None.
 
     Returns:
         `Trained`.
@@ -111,12 +114,14 @@ def fit(
         observers=observers,
         validate=validate,
         watch=watch,
+        budget=budget,
     )
     parts.check_counts(model)
     training = plan.training
+    most = training.epochs if budget is None else MOST_EPOCHS
     path = folder / "checkpoint" / "state.npz"
     path.parent.mkdir(exist_ok=True)
-    restored = checkpoint.load_state(path, training.epochs) if path.exists() else None
+    restored = checkpoint.load_state(path, most) if path.exists() else None
     done = restored[1]["epochs"] if restored else 0
     best = BestWeights(
         network,
@@ -131,6 +136,8 @@ def fit(
     others = [SynchronizedReplicas()] if training.devices > 1 else []
     if checkpoint.averages(model):
         others.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
+    if budget is not None:
+        others.append(budget)
     scores = Scores(validate)
     if validate is not None:
         others.append(scores)
@@ -163,7 +170,7 @@ def fit(
     model.steps_per_execution = plan.steps_per_execution
     if plan.jit_compile != "auto":
         model.jit_compile = plan.jit_compile
-    if restored and (restored[1]["stopped"] or done >= training.epochs or is_enough):
+    if restored and (restored[1]["stopped"] or done >= most or is_enough):
         values = restored[1]
         checkpoint.assign(checkpoint.variables(model), restored[0]["variables"])
         best.put_back(restored[0])
@@ -177,23 +184,23 @@ def fit(
     else:
         size, steps = training.batch_size, plan.steps_per_epoch
         if begun:
-            log.info("going on in epoch %d of %d, after step %d of %d", done + 1, training.epochs, begun, steps)
+            log.info("going on in epoch %d, after step %d of %d", done + 1, begun, steps)
             # Keras makes the metrics' sums, which are about to be put back, only when they are first needed.
             with fused.training(model):  # the function that it traces is that of all validations to come
                 model.evaluate(splits.validation.take(slice(0, size)).batches(size), verbose=0)
         elif restored:
-            log.info("going on after epoch %d of %d", done, training.epochs)
+            log.info("going on after epoch %d%s", done, "" if budget else f" of {most}")
         restored = None  # may be large, and is in the hands of `RunState`
-        progress = Progress(training.epochs, steps - begun, size * splits.train.batches_per_step, best)
+        progress = Progress(training.epochs, steps - begun, size * splits.train.batches_per_step, best, budget)
         heard = stop.heard() if stop else contextlib.nullcontext()
         try:
             with warnings.catch_warnings(), fused.training(model), heard:
                 warnings.filterwarnings("ignore", "A layer's `trainable` state has changed")  # `Freeze` sees to it
                 model.fit(
-                    splits.train.stream(size, seed, done * steps + begun, training.epochs * steps),
+                    splits.train.stream(size, seed, done * steps + begun, most * steps),
                     steps_per_epoch=steps - begun,
                     initial_epoch=done,
-                    epochs=training.epochs,  # of the rest of an epoch `RunState` ends it: the last epoch is another one
+                    epochs=most,  # of the rest of an epoch `RunState` ends it: the last epoch is another one
                     validation_data=splits.validation.batches(size),
                     callbacks=[*others, state, *watched, progress, *last_of_all],
                     shuffle=False,

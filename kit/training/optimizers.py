@@ -8,6 +8,7 @@ import inspect
 import keras
 
 from kit.errors import SettingError, check, choose
+from kit.training.budget import ByTheClock
 from kit.training.schedules import SCHEDULES, Lowered
 
 _NOT_BY_NAME = {"Optimizer", "LossScaleOptimizer", "MultiOptimizer", "OptimizerMap"}
@@ -73,7 +74,7 @@ def without_schedule(settings):
     return {key: value for key, value in settings.items() if key not in of_course} | {"schedule": "constant"}
 
 
-def build(settings, total_steps, lowered=None):
+def build(settings, total_steps, lowered=None, budget=None):
     """Builds an optimizer whose learning rate follows a schedule.
 
     What weight decay spares is a matter of the model: `kit.training.decay`.
@@ -82,6 +83,7 @@ def build(settings, total_steps, lowered=None):
         settings: The keys of `[optimizer]`: `name` and `schedule`, then what these two take.
         total_steps: Steps of the whole training.
         lowered: A step and the factor that the learning rate has from there on, or None.
+        budget: `kit.training.budget.Budget` whose clock the schedule follows, or None.
 
     Returns:
         The optimizer, and a list of callbacks that the schedule needs.
@@ -115,6 +117,8 @@ def build(settings, total_steps, lowered=None):
         callbacks, rate = [rate], learning_rate
     if lowered and callbacks:
         raise SettingError("schedule", f"{settings['schedule']!r} goes with train.unfreeze_rate = 1 alone")
+    if budget is not None and callable(rate):
+        rate = ByTheClock(rate, total_steps, budget.share)
     if lowered:
         rate = Lowered(rate, *lowered)
     try:

@@ -14,7 +14,11 @@ class Training:
     """The settings of `[train]`.
 
     Args:
-        epochs: Most epochs to train; early stopping may end sooner.
+        epochs: Most epochs to train; early stopping may end sooner, and so may `minutes`.
+        minutes: Minutes that the whole run may take, reading, evaluation and page included: it trains as many epochs as
+            go into them, whatever `epochs` says, and the learning rate's schedule follows the clock. Two such runs are
+            not the same, since the clock is not; one that is carried on has what was left of its minutes. With several
+            seeds each run has as many.
         batch_size: Examples in a training step.
         steps_per_epoch: Steps between two validations and checkpoints; by default one pass over the training
             examples. Fewer make epochs short: the data goes on where it was.
@@ -50,6 +54,7 @@ class Training:
     """
 
     epochs: int = 20
+    minutes: float | None = None
     batch_size: int = 128
     steps_per_epoch: int | None = None
     patience: int = 10
@@ -75,6 +80,8 @@ class Training:
             check(value < 2**31, key, value, "less than 2147483648")
         check(self.folds != 1 and 0 <= self.folds < 2**31, "folds", self.folds, "0, or at least 2")
         check(not self.folds or self.seeds == 1, "folds", self.folds, "0 with several seeds: each --seed has its own")
+        is_possible = self.minutes is None or 0 < self.minutes < 1e6
+        check(is_possible, "minutes", self.minutes, "a number of minutes above 0")
         check(self.average_epochs != 1, "average_epochs", 1, "0, or at least 2")
         check(
             self.average_epochs <= self.epochs, "average_epochs", self.average_epochs, f"at most {self.epochs} epochs"
@@ -147,6 +154,7 @@ def steps_per_epoch(training, examples):
     if steps is None:
         steps = examples.steps_per_epoch(training.batch_size)
     if examples.follows_model:
+        check(training.minutes is None, "minutes", training.minutes, "none, but epochs: the data are made by acting")
         for key, allowed in (("devices", (1,)), ("average_epochs", (0,)), ("steps_per_execution", (1, "auto"))):
             value = getattr(training, key)
             check(value in allowed, key, value, f"{allowed[0]}: the data are made by acting")

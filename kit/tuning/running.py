@@ -137,9 +137,7 @@ class Running:
 
     def _next(self):
         """Returns the oracle's next trial, or None where there is none now."""
-        limit = self.search.time_limit_seconds
-        late = limit is not None and time.perf_counter() - self.started > limit
-        if late:
+        if self._is_late():
             return None
         is_hyperband = self.search.algorithm == "hyperband"  # which has no end of its own
         if is_hyperband and not brackets.has_room(self.journal.oracle, self.search.trials * self.epochs):
@@ -149,6 +147,14 @@ class Running:
         if self.journal.is_over and not was_over and len(self.journal.oracle.trials) < self.search.trials:
             log.info("the space has no other settings than those that were tried")
         return trial
+
+    def _is_late(self):
+        """Tells whether it is too late to begin a trial."""
+        gone = time.perf_counter() - self.started
+        limit, minutes = self.search.time_limit_seconds, self.search.minutes
+        took = [record["seconds"] for record in self.journal.ended if record["state"] == "completed"]
+        still = max(took, default=0.0) * (2 if self.search.retrain else 1)
+        return (limit is not None and gone > limit) or (minutes is not None and gone + still > 60 * minutes)
 
     def _folder(self, number):
         """Returns the name of the folder that a trial trains in: that of the one which it goes on from, if any."""

@@ -22,6 +22,8 @@ class Search:
         factor: Hyperband trains the best of so many on, for so many times the epochs.
         keep: Trials, the best ones, whose checkpoints stay on disk.
         retries: How often a trial whose process was killed is tried again, from its last epoch.
+        minutes: Minutes that the search may take: no trial begins that would not end in them, as long as the others
+            took; where `trials` is not stated, as many are tried as go into them. None is no limit.
         time_limit_seconds: No trial begins later than this; None is no limit.
         retrain: In the end train with the best settings on training and validation split, and score that once on the
             test split.
@@ -39,6 +41,7 @@ class Search:
     factor: int = 3
     keep: int = 1
     retries: int = 1
+    minutes: float | None = None
     time_limit_seconds: float | None = None
     retrain: bool = False
 
@@ -48,8 +51,9 @@ class Search:
             check(value in (None, "auto") or least <= value < 10**6, key, value, f"at least {least}")
         for key in ("keep", "retries"):
             check(getattr(self, key) >= 0, key, getattr(self, key), "at least 0")
-        limit = self.time_limit_seconds
-        check(limit is None or limit > 0, "time_limit_seconds", limit, "above 0")
+        for key in ("minutes", "time_limit_seconds"):
+            limit = getattr(self, key)
+            check(limit is None or limit > 0, key, limit, "above 0")
 
     def machine(self):
         """Returns the number of workers and of threads of each, "auto" decided."""

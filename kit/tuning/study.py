@@ -10,10 +10,11 @@ from kit import recipes, terminal
 from kit.data.split_lists import absolute
 from kit.errors import KitError, SettingError, check, table
 from kit.files import as_path, write_json
+from kit.runs import decisions
 from kit.runs import folder as folders
 from kit.runs import schema as schemas
 from kit.runs import settings as run_settings
-from kit.runs.python_inputs import sorted_out, stated_recipe
+from kit.runs.python_inputs import PythonInputs, sorted_out, stated_recipe
 from kit.tuning import given as given_settings
 from kit.tuning import outcome, space
 from kit.tuning.running import Running
@@ -24,7 +25,9 @@ log = logging.getLogger("kit")
 
 
 # Settings that may differ where a study is carried on.
-_MAY_CHANGE = ("trials", "workers", "threads", "keep", "retries", "time_limit_seconds", "retrain")
+_MAY_CHANGE = ("trials", "workers", "threads", "keep", "retries", "minutes", "time_limit_seconds", "retrain")
+# Trials of a search by the clock, where their number is not stated: more than any clock allows.
+_MANY = 10_000
 # Settings that may be paths.
 _PATHS = ("data.source", "data.vectors", "train.start_from")
 
@@ -105,6 +108,7 @@ def tune_with(recipe_name, overrides, *, config=None, folder=None, seed=None, se
         recipe = recipes.get(recipe_name)
         try:
             if not (folder / "study.toml").exists():
+                content = _decided(recipe, content)
                 write_json(folder / "study.json", _rehearse(recipe, content, parameters, search))
             toml.write_toml(folder / "study.toml", content)  # its presence says that the study has begun
             return Running(recipe, folder, search, parameters, types, content["seed"]).run()
@@ -125,7 +129,7 @@ def _settings(schema, folder, overrides, config_file, seed, searched):
     path = (
         saved
         if saved.exists() and config_file is None
-        else run_settings.find_config(config_file or "default", schema.name)
+        else run_settings.find_config(run_settings.first_config(schema, config_file, base), schema.name)
     )
     of_file, tables = space.of_file(path)
     if searched is not None:
@@ -141,6 +145,8 @@ def _settings(schema, folder, overrides, config_file, seed, searched):
     parameters = space.read(tables, old_names)
     offered = toml.settings_of(Search, "tune")
     chosen = toml.resolve(offered, {f"tune.{key}": value for key, value in of_file.items()} | asked)["tune"]
+    if chosen["minutes"] is not None and "tune.trials" not in asked and "trials" not in of_file:
+        chosen["trials"] = _MANY
     with table("tune"):
         search = Search(**chosen)
     resolved = run_settings.resolve(schema, path, base, seed)
@@ -176,6 +182,20 @@ def _settings(schema, folder, overrides, config_file, seed, searched):
     content = {"recipe": schema.name, "seed": resolved["seed"], **toml.nested(given)}
     chosen = {key: value for key, value in chosen.items() if value is not None}
     return search, content | {"tune": chosen | {"space": tables}}, parameters, types
+
+
+def _decided(recipe, content):
+    """Returns the content of `study.toml` with what the data decide, once for all trials."""
+    tables = {key: value for key, value in content.items() if key != "tune"}
+    flat = {key: value for key, value in toml.flatten(tables).items() if key not in ("recipe", "seed")}
+    with_defaults = run_settings.left_open(recipe, flat)
+    settings = {"recipe": content["recipe"], "seed": content["seed"], **with_defaults}
+    decided = decisions.decided(recipe, settings, PythonInputs())
+    if decided is settings:
+        return content
+    of_all = toml.flatten(decided)
+    kept = {key: of_all[key] for key in of_all if key in flat or key.startswith("backbone.")}
+    return content | toml.nested({key: value for key, value in kept.items() if value is not None})
 
 
 def _left(schema, path, base, tables, asked):
@@ -218,7 +238,8 @@ def _compare(schema, saved, chosen, tables, flat, seed):
     now = flat | {f"tune.{key}": value for key, value in chosen.items()}
     skipped = {f"tune.{key}" for key in _MAY_CHANGE} | ({"seed"} if seed is None else set())
     for key in sorted((now.keys() | then.keys()) - skipped):
-        if not run_settings.alike(now.get(key), then.get(key)):
+        is_open = key in schema.decided and now.get(key) == "auto"
+        if not is_open and not run_settings.alike(now.get(key), then.get(key)):
             raise SettingError(
                 key, f"the study in {saved.parent} was started with {then.get(key)!r}, not {now.get(key)!r}"
             )

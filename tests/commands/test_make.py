@@ -99,7 +99,9 @@ def test_hostile_values(folder, value):
     given = [f"{name}={value}" for name in ("RECIPE", *named)]
     words = made(folder, "train", *given)
     assert words == ["train", value, *(f"--{flag}={value}" for flag in named.values())]
-    assert made(folder, "tune", *given, f"TRIALS={value}")[:3] == ["tune", value, f"--tune.trials={value}"]
+    tuned = made(folder, "tune", *given, f"TRIALS={value}", f"MINUTES={value}")
+    assert tuned[:4] == ["tune", value, f"--tune.trials={value}", f"--tune.minutes={value}"]
+    assert made(folder, "train", *given, f"MINUTES={value}")[:3] == ["train", value, f"--train.minutes={value}"]
     assert made(folder, "report", f"RUNS=a {quoted}") == ["report", "--", "a", value]
     assert not (folder / "pwned").exists()
     if value == HOSTILE[0]:

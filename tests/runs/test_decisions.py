@@ -1,0 +1,128 @@
+"""Settings that data of a user's own decide."""
+
+import itertools
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import kit
+from kit import config, recipes
+from kit.errors import SettingError
+from kit.runs import decisions, schema
+from kit.runs import settings as run_settings
+from kit.runs.python_inputs import PythonInputs
+from kit.tasks.own_data import Facts
+
+DECIDING = [name for name in recipes.names() if schema.get(name).decided]
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_rules_and_own_toml_come_together(name):
+    offered = schema.get(name)
+    has_file = (run_settings.shipped_settings(name) / "own.toml").exists()
+    assert has_file == bool(offered.decided)
+    if has_file:
+        flat = config.read_toml(run_settings.find_config("own", name))
+        assert {key for key, value in flat.items() if value == "auto"} <= set(offered.decided)
+        assert "data.source" not in flat
+
+
+def ruled(name, flat, **known):
+    """Returns flat settings as the rules of a recipe decide them by facts."""
+    facts = Facts(**known, settings=flat)
+    decided = {}
+    for key, rule in recipes.get(name).own_data.rules.items():
+        value, reason = rule(facts)
+        values = value if isinstance(value, dict) else {key: value}
+        assert key in values and reason
+        decided |= values
+        facts.settings = facts.settings | values
+    return decided
+
+
+@pytest.mark.parametrize("name", DECIDING)
+def test_rules_give_settings_that_can_be(name):
+    """Whatever the data: the decided settings resolve, and more examples never mean more epochs or smaller batches."""
+    flat = config.flatten(run_settings.resolve(schema.get(name), "own", {}, 0))
+    before = {}
+    for examples in (20, 300, 5000, 60_000, 1_000_000):
+        texts = {"tokens": 12 * examples, "words": examples, "length": 30}
+        for side, channels in itertools.product((8, 28, 64, 500), (1, 3)):
+            images = {"side": side, "channels": channels, "is_of_one_size": side < 500}
+            decided = ruled(name, flat, examples=examples, classes=5, **images, **texts)
+            epochs, batch_size = before.get((side, channels), (10**6, 0))
+            assert epochs >= decided["train.epochs"] and batch_size <= decided["train.batch_size"]
+            before[side, channels] = decided["train.epochs"], decided["train.batch_size"]
+        rest = {key: value for key, value in flat.items() if key.partition(".")[0] in ("data", "model", "train")}
+        run_settings.completed(schema.get(name), rest | decided)
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """A folder of two classes of coloured images of several sizes."""
+    draw = np.random.default_rng(0)
+    for label, level in (("dark", 60), ("light", 190)):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for number in range(20):
+            pixels = np.clip(draw.normal(level, 30, (90 + number, 120, 3)), 0, 255).astype("uint8")
+            Image.fromarray(pixels).save(tmp_path / "photos" / label / f"{number}.png")
+    return tmp_path / "photos"
+
+
+def decided(overrides, config_file=None, name="image_classification"):
+    settings = run_settings.resolve(schema.get(name), config_file, overrides, None)
+    return settings, decisions.decided(recipes.get(name), settings, PythonInputs())
+
+
+def test_a_folder_decides_and_what_is_stated_stays(photographs, caplog):
+    caplog.set_level("INFO", "kit")
+    overrides = {"data.source": str(photographs), "train.epochs": 3, "data.flip": False}
+    before, after = decided(overrides)
+    assert before["train"]["batch_size"] == before["model"]["backbone"] == "auto"
+    assert after["data"]["image_size"] == 64 and after["train"]["batch_size"] == 16
+    assert after["train"]["epochs"] == 3 and after["data"]["flip"] is False
+    assert "auto" not in config.flatten({key: after[key] for key in ("model", "optimizer")}).values()
+    assert "train.batch_size = 16: 29 training examples" in caplog.text
+
+
+def test_embedded_data_and_named_settings_decide_nothing(photographs):
+    for overrides, name in (
+        ({}, None),
+        ({"data.source": "digits"}, None),
+        ({"data.source": str(photographs)}, "default"),
+    ):
+        before, after = decided(overrides, name)
+        assert after is before and before["train"]["epochs"] == 30
+
+
+def test_settings_of_a_backbone_are_those_of_the_default_one(photographs):
+    _, after = decided({"data.source": str(photographs), "backbone.widths": [8], "backbone.depths": [1]})
+    assert after["model"]["backbone"] == "resnet8" and after["backbone"]["widths"] == (8,)
+
+
+def test_auto_is_a_value_only_where_data_may_decide():
+    with pytest.raises(SettingError, match="train.epochs: expected a whole number, got 'auto'"):
+        run_settings.resolve(schema.get("dqn"), None, {"train.epochs": "auto"}, None)
+    with pytest.raises(SettingError, match="train.patience"):
+        run_settings.resolve(schema.get("translation"), None, {"train.patience": "auto"}, None)
+
+
+def test_a_run_keeps_what_was_decided(photographs, tmp_path):
+    """Also where it is carried on, and where its settings train another one."""
+    few = {"epochs": 1, "steps_per_epoch": 2}
+    quick = {"backbone": {"widths": [8], "depths": [1]}, "evaluate": {"bootstrap_samples": 20}, "verbose": False}
+    run = kit.train(data=str(photographs), recipe="image_classification", train=few, folder=tmp_path / "run", **quick)
+    flat = config.read_toml(run.folder / "config.toml")
+    assert "auto" not in {flat[key] for key in schema.get("image_classification").decided if key in flat}
+    assert flat["train.batch_size"] == 16
+    again = kit.train("image_classification", folder=run.folder, data=str(photographs), verbose=False)
+    assert again.metrics == run.metrics
+    other = kit.train(config=run.folder / "config.toml", folder=tmp_path / "other", verbose=False)
+    assert other.metrics["test"] == run.metrics["test"]
+
+
+def test_recipes_without_rules_say_that_their_numbers_are_of_other_data(photographs, caplog):
+    caplog.set_level("INFO", "kit")
+    decisions.tell_beginning(schema.get("gan"), {"data.source": str(photographs)})
+    assert "default.toml of gan: its numbers suit the embedded data" in caplog.text
