@@ -234,6 +234,17 @@ def task(decoding_step, max_positions, has_attention=lambda model: True):
         row = int(np.argmin(np.abs(examples.lengths("source") - 12)))
         return Evaluation(metrics, tables, attention_figures(model, examples.take([row]), ids[row][0], assets))
 
+    def read(model, inputs, assets):
+        """Returns the lines of what a user gave, the rows of those with text, and their ids, checked for the model."""
+        lines, places = read_lines(inputs)
+        rows = [row for row, line in enumerate(lines) if line.strip()]
+        if not rows:
+            raise KitError("no text to translate; expected a sentence")
+        tokenizer = tokenizers_of(assets)[0]
+        ids = tokenizer.encode([lines[row] for row in rows])
+        _check_inputs(max_positions(model), tokenizer, ids, [places[row] for row in rows])
+        return lines, rows, ids
+
     def predict(
         model,
         inputs,
@@ -274,9 +285,7 @@ def task(decoding_step, max_positions, has_attention=lambda model: True):
             KitError: no text, a text too long for the model or in characters that it does not know at all, or a file
                 that cannot be read.
         """
-        lines, places = read_lines(inputs)
-        if not any(line.strip() for line in lines):
-            raise KitError("no text to translate; expected a sentence")
+        lines, rows, ids = read(model, inputs, assets)
         check(method in ("beam", "greedy", "sample"), "method", method, "'beam', 'greedy' or 'sample'")
         check(0 <= seed < 2**31, "seed", seed, "a whole number from 0 to 2147483647")
         check(method != "greedy" or n_best == 1, "n_best", n_best, "1 with greedy decoding")
@@ -290,9 +299,6 @@ def task(decoding_step, max_positions, has_attention=lambda model: True):
             check(has_attention(model), "attention", attention, "none: this architecture has no attention")
         source_tokenizer, target_tokenizer = tokenizers_of(assets)
         special = special_tokens(target_tokenizer)
-        rows = [row for row, line in enumerate(lines) if line.strip()]
-        ids = source_tokenizer.encode([lines[row] for row in rows])
-        _check_inputs(max_positions(model), source_tokenizer, ids, [places[row] for row in rows])
         end = source_tokenizer.end_id
         examples = text_pairs(
             ids, None, [lines[row] for row in rows], start=None, end=end, padding=source_tokenizer.pad_id
@@ -323,6 +329,7 @@ def task(decoding_step, max_positions, has_attention=lambda model: True):
         validate=validate,
         show=show,
         inputs="text",
+        check=read,
     )
 
 

@@ -58,6 +58,10 @@ class Task:
         takes_small_steps: Its training steps are so small that one thread takes less time than several.
         some: Function `(examples, rows)` that returns a few examples, for a trial of the evaluation.
         draws: Settings of `evaluate` that are numbers of draws: few are enough for a trial.
+        served: Settings of `predict` that whoever asks a served run may choose, each with its greatest number, or None.
+            None of them writes a file or compiles anew, and inputs with equal ones may share a call.
+        check: Function `(model, inputs, assets)` that raises KitError for inputs which `predict` would refuse alone,
+            though not beside those of others; or None.
     """
 
     monitors: dict
@@ -77,6 +81,8 @@ class Task:
     takes_small_steps: bool = False
     some: Callable = lambda examples, rows: examples.take(rows)
     draws: tuple = ("bootstrap_samples",)
+    served: dict = dataclasses.field(default_factory=dict)
+    check: Callable | None = None
 
     @property
     def example(self):

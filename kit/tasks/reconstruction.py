@@ -314,4 +314,5 @@ def task():
         inputs="optional",
         some=few_examples,
         draws=("num_samples", "draws", "importance_samples"),
+        served={"count": 100, "seed": None, "interpolate": 10},
     )
