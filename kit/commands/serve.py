@@ -1,10 +1,6 @@
 """`kit serve`: finished runs over HTTP, with a JSON API and a page."""
 
-import sys
-
-from kit import terminal
 from kit.errors import SettingError, shown
-from kit.serving.addresses import is_loopback
 from kit.serving.server import serve
 
 _NUMBERS = {"port": int, "batch_size": int, "max_text": int, "max_waiting": int, "max_upload": float, "timeout": float}
@@ -19,12 +15,6 @@ def run(options, overrides):
             )
     numbers = {key: _number(key, kind, getattr(options, key)) for key, kind in _NUMBERS.items()}
     chosen = {key: value for key, value in numbers.items() if value is not None}
-    if not is_loopback(options.host):
-        print(
-            f"kit: {terminal.printable(options.host)}: whoever reaches this address may use it; there is no password",
-            file=sys.stderr,
-            flush=True,
-        )
     settings = {key.removeprefix("predict."): value for key, value in overrides.items()}
     server = serve(options.runs, host=options.host, settings=settings, **chosen)
     return {"url": server.url, "runs": {name: str(folder) for name, folder in server.folders.items()}}

@@ -27,7 +27,7 @@ async def read(request, served):
         return await _read_form(request, served.limits.batch_size)
     body = await request.body()
     if kind == "application/json" or not body:
-        return _read_json(body)
+        return _read_json(body, served.takes == "text")
     if served.takes == "images" and (kind.startswith("image/") or kind == "application/octet-stream"):
         return [("image", body)], {}, False
     if served.takes == "text" and kind == "text/plain":
@@ -56,7 +56,7 @@ def _decoded(body):
         raise KitError(f"body: not UTF-8 ({error.reason} at byte {error.start}); expected text") from None
 
 
-def _read_json(body):
+def _read_json(body, is_text):
     if not body:
         return [], {}, False
     try:
@@ -74,6 +74,8 @@ def _read_json(body):
     texts = [text] if isinstance(text, str) else text
     if not isinstance(texts, list) or not all(isinstance(each, str) for each in texts):
         raise SettingError("text", "expected a text, or a list of texts")
+    if texts and not is_text:
+        raise SettingError("text", "expected none: this run takes no text")
     if not isinstance(asked, dict):
         raise SettingError("settings", "expected an object of settings by name")
     if not isinstance(animation, bool):

@@ -4,13 +4,15 @@ import asyncio
 import contextlib
 import logging
 import re
+import sys
 import threading
 
+from kit import terminal
 from kit.config import flat, flatten, read_toml
 from kit.errors import KitError, check
 from kit.files import as_path
 from kit.runs import finished
-from kit.serving.addresses import bound
+from kit.serving.addresses import bound, is_loopback
 from kit.serving.limits import Limits
 
 log = logging.getLogger("kit")
@@ -151,6 +153,9 @@ def serve(runs, *, port=8000, host="127.0.0.1", limits: Limits = Limits(), setti
     several = runs if isinstance(runs, list | tuple) else [runs]
     folders = [getattr(run, "folder", run) for run in several]
     server = Server(folders, host=host, port=port, settings=settings, limits=limits, on_ready=on_ready or _print_ready)
+    if not is_loopback(host):
+        said = f"kit: {terminal.printable(host)}: whoever reaches this address may use it; there is no password"
+        print(said, file=sys.stderr, flush=True)
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -12,6 +12,7 @@ from jsonargparse.typing import PositiveInt
 from keras import ops
 
 from kit import decoding
+from kit.data.batching import of_one_length
 from kit.data.bitext import text_pairs, too_long
 from kit.data.text_inputs import read_lines
 from kit.data.tokens import Tokenizer
@@ -134,7 +135,7 @@ def task(decoding_step, max_positions, has_attention=lambda model: True):
             )
         return made[key]
 
-    def written(model, examples, special, batch_size, method, settings=None, seeds=None):
+    def written(model, examples, special, batch_size, method, settings=None, seeds=None, apart=False):
         """Returns ids of what is written, (results, time) of each text, and their scores, (results,) of each.
 
         Args:
@@ -145,15 +146,20 @@ def task(decoding_step, max_positions, has_attention=lambda model: True):
             method: A method of `kit.decoding`.
             settings: Settings of the method, or None.
             seeds: Generator of a seed for each batch, for sampling; or None.
+            apart: Write together only texts of about one length, so that how long a translation may become does not
+                depend on the others.
         """
         settings = settings or {}
-        problem = too_long(examples, max_positions(model))
-        if problem:
+        if problem := too_long(examples, max_positions(model)):
             raise KitError(problem)
         decode = decoder(model, special, method, settings)
         ids, values = [None] * len(examples), [None] * len(examples)
-        for rows in examples.chunks(batch_size, _MOST_POSITIONS // settings.get("beam_width", 1)):
-            source = ops.convert_to_tensor(examples.arrays(rows)[0]["source"])
+        chunks = examples.chunks(batch_size, _MOST_POSITIONS // settings.get("beam_width", 1))
+        batches = ((rows, examples.arrays(rows)[0]["source"]) for rows in chunks)
+        if apart:
+            batches = of_one_length(examples, "source", chunks, special.pad, max_positions(model))
+        for rows, source in batches:
+            source = ops.convert_to_tensor(source)
             seed = () if seeds is None else (ops.convert_to_tensor(seeds.integers(2**31), "int32"),)
             found, scores = (np.asarray(part) for part in decode(source, *seed))
             for row, sequences, score in zip(rows, found, scores, strict=True):
@@ -305,14 +311,14 @@ def task(decoding_step, max_positions, has_attention=lambda model: True):
         )
         if method == "beam":
             settings = beam.settings(model, num_results=n_best)
-            found, values = written(model, examples, special, batch_size, decoding.beam, settings)
+            found, values = written(model, examples, special, batch_size, decoding.beam, settings, apart=True)
         elif method == "greedy":
-            found, values = written(model, examples, special, batch_size, decoding.greedy)
+            found, values = written(model, examples, special, batch_size, decoding.greedy, apart=True)
         else:
             settings = {"temperature": float(temperature), "top_k": top_k, "top_p": float(top_p)}
             random = np.random.default_rng(seed)
             draws = [
-                written(model, examples, special, batch_size, decoding.sample, settings, seeds=random)
+                written(model, examples, special, batch_size, decoding.sample, settings, random, apart=True)
                 for _ in range(n_best)
             ]
             found, values = _best_first(draws, len(examples))
