@@ -53,6 +53,7 @@ class Service:
             description='Finished runs of kit. Every mistake is answered with `{"error": "one line"}`.',
             docs_url=None,  # they would be fetched from elsewhere
             redoc_url=None,
+            redirect_slashes=False,  # to the host that a request names
         )
         page = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
         policy = _policy(page)

@@ -18,6 +18,8 @@ _HEADERS = (
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
 )
+# Status that is counted where whoever asked has left; it is sent to nobody.
+_GONE = 499
 
 
 class TooLarge(Exception):
@@ -26,7 +28,7 @@ class TooLarge(Exception):
 
 def error(status, message, **headers):
     """Returns the answer to a request that is refused: one line, as JSON."""
-    line = " ".join(str(message).split())
+    line = " ".join(str(message).split()).encode("utf-8", "backslashreplace").decode()  # halves of characters
     named = {name.replace("_", "-"): str(value) for name, value in headers.items()}
     return JSONResponse({"error": line}, status, headers=named)
 
@@ -52,11 +54,19 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started, status = time.perf_counter(), [500]
+        started, status, is_over = time.perf_counter(), [500], False
+
+        async def watched_receive():
+            message = await receive()
+            if message["type"] == "http.disconnect" and not is_over:
+                status[0] = _GONE
+            return message
 
         async def guarded_send(message):
+            nonlocal is_over
             if message["type"] == "http.response.start":
-                status[0] = message["status"]
+                is_over = True
+                status[0] = message["status"] if status[0] != _GONE else _GONE
                 own = message.setdefault("headers", [])
                 known = {name.lower() for name, _ in own}
                 message["headers"] = [*own, *(each for each in _HEADERS if each[0] not in known)]
@@ -67,7 +77,7 @@ class Guard:
             if refusal is not None:
                 await refusal(scope, receive, guarded_send)
             else:
-                await self.app(scope, _counted(receive, self.limit(scope["path"])), guarded_send)
+                await self.app(scope, _counted(watched_receive, self.limit(scope["path"])), guarded_send)
         finally:
             self.observe(scope["path"], status[0], time.perf_counter() - started)
 

@@ -15,6 +15,7 @@ from kit.data.sources import EncodedImage
 from kit.data.sources.text_files import split_lines
 from kit.data.text import is_text
 from kit.errors import KitError, SettingError, check, closest
+from kit.files import reading
 from kit.reporting.page import task as title_of
 from kit.serving import answers
 from kit.serving.batching import Batcher, Job, fill
@@ -22,6 +23,8 @@ from kit.serving.compiled import compile_calls
 
 # Settings that name a place to write to: the server chooses it, and sends what was written there.
 PLACES = {"output": "made", "video": "episodes.gif"}
+# A request may bring so many times as many lines of text as there are rows in a call.
+_LINES_PER_ROW = 8
 # Texts of which one is likely to have a letter that a model knows.
 _WARM_UP = (
     "a",
@@ -56,7 +59,7 @@ class ServedRun:
         task = run.recipe.task
         self.name, self.run, self.limits, self.settings = name, run, limits, dict(settings)
         self.offered = {each.key: each for each in config.settings_of(task.predict)}
-        for key in PLACES.keys() & settings.keys():
+        for key in {*PLACES, "attention"} & settings.keys():
             raise SettingError(f"predict.{key}", "expected none: a server sends what it makes to whoever asks")
         self.shape = shape_of(run.assets)
         if task.inputs == "text":
@@ -70,6 +73,8 @@ class ServedRun:
         self.makes = task.inputs in ("none", "optional")
         self.animates = "video" in self.offered
         self.chosen = run.prediction(self.settings)
+        with reading(run.folder / "metrics.json"):
+            self.scores = [list(map(str, each[:2])) for each in terminal.with_intervals(run.metrics["test"])][:4]
         if self.takes == "images":
             compile_calls(run.model)
         self._warm_up()
@@ -114,9 +119,11 @@ class ServedRun:
         check(length <= self.limits.max_text, "text", f"{length:,} characters", f"at most {self.limits.max_text:,}")
         if not any(text.strip() for text in inputs):
             raise KitError("text: nothing but spaces; expected a sentence")
+        lines, most = sum(len(split_lines(text)) for text in inputs), _LINES_PER_ROW * self.limits.batch_size
+        check(lines <= most, "text", f"{lines:,} lines", f"at most {most:,} in a request")
         if self.run.recipe.task.check:
             self.run.recipe.task.check(self.run.model, list(inputs), self.run.assets)
-        return Job((None, list(inputs), chosen, False), sum(len(split_lines(text)) for text in inputs), key)
+        return Job((None, list(inputs), chosen, False), lines, key)
 
     def describe(self):
         """Returns what a page or a client needs to know of it, as JSON holds it."""
@@ -132,7 +139,7 @@ class ServedRun:
             "image_shape": self.shape,
             "classes": [str(name) for name in self.run.assets.get("class_names", [])][:1000],
             "settings": [_described(self.offered[name], most, self.chosen) for name, most in served.items()],
-            "scores": [list(each[:2]) for each in terminal.with_intervals(self.run.metrics["test"])][:4],
+            "scores": self.scores,
         }
 
     def _check_asked(self, asked):
