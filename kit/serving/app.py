@@ -4,6 +4,7 @@ import asyncio
 import base64
 import functools
 import hashlib
+import logging
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,8 @@ from kit.serving import requests
 from kit.serving.batching import Full
 from kit.serving.guard import Guard, TooLarge, error, too_large
 from kit.serving.metrics import Metrics
+
+log = logging.getLogger("kit")
 
 _ANSWERS = {
     200: "A row an input, or a row of what was made, as `kit predict --json` prints them; pictures are data URLs.",
@@ -147,7 +150,8 @@ class Service:
                 return error(400 if is_body else 422, str(problem).replace(f"{served.run.folder}", served.name))
             except (TooLarge, HTTPException):
                 raise
-            except Exception:  # the log has it; nobody outside is told what is inside
+            except Exception as problem:  # nobody outside is told what is inside
+                log.error("%s: a request failed: %s", served.name, " ".join(repr(problem).split())[:300])
                 return error(500, "the prediction failed; the log of the server says why")
             finally:
                 self._active[served.name] -= 1

@@ -2,14 +2,11 @@
 
 import collections
 import dataclasses
-import logging
 import threading
 import time
 from concurrent.futures import Future
 
-from kit.errors import KitError, Unavailable
-
-log = logging.getLogger("kit")
+from kit.errors import Unavailable
 
 # A batch is filled up to the next power of two where that many of its rows are wanted; else the lower power is taken,
 # and the rest waits for the next call: on a CPU a row that nobody wants costs as much as another.
@@ -113,8 +110,6 @@ class Batcher:
             self._last_seconds = time.perf_counter() - started
             for job, result in zip(jobs, answers, strict=True):
                 if isinstance(result, Exception):
-                    if not isinstance(result, KitError):
-                        log.error("a prediction failed: %s", " ".join(repr(result).split())[:300])
                     job.future.set_exception(result)
                 else:
                     job.future.set_result(result)

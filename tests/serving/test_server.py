@@ -319,6 +319,17 @@ def test_a_signal_ends_the_command_cleanly(small_run, images, capsys, monkeypatc
     assert json.loads(told)["runs"] == {"image_classification": str(small_run.folder)} and found == [200]
 
 
+def test_what_fails_inside_is_told_to_the_log_alone(server, images, caplog, monkeypatch):
+    def fail(jobs):
+        raise RuntimeError("/a/secret/path\nof the server")
+
+    monkeypatch.setattr(server.service.runs["image_classification"].batcher, "answer", fail)
+    answer = ask(server, PREDICT, png(images[0]), IMAGE)
+    assert answer.status == 500 and answer.error == "the prediction failed; the log of the server says why"
+    (said,) = [record.getMessage() for record in caplog.records if record.name == "kit"]
+    assert "secret" in said and "\n" not in said
+
+
 def test_several_runs_have_names_of_their_own(small_run, tmp_path, images):
     folders = [shutil.copytree(small_run.folder, tmp_path / name) for name in ("one run", "other")]
     with Server([small_run.folder, *folders], port=0, limits=Limits(batch_size=1)) as server:
