@@ -7,6 +7,9 @@ load of the machine.
 
 - `one client`: median seconds of a request, and of a compiled call with one image (`predict_on_batch`).
 - `many clients`: answers a second, against images a second of compiled calls with 32; lost or wrong answers; memory.
+
+On a machine with other load seconds are mostly those of waiting for a processor; the CPU-seconds of the server for an
+answer, against those of a call for an image, stand beside them.
 """
 
 import argparse
@@ -96,7 +99,7 @@ def one_client(port, files, seconds):
 
 
 def many_clients(port, files, labels, count, seconds, process):
-    """Returns answers a second, how many were lost or wrong, and the server's memory over time, in megabytes."""
+    """Returns answers a second and in all, those lost or wrong, and the server's memory over time, in megabytes."""
     end, answered, lost = time.perf_counter() + seconds, [0] * count, []
 
     def ask_on(number):
@@ -123,7 +126,21 @@ def many_clients(port, files, labels, count, seconds, process):
         time.sleep(1)
     for thread in threads:
         thread.join()
-    return sum(answered) / (time.perf_counter() - start), lost, memory
+    return sum(answered) / (time.perf_counter() - start), sum(answered), lost, memory
+
+
+def cpu_seconds(process):
+    """Returns the CPU-seconds that a process has taken."""
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+@contextlib.contextmanager
+def counted(process, found):
+    """Adds to a list the CPU-seconds that a process takes inside."""
+    before = cpu_seconds(process)
+    yield
+    found.append(cpu_seconds(process) - before)
 
 
 def measured(folder, rounds, clients, seconds):
@@ -136,21 +153,29 @@ def measured(folder, rounds, clients, seconds):
     one, whole = arrays[:1], arrays[:_BATCH]
     for batch in (one, whole, one, whole):
         run.model.predict_on_batch(batch)
+    own = psutil.Process()
     with server(folder) as (process, port):
+        its = psutil.Process(process.pid)
         many_clients(port, files, labels, clients, 3, process)  # memory has grown to what it will be
         for number in range(rounds):
+            cpu = []
             calls = seconds_of_calls(run.model, one, 3)
             asked = one_client(port, files, 5)
             calls += seconds_of_calls(run.model, one, 3)
             call, request = statistics.median(calls) * 1000, statistics.median(asked) * 1000
-            batches = seconds_of_calls(run.model, whole, 8)
-            rate, lost, memory = many_clients(port, files, labels, clients, seconds, process)
+            with counted(own, cpu):
+                batches = seconds_of_calls(run.model, whole, 8)
+            cpu[0] /= len(batches) * _BATCH
+            with counted(its, cpu):
+                rate, answers, lost, memory = many_clients(port, files, labels, clients, seconds, process)
+            cpu[1] /= answers
             batches += seconds_of_calls(run.model, whole, 8)
             best = _BATCH / statistics.mean(batches)
             load = os.getloadavg()[0]
             print(
                 f"| {Path(folder).name} {number + 1} | {call:.1f} ms | {request:.1f} ms | {request - call:+.1f} ms "
-                f"| {best:.1f} | {rate:.1f} | {rate / best:.2f} | {len(lost)} "
+                f"| {best:.1f} | {rate:.1f} | {rate / best:.2f} "
+                f"| {cpu[0] * 1000:.1f} ms | {cpu[1] * 1000:.1f} ms | {cpu[0] / cpu[1]:.2f} | {len(lost)} of {answers} "
                 f"| {memory[0]:.0f} to {memory[-1]:.0f} MB | {load:.1f} |",
                 flush=True,
             )
@@ -169,8 +194,9 @@ def main():
     with scratch_folder(options.folder) as scratch:
         print(f"{day()}, {machine()}, {options.clients} clients for {options.seconds:g} s\n")
         print(
-            "| run | a call with 1 | a request | difference | images/s of calls with 32 | answers/s | share | lost "
-            "| memory | load |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+            "| run | a call with 1 | a request | difference | images/s of calls with 32 | answers/s | share "
+            "| CPU of a call, an image | CPU of the server, an answer | share | lost | memory | load |\n"
+            f"{'| --- ' * 13}|"
         )
         for name, settings in (("small", _SMALL), ("large", _LARGE)):
             if options.only in (None, name):
