@@ -10,7 +10,7 @@ RECIPE ?= image_classification
 # What a user gives may hold anything: quotes, spaces, `;`, `$(...)`, line ends. So no text of it stands in a command:
 # each variable is handed over in the environment as it was typed ($(value ...)), and the shell reads it there, quoted.
 # Make itself would expand the variables of its command line while it exports them; hence `unexport`.
-GIVEN = RECIPE DATA CONFIG FOLDER SEED RESUME OUTPUT TRIALS MINUTES RUN RUNS INPUT INPUTS TEXT FORMAT SET
+GIVEN = RECIPE DATA CONFIG FOLDER SEED RESUME OUTPUT TRIALS MINUTES RUN RUNS INPUT INPUTS TEXT FORMAT PORT HOST SET
 unexport $(GIVEN) JSON DRY FIND_LR
 $(foreach name,$(GIVEN),$(eval export GIVEN_$(name) := $$(value $(name))))
 flag = $(if $(value $(1)),"--$(2)=$$GIVEN_$(1)")
@@ -42,13 +42,13 @@ WITH = $(VENV)/bin/python -c "$$GIVEN_WORDS"
 WITH_SET = $(WITH) SET $(KIT)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train tune evaluate predict report export doctor list show test test-slow test-large test-all lint format bench schema wheel clean
+.PHONY: help setup train tune evaluate predict serve report export doctor list show test test-slow test-large test-all lint format bench schema wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo '  make train RECIPE=image_classification DATA=photos SET="model.backbone=resnet18 train.epochs=5"'
-	@echo '  variables: RECIPE DATA CONFIG SET SEED FOLDER TRIALS MINUTES RESUME=last DRY=1 FIND_LR=1 OUTPUT RUN INPUT TEXT FORMAT JSON=1 PYTHON'
+	@echo '  variables: RECIPE DATA CONFIG SET SEED FOLDER TRIALS MINUTES RESUME=last DRY=1 FIND_LR=1 OUTPUT RUN INPUT TEXT FORMAT PORT HOST JSON=1 PYTHON'
 	@echo "  SET, INPUTS and RUNS hold several, divided by spaces; what has a space is quoted: SET=\"data.source='my photos'\""
 
 setup: $(READY) ## make .venv with the versions of constraints.txt
@@ -73,6 +73,9 @@ evaluate: $(READY) ## score the finished run RUN again
 
 predict: $(READY) ## apply the finished run RUN to INPUT or INPUTS, or to TEXT="...", or SET="count=64" where it makes something
 	@$(WITH) INPUTS $(KIT) predict $(call flag,TEXT,text) $(JSON_FLAG) -- "$$GIVEN_RUN" $(if $(value INPUT),"$$GIVEN_INPUT")
+
+serve: $(READY) ## answer requests to the finished run RUN, or RUNS="... ...", over HTTP at PORT (8000), with a page
+	@$(WITH) RUNS $(KIT) serve $(call flag,PORT,port) $(call flag,HOST,host) $(JSON_FLAG) -- $(if $(value RUNS),,"$$GIVEN_RUN")
 
 report: $(READY) ## write the page of the finished run RUN anew, or one that compares RUNS="... ..."
 	@$(WITH) RUNS $(KIT) report $(JSON_FLAG) -- $(if $(value RUNS),,"$$GIVEN_RUN")

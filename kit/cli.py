@@ -52,7 +52,7 @@ def _parser():
             action="store_true",
             help="print one JSON object as the last line of standard output",
         )
-        if name in ("train", "tune", "evaluate", "predict", "export"):
+        if name in ("train", "tune", "evaluate", "predict", "export", "serve"):
             command.add_argument(
                 "--allow",
                 metavar="NAME",
@@ -124,6 +124,21 @@ def _parser():
     predict.add_argument("run", metavar="RUN", help="run folder")
     predict.add_argument("inputs", metavar="INPUT", nargs="*", help="files or folders")
     predict.add_argument("--text", action="append", default=[], help="a text, for recipes that take text")
+    serve = verb(
+        "serve",
+        "answer requests to finished runs over HTTP, with a JSON API and a page",
+        "Settings of the recipe's prediction are flags: --predict.n_best 3. Ctrl-C or SIGTERM end it.",
+    )
+    serve.add_argument("runs", metavar="RUN", nargs="+", help="run folder")
+    serve.add_argument("--port", metavar="N", help="port, by default 8000; 0 takes a free one")
+    serve.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on; 127.0.0.1, which this machine alone reaches"
+    )
+    serve.add_argument("--batch-size", metavar="N", help="most inputs in one call of the network; 32")
+    serve.add_argument("--max-upload", metavar="MB", help="most megabytes of a request; 10")
+    serve.add_argument("--max-text", metavar="N", help="most characters of a request; 10000")
+    serve.add_argument("--max-waiting", metavar="N", help="most requests of a run that wait; 128")
+    serve.add_argument("--timeout", metavar="SECONDS", help="seconds until a request is given up; 60")
     export = verb("export", "write the model of a finished run in another format, and check it")
     export.add_argument("run", metavar="RUN", help="run folder")
     export.add_argument("format", metavar="FORMAT", help="saved_model, litert, litert_int8 or onnx")
@@ -219,7 +234,7 @@ _OWN_TABLE = {
 _VERBS = {
     "list": ("catalogue", "run_list"),
     "show": ("catalogue", "run_show"),
-    **{verb: (verb, "run") for verb in ("train", "tune", "evaluate", "predict", "export", "doctor", "report")},
+    **{verb: (verb, "run") for verb in ("train", "tune", "evaluate", "predict", "export", "doctor", "report", "serve")},
 }
 # Verbs that need TensorFlow from the beginning; the others load it when they do.
 _NEED_TENSORFLOW = ("export", "doctor")

@@ -4,9 +4,11 @@ A recipe is covered by being registered and by `recipes/<name>/smoke.toml`, with
 `test_conformance.py` runs them over all recipes.
 """
 
+import base64
 import contextlib
 import dataclasses
 import hashlib
+import io
 import json
 import math
 from pathlib import Path
@@ -22,7 +24,10 @@ from kit.commands.export import export
 from kit.errors import KitError, SettingError
 from kit.files import read_json
 from kit.runs.settings import resolve, shipped_settings
+from kit.serving.limits import Limits
+from kit.serving.server import Server
 from tests import moments, processes
+from tests.serving.asking import ask, ask_at_once, png, random_images
 
 CONFIG = "smoke"
 SPLITS = ("train", "validation", "test")
@@ -272,6 +277,59 @@ def check_exported_or_refused(smoke, format):
         assert not path.exists()
     else:
         assert done.difference < 1e-3 and done.examples and path.exists()
+
+
+def check_served(smoke):
+    """Requests at the same time are answered as each is alone, by `run.predict`."""
+    with Server([smoke.run.folder], port=0, limits=Limits(batch_size=4)) as server:
+        (about,) = ask(server, "/runs").json["runs"]
+        requests = _requests(smoke.run, about)
+        answers = ask_at_once(server, [(f"/runs/{smoke.name}/predict", *request) for request, _ in requests])
+        refused = ask(server, f"/runs/{smoke.name}/predict", {"settings": {"output": "/tmp/x", "video": "/tmp/x.gif"}})
+        assert refused.status == 422 and "no setting of a request" in refused.error
+    for number, (answer, (_, alone)) in enumerate(zip(answers, requests, strict=True)):
+        assert answer.status == 200, answer.body
+        folder = smoke.folder / f"alone-{number}"
+        folder.mkdir()
+        with contextlib.chdir(folder):
+            expected = alone(smoke.run)
+        _assert_answered(answer.json["predictions"], expected, folder)
+
+
+def _requests(run, about):
+    """Returns requests to a served run, each with the function that predicts the same."""
+    places = {"output": "made"} if "output" in config.names_of(run.recipe.task.predict) else {}
+    found = []
+    if about["takes"] == "text":
+        texts = ["Maria flew to Oslo on 3 May 2031.", "5 dollars", "It costs 5 dollars.\n\nMay 3, 2031", "3 May"]
+        found += [(({"text": text},), lambda run, text=text: run.predict(text)) for text in texts]
+    if about["takes"] == "images":
+        for image in random_images(about["image_shape"], 5):
+            found.append(((png(image), "image/png"), lambda run, image=image: run.predict(image[None], **places)))
+    if about["makes"]:
+        most = {each["name"]: each["most"] for each in about["settings"]}
+        counted = next(name for name in ("count", "episodes") if name in most)
+        for seed in (0, 1):
+            asked = {counted: 2, "seed": seed}
+            content = {"settings": asked, **({"animation": True} if about["animates"] else {})}
+            found.append(((content,), lambda run, asked=asked: run.predict(**asked, **places)))
+    assert found, f"tests/conformance.py: {run.recipe.name} takes none of the requests that are tried here"
+    return found
+
+
+def _assert_answered(rows, expected, folder):
+    """Asserts that the rows of an answer are those of a table, pictures included."""
+    assert len(rows) == len(expected) > 0
+    for row, (_, known) in zip(rows, expected.iterrows(), strict=True):
+        for name, value in known.items():
+            if name == "file":
+                image = Image.open(io.BytesIO(base64.b64decode(row["image"].partition(",")[2])))
+                pixels = [np.asarray(each).astype(int) for each in (image, Image.open(folder / value))]
+                assert abs(pixels[0] - pixels[1]).max() <= 1  # what is half way may be rounded either way
+            elif isinstance(value, str):
+                assert row[name] == value or name == "input"
+            else:
+                assert math.isclose(row[name], value, rel_tol=1e-3, abs_tol=1e-4), name
 
 
 def check_tuned(name, folder, capsys):

@@ -18,7 +18,7 @@ FLOORS = (
     ("tasks",),
     ("recipes",),
     ("runs",),
-    ("tuning", "commands", "cli"),
+    ("tuning", "serving", "commands", "cli"),
 )
 LINES, LINES_OF_A_RECIPE, FILES_AT_THE_TOP = 400, 249, 8
 
@@ -128,7 +128,7 @@ def test_builders_blocks_and_data_functions_take_no_anonymous_keywords():
                 assert node.args.kwarg is None, f"{path}: {node.name}"
 
 
-_MAY_NOT_NAME_RECIPES = ("runs/", "commands/", "tuning/", "reporting/", "cli.py", "config.py")
+_MAY_NOT_NAME_RECIPES = ("runs/", "commands/", "tuning/", "serving/", "reporting/", "cli.py", "config.py")
 # Examples in help, and the doctor, which trains one.
 _MAY_NAME_RECIPES = {"cli.py", "commands/doctor.py"}
 

@@ -86,6 +86,10 @@ def test_exported_or_refused(smoke):
     conformance.check_exported_or_refused(smoke, "saved_model")
 
 
+def test_served(smoke):
+    conformance.check_served(smoke)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_tuned(name, tmp_path, capsys):

@@ -30,6 +30,16 @@ def bare(requirement):
     return re.split(r"[\[<>=]", requirement)[0]
 
 
+def extras():
+    """Returns the requirements that are imported where they are used."""
+    optional = setup()["options.extras_require"]
+    return [*optional["export"].split(), *optional["serve"].split()]
+
+
+def test_extras_are_tested():
+    assert set(extras()) <= set(setup()["options.extras_require"]["dev"].split("\n"))
+
+
 def test_every_package_is_declared():
     declared = set(setup()["options"]["packages"].split()) - {"kit.settings"}
     found = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "kit").rglob("__init__.py")}
@@ -37,8 +47,7 @@ def test_every_package_is_declared():
 
 
 def test_every_import_is_a_declared_dependency():
-    extras = setup()["options.extras_require"]["export"].split()  # imported where they are used
-    words = [*setup()["options"]["install_requires"].split(), *extras]
+    words = [*setup()["options"]["install_requires"].split(), *extras()]
     declared = {bare(word).lower().replace("_", "-") for word in words}
     owners = importlib.metadata.packages_distributions()
     for path in (ROOT / "kit").rglob("*.py"):
@@ -57,13 +66,13 @@ def test_every_import_is_a_declared_dependency():
 
 def test_every_dependency_is_justified():
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    for word in setup()["options"]["install_requires"].split():
+    for word in [*setup()["options"]["install_requires"].split(), *extras()]:
         assert f"`{bare(word)}`" in text
 
 
 def test_constraints_pin_every_dependency():
     pinned = (ROOT / "constraints.txt").read_text(encoding="utf-8").lower().replace("_", "-")
-    for word in setup()["options"]["install_requires"].split():
+    for word in [*setup()["options"]["install_requires"].split(), *extras()]:
         assert f"\n{bare(word).lower().replace('_', '-')}==" in pinned
 
 

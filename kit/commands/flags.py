@@ -68,7 +68,7 @@ def refuse(words, verb):
     for word in words:
         flags = (
             *("--json", "--config", "--folder", "--resume", "--seed", "--split", "--text", "--output", "--allow"),
-            *("--dry-run", "--find-learning-rate"),
+            *("--dry-run", "--find-learning-rate", "--port", "--host", "--timeout", "--batch-size"),
         )
         hint = guess(word, flags) if word.startswith("--") else ""
         hint = hint or "; settings look like --train.epochs 5"

@@ -173,3 +173,25 @@ def _by_length(lengths, batch_size, most_positions):
             count = (count + 1) // 2
         yield order[:count]
         order = order[count:]
+
+
+def of_one_length(examples, name, chunks, padding, most=None):
+    """Yields rows, and their sequences of a ragged input as one array, (rows, time), each of about one length.
+
+    They are padded to the next multiple of eight: what is made of a sequence does not depend on those beside it then,
+    even where the length of the whole array counts.
+
+    Args:
+        examples: The `Examples`.
+        name: Name of the input.
+        chunks: Iterator of rows; those of other lengths are taken apart.
+        padding: What shorter sequences are filled up with.
+        most: Greatest length, or None.
+    """
+    for rows in chunks:
+        rows = np.asarray(rows)
+        rounded = np.minimum(-(-examples.lengths(name)[rows] // 8) * 8, most or np.inf)
+        for length in np.unique(rounded).astype(int):
+            chosen = rows[rounded == length]
+            values = examples.arrays(chosen)[0][name]
+            yield chosen, np.pad(values, ((0, 0), (0, length - values.shape[1])), constant_values=padding)

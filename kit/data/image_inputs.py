@@ -59,3 +59,9 @@ def image_inputs(inputs, shape, assets, batch_size):
     return range(len(pixels)), lambda: (
         pixels[start : start + batch_size] for start in range(0, len(pixels), batch_size)
     )
+
+
+def shape_of(assets):
+    """Returns height, width and channels of the images that a run takes, given its assets; None where it takes none."""
+    shape = next((assets[key] for key in ("image_shape", "input_shape") if key in assets), None)
+    return list(shape) if shape is not None and "crop_to_aspect_ratio" in assets else None

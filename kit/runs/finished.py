@@ -59,17 +59,25 @@ class Run:
         Raises:
             KitError: the inputs cannot be used, or a setting is unknown or out of range.
         """
-        apply = self.recipe.task.predict
-        offered = [*config.settings_of(apply, "predict"), *config.settings_of(Application, "predict")]
-        asked = config.flatten({"predict": settings})
+        return self.apply(inputs, self.prediction(settings))
+
+    def prediction(self, asked):
+        """Returns the settings of a prediction, given those that are asked for; see `predict`."""
+        function = self.recipe.task.predict
+        offered = [*config.settings_of(function, "predict"), *config.settings_of(Application, "predict")]
+        asked = config.flatten({"predict": asked})
         chosen = config.resolve(offered, asked).get("predict", {})
         if chosen.pop("ensemble"):
             raise SettingError("predict.ensemble", f"{self.folder} holds one run; expected several seeds or folds")
         names = {each.key.rpartition(".")[2] for each in offered}
         shared = {key: value for key, value in self.settings["evaluate"].items() if key in names}
-        own = {key: value for key, value in chosen.items() if f"predict.{key}" in asked}
-        with table("predict"), in_memory(lambda flat: offered, {"predict": shared | own}):
-            return config.call(apply, self.model, inputs, self.assets, **shared | own)
+        return shared | {key: value for key, value in chosen.items() if f"predict.{key}" in asked}
+
+    def apply(self, inputs, chosen):
+        """Applies the model with settings as `prediction` returns them."""
+        function = self.recipe.task.predict
+        with table("predict"), in_memory(lambda flat: config.settings_of(function, "predict"), {"predict": chosen}):
+            return config.call(function, self.model, inputs, self.assets, **chosen)
 
     def __repr__(self):
         shown = " ".join(next(terminal.with_intervals(self.metrics["test"]), ("", ""))[:2])

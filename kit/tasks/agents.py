@@ -148,6 +148,7 @@ def task(best_actions, value="value", exported=lambda network: network):
         exported=exported,
         scores_last=True,
         takes_small_steps=True,
+        served={"episodes": 10, "seed": None},
     )
 
 

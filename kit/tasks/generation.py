@@ -12,6 +12,7 @@ from jsonargparse.typing import PositiveInt
 from keras import ops
 
 from kit import decoding
+from kit.data.batching import of_one_length
 from kit.data.bitext import text_pairs, too_long
 from kit.data.text_inputs import read_lines
 from kit.data.tokens import Tokenizer
@@ -134,7 +135,7 @@ def task(decoding_step, max_positions, has_attention=lambda model: True):
             )
         return made[key]
 
-    def written(model, examples, special, batch_size, method, settings=None, seeds=None):
+    def written(model, examples, special, batch_size, method, settings=None, seeds=None, apart=False):
         """Returns ids of what is written, (results, time) of each text, and their scores, (results,) of each.
 
         Args:
@@ -145,15 +146,20 @@ def task(decoding_step, max_positions, has_attention=lambda model: True):
             method: A method of `kit.decoding`.
             settings: Settings of the method, or None.
             seeds: Generator of a seed for each batch, for sampling; or None.
+            apart: Write together only texts of about one length, so that how long a translation may become does not
+                depend on the others.
         """
         settings = settings or {}
-        problem = too_long(examples, max_positions(model))
-        if problem:
+        if problem := too_long(examples, max_positions(model)):
             raise KitError(problem)
         decode = decoder(model, special, method, settings)
         ids, values = [None] * len(examples), [None] * len(examples)
-        for rows in examples.chunks(batch_size, _MOST_POSITIONS // settings.get("beam_width", 1)):
-            source = ops.convert_to_tensor(examples.arrays(rows)[0]["source"])
+        chunks = examples.chunks(batch_size, _MOST_POSITIONS // settings.get("beam_width", 1))
+        batches = ((rows, examples.arrays(rows)[0]["source"]) for rows in chunks)
+        if apart:
+            batches = of_one_length(examples, "source", chunks, special.pad, max_positions(model))
+        for rows, source in batches:
+            source = ops.convert_to_tensor(source)
             seed = () if seeds is None else (ops.convert_to_tensor(seeds.integers(2**31), "int32"),)
             found, scores = (np.asarray(part) for part in decode(source, *seed))
             for row, sequences, score in zip(rows, found, scores, strict=True):
@@ -236,6 +242,17 @@ def task(decoding_step, max_positions, has_attention=lambda model: True):
         texts = {"source": examples.extra("source"), "label": examples.extra("target"), "prediction": found}
         return Evaluation(metrics, tables, figures, lambda: pd.DataFrame(texts))
 
+    def read(model, inputs, assets):
+        """Returns the lines of what a user gave, the rows of those with text, and their ids, checked for the model."""
+        lines, places = read_lines(inputs)
+        rows = [row for row, line in enumerate(lines) if line.strip()]
+        if not rows:
+            raise KitError("no text to translate; expected a sentence")
+        tokenizer = tokenizers_of(assets)[0]
+        ids = tokenizer.encode([lines[row] for row in rows])
+        _check_inputs(max_positions(model), tokenizer, ids, [places[row] for row in rows])
+        return lines, rows, ids
+
     def predict(
         model,
         inputs,
@@ -276,9 +293,7 @@ def task(decoding_step, max_positions, has_attention=lambda model: True):
             KitError: no text, a text too long for the model or in characters that it does not know at all, or a file
                 that cannot be read.
         """
-        lines, places = read_lines(inputs)
-        if not any(line.strip() for line in lines):
-            raise KitError("no text to translate; expected a sentence")
+        lines, rows, ids = read(model, inputs, assets)
         check(method in ("beam", "greedy", "sample"), "method", method, "'beam', 'greedy' or 'sample'")
         check(0 <= seed < 2**31, "seed", seed, "a whole number from 0 to 2147483647")
         check(method != "greedy" or n_best == 1, "n_best", n_best, "1 with greedy decoding")
@@ -292,23 +307,20 @@ def task(decoding_step, max_positions, has_attention=lambda model: True):
             check(has_attention(model), "attention", attention, "none: this architecture has no attention")
         source_tokenizer, target_tokenizer = tokenizers_of(assets)
         special = special_tokens(target_tokenizer)
-        rows = [row for row, line in enumerate(lines) if line.strip()]
-        ids = source_tokenizer.encode([lines[row] for row in rows])
-        _check_inputs(max_positions(model), source_tokenizer, ids, [places[row] for row in rows])
         end = source_tokenizer.end_id
         examples = text_pairs(
             ids, None, [lines[row] for row in rows], start=None, end=end, padding=source_tokenizer.pad_id
         )
         if method == "beam":
             settings = beam.settings(model, num_results=n_best)
-            found, values = written(model, examples, special, batch_size, decoding.beam, settings)
+            found, values = written(model, examples, special, batch_size, decoding.beam, settings, apart=True)
         elif method == "greedy":
-            found, values = written(model, examples, special, batch_size, decoding.greedy)
+            found, values = written(model, examples, special, batch_size, decoding.greedy, apart=True)
         else:
             settings = {"temperature": float(temperature), "top_k": top_k, "top_p": float(top_p)}
             random = np.random.default_rng(seed)
             draws = [
-                written(model, examples, special, batch_size, decoding.sample, settings, seeds=random)
+                written(model, examples, special, batch_size, decoding.sample, settings, random, apart=True)
                 for _ in range(n_best)
             ]
             found, values = _best_first(draws, len(examples))
@@ -331,6 +343,7 @@ def task(decoding_step, max_positions, has_attention=lambda model: True):
         show=show,
         inputs="text",
         pooled=pooled,
+        check=read,
     )
 
 

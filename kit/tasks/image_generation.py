@@ -311,4 +311,5 @@ def task():
         inputs="none",
         some=few_examples,
         draws=("num_samples",),
+        served={"count": 100, "seed": None, "classes": None, "interpolate": 10, "truncation": None},
     )

@@ -206,4 +206,5 @@ def task():
         observers=observers,
         show=_show,
         some=_few,
+        served={"direction": None},
     )

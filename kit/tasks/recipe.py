@@ -84,6 +84,10 @@ class Task:
             there are no such predictions.
         ensemble: Assets that runs must have in common for `predict` to average their answers; None where answers
             cannot be averaged.
+        served: Settings of `predict` that whoever asks a served run may choose, each with its greatest number, or None.
+            None of them writes a file or compiles anew, and inputs with equal ones may share a call.
+        check: Function `(model, inputs, assets)` that raises KitError for inputs which `predict` would refuse alone,
+            though not beside those of others; or None.
     """
 
     monitors: dict
@@ -105,6 +109,8 @@ class Task:
     draws: tuple = ("bootstrap_samples",)
     pooled: Callable | None = None
     ensemble: tuple | None = None
+    served: dict = dataclasses.field(default_factory=dict)
+    check: Callable | None = None
 
     @property
     def example(self):

@@ -330,4 +330,5 @@ def task():
         some=few_examples,
         draws=("num_samples", "draws", "importance_samples"),
         pooled=pooled,
+        served={"count": 100, "seed": None, "interpolate": 10},
     )

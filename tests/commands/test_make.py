@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from kit import cli
 
 ROOT = Path(__file__).parents[2]
 
@@ -103,6 +106,9 @@ def test_hostile_values(folder, value):
     assert tuned[:4] == ["tune", value, f"--tune.trials={value}", f"--tune.minutes={value}"]
     assert made(folder, "train", *given, f"MINUTES={value}")[:3] == ["train", value, f"--train.minutes={value}"]
     assert made(folder, "report", f"RUNS=a {quoted}") == ["report", "--", "a", value]
+    given = [f"{name}={value}" for name in ("PORT", "HOST")]
+    words = made(folder, "serve", *given, f"RUNS=a {quoted}")
+    assert words == ["serve", f"--port={value}", f"--host={value}", "--", "a", value]
     assert not (folder / "pwned").exists()
     if value == HOSTILE[0]:
         assert made(folder, "evaluate", f"RUN={value}", "JSON=1", "SET=top_k=3")[1:] == [
@@ -124,6 +130,17 @@ def test_defaults_and_several(folder):
     ]
     assert made(folder, "predict", "RUN=r", "INPUTS=a.png 'b c.png'") == ["predict", "--", "r", "a.png", "b c.png"]
     assert made(folder, "report", "RUN=r") == ["report", "--", "r"]
+    assert made(folder, "serve", "RUN=r") == ["serve", "--", "r"]
+    assert made(folder, "serve", "RUNS=a 'b c'", "PORT=0", "SET=timeout=5") == [
+        *("serve", "--port=0", "--timeout=5", "--", "a", "b c")
+    ]
+
+
+def test_every_verb_has_its_target():
+    text = (ROOT / "Makefile").read_text()
+    assert set(cli._VERBS) <= set(re.findall(r"^([a-z-]+):.*## ", text, re.MULTILINE))
+    phony = re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE).group(1).split()
+    assert set(cli._VERBS) <= set(phony)
 
 
 def test_quotes_without_an_end_are_one_line(folder):

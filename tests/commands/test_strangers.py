@@ -74,7 +74,12 @@ def test_the_folder_of_a_stranger_runs_no_code(capsys, empty_folder, tmp_path, m
     assert call(capsys, "train", "--folder", folder)[0] == 0
 
     stranger = ["--config", folder / "config.toml", "--folder", tmp_path / "new"]
-    for command in (["evaluate", folder], ["predict", folder], ["export", folder, "saved_model"]):
+    for command in (
+        ["evaluate", folder],
+        ["predict", folder],
+        ["export", folder, "saved_model"],
+        ["serve", folder, "--port=0"],
+    ):
         forget(monkeypatch)
         status, said = call(capsys, *command)
         assert (status, len(said.splitlines())) == (2, 1), said

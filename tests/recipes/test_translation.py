@@ -327,6 +327,17 @@ def test_predict(run, tmp_path):
     assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_translation_depends_on_no_other(run):
+    """Neither on how long the others are: a shorter one that finds no end would become longer beside them."""
+    lines = ["one red", "big big big", "one", "two blue three red four big five " * 3, "five four three"]
+    together = run.predict(lines, n_best=2)
+    for number, line in enumerate(lines, 1):
+        own = together[together["sentence"] == number]
+        alone = run.predict(line, n_best=2)
+        assert own["translation"].tolist() == alone["translation"].tolist()
+        np.testing.assert_allclose(own["score"], alone["score"], atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("inputs", "settings", "message"),
     [
