@@ -38,17 +38,22 @@ def decided(recipe, settings, inputs):
     facts = Facts(**recipe.own_data.look(settings["data"], inputs.data), settings=flat)
     log.info("settings that the data decide; any of them can be stated:")
     found = {}
-    for key in left:
+    for key in (each for each in left if each not in found):
         value, reason = rules[key](facts)
         values = value if isinstance(value, dict) else {key: value}
+        # What was stated stays; of a backbone that is decided nothing can have been.
+        values = {name: each for name, each in values.items() if name in left or name.startswith("backbone.")}
         found |= values
         facts.settings = facts.settings | values
-        log.info("  %s: %s", ", ".join(f"{name} = {_shown(each)}" for name, each in values.items()), reason)
+        if reason is not None:
+            log.info("  %s: %s", ", ".join(f"{name} = {_shown(name, each)}" for name, each in values.items()), reason)
     return _resolved(recipe, settings, found)
 
 
-def _shown(value):
-    return "its own" if value is None else value
+def _shown(name, value):
+    if value is None:
+        return "their own" if name == "data.image_size" else "none"
+    return value if value != () else "none"
 
 
 def _resolved(recipe, settings, found):

@@ -1,6 +1,6 @@
 """Own data: rules that decide the settings which are "auto" in `own.toml`, by facts of the data and of the machine.
 
-A rule is a plain function of `Facts` that returns a value and the reason for it. A recipe names its rules, setting by
+A rule is a plain function of `Facts` that returns a value and the reason for it, None where there is nothing to say. A recipe names its rules, setting by
 setting, in the order in which they are asked: one may rely on what those before it have decided. The numbers were
 chosen on parts of public sets; `recipes/<task>/README.md` has what they reach.
 """
@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 
 from kit.data import source_facts
+from kit.weights import keras_applications
 
 
 @dataclasses.dataclass
@@ -26,7 +27,6 @@ class Facts:
         words: Different words of the training texts.
         length: Words of a text that 99 of 100 do not exceed.
         minutes: Minutes that the whole run may take; None without a budget.
-        published: Variant of a backbone whose published weights are on this machine; None without one.
         settings: Settings as they stand: flat dictionary of dotted keys, with what has been decided so far.
     """
 
@@ -39,7 +39,6 @@ class Facts:
     words: int = 0
     length: int = 0
     minutes: float | None = None
-    published: str | None = None
     settings: dict = dataclasses.field(default_factory=dict)
 
     @property
@@ -69,6 +68,40 @@ def _power_of_two(number):
 # Images
 
 
+def weights(facts):
+    """Photographs begin with published weights, where Keras has kept some on this machine."""
+    settings = facts.settings
+    is_free = settings.get("model.backbone") == "auto" and settings.get("data.image_size") == "auto"
+    if not facts.is_photographs or not is_free:
+        return None, None
+    kept = keras_applications.on_this_machine()
+    if kept is None:
+        reason = "no published weights are on this machine; few photographs are learned far better from such: "
+        return None, reason + "--model.backbone mobilenetv2 --model.weights imagenet --data.image_size 160 fetches them"
+    variant, side = kept
+    values = {"model.weights": "imagenet", "model.backbone": variant, "data.image_size": side}
+    return values, "published weights are on this machine"
+
+
+def freeze(facts):
+    """What is published keeps its weights at first."""
+    if facts.settings.get("model.weights"):
+        return ("backbone",), "published weights, until the new last layer knows the classes"
+    return (), None
+
+
+def unfreeze_epochs(facts):
+    """Its stages are set free one by one, the first after a quarter of the training."""
+    if facts.settings.get("model.weights"):
+        return max(facts.settings["train.epochs"] // 4, 1), "published weights are set free stage by stage"
+    return 0, None
+
+
+def unfreeze_rate(facts):
+    """What was learned on more images moves less."""
+    return (0.1, "published weights move less") if facts.settings.get("model.weights") else (1.0, None)
+
+
 def image_size(facts):
     """Their own size up to 64 pixels; larger ones are made smaller, as far as an afternoon on a CPU asks for it."""
     if facts.is_of_one_size and facts.side <= 64:
@@ -87,6 +120,8 @@ def batch_size(facts):
 def epochs(facts):
     """Fewer, the more examples there are: 80 epochs of 300 examples, 10 of 60,000."""
     number = min(max(round(80 * (300 / max(facts.examples, 1)) ** 0.4), 8), 80)
+    if facts.settings.get("model.weights"):
+        return max(number // 4, 4), f"{facts.examples:,} training examples, published weights"
     return number, f"{facts.examples:,} training examples"
 
 
@@ -114,8 +149,6 @@ def rotation(facts):
 
 def image_backbone(facts):
     """A residual network of a stage more for photographs, and without a strided stem for icons."""
-    if facts.published:
-        return facts.published, "its published weights are on this machine"
     size = facts.settings.get("data.image_size") or facts.side
     size = min(size) if isinstance(size, list | tuple) else size
     if size <= 16:
@@ -141,6 +174,7 @@ def image_rate(facts):
 LABELLED_IMAGES = OwnData(
     source_facts.of_images,
     {
+        "model.weights": weights,
         "data.image_size": image_size,
         "data.flip": flip,
         "data.translation": translation,
@@ -150,6 +184,9 @@ LABELLED_IMAGES = OwnData(
         "train.epochs": epochs,
         "model.backbone": image_backbone,
         "optimizer.learning_rate": image_rate,
+        "train.freeze": freeze,
+        "train.unfreeze_epochs": unfreeze_epochs,
+        "train.unfreeze_rate": unfreeze_rate,
     },
 )
 

@@ -5,7 +5,9 @@ normalisation, their normalisations another epsilon, some of them take blue befo
 into the normalisation, the channels of the first kernel are turned around.
 """
 
+import os
 import string
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -100,6 +102,28 @@ REFERENCES = {
     "mobilenetv2": ("mobilenet_v2", "MobileNetV2", _mobilenetv2_names, None),
     "efficientnet_b0": ("efficientnet", "EfficientNetB0", _efficientnet_names, (1, 2, 2, 3, 3, 4, 1)),
 }
+
+
+# Files of weights without a head that `keras.applications` keeps below its home, those of quick networks first; of
+# several sides of images each has its own.
+_KEPT = {
+    "efficientnet_b0": ("efficientnetb0_notop.h5", None),
+    "mobilenetv2": ("mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_{}_no_top.h5", (160, 128, 224, 192, 96)),
+    "resnet50": ("resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5", None),
+    "densenet121": ("densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5", None),
+    "mobilenet": ("mobilenet_1_0_{}_tf_no_top.h5", (160, 128, 224, 192)),
+}
+_SIDE = 160  # of images, where weights go with any
+
+
+def on_this_machine():
+    """Returns a variant whose ImageNet weights Keras has kept here, and the side of images for it; or None."""
+    folder = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
+    for variant, (name, sides) in _KEPT.items():
+        for side in sides or (_SIDE,):
+            if (folder / name.format(side)).is_file():
+                return variant, side
+    return None
 
 
 def load(model, variant, weights="imagenet"):

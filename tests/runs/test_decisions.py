@@ -33,9 +33,11 @@ def ruled(name, flat, **known):
     facts = Facts(**known, settings=flat)
     decided = {}
     for key, rule in recipes.get(name).own_data.rules.items():
+        if key in decided:
+            continue
         value, reason = rule(facts)
         values = value if isinstance(value, dict) else {key: value}
-        assert key in values and reason
+        assert key in values and reason != ""
         decided |= values
         facts.settings = facts.settings | values
     return decided
@@ -86,6 +88,22 @@ def test_a_folder_decides_and_what_is_stated_stays(photographs, caplog):
     assert "train.batch_size = 16: 29 training examples" in caplog.text
 
 
+def test_photographs_begin_with_published_weights_that_are_here(photographs, tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO", "kit")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    own = {"data.source": str(photographs)}
+    assert decided(own)[1]["model"]["weights"] is None
+    assert "no published weights are on this machine" in caplog.text
+    (tmp_path / "keras" / "models").mkdir(parents=True)
+    (tmp_path / "keras" / "models" / "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_128_no_top.h5").touch()
+    after = decided(own)[1]
+    assert (after["model"]["backbone"], after["model"]["weights"]) == ("mobilenetv2", "imagenet")
+    assert after["data"]["image_size"] == 128
+    assert after["train"]["freeze"] == ("backbone",) and after["train"]["unfreeze_epochs"] >= 1
+    stated = decided(own | {"model.backbone": "resnet20"})[1]
+    assert (stated["model"]["backbone"], stated["model"]["weights"]) == ("resnet20", None)
+
+
 def test_embedded_data_and_named_settings_decide_nothing(photographs):
     for overrides, name in (
         ({}, None),
@@ -114,7 +132,7 @@ def test_a_run_keeps_what_was_decided(photographs, tmp_path):
     quick = {"backbone": {"widths": [8], "depths": [1]}, "evaluate": {"bootstrap_samples": 20}, "verbose": False}
     run = kit.train(data=str(photographs), recipe="image_classification", train=few, folder=tmp_path / "run", **quick)
     flat = config.read_toml(run.folder / "config.toml")
-    assert "auto" not in {flat[key] for key in schema.get("image_classification").decided if key in flat}
+    assert "auto" not in [flat[key] for key in schema.get("image_classification").decided if key in flat]
     assert flat["train.batch_size"] == 16
     again = kit.train("image_classification", folder=run.folder, data=str(photographs), verbose=False)
     assert again.metrics == run.metrics
