@@ -37,17 +37,17 @@ def decided(recipe, settings, inputs):
 
     facts = Facts(**recipe.own_data.look(settings["data"], inputs.data), settings=flat)
     log.info("settings that the data decide; any of them can be stated:")
-    found = {}
-    for key in (each for each in left if each not in found):
+    chosen = {}
+    for key in (each for each in left if each not in chosen):
         value, reason = rules[key](facts)
         values = value if isinstance(value, dict) else {key: value}
         # What was stated stays; of a backbone that is decided nothing can have been.
         values = {name: each for name, each in values.items() if name in left or name.startswith("backbone.")}
-        found |= values
+        chosen |= values
         facts.settings = facts.settings | values
         if reason is not None:
             log.info("  %s: %s", ", ".join(f"{name} = {_shown(name, each)}" for name, each in values.items()), reason)
-    return _resolved(recipe, settings, found)
+    return _resolved(recipe, settings, chosen)
 
 
 def _shown(name, value):
@@ -56,10 +56,10 @@ def _shown(name, value):
     return value if value != () else "none"
 
 
-def _resolved(recipe, settings, found):
+def _resolved(recipe, settings, chosen):
     """Returns the settings resolved once more, with what was decided in them."""
     flat = config.flatten(settings)
     top = {key: flat.pop(key) for key in ("recipe", "seed")}
-    if "model.backbone" in found:  # those of what stood in its place
+    if "model.backbone" in chosen:  # those of what stood in its place
         flat = {key: value for key, value in flat.items() if not key.startswith("backbone.")}
-    return {**top, **run_settings.completed(schemas.of(recipe), flat | found)}
+    return {**top, **run_settings.completed(schemas.of(recipe), flat | chosen)}
