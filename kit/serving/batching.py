@@ -8,9 +8,9 @@ from concurrent.futures import Future
 
 from kit.errors import Unavailable
 
-# A batch is filled up to the next power of two where that many of its rows are wanted; else the lower power is taken,
-# and the rest waits for the next call: on a CPU a row that nobody wants costs as much as another.
-_WORTH_FILLING = 0.75
+# A batch is filled up to the next power of two where it lacks one row, or no more than this share; else the lower power
+# is taken, and the rest waits for the next call: on a CPU a row that nobody wants costs as much as another.
+_WORTH_FILLING = 0.1
 
 
 class Full(Unavailable):
@@ -43,7 +43,7 @@ def chosen_size(waiting, most):
     """Returns how many of the waiting rows the next call should take: a power of two, or nearly one."""
     waiting = min(waiting, most)
     above = fill(waiting)
-    return waiting if waiting >= _WORTH_FILLING * above else above // 2
+    return waiting if above - waiting <= max(1, _WORTH_FILLING * above) else above // 2
 
 
 class Batcher:
