@@ -10,19 +10,31 @@ TensorFlow loads on first use, so that `import kit` and `kit --help` are quick.
 import importlib
 
 __version__ = "0.1.0"
-__all__ = ["dry_run", "evaluate", "find_learning_rate", "load", "predict", "recipes", "report", "train", "tune"]
+__all__ = [
+    "dry_run",
+    "evaluate",
+    "find_learning_rate",
+    "inspect",
+    "load",
+    "predict",
+    "recipes",
+    "report",
+    "train",
+    "tune",
+]
 
 _VERBS = {
     "train": "runs.run",
     "tune": "tuning.study",
+    "inspect": "commands.inspect",
     "dry_run": "runs.rehearsal",
     "find_learning_rate": "runs.rehearsal",
     **dict.fromkeys(("load", "evaluate", "predict", "report"), "runs.finished"),
 }
 
 _ROOMS = (
-    *("agents", "blocks", "data", "models", "recipes", "reporting", "scoring", "tasks", "training", "tuning"),
-    "weights",
+    *("agents", "blocks", "data", "inspection", "models", "recipes", "reporting", "scoring", "tasks", "training"),
+    *("tuning", "weights"),
 )
 
 

@@ -220,6 +220,7 @@ def tagged_sentences(
 RECIPE = Recipe(
     name="sequence_tagging",
     purpose="Which tag has each word of a sentence?",
+    examples="sentences",
     build=sequence_tagger,
     data=tagged_sentences,
     backbones={"backbone": ENCODERS},

@@ -47,6 +47,7 @@ class Schema:
         optimizers: Name of an optimizer to its settings.
         schedules: Name of a schedule to its settings.
         train: Settings of `[train]`.
+        examples: What the recipe's data are, see `Recipe`.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Schema:
     optimizers: dict
     schedules: dict
     train: list
+    examples: str | None = None
 
 
 def get(name):
@@ -139,6 +141,7 @@ def _read(recipe):
         backbone_tables=recipe.backbone_tables,
         presets=recipe.stages.presets,
         optimizer_tables=recipe.optimizer_tables,
+        examples=recipe.examples,
         **_shared(),
     )
 

@@ -11,6 +11,7 @@ from kit.errors import SettingError, check
 from kit.reporting import plots
 from kit.reporting.statistics import Bootstrap, share_interval
 from kit.scoring import classification as scores
+from kit.scoring import label_errors
 from kit.tasks.recipe import Evaluation, Task
 from kit.training.decay import sparing
 from kit.training.losses import Auxiliary, SparseCategoricalCrossentropy
@@ -179,11 +180,15 @@ def task(read, units, views=None, mistakes=None, illustrate=None, inputs="files"
         figures = {"2_confusion_matrix": lambda: plots.confusion_matrix(matrix, names)}
         if len(worst) and mistakes is not None:
             figures["3_most_confident_mistakes"] = lambda: mistakes(examples, worst, captions)
+        suspects = label_errors.named(label_errors.likely(probabilities, labels), names)
+        if len(suspects) and mistakes is not None:
+            figures["3_likely_label_errors"] = lambda: mistakes(examples, *_of_suspects(suspects))
         figures["4_confidence_and_accuracy"] = lambda: plots.reliability(bins, error)
         return Evaluation(
             {name: value if isinstance(value, int) else float(value) for name, value in metrics.items()},
             {"1_per_class": per_class(matrix, names, units, bootstrap.bootstrap_samples)},
             figures,
+            suspects,
         )
 
     def calibrate(model, examples, assets, *, views: type(no_views) = no_views, batch_size: PositiveInt = 256):
@@ -244,6 +249,16 @@ def task(read, units, views=None, mistakes=None, illustrate=None, inputs="files"
         illustrate=illustrate,
         inputs=inputs,
     )
+
+
+def _of_suspects(suspects):
+    """Returns rows and captions of the likeliest label errors, to be drawn."""
+    first = suspects[:24]
+    captions = [
+        f"labelled {label}\nlikely {likely} {share:.0%}"
+        for label, likely, share in zip(first["label"], first["likely"], first["p(likely)"], strict=True)
+    ]
+    return first["row"].to_numpy(int), captions
 
 
 def _in_order(values, examples, batch_size):

@@ -13,11 +13,14 @@ class Evaluation:
         metrics: Name to number.
         tables: Name to `pandas.DataFrame`; a leading digit orders them on the page.
         figures: Name to a function that draws a matplotlib figure; a leading digit orders them on the page.
+        suspects: Table of examples that are likely labelled wrongly, with their number in the split as `row`, see
+            `kit.scoring.label_errors`; or None.
     """
 
     metrics: dict
     tables: dict = dataclasses.field(default_factory=dict)
     figures: dict = dataclasses.field(default_factory=dict)
+    suspects: object = None
 
 
 def as_text(predictions, is_terminal):
@@ -130,6 +133,8 @@ class Recipe:
             another one, such as `discriminator`, is the parameter `discriminator_optimizer`, its table
             `[optimizer.discriminator]`, by default the first one's.
         stages: `Stages`.
+        examples: What its data are, for `kit inspect`: "labelled images", "images", "sentences" (tagged) or "pairs" of
+            sentences; None where they are made by acting.
     """
 
     name: str
@@ -140,6 +145,7 @@ class Recipe:
     task: Task
     optimizers: tuple = ("optimizer",)
     stages: Stages = dataclasses.field(default_factory=Stages)
+    examples: Literal["labelled images", "images", "sentences", "pairs"] | None = None
 
     @property
     def backbone_tables(self):

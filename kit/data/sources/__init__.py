@@ -101,6 +101,7 @@ class Images:
         split: Split that the source prescribes for each example, or None.
         pixel_kind: What the numbers of the training images were: "integers" from 0 to 255, "floats" or "fractions".
         files: Files that the pixels were read from, where there are such; `paths` need not be told again.
+        passed_over: `kit.data.image_files.PassedOver`, what was there and is not read; or None.
     """
 
     labels: np.ndarray
@@ -111,6 +112,7 @@ class Images:
     split: np.ndarray | None = None
     pixel_kind: str = "integers"
     files: list | None = None
+    passed_over: object = None
 
     def take(self, rows):
         """Returns the images in the given rows, of those that stay on disk."""
