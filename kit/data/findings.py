@@ -1,6 +1,9 @@
 """Findings on a data set: what is wrong or worth knowing, how many examples it concerns, and which setting mends it."""
 
 import dataclasses
+import logging
+
+log = logging.getLogger("kit")
 
 # From what spoils a training or its scores to what is good to know.
 LEVELS = ("problem", "warning", "note")
@@ -35,6 +38,13 @@ class Finding:
         """Returns the finding as JSON has it, without row numbers, which mean nothing outside."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {name: value for name, value in fields.items() if name != "rows"}
+
+
+def tell(findings):
+    """Writes a line of the log for each finding; returns them."""
+    for finding in findings:
+        log.info("data: %s", finding)
+    return findings
 
 
 def of_total(count, total, noun):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kit.data.columns import Dense, Files, aligned
-from kit.data.image_files import FORMATS, check_regular
+from kit.data.image_files import FORMATS, check_regular, is_misnamed
 from kit.data.memory import free_memory
 from kit.data.sources import EncodedImage
 from kit.errors import KitError, SettingError
@@ -228,6 +228,7 @@ def common_shape(paths, image_size, color_mode, crop_to_aspect_ratio=False, back
     for is_so, what in (
         ("is_transparent", f"have transparency: what is seen through them is {background} (data.background)"),
         ("is_several", "hold several images or frames, of which the first is read"),
+        ("is_misnamed", "have the ending of another format, which does not matter here"),
     ):
         rows = [row for row, header in enumerate(headers) if getattr(header, is_so)]
         if rows:
@@ -241,12 +242,13 @@ def _times(size):
 
 
 class _Header(NamedTuple):
-    """Header of an image file, read without decoding: size (height, width), colour, transparency, several frames."""
+    """Header of an image file, read without decoding: size (height, width), colour, transparency, frames, ending."""
 
     size: tuple
     is_grey: bool
     is_transparent: bool
     is_several: bool
+    is_misnamed: bool
 
 
 def _header(path):
@@ -259,6 +261,7 @@ def _header(path):
             image.has_transparency_data,
             # what follows the first image of a camera's file is the same one, smaller
             image.format != "MPO" and getattr(image, "is_animated", False),
+            not isinstance(path, EncodedImage) and is_misnamed(path, image.format),
         )
 
 

@@ -7,10 +7,11 @@ import logging
 import numpy as np
 import pandas as pd
 
-from kit.data import sources
+from kit.data import label_checks, sources
 from kit.data.columns import Dense
 from kit.data.examples import Examples
 from kit.data.filters import Filters
+from kit.data.findings import tell
 from kit.data.image import PixelChecks, common_shape, decoded, luminance, resize, without_unreadable
 from kit.data.overlap import overlap
 from kit.data.source_files import SourceFiles
@@ -37,6 +38,7 @@ class ImageSplits:
         whole: All images and labels, in the order of the source.
         files: `SourceFiles` that the images were read from, or None.
         overlap: How many images are equal to others, see `kit.data.overlap`.
+        findings: What is odd about the classes, see `kit.data.label_checks`.
     """
 
     parts: list
@@ -48,6 +50,7 @@ class ImageSplits:
     whole: Examples
     files: SourceFiles | None
     overlap: dict
+    findings: list
 
     @property
     def of_source(self):
@@ -57,6 +60,7 @@ class ImageSplits:
             "settings": {"source": self.source},
             "files": self.files,
             "overlap": self.overlap,
+            "findings": self.findings,
         }
 
     def known(self):
@@ -122,8 +126,10 @@ def image_splits(saved, images, division, needs_classes=True):
         "skipped": skipped,
         "equal_examples": equal,
     }
-    files = _files(found)
-    return ImageSplits(parts, shape, found.class_names, assignment, str(source), assets, whole, files, equal)
+    files, class_names, findings = _files(found), found.class_names, []
+    if needs_classes:
+        findings = tell(label_checks.check(found.labels, class_names, assignment["split"]))
+    return ImageSplits(parts, shape, class_names, assignment, str(source), assets, whole, files, equal, findings)
 
 
 def _leave_out(assignment, checks, images):

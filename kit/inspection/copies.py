@@ -19,7 +19,9 @@ def groups_of_equal(keys):
     return [each for each in rows.values() if len(each) > 1]
 
 
-def check(groups, kind, split, labels, noun, *, describe, advice, other="of another class", level="problem"):
+def check(
+    groups, kind, split, labels, noun, *, describe, advice, other="of another class", level="problem", apart=None
+):
     """Returns findings on groups of examples that are copies of each other.
 
     Args:
@@ -32,6 +34,7 @@ def check(groups, kind, split, labels, noun, *, describe, advice, other="of anot
         advice: What mends copies across splits, and copies inside of training.
         other: How a copy is described that differs in its label.
         level: Level of copies across splits, where labels agree or not.
+        apart: Function from a row and its group to a dictionary that shows how their labels differ; or None.
 
     Returns:
         List of `Finding`.
@@ -69,7 +72,7 @@ def check(groups, kind, split, labels, noun, *, describe, advice, other="of anot
                     f"{of_total(count, total, noun)} are {words} one {other}",
                     "one of the labels is wrong, or no label is right alone: look at them, and mend or remove them",
                     count,
-                    _described(torn, describe),
+                    _described(torn, describe, apart),
                     torn[:_SHOWN],
                 )
             )
@@ -94,9 +97,13 @@ def _has(group, split, name):
     return any(split[row] == name for row in group)
 
 
-def _described(groups, describe):
+def _described(groups, describe, apart=None):
     """Returns some members of some groups as dictionaries, with the number of their group."""
-    return [{"copies": number, **describe(row)} for number, group in enumerate(groups[:20], 1) for row in group[:4]]
+    return [
+        {"copies": number, **describe(row), **(apart(row, group) if apart else {})}
+        for number, group in enumerate(groups[:20], 1)
+        for row in group[:4]
+    ]
 
 
 def _ordered(groups, split):

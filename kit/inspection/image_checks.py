@@ -144,7 +144,7 @@ def _modes(view, color_mode):
             else f"data.color_mode={color_mode} makes them all of one kind",
         )
     spread = facts.thumbnails.max(-1).astype(int) - facts.thumbnails.min(-1)  # (images, side, side)
-    looks_grey = ~is_grey & (spread.max((1, 2)) <= 2)
+    looks_grey = ~is_grey & (spread.max((1, 2)) <= 2) & (facts.spans > _FAINT)
     count = int(looks_grey.sum())
     if count and count == int((~is_grey).sum()):
         advice = "data.color_mode=grayscale takes a third of the memory"
@@ -270,9 +270,10 @@ def _shortcuts(view):
     facts = view.facts
     sizes = [f"{height}x{width}" for height, width in zip(facts.heights, facts.widths, strict=True)]
     properties = {"format": facts.formats, "colour mode": facts.modes, "size": np.array(sizes, object)}
-    base = np.bincount(view.labels).max() / len(view)
+    base = _of_same_class(np.zeros(len(view), int), view.labels, len(view.class_names))
     for name, values in properties.items():
-        share = _told_by(values, view.labels, len(view.class_names))
+        _, codes = np.unique(values.astype(str), return_inverse=True)
+        share = _of_same_class(codes, view.labels, len(view.class_names))
         if share - base > _SHORTCUT:
             common = collections.Counter(zip(values, view.labels.tolist(), strict=True)).most_common(6)
             shown = [
@@ -283,8 +284,8 @@ def _shortcuts(view):
                 Finding(
                     "shortcut",
                     "problem",
-                    f"the {name} of a file alone tells the class in {share:.0%} of the images, always the largest "
-                    f"class is right in {base:.0%}: {_shown(shown, name)}",
+                    f"the {name} of a file tells the class: of images with the same one {share:.0%} are of one class, "
+                    f"of all {base:.0%}; {_shown(shown, name)}",
                     "a network may learn that instead of what is to be seen: bring all classes to one format, mode and "
                     "size in the same way",
                     len(view),
@@ -298,13 +299,9 @@ def _shown(rows, name):
     return some([f"{row[name]} is {row['label']}" for row in rows], 2)
 
 
-def _told_by(values, labels, classes):
-    """Returns how often the commonest class of the other images with the same value is right."""
-    _, codes = np.unique(values.astype(str), return_inverse=True)
+def _of_same_class(codes, labels, classes):
+    """Returns how many of the other images of the same code are of the same class, on average over the images."""
     counts = np.zeros((codes.max() + 1, classes), int)
     np.add.at(counts, (codes, labels), 1)
-    others = counts[codes]
-    others[np.arange(len(labels)), labels] -= 1
-    best = others.max(1)
-    right = (others[np.arange(len(labels)), labels] == best) & (best > 0)
-    return float((right / np.maximum((others == best[:, None]).sum(1), 1)).mean())
+    own, all_of_code = counts[codes, labels] - 1, counts.sum(1)[codes] - 1
+    return float((own / np.maximum(all_of_code, 1)).mean())

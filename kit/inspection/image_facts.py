@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from kit.data.image import GREY_MODES, opened, plain
-from kit.data.image_files import FORMATS
+from kit.data.image_files import is_misnamed
 from kit.data.sources import EncodedImage
 from kit.errors import KitError
 
@@ -95,15 +95,11 @@ def _look(path, background):
         span = bands[1] - bands[0] if seen.mode == "L" else max(high - low for low, high in bands)
         digest = _digest(seen.tobytes(), size)
         thumbnail = _thumbnail(seen)
-    return size[1], size[0], mode, kind, _is_wrong(path, kind), is_transparent, is_several, span, digest, thumbnail
+    return size[1], size[0], mode, kind, _is_misnamed(path, kind), is_transparent, is_several, span, digest, thumbnail
 
 
-def _is_wrong(path, kind):
-    """Tells whether the ending of a file says another format than it has."""
-    if isinstance(path, EncodedImage):
-        return False
-    ending = os.path.splitext(path)[1].lower()
-    return ending not in FORMATS["JPEG" if kind == "MPO" else kind]
+def _is_misnamed(path, kind):
+    return not isinstance(path, EncodedImage) and is_misnamed(path, kind)
 
 
 def _digest(pixels, size):

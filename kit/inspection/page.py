@@ -88,7 +88,8 @@ def _finding(finding, inspection):
 
 
 def _sentence(text):
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")
+    first = text[:1] if text.startswith("data.") else text[:1].upper()  # the name of a setting stays as it is
+    return first + text[1:] + ("" if text.endswith((".", "?")) else ".")
 
 
 def _table(finding):

@@ -60,7 +60,7 @@ def inspected(recipe, source, data, division):
     texts = text_checks.Texts(found.words, found.places, split)
     findings += [
         *text_checks.of_skipped(found.skipped),
-        *text_checks.of_copies(texts, list(map(tuple, found.tags))),
+        *text_checks.of_copies(texts, list(map(tuple, found.tags)), apart=_apart(found)),
         *text_checks.of_characters(texts),
         *text_checks.of_lengths(texts, data["max_length"]),
         *_of_words(texts),
@@ -81,13 +81,27 @@ def inspected(recipe, source, data, division):
     )
 
 
+def _apart(found):
+    """Returns a function that shows the tags of a sentence at the words where those of equal ones differ."""
+
+    def apart(row, group):
+        places = [
+            place
+            for place, each in enumerate(zip(*(found.tags[other] for other in group), strict=True))
+            if len(set(each)) > 1
+        ]
+        return {"tags": " ".join(f"{found.words[row][place]}/{found.tags[row][place]}" for place in places[:8])}
+
+    return apart
+
+
 def _scheme(found, scheme):
-    """Returns the scheme of the tags, and a finding where no scheme allows them."""
+    """Returns the scheme of the tags, and a finding where no scheme allows them: then they are counted as BIO."""
     try:
         return tags.scheme_of(found, scheme), []
     except KitError as error:
         advice = "mend the tag; data.scheme=none learns every tag as it is"
-        return "none", [Finding("broken_tags", "problem", f"tags that no scheme allows: {error}", advice, 1)]
+        return "BIO", [Finding("broken_tags", "problem", f"tags that no scheme allows: {error}", advice, 1)]
 
 
 def _of_words(texts):

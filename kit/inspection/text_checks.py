@@ -58,7 +58,9 @@ class Texts:
         return [Finding(kind, level, text, advice, len(rows), shown)]
 
 
-def of_copies(texts, labels=None, *, other="with other tags", advice=_ADVICE, other_level="warning", keys=None):
+def of_copies(
+    texts, labels=None, *, other="with other tags", advice=_ADVICE, other_level="warning", keys=None, apart=None
+):
     """Returns findings on equal and nearly equal texts.
 
     Args:
@@ -68,6 +70,7 @@ def of_copies(texts, labels=None, *, other="with other tags", advice=_ADVICE, ot
         advice: What mends copies across splits, and inside of training.
         other_level: Level of copies that differ in their label.
         keys: What equal texts have in common; their words by default.
+        apart: As for `copies.check`.
     """
     keys = [tuple(words) for words in texts.words] if keys is None else keys
     long = [len(words) >= _LEAST_WORDS for words in texts.words]
@@ -75,7 +78,7 @@ def of_copies(texts, labels=None, *, other="with other tags", advice=_ADVICE, ot
     told = {"split": texts.split, "noun": texts.noun, "describe": texts.describe, "advice": advice, "other": other}
     found = copies.check([group for group in groups if long[group[0]]], "equal", labels=None, **told)
     if labels is not None:
-        conflicts = copies.check(groups, "equal", labels=labels, **told)
+        conflicts = copies.check(groups, "equal", labels=labels, apart=apart, **told)
         found += [_with_level(each, other_level) for each in conflicts if each.kind == "equal_with_other_label"]
     first = {}
     for row, key in enumerate(keys):

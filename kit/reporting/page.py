@@ -152,8 +152,9 @@ def card(name, value, more=""):
 
 
 def hints(summary):
-    """Returns what a training or a study has to say against its own result, as HTML; all is escaped."""
-    return [f'<p class="hint">{html.escape(str(hint))}</p>' for hint in summary.get("hints", [])]
+    """Returns what a training or a study has to say against its own result or its data, as HTML; all is escaped."""
+    told = [*summary.get("hints", []), *(f"Data: {found}" for found in summary.get("data_findings", []))]
+    return [f'<p class="hint">{html.escape(str(hint))}</p>' for hint in told]
 
 
 def save(path, title, parts, style=""):

@@ -301,6 +301,8 @@ def _finish(folder, parts, plan, trained):
         for hint in found:
             log.warning("note: %s", hint)
         metrics |= {"hints": found} if found else {}
+    if splits.findings:
+        metrics["data_findings"] = [str(finding) for finding in splits.findings]
     if task.scores_last:
         kept = network.get_weights()
         network.set_weights(trained.last_weights)

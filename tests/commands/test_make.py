@@ -122,6 +122,12 @@ def test_defaults_and_several(folder):
     ]
     assert made(folder, "predict", "RUN=r", "INPUTS=a.png 'b c.png'") == ["predict", "--", "r", "a.png", "b c.png"]
     assert made(folder, "report", "RUN=r") == ["report", "--", "r"]
+    assert made(folder, "inspect", "DATA=my photos", "SET=data.test_fraction=0.1") == [
+        *("inspect", "--data.source=my photos", "--data.test_fraction=0.1")
+    ]
+    assert made(folder, "inspect", "DATA=x", "RECIPE=gan", "OUTPUT=o", "JSON=1") == [
+        *("inspect", "--recipe=gan", "--output=o", "--json", "--data.source=x")
+    ]
 
 
 def test_quotes_without_an_end_are_one_line(folder):

@@ -52,7 +52,7 @@ def read(source, needs_classes=True, refused=None):
     passed_over.tell()
     if not any(files for classes in parts.values() for files in classes.values()):
         raise KitError(f"{source}: no images; expected {LAYOUT}")
-    if needs_classes and len(class_names) < 2 and refused is None:
+    if needs_classes and len(class_names) < 2 and not refused:
         raise KitError(f"{source}: only one class, {class_names[0]!r}; expected at least two folders of images")
     if needs_classes and not division:
         _tell_nested(source, folders)
