@@ -100,6 +100,8 @@ def _same_letters(name):
 
 def _same_word(first, second):
     """Tells whether one name is the plural of the other in English."""
+    if str(first).isupper() and str(second).isupper():  # codes, such as NNP and NNPS
+        return False
     first, second = sorted((_same_letters(first), _same_letters(second)), key=len)
     is_word = len(first) >= 3 and first.isalpha() and first == first.strip()
     ends = {f"{first}s", f"{first}es", f"{first[:-1]}ies" if first.endswith("y") else ""}

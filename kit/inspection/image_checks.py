@@ -143,7 +143,7 @@ def _modes(view, color_mode):
             if color_mode == "auto"
             else f"data.color_mode={color_mode} makes them all of one kind",
         )
-    spread = facts.thumbnails.max(-1).astype(int) - facts.thumbnails.min(-1)  # (images, side, side)
+    spread = facts.thumbnails.max(-1) - facts.thumbnails.min(-1)  # (images, side, side)
     looks_grey = ~is_grey & (spread.max((1, 2)) <= 2) & (facts.spans > _FAINT)
     count = int(looks_grey.sum())
     if count and count == int((~is_grey).sum()):

@@ -1,6 +1,7 @@
 """Facts of images: size, mode, format, range of the pixels, a check sum and a thumbnail of each; each is read once."""
 
 import dataclasses
+import functools
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -51,7 +52,7 @@ class ImageFacts:
     def __len__(self):
         return len(self.rows)
 
-    @property
+    @functools.cached_property
     def greys(self):
         """Thumbnails in grey, float32 (images, SIDE * SIDE)."""
         weights = np.array([0.299, 0.587, 0.114], "float32")

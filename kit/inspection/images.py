@@ -114,13 +114,13 @@ def _copies(view, images):
     shown = [group for group in equal if not constant[group[0]]]
     found = copies.check(shown, "equal", advice=_ADVICE, **told)
     first = np.array(sorted({digest: row for row, digest in reversed(list(enumerate(digests)))}.values()))
-    greys = facts.greys
-    one, other, _ = near_copies.near_pairs(greys[first], facts.thumbnails[first])
+    vectors = near_copies.normalized(facts.greys)
+    all_of = (vectors, facts.thumbnails)
+    one, other, _ = near_copies.near_pairs(*(all_of if len(first) == len(view) else (each[first] for each in all_of)))
     rows = {row: group for group in equal for row in group}
     near = copies.joined(zip(first[one].tolist(), first[other].tolist(), strict=True))
     near = [sorted({each for row in group for each in rows.get(row, [row])}) for group in near]
     found += copies.check(near, "near", advice=_ADVICE_ON_NEAR, **told)
-    vectors = near_copies.normalized(greys)
     found += name_groups.check(view.names, view.split, view.labels, view.class_names or [""], vectors)
     return found + _unlike_others(view, vectors)
 

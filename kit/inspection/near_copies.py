@@ -22,23 +22,24 @@ _COLOUR = 12.0
 def normalized(greys):
     """Returns thumbnails (images, pixels) of mean 0 and length 1, float32; those of one colour are all 0."""
     found = greys - greys.mean(1, keepdims=True)
-    lengths = np.linalg.norm(found, axis=1, keepdims=True)
+    lengths = np.sqrt(np.einsum("ij,ij->i", found, found))
     flat = lengths < 0.5 * math.sqrt(greys.shape[1])  # less than half a level of grey: noise
-    return np.where(flat, 0, found / np.maximum(lengths, 1e-6)).astype("float32")
+    found /= np.maximum(lengths, 1e-6)[:, None]  # in place: there may be many
+    found[flat] = 0
+    return found
 
 
-def near_pairs(greys, thumbnails, seed=0):
+def near_pairs(vectors, thumbnails, seed=0):
     """Returns pairs of images that are copies of each other, though not equal.
 
     Args:
-        greys: Thumbnails in grey, (images, pixels); of equal images one.
+        vectors: Thumbnails as `normalized` returns them; of equal images one.
         thumbnails: The same in colour, (images, side, side, 3).
         seed: Seed of the projections and of the images that pairs are measured by.
 
     Returns:
         Two arrays of row numbers, the first of a pair the lower, and the correlation of each.
     """
-    vectors = normalized(greys)
     first, second, correlation = candidates(vectors, seed)
     if not len(first):
         return first, second, correlation
