@@ -42,7 +42,7 @@ WITH = $(VENV)/bin/python -c "$$GIVEN_WORDS"
 WITH_SET = $(WITH) SET $(KIT)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train tune evaluate predict serve report export doctor list show test test-slow test-large test-all lint format bench schema wheel clean
+.PHONY: help setup train inspect tune evaluate predict serve report export doctor list show test test-slow test-large test-all lint format bench schema wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,11 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 
 train: $(READY) ## train RECIPE, or carry a run on with FOLDER= or RESUME=last
 	@$(WITH_SET) train "$$GIVEN_RECIPE" $(call flag,MINUTES,train.minutes) $(OPTIONS)
+
+# make inspect DATA=photos SET="data.test_fraction=0.1"; the recipe is guessed where RECIPE= is not given.
+inspect: $(READY) ## look for what is wrong with DATA, and write a page
+	@$(WITH_SET) inspect $(if $(filter-out file,$(origin RECIPE)),$(call flag,RECIPE,recipe)) $(call flag,CONFIG,config) \
+		$(call flag,OUTPUT,output) $(JSON_FLAG) $(call flag,DATA,data.source)
 
 # make tune RECIPE=translation TRIALS=20 SET="tune.algorithm=hyperband train.epochs=5"
 tune: $(READY) ## search the settings of RECIPE in TRIALS trials, or carry a study on with FOLDER=

@@ -14,6 +14,7 @@ __all__ = [
     "dry_run",
     "evaluate",
     "find_learning_rate",
+    "inspect",
     "load",
     "predict",
     "recipes",
@@ -27,13 +28,26 @@ _VERBS = {
     "train": "runs.run",
     "tune": "tuning.study",
     "serve": "serving.server",
+    "inspect": "commands.inspect",
     "dry_run": "runs.rehearsal",
     "find_learning_rate": "runs.rehearsal",
     **dict.fromkeys(("load", "evaluate", "predict", "report"), "runs.finished"),
 }
 
 _ROOMS = (
-    *("agents", "blocks", "data", "models", "recipes", "reporting", "scoring", "serving", "tasks", "training"),
+    *(
+        "agents",
+        "blocks",
+        "data",
+        "inspection",
+        "models",
+        "recipes",
+        "reporting",
+        "scoring",
+        "serving",
+        "tasks",
+        "training",
+    ),
     *("tuning", "weights"),
 )
 

@@ -98,6 +98,17 @@ def _parser():
         help="train for a moment at rising learning rates and print which suits; write nothing but --output",
     )
     train.add_argument("--output", metavar="PNG", help="where --find-learning-rate draws its curve")
+    inspect = verb(
+        "inspect",
+        "look for what is wrong with a data set, before or after training, and write a page",
+        "Settings of the data are flags: with the same ones training has the same splits. --data.test_fraction 0.1",
+    )
+    inspect.add_argument(
+        "words", metavar="[RECIPE] SOURCE", nargs="*", help="recipe, guessed by default; file, folder or name"
+    )
+    inspect.add_argument("--recipe", metavar="RECIPE", help="the recipe, where it does not stand before the source")
+    inspect.add_argument("--config", metavar="TOML", help="settings to start from; those of [data] count")
+    inspect.add_argument("--output", metavar="DIR", help="folder of the page; a new one below runs/ by default")
     tune = verb(
         "tune",
         "search a recipe's settings, or carry an unfinished study on",
@@ -230,11 +241,13 @@ _OWN_TABLE = {
     "predict": ("--json", "--text", "--allow", "--help"),
     "evaluate": ("--json", "--split", "--allow", "--help"),
 }
+# Verbs that are a module each, with the function `run`.
+_OF_THEIR_OWN = ("train", "tune", "evaluate", "predict", "export", "doctor", "report", "inspect", "serve")
 # Verb to the module of `kit.commands` and the function in it.
 _VERBS = {
     "list": ("catalogue", "run_list"),
     "show": ("catalogue", "run_show"),
-    **{verb: (verb, "run") for verb in ("train", "tune", "evaluate", "predict", "export", "doctor", "report", "serve")},
+    **{verb: (verb, "run") for verb in _OF_THEIR_OWN},
 }
 # Verbs that need TensorFlow from the beginning; the others load it when they do.
 _NEED_TENSORFLOW = ("export", "doctor")

@@ -14,7 +14,7 @@ MODULES = sorted(ROOT.rglob("*.py"))
 FLOORS = (
     ("errors", "files", "terminal", "config"),
     ("blocks", "data", "training", "decoding", "reporting"),
-    ("models", "weights", "scoring", "agents"),
+    ("models", "weights", "scoring", "agents", "inspection"),
     ("tasks",),
     ("recipes",),
     ("runs",),

@@ -7,7 +7,6 @@ of one pass in order; the same for the same seed and step, whatever was asked be
 import dataclasses
 
 import numpy as np
-import tensorflow as tf
 
 # Examples for so many batches, at most one pass, are sorted by length together: long enough for little padding, short
 # enough that a batch still is a random draw.
@@ -22,6 +21,8 @@ class Uniform:
 
     def rows_at(self, step, total, batch_size, seed):
         """Returns the rows of the batch of a step, a tensor (batch,), for a step that is a tensor, too."""
+        import tensorflow as tf
+
         position = step * batch_size + tf.range(batch_size, dtype=tf.int64)
         # The raw operation: its public wrapper rejects one seed for each index, needed where two passes meet.
         pass_seed = tf.stack(
@@ -41,6 +42,8 @@ class Uniform:
 
     def training_rows(self, examples, batch_size, seed, start, stop):
         """Yields the rows of batches number `start` to `stop`."""
+        import tensorflow as tf
+
         for step in range(start, stop):
             yield self.rows_at(tf.constant(step, tf.int64), len(examples), batch_size, seed).numpy()
 

@@ -7,7 +7,6 @@ outside of a network. `reader()` is the same inside a pipeline of TensorFlow, wh
 import functools
 
 import numpy as np
-import tensorflow as tf
 
 # Arrays up to so many bytes get one copy that TensorFlow reads fastest; larger ones are never copied.
 _COPIED = 64_000_000
@@ -55,6 +54,8 @@ class Dense:
 
     def spec(self, batch_size=None):
         """Returns the `tf.TensorSpec` of a batch."""
+        import tensorflow as tf
+
         return tf.TensorSpec((batch_size, *self.array.shape[1:]), self.array.dtype)
 
     def joined(self, other, rows, other_rows):
@@ -63,6 +64,8 @@ class Dense:
 
     def reader(self):
         """Returns a function from row numbers, a tensor, to a batch, a tensor; it holds no copy of a large array."""
+        import tensorflow as tf
+
         shared = self._shared
         if shared is not None:
             return lambda rows: tf.gather(shared, rows)
@@ -71,6 +74,8 @@ class Dense:
     @functools.cached_property
     def _shared(self):
         """The array as a tensor that shares its memory, or a copy of a small one; None where neither can be."""
+        import tensorflow as tf
+
         array = self.array
         with tf.device("cpu"):
             if not isinstance(array, np.memmap) and array.nbytes <= _COPIED:
@@ -109,6 +114,8 @@ class Files:
 
     def spec(self, batch_size=None):
         """Returns the `tf.TensorSpec` of a batch."""
+        import tensorflow as tf
+
         return tf.TensorSpec((batch_size, *self.shape), self.dtype)
 
     def joined(self, other, rows, other_rows):
@@ -124,6 +131,8 @@ class Files:
 
 
 def _by_numpy(take, rows, dtype, shape):
+    import tensorflow as tf
+
     found = tf.numpy_function(take, [rows], tf.as_dtype(dtype), stateful=False)
     return tf.ensure_shape(found, (rows.shape[0], *shape))
 
@@ -168,6 +177,8 @@ class Ragged:
 
     def spec(self, batch_size=None):
         """Returns the `tf.TensorSpec` of a batch."""
+        import tensorflow as tf
+
         return tf.TensorSpec((batch_size, None, *self.flat.shape[1:]), self.flat.dtype)
 
     def joined(self, other, rows, other_rows):
@@ -212,6 +223,8 @@ class Lookup:
 
     def spec(self, batch_size=None):
         """Returns the `tf.TensorSpec` of a batch."""
+        import tensorflow as tf
+
         return tf.TensorSpec((batch_size, None, *self.table.shape[1:]), self.table.dtype)
 
     def joined(self, other, rows, other_rows):

@@ -1,26 +1,35 @@
 """Examples of one split: named columns, and streams of batches that can be taken up again at any step."""
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable
 
 import numpy as np
-import tensorflow as tf
 
 from kit.data.batching import Uniform
 from kit.data.columns import Dense, Lookup
 from kit.data.generated import generated
 
-# The thread that tunes a pipeline often sleeps on for five seconds when the pipeline is done; it gains nothing here.
-# Rewriting the pipeline copies the arrays that it reads.
-_AS_WRITTEN = tf.data.Options()
-_AS_WRITTEN.autotune.enabled = False
-_AS_WRITTEN.experimental_optimization.apply_default_optimizations = False
+
+@functools.cache
+def _as_written():
+    """Returns the options of a pipeline that stays as it was written."""
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    # The thread that tunes a pipeline often sleeps on for five seconds when it is done; it gains nothing here.
+    options.autotune.enabled = False
+    # Rewriting the pipeline copies the arrays that it reads.
+    options.experimental_optimization.apply_default_optimizations = False
+    return options
 
 
 def prefetched(batches):
     """Returns a `tf.data.Dataset` of batches that are made ready while the one before is worked on."""
-    return batches.prefetch(tf.data.AUTOTUNE).with_options(_AS_WRITTEN)
+    import tensorflow as tf
+
+    return batches.prefetch(tf.data.AUTOTUNE).with_options(_as_written())
 
 
 @dataclasses.dataclass
@@ -98,6 +107,8 @@ class Examples:
             A `tf.data.Dataset` of tuples (inputs, targets, weights), each (batch, ...); those that are not there are
             left out.
         """
+        import tensorflow as tf
+
         index, count = shard
         if not self._has_fixed_shapes:
 
@@ -122,6 +133,8 @@ class Examples:
 
     def batches(self, batch_size):
         """Returns all examples once, in the order of `chunks`, not transformed."""
+        import tensorflow as tf
+
         if not self._has_fixed_shapes:
             chunks = list(self.chunks(batch_size))
             return self._generated(lambda: iter(chunks), None, len(chunks))
@@ -212,6 +225,8 @@ class Examples:
 
     def _reader(self):
         """Returns a function from rows of this split, a tensor, to a batch of tensors."""
+        import tensorflow as tf
+
         readers = {id(column): column.reader() for column in self._columns()}
         with tf.device("cpu"):
             chosen = None if self.rows is None else tf.constant(self.rows)
@@ -227,10 +242,14 @@ class Examples:
 
     def _mapped(self, steps, batch):
         # No Python here depends on a tensor: AutoGraph would rewrite its source to no effect, at some cost.
+        import tensorflow as tf
+
         batch = tf.autograph.experimental.do_not_convert(batch)
         return prefetched(steps.map(batch, num_parallel_calls=os.cpu_count() or 1, deterministic=True))
 
     def _generated(self, rows, batch_size, count):
         """Returns a data set of batches that Python makes, given a function that returns an iterator of rows."""
+        import tensorflow as tf
+
         made = generated(lambda: map(self.arrays, rows()), self._packed(lambda column: column.spec(batch_size)))
         return prefetched(made.apply(tf.data.experimental.assert_cardinality(count)))

@@ -3,8 +3,6 @@
 import ctypes
 import sys
 
-import tensorflow as tf
-
 # Numbers of two parameters of glibc's `mallopt`.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 
@@ -16,6 +14,8 @@ def generated(generator, signature):
         generator: Function that returns an iterator of examples.
         signature: `tf.TensorSpec` of each part of an example.
     """
+
+    import tensorflow as tf
 
     def examples():
         keep_memory()  # TensorFlow has set its own threshold by now

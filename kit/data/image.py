@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kit.data.columns import Dense, Files, aligned
-from kit.data.image_files import FORMATS, check_regular
+from kit.data.image_files import FORMATS, check_regular, is_misnamed
 from kit.data.memory import free_memory
 from kit.data.sources import EncodedImage
 from kit.errors import KitError, SettingError
@@ -50,25 +50,34 @@ def read_image(path, size=None, channels=None, crop_to_aspect_ratio=False, backg
         KitError: the file is no image of the formats of `kit.data.image_files`, is damaged, or has more than 8 bits a
             channel.
     """
-    from PIL import Image, ImageOps
-
-    with _opened(path) as image:
-        _check_bits(path, image)
+    with opened(path) as image:
         grey = channels == 1 or (channels is None and image.mode in GREY_MODES)
-        image = ImageOps.exif_transpose(image)
-        if image.has_transparency_data:
-            image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, _BACKGROUNDS[background]), image)
-        elif image.mode in ("P", "PA"):
-            image = image.convert("RGBA")
-        image = image.convert("L" if grey else "RGB")
-        pixels = np.asarray(_resized(image, size, crop_to_aspect_ratio))
+        pixels = np.asarray(_resized(plain(image, grey, background), size, crop_to_aspect_ratio))
     return pixels[..., None] if grey else pixels
 
 
+def plain(image, grey, background="white"):
+    """Returns a picture as it is seen: turned as the camera says, on a background where it is transparent.
+
+    Args:
+        image: Opened image of Pillow.
+        grey: Make it grey ("L"); else it is coloured ("RGB").
+        background: As for `read_image`.
+    """
+    from PIL import Image, ImageOps
+
+    image = ImageOps.exif_transpose(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, _BACKGROUNDS[background]), image)
+    elif image.mode in ("P", "PA"):
+        image = image.convert("RGBA")
+    return image.convert("L" if grey else "RGB")
+
+
 @contextlib.contextmanager
-def _opened(path):
-    """Opens an image file of one of the known formats; what goes wrong with it becomes a KitError.
+def opened(path):
+    """Opens an image file of one of the known formats, of 8 bits a channel; what goes wrong becomes a KitError.
 
     Pillow refuses a small one that would unfold to a huge image.
     """
@@ -79,6 +88,7 @@ def _opened(path):
             check_regular(path)
             file = path
         with _pillow().open(file, formats=tuple(FORMATS)) as image:
+            _check_bits(path, image)
             yield image
     except KitError:
         raise
@@ -233,6 +243,7 @@ def common_shape(paths, image_size, color_mode, crop_to_aspect_ratio=False, back
     for is_so, what in (
         ("is_transparent", f"have transparency: what is seen through them is {background} (data.background)"),
         ("is_several", "hold several images or frames, of which the first is read"),
+        ("is_misnamed", "have the ending of another format, which does not matter here"),
     ):
         rows = [row for row, header in enumerate(headers) if getattr(header, is_so)]
         if rows:
@@ -246,18 +257,18 @@ def _times(size):
 
 
 class _Header(NamedTuple):
-    """Header of an image file, read without decoding: size (height, width), colour, transparency, several frames."""
+    """Header of an image file, read without decoding: size (height, width), colour, transparency, frames, ending."""
 
     size: tuple
     is_grey: bool
     is_transparent: bool
     is_several: bool
+    is_misnamed: bool
 
 
 def _header(path):
     """Returns the `_Header` of an image file."""
-    with _opened(path) as image:
-        _check_bits(path, image)
+    with opened(path) as image:
         turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
         return _Header(
             image.size if turned else image.size[::-1],
@@ -265,6 +276,7 @@ def _header(path):
             image.has_transparency_data,
             # what follows the first image of a camera's file is the same one, smaller
             image.format != "MPO" and getattr(image, "is_animated", False),
+            not isinstance(path, EncodedImage) and is_misnamed(path, image.format),
         )
 
 
@@ -317,7 +329,9 @@ class PixelChecks:
             )
 
 
-def decoded(paths, shape, crop_to_aspect_ratio, in_memory, background="white", checks=None, is_known=False):
+def decoded(
+    paths, shape, crop_to_aspect_ratio, in_memory, background="white", checks=None, is_known=False, filters=None
+):
     """Decodes image files: keeps the pixels if they fit in memory, else only validates that each can be read.
 
     Args:
@@ -327,6 +341,7 @@ def decoded(paths, shape, crop_to_aspect_ratio, in_memory, background="white", c
         in_memory: True, False, or "auto".
         checks: `PixelChecks` that get all of the images, or None.
         is_known: They were validated before.
+        filters: `kit.data.filters.Filters` that all of them pass, or None.
 
     Returns:
         Column of the images, `Dense` or `Files`.
@@ -344,7 +359,8 @@ def decoded(paths, shape, crop_to_aspect_ratio, in_memory, background="white", c
         )
 
     def decode(batch):
-        return np.stack(read_images(batch, (height, width), channels, crop_to_aspect_ratio, background))
+        images = np.stack(read_images(batch, (height, width), channels, crop_to_aspect_ratio, background))
+        return images if filters is None else filters(images)
 
     pixels = aligned((len(paths), *shape), "uint8") if in_memory else None
     if in_memory:

@@ -76,6 +76,16 @@ def is_hidden(name):
     return name.startswith(".") or name.lower() in _LEFT_BY_SYSTEMS
 
 
+def is_misnamed(path, kind):
+    """Tells whether the ending of a file's name says another format than it has.
+
+    Args:
+        path: The file.
+        kind: Its format, as Pillow names it.
+    """
+    return os.path.splitext(path)[1].lower() not in FORMATS["JPEG" if kind == "MPO" else kind]
+
+
 def images_in(folder, passed_over=None):
     """Returns the image files in a folder and below it, sorted; links to files are followed, those to folders not.
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kit.data.filters import Filters
 from kit.data.image import read_images
 from kit.data.image_files import PassedOver, images_in
 from kit.data.sources.image_npz import as_pixels
@@ -19,12 +20,13 @@ def image_inputs(inputs, shape, assets, batch_size):
         shape: Height, width and channels that files are brought to, and arrays have to have.
         assets: Those of the run: `crop_to_aspect_ratio` cuts margins instead of distorting files of another shape,
             `background` is seen through transparent ones, `pixel_kind` says what the numbers of the training images
-            were.
+            were, `filters` are those that they passed.
         batch_size: Images in a batch.
 
     Raises:
         KitError: no images, or an array of another shape or kind; while batches are read, a file that cannot be read.
     """
+    filters = Filters.of(assets.get("filters"))  # an old run has none
     if isinstance(inputs, str | Path):
         inputs = [inputs]
     if isinstance(inputs, list | tuple) and all(isinstance(item, str | Path) for item in inputs):
@@ -40,7 +42,7 @@ def image_inputs(inputs, shape, assets, batch_size):
         def batches():
             for start in range(0, len(names), batch_size):
                 block = names[start : start + batch_size]
-                yield np.stack(read_images(block, shape[:2], shape[2], *how))
+                yield filters(np.stack(read_images(block, shape[:2], shape[2], *how)))
 
         return names, batches
     try:
@@ -57,7 +59,7 @@ def image_inputs(inputs, shape, assets, batch_size):
         raise KitError("inputs: an array of no images; expected at least one")
     pixels = as_pixels(pixels, "inputs", assets.get("pixel_kind"))  # an old run did not keep it
     return range(len(pixels)), lambda: (
-        pixels[start : start + batch_size] for start in range(0, len(pixels), batch_size)
+        filters(pixels[start : start + batch_size]) for start in range(0, len(pixels), batch_size)
     )
 
 

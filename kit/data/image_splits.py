@@ -2,14 +2,17 @@
 
 import dataclasses
 import inspect
+import logging
 import os
 
 import numpy as np
 import pandas as pd
 
-from kit.data import sources
+from kit.data import label_checks, sources
 from kit.data.columns import Dense
 from kit.data.examples import Examples
+from kit.data.filters import Filters
+from kit.data.findings import tell
 from kit.data.image import PixelChecks, common_shape, decoded, luminance, resize, without_unreadable
 from kit.data.overlap import overlap
 from kit.data.source_files import SourceFiles
@@ -17,6 +20,8 @@ from kit.data.sources import EncodedImage
 from kit.data.split_lists import tell_of_lists
 from kit.data.splits import SPLITS, assign, divided
 from kit.errors import KitError
+
+log = logging.getLogger("kit")
 
 
 @dataclasses.dataclass
@@ -29,12 +34,13 @@ class ImageSplits:
         class_names: Name of each class.
         assignment: Table that says which image went where.
         source: The source, a path made absolute.
-        assets: What the prediction of other images needs: `crop_to_aspect_ratio` and `background`; `pixel_kind`, what
-            the numbers of the training images were, see `kit.data.sources.Images`; and `skipped`, the files that were
-            passed over since they cannot be read; `equal_examples`, which is the overlap.
+        assets: What the prediction of other images needs: `crop_to_aspect_ratio`, `background` and `filters`;
+            `pixel_kind`, what the numbers of the training images were, see `kit.data.sources.Images`; and `skipped`,
+            the files that were passed over since they cannot be read; `equal_examples`, which is the overlap.
         whole: All images and labels, in the order of the source.
         files: `SourceFiles` that the images were read from, or None.
         overlap: How many images are equal to others, see `kit.data.overlap`.
+        findings: What is odd about the classes, see `kit.data.label_checks`.
     """
 
     parts: list
@@ -46,6 +52,7 @@ class ImageSplits:
     whole: Examples
     files: SourceFiles | None
     overlap: dict
+    findings: list
 
     @property
     def of_source(self):
@@ -55,6 +62,7 @@ class ImageSplits:
             "settings": {"source": self.source},
             "files": self.files,
             "overlap": self.overlap,
+            "findings": self.findings,
         }
 
     def known(self):
@@ -106,6 +114,8 @@ def image_splits(saved, images, division, needs_classes=True):
     checks = PixelChecks(found.names if found.paths is None else found.paths)
     column, shape = _column(found, images, checks, known is not None)
     checks.report()
+    if saved is None:
+        _leave_out(assignment, checks, images)
     labels = found.labels if len(found.class_names) > 1 else None
     if len(checks.digests) == len(found.names):
         equal = overlap(checks.digests, assignment["split"], "images", labels)
@@ -116,12 +126,44 @@ def image_splits(saved, images, division, needs_classes=True):
     assets = {
         "crop_to_aspect_ratio": images.crop_to_aspect_ratio,
         "background": images.background,
+        "filters": Filters.of(images).to_json(),
         "pixel_kind": found.pixel_kind,
         "skipped": skipped,
         "equal_examples": equal,
     }
-    files = _files(found)
-    return ImageSplits(parts, shape, found.class_names, assignment, str(source), assets, whole, files, equal)
+    files, class_names, findings = _files(found), found.class_names, []
+    if needs_classes:
+        findings = tell(label_checks.check(found.labels, class_names, assignment["split"]))
+    return ImageSplits(parts, shape, class_names, assignment, str(source), assets, whole, files, equal, findings)
+
+
+def _leave_out(assignment, checks, images):
+    """Takes training images out of an assignment that are equal to others, or of one colour, where that is asked for.
+
+    Of the validation and test split none is taken: scores stay comparable with those of other settings.
+    """
+    split = assignment["split"].to_numpy(dtype=object).copy()
+    is_training = split == "train"
+    reasons = {}
+    if images.drop_duplicates:
+        seen = {digest for digest, part in zip(checks.digests, split, strict=True) if part in SPLITS[1:]}
+        rows = []
+        for row in np.flatnonzero(is_training):
+            if checks.digests[row] in seen:
+                rows.append(row)
+            seen.add(checks.digests[row])
+        reasons["equal to another one"] = rows
+    if images.drop_constant:
+        reasons["of one colour throughout"] = [row for row in checks.constant if is_training[row]]
+    rows = sorted({row for each in reasons.values() for row in each})
+    if not rows:
+        return
+    split[rows] = "left out"
+    if not (split == "train").any():
+        raise KitError("data.drop_duplicates, data.drop_constant: no training image is left")
+    assignment["split"] = split
+    told = "; ".join(f"{why}: {len(each):,}" for why, each in reasons.items() if each)
+    log.info("images: %s of %s left out of training (%s)", f"{len(rows):,}", f"{is_training.sum():,}", told)
 
 
 def _files(found):
@@ -157,7 +199,9 @@ def _column(found, images, checks, is_known):
     if found.paths is not None:
         crop, background = images.crop_to_aspect_ratio, images.background
         shape = common_shape(found.paths, images.size, images.color_mode, crop, background)
-        return decoded(found.paths, shape, crop, images.in_memory, background, checks, is_known), shape
+        filters = Filters.of(images)
+        how = crop, images.in_memory, background, checks, is_known, filters if filters.is_any else None
+        return decoded(found.paths, shape, *how), shape
     pixels = found.pixels
     shape = (*(images.size or pixels.shape[1:3]), pixels.shape[3])
     if shape[:2] != pixels.shape[1:3]:
@@ -166,6 +210,8 @@ def _column(found, images, checks, is_known):
         pixels, shape = np.repeat(pixels, 3, -1), (*shape[:2], 3)
     elif images.color_mode == "grayscale" and shape[2] == 3:
         pixels, shape = luminance(pixels), (*shape[:2], 1)
+    filters = Filters.of(images)
+    pixels = filters(pixels) if filters.is_any else pixels
     for start in range(0, len(pixels), 1024):
         checks.update(pixels[start : start + 1024])
     return Dense(pixels), shape

@@ -27,6 +27,14 @@ class ImageOptions:
         crop_to_aspect_ratio: Cut margins instead of distorting images of another shape.
         background: What is seen where an image is transparent: "white" or "black".
         on_bad: Whether image files that cannot be read are an "error", or "skip": they are listed and left out.
+        denoise: Filter against noise: "gaussian" blurs, "median" takes single wrong pixels away and keeps edges.
+            Filters act on images at the size in which they are trained, and in the same way in prediction.
+        denoise_radius: Pixels to each side that the filter looks at: the standard deviation of a Gaussian, half of the
+            median's window.
+        equalize: Spread the grey levels of each image evenly (histogram equalisation), of coloured ones the brightness.
+        drop_duplicates: Leave training images out that are equal to an earlier one, or to one of the validation or test
+            split, which both stay as they are.
+        drop_constant: Leave training images of one colour out; validation and test split stay as they are.
         in_memory: Keep decoded images in memory; "auto" does while they need less than 30 % of what is free.
 
     Raises:
@@ -39,12 +47,18 @@ class ImageOptions:
     crop_to_aspect_ratio: bool = False
     background: Literal["white", "black"] = "white"
     on_bad: Literal["error", "skip"] = "error"
+    denoise: Literal["none", "gaussian", "median"] = "none"
+    denoise_radius: int = 1
+    equalize: bool = False
+    drop_duplicates: bool = False
+    drop_constant: bool = False
     in_memory: bool | Literal["auto"] = "auto"
 
     def __post_init__(self):
         size = self.size
         is_possible = size is None or (min(size) >= 1 and max(size) <= 8192)
         check(is_possible, "image_size", size, "1 to 8192 pixels")
+        check(1 <= self.denoise_radius <= 50, "denoise_radius", self.denoise_radius, "1 to 50 pixels")
 
     @property
     def size(self):

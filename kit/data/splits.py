@@ -41,6 +41,7 @@ class Splits:
             content; or None.
         overlap: How many examples are equal to one of another split or class, by what is counted; see
             `kit.data.overlap`.
+        findings: What else was found in the data while they were read, `kit.data.findings.Finding`.
     """
 
     train: Examples
@@ -55,6 +56,7 @@ class Splits:
     keep: Callable | None = None
     files: object = None
     overlap: dict = dataclasses.field(default_factory=dict)
+    findings: list = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True)

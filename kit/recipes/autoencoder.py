@@ -169,6 +169,7 @@ def pretrain(model, splits):
 RECIPE = Recipe(
     name="autoencoder",
     purpose="Images through a narrow place and back: to mend them, to make some, to find what is unlike them.",
+    examples="images",
     build=image_autoencoder,
     data=images,
     backbones={"backbone": autoencoding.VARIANTS},

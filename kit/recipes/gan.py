@@ -157,6 +157,7 @@ def images(seed, saved, *, images: ImageOptions = ImageOptions(), division: Divi
 RECIPE = Recipe(
     name="gan",
     purpose="Images like those of a data set, made out of noise.",
+    examples="images",
     build=image_generator,
     data=images,
     backbones={"backbone": generative.VARIANTS},

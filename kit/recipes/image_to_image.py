@@ -189,6 +189,7 @@ _CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))
 RECIPE = Recipe(
     name="image_to_image",
     purpose="Images of one kind made into images of another, learned without pairs of them.",
+    examples="images",
     build=image_translator,
     data=domains,
     backbones={"backbone": image_to_image.VARIANTS},

@@ -9,7 +9,8 @@ from keras import layers, ops
 
 from kit.blocks.embedding import token_embedding
 from kit.config import renamed
-from kit.data import sources, tags
+from kit.data import label_checks, sources, tags
+from kit.data.findings import tell
 from kit.data.options import Division, TextOptions, WordOptions
 from kit.data.overlap import overlap
 from kit.data.sequences import tagged_examples
@@ -212,6 +213,7 @@ def tagged_sentences(
         },
         assignment=assignment,
         settings={"source": str(origin), **path},
+        findings=tell(label_checks.alike_names(sorted({tag for each in found.tags for tag in each}), what="tags")),
         overlap=overlap(words_of, assignment["split"], "sentences", tags_of, "with other tags"),
         monitors=(*(("val_f1",) if scheme != "none" else ()), "val_accuracy", "val_loss"),
     )
@@ -220,6 +222,7 @@ def tagged_sentences(
 RECIPE = Recipe(
     name="sequence_tagging",
     purpose="Which tag has each word of a sentence?",
+    examples="sentences",
     build=sequence_tagger,
     data=tagged_sentences,
     backbones={"backbone": ENCODERS},

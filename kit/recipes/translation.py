@@ -50,8 +50,7 @@ def translator(
         backbone: Variant of an architecture, as `kit list` prints them; or a `keras.Model` from [source, mask,
             target] vectors to (batch, time, dim); or a function that returns one for an `input_dim`.
         embedding_dim: Width of a token's embedding.
-        tie_embeddings: Target embedding and last layer have the same weights (Press and Wolf, "Using the Output
-            Embedding to Improve Language Models", 2017).
+        tie_embeddings: Target embedding and last layer have the same weights (Press and Wolf, arXiv:1608.05859, 2017).
         dropout: Share of the embeddings and of what comes to the last layer that is dropped while training.
         label_smoothing: Share of the target that is spread evenly over all tokens.
         optimizer: Keras optimizer or its name.
@@ -236,6 +235,7 @@ def check_positions(model, splits):
 RECIPE = Recipe(
     name="translation",
     purpose="What is a sentence in another language?",
+    examples="pairs",
     build=translator,
     data=translated_sentences,
     backbones={"backbone": ARCHITECTURES},

@@ -154,22 +154,24 @@ def card(name, value, more=""):
 
 
 def hints(summary):
-    """Returns what a training or a study has to say against its own result, as HTML; all is escaped."""
-    return [f'<p class="hint">{html.escape(str(hint))}</p>' for hint in summary.get("hints", [])]
+    """Returns what a training or a study has to say against its own result or its data, as HTML; all is escaped."""
+    told = [*summary.get("hints", []), *(f"Data: {found}" for found in summary.get("data_findings", []))]
+    return [f'<p class="hint">{html.escape(str(hint))}</p>' for hint in told]
 
 
-def save(path, title, parts):
+def save(path, title, parts, style=""):
     """Writes a whole HTML document with the style of the kit, which needs no network.
 
     Args:
         path: The file.
         title: Title of the document, not escaped yet.
         parts: Its lines, HTML in which all that a file has said is escaped.
+        style: More rules of CSS, for what this document alone shows.
     """
     text = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>"
+        f"<title>{html.escape(title)}</title><style>{_STYLE}{style}</style></head>"
         f"<body>{chr(10).join(parts)}</body></html>\n"
     )
     write_text(path, text, errors="backslashreplace")

@@ -173,6 +173,26 @@ def image_grid(images, captions, columns=6):
     return figure
 
 
+def histograms(values, columns=4):
+    """Draws how numbers are spread, a panel for each kind.
+
+    Args:
+        values: What the numbers are to the numbers, (examples,).
+        columns: Panels in a row.
+    """
+    rows = math.ceil(len(values) / columns)
+    figure = new_figure(figsize=(2.9 * min(columns, len(values)), 2.3 * rows), layout="constrained")
+    axes = figure.subplots(rows, min(columns, len(values)), squeeze=False).ravel()
+    for axis in axes[len(values) :]:
+        axis.axis("off")
+    for axis, (name, numbers) in zip(axes, values.items(), strict=False):
+        axis.hist(numbers, bins=min(40, max(10, len(np.unique(numbers)))), color=BLUE)
+        axis.set_yscale("symlog", linthresh=10)  # a few that are unlike the others are to be seen
+        axis.set_title(name, loc="left", fontsize=10)
+        plain(axis)
+    return figure
+
+
 def plain(axis):
     """Takes away what distracts from a plot: two spines and the ticks' marks."""
     for side in ("top", "right"):

@@ -313,6 +313,8 @@ def _finish(folder, parts, plan, trained):
         for hint in found:
             log.warning("note: %s", hint)
         metrics |= {"hints": found} if found else {}
+    if splits.findings:
+        metrics["data_findings"] = [str(finding) for finding in splits.findings]
     if task.scores_last:
         kept = network.get_weights()
         network.set_weights(trained.last_weights)
@@ -326,6 +328,9 @@ def _finish(folder, parts, plan, trained):
     for name in ("tables", "plots"):
         (folder / name).mkdir(exist_ok=True)
     tables = dict(results["test"].tables)
+    suspects = _suspects(results, splits.assignment)
+    if suspects is not None:
+        tables["8_likely_label_errors"] = suspects
     if splits.overlap:
         tables["9_equal_examples"] = pd.DataFrame(splits.overlap.items(), columns=["what", "number"])
     for name, content in tables.items():
@@ -336,6 +341,7 @@ def _finish(folder, parts, plan, trained):
         "1_learning_curves": lambda: plots.learning_curves(history, metric, trained.best_epoch),
         **(task.curves(history) if task.curves else {}),
         **results["test"].figures,
+        **_of_validation(results),
         **(task.illustrate(splits, settings["seed"]) if task.illustrate else {}),
     }
     for name, draw in figures.items():
@@ -348,3 +354,30 @@ def _finish(folder, parts, plan, trained):
     if splits.train.follows_model:
         splits.train.end(folder)
     return Run(folder, parts.recipe, settings, network, history, metrics, assets)
+
+
+# Likely label errors of a page; the file of a split has no more rows.
+_MOST_SUSPECTS = 50
+
+
+def _suspects(results, assignment):
+    """Returns a table of the likely label errors of the held-out splits, by the names of examples; None without any."""
+    import pandas as pd
+
+    parts = []
+    for split, result in results.items():
+        if result.suspects is not None and len(result.suspects):
+            names = assignment["example"][assignment["split"] == split].to_numpy()
+            found = result.suspects[:_MOST_SUSPECTS]
+            part = found.drop(columns="row")
+            part.insert(0, "example", names[found["row"].to_numpy(int)])
+            part.insert(1, "split", split)
+            parts.append(part)
+    return pd.concat(parts, ignore_index=True) if parts else None
+
+
+def _of_validation(results):
+    """Returns the figure of the likely label errors of the validation split, where there are such."""
+    figures = results["validation"].figures if "validation" in results else {}
+    drawn = [draw for name, draw in figures.items() if name.endswith("_likely_label_errors")]
+    return {"3_likely_label_errors_of_validation": drawn[0]} if drawn else {}

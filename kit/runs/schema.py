@@ -48,6 +48,7 @@ class Schema:
         schedules: Name of a schedule to its settings.
         train: Settings of `[train]`.
         decided: Settings that data of a user's own may decide: "auto" is a value of theirs.
+        examples: What the recipe's data are, see `Recipe`.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Schema:
     schedules: dict
     train: list
     decided: tuple
+    examples: str | None = None
 
 
 def get(name):
@@ -142,6 +144,7 @@ def _read(recipe):
         presets=recipe.stages.presets,
         optimizer_tables=recipe.optimizer_tables,
         decided=tuple(recipe.own_data.rules) if recipe.own_data else (),
+        examples=recipe.examples,
         **_shared(),
     )
 

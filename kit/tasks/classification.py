@@ -11,6 +11,7 @@ from kit.errors import SettingError, check
 from kit.reporting import plots
 from kit.reporting.statistics import Bootstrap, share_interval
 from kit.scoring import classification as scores
+from kit.scoring import label_errors
 from kit.tasks.recipe import Evaluation, Task, members
 from kit.training.decay import sparing
 from kit.training.losses import Auxiliary, SparseCategoricalCrossentropy
@@ -167,7 +168,11 @@ def task(read, units, views=None, mistakes=None, illustrate=None, inputs="files"
         ]
         if len(worst) and mistakes is not None:
             figures["3_most_confident_mistakes"] = lambda: mistakes(examples, worst, captions)
-        return dataclasses.replace(found, predictions=lambda: _predictions(names, labels, probabilities))
+        suspects = label_errors.named(label_errors.likely(probabilities, labels), names)
+        if len(suspects) and mistakes is not None:
+            figures["3_likely_label_errors"] = lambda: mistakes(examples, *_of_suspects(suspects))
+        predictions = functools.partial(_predictions, names, labels, probabilities)
+        return dataclasses.replace(found, suspects=suspects, predictions=predictions)
 
     def calibrate(model, examples, assets, *, views: type(no_views) = no_views, batch_size: PositiveInt = 256):
         """Returns the temperature by which logits are divided so that probabilities say how often they are right."""
@@ -284,6 +289,16 @@ def _predictions(names, labels, probabilities):
     table = {"label": classes[labels], "prediction": classes[predicted], "probability": probabilities.max(1)}
     shares = pd.DataFrame(probabilities, columns=[f"p({name})" for name in names])
     return pd.concat([pd.DataFrame(table), shares], axis=1)
+
+
+def _of_suspects(suspects):
+    """Returns rows and captions of the likeliest label errors, to be drawn."""
+    first = suspects[:24]
+    captions = [
+        f"labelled {label}\nlikely {likely} {share:.0%}"
+        for label, likely, share in zip(first["label"], first["likely"], first["p(likely)"], strict=True)
+    ]
+    return first["row"].to_numpy(int), captions
 
 
 def _in_order(values, examples, batch_size):

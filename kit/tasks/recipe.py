@@ -15,6 +15,8 @@ class Evaluation:
         figures: Name to a function that draws a matplotlib figure; a leading digit orders them on the page.
         predictions: Function that returns a table of the answers to single examples: `label`, `prediction` and the
             like, the number of the example in the split being its index; None where there are no such answers.
+        suspects: Table of examples that are likely labelled wrongly, with their number in the split as `row`, see
+            `kit.scoring.label_errors`; or None.
     """
 
     metrics: dict
@@ -39,6 +41,7 @@ class Ensemble:
 def members(model, assets):
     """Returns the pairs (network, assets) of an `Ensemble`, or that of one model."""
     return zip(model.models, model.assets, strict=True) if isinstance(model, Ensemble) else [(model, assets)]
+    suspects: object = None
 
 
 def as_text(predictions, is_terminal):
@@ -166,6 +169,8 @@ class Recipe:
         stages: `Stages`.
         own_data: `kit.tasks.own_data.OwnData`: how data of a user's own decide the settings that `own.toml` leaves to
             them; or None.
+        examples: What its data are, for `kit inspect`: "labelled images", "images", "sentences" (tagged) or "pairs" of
+            sentences; None where they are made by acting.
     """
 
     name: str
@@ -177,6 +182,7 @@ class Recipe:
     optimizers: tuple = ("optimizer",)
     stages: Stages = dataclasses.field(default_factory=Stages)
     own_data: object = None
+    examples: Literal["labelled images", "images", "sentences", "pairs"] | None = None
 
     @property
     def backbone_tables(self):

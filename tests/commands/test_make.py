@@ -134,6 +134,12 @@ def test_defaults_and_several(folder):
     assert made(folder, "serve", "RUNS=a 'b c'", "PORT=0", "SET=timeout=5") == [
         *("serve", "--port=0", "--timeout=5", "--", "a", "b c")
     ]
+    assert made(folder, "inspect", "DATA=my photos", "SET=data.test_fraction=0.1") == [
+        *("inspect", "--data.source=my photos", "--data.test_fraction=0.1")
+    ]
+    assert made(folder, "inspect", "DATA=x", "RECIPE=gan", "OUTPUT=o", "JSON=1") == [
+        *("inspect", "--recipe=gan", "--output=o", "--json", "--data.source=x")
+    ]
 
 
 def test_every_verb_has_its_target():

@@ -102,6 +102,7 @@ class Images:
         pixel_kind: What the numbers of the training images were: "integers" from 0 to 255, "floats" or "fractions".
         files: Files that the pixels were read from, where there are such; `paths` need not be told again.
         columns: Name of each other column of the source to its values, (examples,).
+        passed_over: `kit.data.image_files.PassedOver`, what was there and is not read; or None.
     """
 
     labels: np.ndarray
@@ -113,6 +114,7 @@ class Images:
     pixel_kind: str = "integers"
     files: list | None = None
     columns: dict = dataclasses.field(default_factory=dict)
+    passed_over: object = None
 
     @property
     def ids(self):

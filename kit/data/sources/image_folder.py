@@ -20,12 +20,13 @@ def accepts(path):
     return path.is_dir()
 
 
-def read(source, needs_classes=True):
+def read(source, needs_classes=True, refused=None):
     """Returns the paths, classes and, where the source prescribes them, splits of a folder.
 
     Args:
         source: The folder.
         needs_classes: Refuse images of fewer than two classes, or in no folder of a class.
+        refused: List that gets the names of classes without images, which are left out then; None refuses them.
 
     Raises:
         KitError: there are no images, fewer than two classes, a class that the training folder lacks, or folders of
@@ -42,11 +43,16 @@ def read(source, needs_classes=True):
     else:
         passed_over = PassedOver()  # the folder is looked at once more
         parts = {None: _classes(source, needs_classes, passed_over)}
+    if refused is not None:
+        refused += [name for name, files in next(iter(parts.values())).items() if not files]
+        parts = {
+            part: {name: classes[name] for name in classes if name not in refused} for part, classes in parts.items()
+        }
     class_names = sorted(next(iter(parts.values())))
     passed_over.tell()
     if not any(files for classes in parts.values() for files in classes.values()):
         raise KitError(f"{source}: no images; expected {LAYOUT}")
-    if needs_classes and len(class_names) < 2:
+    if needs_classes and len(class_names) < 2 and not refused:
         raise KitError(f"{source}: only one class, {class_names[0]!r}; expected at least two folders of images")
     if needs_classes and not division:
         _tell_nested(source, folders)
@@ -67,6 +73,7 @@ def read(source, needs_classes=True):
         class_names=class_names,
         names=[path.relative_to(source).as_posix() for path in paths],
         split=np.array(split, dtype=object) if division else None,
+        passed_over=passed_over,
     )
 
 
