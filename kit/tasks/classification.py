@@ -1,6 +1,7 @@
 """Classification: which of several classes an example belongs to; accuracy, F1, calibration, mistakes, predictions."""
 
 import dataclasses
+import functools
 
 import keras
 import numpy as np

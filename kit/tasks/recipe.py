@@ -23,6 +23,7 @@ class Evaluation:
     tables: dict = dataclasses.field(default_factory=dict)
     figures: dict = dataclasses.field(default_factory=dict)
     predictions: Callable | None = None
+    suspects: object = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +42,6 @@ class Ensemble:
 def members(model, assets):
     """Returns the pairs (network, assets) of an `Ensemble`, or that of one model."""
     return zip(model.models, model.assets, strict=True) if isinstance(model, Ensemble) else [(model, assets)]
-    suspects: object = None
 
 
 def as_text(predictions, is_terminal):
