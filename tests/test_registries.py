@@ -24,7 +24,7 @@ NAMES = set(recipes.names())
 FREE_TEXTS = {
     *("source", "vectors", "start_from", "weights", "output", "video", "attention"),
     *("environment", "environment_arguments", "locale", "source_locale", "target_locale", "held_out", "classes"),
-    *("column", "word_column", "sentence_column", "tag_names"),
+    *("column", "word_column", "sentence_column", "tag_names", "group", "time", "split_files"),
     *("freeze", "exclude_layers", "auxiliary"),
 }
 # Names that a table says, which is asked when they are used: `kit.errors.choose` refuses another one.
