@@ -35,20 +35,8 @@ _VERBS = {
 }
 
 _ROOMS = (
-    *(
-        "agents",
-        "blocks",
-        "data",
-        "inspection",
-        "models",
-        "recipes",
-        "reporting",
-        "scoring",
-        "serving",
-        "tasks",
-        "training",
-    ),
-    *("tuning", "weights"),
+    *("agents", "blocks", "data", "inspection", "models", "recipes", "reporting", "scoring"),
+    *("serving", "tasks", "training", "tuning", "weights"),
 )
 
 

@@ -130,7 +130,8 @@ def _parser():
         "predict",
         "apply a finished run to new inputs",
         "Settings of the recipe's prediction are flags, with or without the table's name: --predict.n_best 3 or "
-        "--n-best 3. Without INPUT and --text, recipes that take text read standard input, a text a line.",
+        "--n-best 3; of several seeds or folds --ensemble true averages the answers. Without INPUT and --text, recipes "
+        "that take text read standard input, a text a line.",
     )
     predict.add_argument("run", metavar="RUN", help="run folder")
     predict.add_argument("inputs", metavar="INPUT", nargs="*", help="files or folders")

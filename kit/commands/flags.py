@@ -67,19 +67,8 @@ def refuse(words, verb):
     """Refuses words that no argument takes, naming the nearest flag."""
     for word in words:
         flags = (
-            *(
-                "--json",
-                "--config",
-                "--folder",
-                "--resume",
-                "--seed",
-                "--split",
-                "--text",
-                "--output",
-                "--allow",
-                "--recipe",
-            ),
-            *("--dry-run", "--find-learning-rate", "--port", "--host", "--timeout", "--batch-size"),
+            *("--json", "--config", "--folder", "--resume", "--seed", "--split", "--text", "--output", "--allow"),
+            *("--recipe", "--dry-run", "--find-learning-rate", "--port", "--host", "--timeout", "--batch-size"),
         )
         hint = guess(word, flags) if word.startswith("--") else ""
         hint = hint or "; settings look like --train.epochs 5"

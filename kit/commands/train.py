@@ -42,6 +42,8 @@ def run(options, overrides):
             terminal.print_over_seeds(done.metrics.get(split), split.replace("_", " "))
         if "out_of_fold" in done.metrics:
             terminal.print_scores(done.metrics["out_of_fold"], "out of fold")
+        if done.settings["train"].get("folds") and done.recipe.task.ensemble is not None:
+            used, why = done.folder, f" --ensemble true   # the mean of all {len(done.folders)} folds"
     else:
         terminal.print_scores(done.metrics["test"], "test")
     recipe = done.recipe

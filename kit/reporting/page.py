@@ -31,7 +31,7 @@ p { margin: .3rem 0; } a { color: inherit; } .soft { color: var(--soft); }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .25rem .7rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; } thead th { color: var(--soft); font-weight: 500; }
-td.text { white-space: normal; } td.text, th.text { text-align: left; }
+td.text { white-space: normal; } td.text a { white-space: nowrap; } td.text, th.text { text-align: left; }
 .settings td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 img { max-width: 100%; height: auto; background: #fff; border-radius: .4rem; }
 @media (max-width: 40rem) { .wide img { max-width: none; width: 44rem; } }

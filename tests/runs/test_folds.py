@@ -391,7 +391,7 @@ def test_the_terminal_says_which_fold_and_what_came_out(capsys):
     assert last[0].startswith("test  accuracy 0.") and " ± " in last[0]
     assert last[1].startswith("out of fold  examples 1,797   accuracy 0.")
     assert last[2] == "page  runs/a/report.html"
-    assert last[3].startswith("use   kit predict runs/a/fold-") and last[3].endswith("# the best of 2 by validation")
+    assert last[3] == "use   kit predict runs/a INPUT --ensemble true   # the mean of all 2 folds"
 
 
 def test_statistics_over_folds_say_so():
