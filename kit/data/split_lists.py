@@ -86,7 +86,7 @@ def _said(file):
 def absolute(file):
     """Returns an item of `data.split_files` with an absolute path."""
     part, path = _said(file)
-    return f"{part}={path.resolve()}" if part else str(path.resolve())
+    return f"{file.partition('=')[0]}={path.resolve()}" if part else str(path.resolve())
 
 
 def _tails(ids):

@@ -1,6 +1,7 @@
 """Divisions that go by groups, times, published lists and folds: nothing is torn, nothing later is learned from."""
 
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,11 +9,13 @@ import pytest
 from kit.data.image_splits import image_splits
 from kit.data.options import Division, ImageOptions, TokenOptions
 from kit.data.split_columns import times_of, values_of
+from kit.data.split_lists import absolute
 from kit.data.splits import Kept, Known, assign
 from kit.data.tags import move_unknown
 from kit.errors import KitError, SettingError
 from kit.recipes.sequence_tagging import tagged_sentences
 from kit.recipes.translation import translated_sentences
+from kit.runs.settings import alike
 from tests.conftest import draw
 
 RANDOM = np.random.default_rng(0)
@@ -320,6 +323,13 @@ def test_lists_that_are_not_there_or_not_needed(tmp_path):
     with pytest.raises(KitError, match=r"test\.txt:1: not UTF-8"):
         (tmp_path / "test.txt").write_bytes(b"\xff\n")
         divide(CLIPS, None, split_files=files)
+
+
+def test_a_run_goes_on_whether_lists_are_relative_or_absolute():
+    files = ["lists/test.txt", "val=lists/1.txt"]
+    kept = tuple(map(absolute, files))
+    assert kept == (str(Path("lists/test.txt").resolve()), f"val={Path('lists/1.txt').resolve()}")
+    assert alike(kept, files) and not alike(kept, files[:1]) and not alike(kept, ["lists/other.txt", files[1]])
 
 
 @pytest.fixture
