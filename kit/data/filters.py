@@ -34,7 +34,7 @@ class Filters:
         return self.equalize or self.denoise != "none"
 
     def __str__(self):
-        told = [f"{self.denoise} filter, {self.denoise_radius} pixels"] if self.denoise != "none" else []
+        told = [f"{self.denoise} filter of radius {self.denoise_radius}"] if self.denoise != "none" else []
         return " and ".join(told + (["histogram equalisation"] if self.equalize else []))
 
     def to_json(self):

@@ -56,7 +56,9 @@ def candidates(vectors, seed=0):
     some = vectors[random.permutation(count)[:5000]]
     centre = some.mean(0)
     _, scales, axes = np.linalg.svd(some - centre, full_matrices=False)
-    axes = axes[: min(_COMPONENTS, len(axes))] / np.sqrt(np.maximum(scales, scales[0] * 1e-3))[:_COMPONENTS, None]
+    axes = (
+        axes[: min(_COMPONENTS, len(axes))] / np.sqrt(np.maximum(scales, scales[0] * 1e-3 + 1e-9))[:_COMPONENTS, None]
+    )
     codes = (vectors - centre) @ axes.T.astype("float32")  # (images, components)
     bits = max(1, math.ceil(math.log2(max(count / 48, 2))))
     real = np.flatnonzero(np.any(vectors != 0, axis=1))

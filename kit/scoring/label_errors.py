@@ -9,7 +9,12 @@ import pandas as pd
 COLUMNS = ["row", "label", "likely", "p(label)", "p(likely)"]
 
 
-def confident_joint(probabilities, labels):
+# Share of a threshold that is enough to be accused: where a model is about equally sure of all examples, half
+# of those with a wrong label are below the mean of the others of their class.
+_SLACK = 0.9
+
+
+def confident_joint(probabilities, labels, slack=1.0):
     """Returns how many examples of each label are confidently of each class, (label, class), and the class of each.
 
     An example is confidently of a class where its probability is at least the mean probability of that class among the
@@ -19,6 +24,7 @@ def confident_joint(probabilities, labels):
         probabilities: (examples, classes), of a model that has not seen the example: out-of-fold, or of a held-out
             split.
         labels: Class of each example, (examples,).
+        slack: Factor of the thresholds; the paper's is 1.
 
     Returns:
         Counts (classes, classes), and the class that each example is confidently of, -1 where of none, (examples,).
@@ -29,7 +35,7 @@ def confident_joint(probabilities, labels):
     counts = np.bincount(labels, minlength=classes)
     # A class that nobody is labelled as has no threshold that could be reached.
     thresholds = np.where(counts > 0, np.bincount(labels, own, classes) / np.maximum(counts, 1), np.inf)
-    reached = np.where(probabilities >= thresholds - 1e-12, probabilities, -1.0)
+    reached = np.where(probabilities >= slack * thresholds - 1e-12, probabilities, -1.0)
     confident = np.where(reached.max(1) >= 0, reached.argmax(1), -1)
     joint = np.zeros((classes, classes), int)
     is_any = confident >= 0
@@ -40,8 +46,8 @@ def confident_joint(probabilities, labels):
 def likely(probabilities, labels):
     """Returns the examples that are likely labelled wrongly, the likeliest first.
 
-    They are those that are confidently of another class than their label says, see `confident_joint`, and for which
-    that class is the most probable one; in the order of the margin between both.
+    They are those that are confidently of another class than their label says, see `confident_joint` (nine tenths of a
+    threshold will do), and for which that class is the most probable one; in the order of the margin between both.
 
     Args:
         probabilities, labels: As for `confident_joint`.
@@ -52,7 +58,7 @@ def likely(probabilities, labels):
     probabilities, labels = np.asarray(probabilities, "float64"), np.asarray(labels)
     if not len(labels):
         return pd.DataFrame(columns=COLUMNS)
-    _, confident = confident_joint(probabilities, labels)
+    _, confident = confident_joint(probabilities, labels, _SLACK)
     rows = np.flatnonzero((confident >= 0) & (confident != labels) & (confident == probabilities.argmax(1)))
     rows = rows[probabilities[rows, confident[rows]] > probabilities[rows, labels[rows]]]
     own, other = probabilities[rows, labels[rows]], probabilities[rows, confident[rows]]

@@ -86,7 +86,7 @@ def test_arrays_and_embedded_data_are_looked_at():
 def test_filters_are_shown_before_and_after(photos):
     found = kit.inspect(photos, data={"denoise": "median", "image_size": 16}, verbose=False)
     text = found.page.read_text("utf-8")
-    assert "Before and after: median filter, 1 pixels" in text
+    assert "Before and after: median filter of radius 1" in text
     assert len(found.transformed) == 8 and found.transformed[0][1].size == (16, 16)
 
 
