@@ -59,7 +59,7 @@ def learning_curves(history, metric, best_epoch):
                 label = other.removesuffix("_loss").replace("_", " ")
                 axis.plot(history["epoch"], history[other], color=f"C{index + 2}", marker=marker, label=label)
         axis.set_title(name.replace("_", " "), loc="left", fontsize=11)
-        axis.axvline(best_epoch, color=GREY, linewidth=0.8, linestyle=":", label="best")
+        axis.axvline(best_epoch, color=GREY, linewidth=1.2, linestyle=":", label="best epoch")
     axes[0].legend(frameon=False, fontsize=9)
     axes[-1].plot(history["epoch"], history["learning_rate"], color=GREY, marker=marker)
     axes[-1].set_title("learning rate at the epoch's end", loc="left", fontsize=11)
@@ -68,6 +68,7 @@ def learning_curves(history, metric, best_epoch):
         axis.set_xlabel("epoch")
         axis.grid(axis="y", color=LIGHT, linewidth=0.6)
         axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.yaxis.get_major_formatter().set_useOffset(False)  # a number beside the axis would have to be added
     return figure
 
 
@@ -161,7 +162,8 @@ def image_grid(images, captions, columns=6):
         columns: Images in a row.
     """
     rows = math.ceil(len(images) / columns)
-    figure = new_figure(figsize=(1.7 * columns, 2.15 * rows), layout="constrained")
+    lines = max((caption.count("\n") + 1 for caption in captions), default=1)
+    figure = new_figure(figsize=(1.7 * columns, (1.6 + 0.17 * lines) * rows), layout="constrained")
     for axis in (axes := figure.subplots(rows, columns, squeeze=False).ravel()):
         axis.axis("off")
     for axis, image, caption in zip(axes, images, captions, strict=False):
@@ -169,7 +171,7 @@ def image_grid(images, captions, columns=6):
             axis.imshow(image[..., 0], cmap="gray", vmin=0, vmax=255)
         else:
             axis.imshow(image)
-        axis.set_title(caption, fontsize=8)
+        axis.set_title(caption, fontsize=9)
     return figure
 
 
@@ -180,8 +182,14 @@ def plain(axis):
     axis.tick_params(labelsize=9, length=0)
 
 
+# Inches: most that a figure is wide, so that its letters keep their size on a page, and most that heads are high.
+_WIDEST, _HIGHEST = 10.5, 24
+
+
 def attention(weights, seen, looking=None):
-    """Draws which word looks at which, one panel a head.
+    """Draws which word looks at which, one panel a head, in letters that can be read where the figure is shown whole.
+
+    Where there is no room for every head, their mean is drawn.
 
     Args:
         weights: Attention weights, (heads, time, source): who looks, at whom.
@@ -189,23 +197,32 @@ def attention(weights, seen, looking=None):
         looking: Text of each position that looks, where it is not the same.
     """
     weights, seen, looking = weights[:, :40, :40], seen[:40], (looking or seen)[:40]
-    heads = len(weights)
-    columns = min(heads, 4)
-    rows = math.ceil(heads / columns)
-    width, height = 0.22 * len(seen) + 1.2, 0.22 * len(looking) + 1.2
-    figure = new_figure(figsize=(width * columns, height * rows), layout="constrained")
-    for axis in (axes := figure.subplots(rows, columns, squeeze=False).ravel()):
-        axis.axis("off")
-    for head, (axis, shares) in enumerate(zip(axes, weights, strict=False), 1):
-        axis.axis("on")
-        axis.imshow(shares, cmap="Blues", vmin=0)
-        axis.set_title(f"head {head}", loc="left", fontsize=10)
-        axis.set_xticks(range(len(seen)), seen, rotation=90, parse_math=False)
-        labels = looking if (head - 1) % columns == 0 else [""] * len(looking)
-        axis.set_yticks(range(len(looking)), labels, parse_math=False)
+    seen, looking = ([_clipped(text) for text in texts] for texts in (seen, looking))
+    beside, below = (0.3 + 0.09 * max(map(len, texts), default=0) for texts in (looking, seen))
+    width, height = 0.2 * len(seen) + 0.25, 0.2 * len(looking) + 0.35
+    columns = max(1, min(len(weights), int((_WIDEST - beside) / width)))
+    titles = [f"head {head}" for head in range(1, len(weights) + 1)]
+    if math.ceil(len(weights) / columns) * height > _HIGHEST:
+        titles, weights, columns = [f"mean of {len(weights)} heads"], weights.mean(0, keepdims=True), 1
+    rows = math.ceil(len(weights) / columns)
+    figure = new_figure(figsize=(beside + width * columns, below + height * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for index, axis in enumerate(axes.ravel()):
+        if index >= len(weights):
+            axis.axis("off")
+            continue
+        axis.imshow(weights[index], cmap="Blues", vmin=0)
+        axis.set_title(titles[index], loc="left", fontsize=10)
+        is_lowest, is_first = index + columns >= len(weights), index % columns == 0
+        axis.set_xticks(range(len(seen)), seen if is_lowest else [""] * len(seen), rotation=90, parse_math=False)
+        axis.set_yticks(range(len(looking)), looking if is_first else [""] * len(looking), parse_math=False)
         plain(axis)
-        axis.tick_params(labelsize=8)
     return figure
+
+
+def _clipped(text, most=18):
+    """Returns a text of a few characters, its end left out where it has more."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def latent_space(codes, labels, class_names):

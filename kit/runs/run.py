@@ -7,8 +7,8 @@ from kit import config as toml
 from kit import recipes, terminal
 from kit.errors import SettingError, check, table
 from kit.files import as_path, atomic, read_json, reading, text_sum, write_json, write_text
+from kit.runs import advice, schema, seeds
 from kit.runs import folder as folders
-from kit.runs import schema, seeds
 from kit.runs import settings as run_settings
 from kit.runs.assembly import assembled, keep_beginning
 from kit.runs.evaluation import of_calibration, try_evaluation
@@ -301,6 +301,7 @@ def _finish(folder, parts, plan, trained):
         for hint in found:
             log.warning("note: %s", hint)
         metrics |= {"hints": found} if found else {}
+    metrics["advice"] = advice.of_run(parts, history, trained.best_epoch, metrics["test"], folder)
     if task.scores_last:
         kept = network.get_weights()
         network.set_weights(trained.last_weights)
