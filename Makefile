@@ -42,10 +42,10 @@ WITH = $(VENV)/bin/python -c "$$GIVEN_WORDS"
 WITH_SET = $(WITH) SET $(KIT)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train tune evaluate predict report export doctor list show test test-slow test-large test-all lint format bench schema wheel clean
+.PHONY: help setup train tune evaluate predict report export learning-curve doctor list show test test-slow test-large test-all lint format bench schema wheel clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo '  make train RECIPE=image_classification DATA=photos SET="model.backbone=resnet18 train.epochs=5"'
 	@echo '  variables: RECIPE DATA CONFIG SET SEED FOLDER TRIALS RESUME=last DRY=1 FIND_LR=1 OUTPUT RUN INPUT TEXT FORMAT JSON=1 PYTHON'
@@ -79,6 +79,9 @@ report: $(READY) ## write the page of the finished run RUN anew, or one that com
 
 export: $(READY) ## write the model of the finished run RUN as FORMAT=saved_model, litert, litert_int8 or onnx
 	@$(KIT) export $(JSON_FLAG) -- "$$GIVEN_RUN" "$$GIVEN_FORMAT"
+
+learning-curve: $(READY) ## estimate what twice as many training examples would give the finished run RUN
+	@$(KIT) learning-curve $(JSON_FLAG) -- "$$GIVEN_RUN"
 
 doctor: $(READY) ## look whether this machine is ready
 	@$(KIT) doctor

@@ -10,13 +10,17 @@ TensorFlow loads on first use, so that `import kit` and `kit --help` are quick.
 import importlib
 
 __version__ = "0.1.0"
-__all__ = ["dry_run", "evaluate", "find_learning_rate", "load", "predict", "recipes", "report", "train", "tune"]
+__all__ = [
+    *("dry_run", "evaluate", "find_learning_rate", "learning_curve", "load", "predict", "recipes", "report", "train"),
+    "tune",
+]
 
 _VERBS = {
     "train": "runs.run",
     "tune": "tuning.study",
     "dry_run": "runs.rehearsal",
     "find_learning_rate": "runs.rehearsal",
+    "learning_curve": "runs.learning_curve",
     **dict.fromkeys(("load", "evaluate", "predict", "report"), "runs.finished"),
 }
 

@@ -52,7 +52,7 @@ def _parser():
             action="store_true",
             help="print one JSON object as the last line of standard output",
         )
-        if name in ("train", "tune", "evaluate", "predict", "export"):
+        if name in ("train", "tune", "evaluate", "predict", "export", "learning-curve"):
             command.add_argument(
                 "--allow",
                 metavar="NAME",
@@ -128,6 +128,11 @@ def _parser():
     export.add_argument("run", metavar="RUN", help="run folder")
     export.add_argument("format", metavar="FORMAT", help="saved_model, litert, litert_int8 or onnx")
     export.add_argument("--output", metavar="PATH", help="where to write; by default RUN/exports/")
+    curve = verb(
+        "learning-curve",
+        "estimate what twice as many training examples would give a finished run, by training on a quarter and a half",
+    )
+    curve.add_argument("run", metavar="RUN", help="run folder")
     verb("doctor", "look whether this machine is ready, and say what to do where it is not")
     report = verb("report", "write the page of a finished run anew, or one that compares several")
     report.add_argument("runs", metavar="RUN", nargs="+", help="run folder")
@@ -220,6 +225,7 @@ _VERBS = {
     "list": ("catalogue", "run_list"),
     "show": ("catalogue", "run_show"),
     **{verb: (verb, "run") for verb in ("train", "tune", "evaluate", "predict", "export", "doctor", "report")},
+    "learning-curve": ("learning_curve", "run"),
 }
 # Verbs that need TensorFlow from the beginning; the others load it when they do.
 _NEED_TENSORFLOW = ("export", "doctor")

@@ -70,7 +70,7 @@ def write(folder, metrics=None):
     settings = read_toml(folder / "config.toml")
     environment = read_json(folder / "environment.json")
     with reading(folder / "metrics.json"):
-        cards, notes = _cards(metrics), [*hints(metrics), *_advice(metrics)]
+        cards, notes = _cards(metrics), [*hints(metrics), *_advice(metrics, _curve(folder))]
     title = f"{task(settings['recipe'])} — {folder.name}"
     averaged = metrics.get("averaged_epochs", 0)
     last = "those of the last epoch, trained on the validation split too"
@@ -206,12 +206,34 @@ def card(name, value, more=""):
     return f'<div class="card"><b{size}>{html.escape(value)}</b><span>{html.escape(name)}{below}</span></div>'
 
 
-def _advice(metrics):
-    """Returns "what to try next" as HTML; all is escaped. Runs from before there was such advice have none."""
-    if "advice" not in metrics:
-        return []
-    lines = []
-    for entry in metrics["advice"]:
+def _curve(folder):
+    """Returns in a sentence what twice as many training examples would give, where that was estimated; else nothing."""
+    path = folder / "learning_curve.json"
+    if not path.exists():
+        return ""
+    curve = read_json(path)
+    with reading(path):
+        name, ends = str(curve["score"]), (curve["scores"][-1], curve["value"], curve["low"], curve["high"])
+        before, value, low, high = (numbers.score(name, float(each)) for each in ends)
+        interval = f"95 % interval {low.removesuffix(' %')} to {high}"
+        more = f"Twice as many training examples ({int(curve['doubled']):,})"
+        if curve["value"] <= curve["scores"][-1]:
+            return f"{more} would hardly change {numbers.label(name)}: about {value} ({interval}), now {before}."
+        return (
+            f"{more} would give {numbers.label(name)} of about {value} ({interval}) if the curve goes on as it does; "
+            f"now it is {before}."
+        )
+
+
+def _advice(metrics, curve=""):
+    """Returns "what to try next" as HTML; all is escaped. Runs from before there was such advice have none.
+
+    Args:
+        metrics: Content of `metrics.json`.
+        curve: One more finding, or nothing.
+    """
+    lines = [f"<li>{html.escape(curve)}</li>"] if curve else []
+    for entry in metrics.get("advice", []):
         settings = " ".join(f"<code>{html.escape(str(each))}</code>" for each in entry["settings"])
         lines.append(f"<li>{html.escape(str(entry['finding']))} {settings}</li>")
     if not lines:

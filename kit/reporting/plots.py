@@ -72,6 +72,32 @@ def learning_curves(history, metric, best_epoch):
     return figure
 
 
+def over_examples(curve):
+    """Draws a score over the number of training examples, and what twice as many would give.
+
+    Args:
+        curve: Content of `learning_curve.json`: `score`, `examples`, `scores`, `lows`, `highs`, `doubled`, `value`,
+            `low` and `high`.
+    """
+    figure = new_figure(figsize=(5.2, 3.4), layout="constrained")
+    axis = figure.subplots()
+    counts, scores, doubled = curve["examples"], curve["scores"], curve["doubled"]
+    axis.fill_between(counts, curve["lows"], curve["highs"], color=BLUE, alpha=0.12, linewidth=0)
+    axis.plot(counts, scores, color=BLUE, marker="o", label="measured, with the interval of the test split")
+    axis.plot([counts[-1], doubled], [scores[-1], curve["value"]], color=ORANGE, linestyle=":")
+    ends = [[curve["value"] - curve["low"]], [curve["high"] - curve["value"]]]
+    axis.errorbar([doubled], [curve["value"]], ends, color=ORANGE, marker="o", capsize=4, label="estimated")
+    axis.set_xscale("log", base=2)
+    axis.set_xticks([*counts, doubled], [f"{count:,}" for count in [*counts, doubled]])
+    axis.minorticks_off()
+    axis.set_xlabel("training examples")
+    axis.set_title(curve["score"].replace("_", " "), loc="left", fontsize=11)
+    axis.grid(axis="y", color=LIGHT, linewidth=0.6)
+    axis.legend(frameon=False, fontsize=8)
+    plain(axis)
+    return figure
+
+
 def compared_curves(histories):
     """Draws what was validated in several runs, one panel a value and one line a run.
 

@@ -173,6 +173,15 @@ def load_one(folder):
     return found.best if isinstance(found, Runs) else found
 
 
+def folder_of_one(folder):
+    """Returns the path of a finished run; of a folder with several seeds that of the one best on the validation split.
+
+    Nothing is loaded.
+    """
+    folder = _run_folder(folder)
+    return _run_folder(folder / read_json(folder / "metrics.json")["best"]) if has_seeds(folder) else folder
+
+
 def has_seeds(folder):
     """Whether a run folder holds runs with several seeds, rather than one run."""
     path = as_path(folder, "folder") / "config.toml"
