@@ -42,7 +42,7 @@ WITH = $(VENV)/bin/python -c "$$GIVEN_WORDS"
 WITH_SET = $(WITH) SET $(KIT)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train tune evaluate predict report export learning-curve doctor list show test test-slow test-large test-all lint format bench schema wheel clean
+.PHONY: help setup train tune evaluate predict explain report export learning-curve doctor list show test test-slow test-large test-all lint format bench schema wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ evaluate: $(READY) ## score the finished run RUN again
 
 predict: $(READY) ## apply the finished run RUN to INPUT or INPUTS, or to TEXT="...", or SET="count=64" where it makes something
 	@$(WITH) INPUTS $(KIT) predict $(call flag,TEXT,text) $(JSON_FLAG) -- "$$GIVEN_RUN" $(if $(value INPUT),"$$GIVEN_INPUT")
+
+explain: $(READY) ## show what answers of the finished run RUN to INPUT or INPUTS, or to TEXT="...", rest on
+	@$(WITH) INPUTS $(KIT) explain $(call flag,TEXT,text) $(call flag,OUTPUT,output) $(JSON_FLAG) -- "$$GIVEN_RUN" $(if $(value INPUT),"$$GIVEN_INPUT")
 
 report: $(READY) ## write the page of the finished run RUN anew, or one that compares RUNS="... ..."
 	@$(WITH) RUNS $(KIT) report $(JSON_FLAG) -- $(if $(value RUNS),,"$$GIVEN_RUN")

@@ -52,7 +52,7 @@ def _parser():
             action="store_true",
             help="print one JSON object as the last line of standard output",
         )
-        if name in ("train", "tune", "evaluate", "predict", "export", "learning-curve"):
+        if name in ("train", "tune", "evaluate", "predict", "explain", "export", "learning-curve"):
             command.add_argument(
                 "--allow",
                 metavar="NAME",
@@ -124,6 +124,15 @@ def _parser():
     predict.add_argument("run", metavar="RUN", help="run folder")
     predict.add_argument("inputs", metavar="INPUT", nargs="*", help="files or folders")
     predict.add_argument("--text", action="append", default=[], help="a text, for recipes that take text")
+    explain = verb(
+        "explain",
+        "show what answers of a finished run rest on: pixels of an image, words of a text",
+        "Settings of the explanation are flags, with or without the table's name: --explain.steps 128 or --steps 128.",
+    )
+    explain.add_argument("run", metavar="RUN", help="run folder")
+    explain.add_argument("inputs", metavar="INPUT", nargs="*", help="files or folders")
+    explain.add_argument("--text", action="append", default=[], help="a text, for recipes that take text")
+    explain.add_argument("--output", metavar="DIR", help="new folder for the page; by default in RUN/explained/")
     export = verb("export", "write the model of a finished run in another format, and check it")
     export.add_argument("run", metavar="RUN", help="run folder")
     export.add_argument("format", metavar="FORMAT", help="saved_model, litert, litert_int8 or onnx")
@@ -219,12 +228,16 @@ _READER_LEFT = 1
 _OWN_TABLE = {
     "predict": ("--json", "--text", "--allow", "--help"),
     "evaluate": ("--json", "--split", "--allow", "--help"),
+    "explain": ("--json", "--text", "--output", "--allow", "--help"),
 }
 # Verb to the module of `kit.commands` and the function in it.
 _VERBS = {
     "list": ("catalogue", "run_list"),
     "show": ("catalogue", "run_show"),
-    **{verb: (verb, "run") for verb in ("train", "tune", "evaluate", "predict", "export", "doctor", "report")},
+    **{
+        verb: (verb, "run")
+        for verb in ("train", "tune", "evaluate", "predict", "explain", "export", "doctor", "report")
+    },
     "learning-curve": ("learning_curve", "run"),
 }
 # Verbs that need TensorFlow from the beginning; the others load it when they do.

@@ -115,8 +115,29 @@ def _figures(folder):
         with reading(path):
             width = int.from_bytes(content[6:8], "little")  # the GIF's header
         found.append((width, f"<section><h2>While it trained</h2>{shown}</section>"))
-    rows = in_rows([width for width, _ in found])
-    return [f'<div class="row figures">{"".join(found[index][1] for index in row)}</div>' for row in rows]
+    return _in_rows(found)
+
+
+def gallery(pictures):
+    """Returns PNGs as HTML, side by side where there is room.
+
+    Args:
+        pictures: Name of each, which is its title, to its bytes.
+    """
+    titles = {name: html.escape(name.replace("_", " ")) for name in pictures}
+    shown = {name: _png(content, titles[name]) for name, content in pictures.items()}
+    return _in_rows(
+        [
+            (_width(content), f"<section><h2>{titles[name]}</h2>{shown[name]}</section>")
+            for name, content in pictures.items()
+        ]
+    )
+
+
+def _in_rows(figures):
+    """Returns figures, pairs of width and HTML, in rows."""
+    rows = in_rows([width for width, _ in figures])
+    return [f'<div class="row figures">{"".join(figures[index][1] for index in row)}</div>' for row in rows]
 
 
 def in_rows(widths):

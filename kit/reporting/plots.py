@@ -179,25 +179,85 @@ def reliability(table, error):
     return figure
 
 
-def image_grid(images, captions, columns=6):
+def image_grid(images, captions, columns=6, maps=None):
     """Draws images with a caption over each.
 
     Args:
         images: uint8 arrays (height, width, 1 or 3).
         captions: A text for each image; lines may be broken in it.
         columns: Images in a row.
+        maps: Numbers that are drawn over each image, (height, width), as for `explained_image`; or None.
     """
     rows = math.ceil(len(images) / columns)
     lines = max((caption.count("\n") + 1 for caption in captions), default=1)
     figure = new_figure(figsize=(1.7 * columns, (1.6 + 0.17 * lines) * rows), layout="constrained")
     for axis in (axes := figure.subplots(rows, columns, squeeze=False).ravel()):
         axis.axis("off")
-    for axis, image, caption in zip(axes, images, captions, strict=False):
-        if image.shape[-1] == 1:
+    for index, (axis, image, caption) in enumerate(zip(axes, images, captions, strict=False)):
+        if maps is not None:
+            _overlay(axis, image, maps[index])
+        elif image.shape[-1] == 1:
             axis.imshow(image[..., 0], cmap="gray", vmin=0, vmax=255)
         else:
             axis.imshow(image)
         axis.set_title(caption, fontsize=9)
+    return figure
+
+
+def explained_image(image, caption, maps):
+    """Draws an image, and beside it maps of what an answer rests on over it.
+
+    Args:
+        image: uint8 (height, width, 1 or 3).
+        caption: What was answered.
+        maps: Title of each map to its numbers, (height, width): from 0 to 1 where they are only of one kind; else what
+            speaks for the answer is positive, what speaks against it negative.
+    """
+    figure = new_figure(figsize=(2.6 * (1 + len(maps)), 2.9), layout="constrained")
+    axes = figure.subplots(1, 1 + len(maps), squeeze=False)[0]
+    axes[0].imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=255)
+    for axis, (title, values) in zip(axes[1:], maps.items(), strict=True):
+        _overlay(axis, image, values)
+        axis.set_title(title, fontsize=9, loc="left")
+    axes[0].set_title(caption, fontsize=9, loc="left", parse_math=False)
+    for axis in axes:
+        axis.axis("off")
+    return figure
+
+
+def _overlay(axis, image, values):
+    """Draws a pale image, and numbers (height, width) in colours over it."""
+    grey = image[..., 0] if image.shape[-1] == 1 else image.mean(-1)
+    axis.imshow(grey, cmap="gray", vmin=-128, vmax=383)
+    is_signed = values.min() < 0
+    size = np.quantile(np.abs(values), 0.995) or np.abs(values).max() or 1.0
+    strength = np.clip(np.abs(values) / size, 0, 1)
+    kind = {"cmap": "coolwarm", "vmin": -size, "vmax": size} if is_signed else {"cmap": "inferno", "vmin": 0}
+    axis.imshow(values, alpha=0.85 * strength if is_signed else 0.25 + 0.55 * strength, **kind)
+
+
+def contributions(values, words, answers):
+    """Draws how much each word of a text adds to each of several answers.
+
+    Args:
+        values: (answers, words): positive speaks for the answer, negative against it.
+        words: Text of each word.
+        answers: Text of each answer.
+    """
+    words, answers = ([_clipped(text, 24) for text in texts] for texts in (words, answers))
+    values = np.asarray(values)
+    beside, below = (0.4 + 0.09 * max(map(len, texts), default=0) for texts in (answers, words))
+    size = (beside + 0.32 * len(words) + 1.1, below + 0.24 * len(answers) + 0.5)
+    figure = new_figure(figsize=size, layout="constrained")
+    axis = figure.subplots()
+    most = np.abs(values).max() or 1.0
+    drawn = axis.imshow(values, cmap="RdBu_r", vmin=-most, vmax=most, aspect="auto")
+    axis.set_xticks(range(len(words)), words, rotation=90, parse_math=False)
+    axis.set_yticks(range(len(answers)), answers, parse_math=False)
+    axis.set_title("adds to the log-probability of", loc="left", fontsize=10)
+    plain(axis)
+    bar = figure.colorbar(drawn, ax=axis, fraction=0.03, pad=0.02)
+    bar.ax.tick_params(labelsize=9)
     return figure
 
 

@@ -83,11 +83,12 @@ def _alone():
 
 @contextlib.contextmanager
 def _assembled(recipe, run_folder, settings, inputs, is_rehearsal):
-    from kit.training import device
+    from kit.training import device, tracking
     from kit.training.plan import Training
 
     with table("train"):
         training = config.call(Training, **settings["train"])
+        tracking.check_installed(training.track)
     device.split_cpu(training.devices)
     if recipe.task.takes_small_steps:
         device.use_one_thread()

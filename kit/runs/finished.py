@@ -10,8 +10,8 @@ from kit import config, recipes, terminal
 from kit.errors import KitError, SettingError, choose, table
 from kit.files import as_path, read_json, reading, text_sum
 from kit.runs import folder as folders
-from kit.runs import schema as schemas
 from kit.runs import settings as run_settings
+from kit.runs.applying import applied, offered_to
 from kit.runs.memory import in_memory
 from kit.runs.python_inputs import own_source
 
@@ -51,15 +51,18 @@ class Run:
         Raises:
             KitError: the inputs cannot be used, or a setting is unknown or out of range.
         """
-        apply = self.recipe.task.predict
-        offered = config.settings_of(apply, "predict")
-        asked = config.flatten({"predict": settings})
-        chosen = config.resolve(offered, asked).get("predict", {})
-        names = {each.key.rpartition(".")[2] for each in offered}
-        shared = {key: value for key, value in self.settings["evaluate"].items() if key in names}
-        own = {key: value for key, value in chosen.items() if f"predict.{key}" in asked}
-        with table("predict"), in_memory(lambda flat: offered, {"predict": shared | own}):
-            return config.call(apply, self.model, inputs, self.assets, **shared | own)
+        return applied(self, "predict", inputs, settings)
+
+    def explain(self, inputs, **settings):
+        """Shows what answers of the model rest on; see the recipe's `explain` for inputs and settings.
+
+        Returns:
+            `kit.reporting.explanation.Explanation`: `table`, `figures`, `arrays`; `write(folder)` writes a page.
+
+        Raises:
+            KitError: the recipe's answers are not explained, the inputs cannot be used, or a setting cannot be.
+        """
+        return applied(self, "explain", inputs, settings)
 
     def __repr__(self):
         shown = " ".join(next(terminal.with_intervals(self.metrics["test"]), ("", ""))[:2])
@@ -109,6 +112,10 @@ class Runs:
     def predict(self, inputs=None, **settings):
         """Applies the model of the best run; see `Run.predict`."""
         return self.best.predict(inputs, **settings)
+
+    def explain(self, inputs, **settings):
+        """Shows what answers of the best run rest on; see `Run.explain`."""
+        return self.best.explain(inputs, **settings)
 
     def __repr__(self):
         shown = " ".join(next(iter(terminal.over_seeds(self.metrics["test"])), ("", ""))[:2])
@@ -173,15 +180,6 @@ def load_one(folder):
     return found.best if isinstance(found, Runs) else found
 
 
-def folder_of_one(folder):
-    """Returns the path of a finished run; of a folder with several seeds that of the one best on the validation split.
-
-    Nothing is loaded.
-    """
-    folder = _run_folder(folder)
-    return _run_folder(folder / read_json(folder / "metrics.json")["best"]) if has_seeds(folder) else folder
-
-
 def has_seeds(folder):
     """Whether a run folder holds runs with several seeds, rather than one run."""
     path = as_path(folder, "folder") / "config.toml"
@@ -213,7 +211,7 @@ def _run_folder(folder):
 def check_settings(folder, table_name, overrides):
     """Raises KitError where a folder is no finished run, or its recipe has no such settings; loads neither."""
     recipe = config.read_toml(_run_folder(folder) / "config.toml")["recipe"]
-    config.resolve(config.in_table(getattr(schemas.get(recipe), table_name), table_name), overrides)
+    config.resolve(config.in_table(offered_to(table_name, recipe), table_name), overrides)
 
 
 def data_of(run, data=None):

@@ -4,7 +4,7 @@ import logging
 
 from kit import config, terminal
 from kit.errors import KitError
-from kit.files import atomic, read_json, reading, write_json
+from kit.files import as_path, atomic, read_json, reading, write_json
 from kit.runs import finished
 from kit.runs import folder as folders
 from kit.runs.python_inputs import PythonInputs, own_source
@@ -35,7 +35,10 @@ def learning_curve(folder, *, data=None, verbose=True):
         KitError: there is no finished run, its recipe learns from no examples or has no score with an interval, or a
             quarter of its examples is too little to train on.
     """
-    folder = finished.folder_of_one(folder)
+    finished.check_settings(folder, "evaluate", {})  # a finished run
+    folder = as_path(folder, "folder")
+    if finished.has_seeds(folder):
+        folder = folder / read_json(folder / "metrics.json")["best"]
     flat = config.read_toml(folder / "config.toml")
     metrics = read_json(folder / "metrics.json")
     name = _score(folder, metrics, flat["recipe"])

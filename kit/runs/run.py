@@ -264,6 +264,7 @@ def _finish(folder, parts, plan, trained):
     import pandas as pd
 
     from kit.reporting import page, plots
+    from kit.training import tracking
     from kit.training.saving import save_model
 
     task, settings, network, splits = parts.recipe.task, parts.settings, parts.network, parts.splits
@@ -332,6 +333,7 @@ def _finish(folder, parts, plan, trained):
             plots.save(draw(), temporary)
     page.write(folder, metrics)
     write_json(folder / "metrics.json", metrics)
+    tracking.end(parts.training.track, folder, {name: result.metrics for name, result in results.items()}, epochs)
     if splits.train.follows_model:
         splits.train.end(folder)
     return Run(folder, parts.recipe, settings, network, history, metrics, assets)

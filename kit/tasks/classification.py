@@ -101,7 +101,7 @@ def adopted(network, inputs, num_classes):
     return network
 
 
-def task(read, units, views=None, mistakes=None, illustrate=None, inputs="files"):
+def task(read, units, views=None, mistakes=None, illustrate=None, inputs="files", explain=None, explained=None):
     """Returns the `Task` of classification. Its examples have a target `label`, its assets `class_names`.
 
     Args:
@@ -110,8 +110,9 @@ def task(read, units, views=None, mistakes=None, illustrate=None, inputs="files"
         units: Plural of an example, such as "images".
         views: Option record with `logits`, such as `MirrorImages()`; by default an example is looked at as it is.
         mistakes: Function `(examples, rows, captions)` that draws the most confident mistakes; None draws none.
-        illustrate: See `Task`.
-        inputs: See `Task`.
+        illustrate, inputs, explain: See `Task`.
+        explained: Function `(model, examples, rows, captions, classes)` that draws what speaks for the classes that
+            mistakes were taken for; or None.
     """
     no_views = AsItIs() if views is None else views
 
@@ -130,6 +131,7 @@ def task(read, units, views=None, mistakes=None, illustrate=None, inputs="files"
         bootstrap: Bootstrap = Bootstrap(),
         views: type(no_views) = no_views,
         temperature_scaling: bool = True,
+        explain_mistakes: bool = False,
         batch_size: PositiveInt = 256,
     ):
         """Scores a classifier on a split.
@@ -140,6 +142,8 @@ def task(read, units, views=None, mistakes=None, illustrate=None, inputs="files"
             assets: The assets of the data.
             top_k: A second accuracy counts an example as right if its class is among this many most probable ones.
             temperature_scaling: Divide logits by the temperature that fits the validation split best.
+            explain_mistakes: Draw the most confident mistakes once more, with what speaks for the wrong class over each
+                (Grad-CAM, or integrated gradients of architectures without a feature map); it takes some seconds.
             batch_size: Examples in a step.
 
         Returns:
@@ -179,6 +183,10 @@ def task(read, units, views=None, mistakes=None, illustrate=None, inputs="files"
         figures = {"2_confusion_matrix": lambda: plots.confusion_matrix(matrix, names)}
         if len(worst) and mistakes is not None:
             figures["3_most_confident_mistakes"] = lambda: mistakes(examples, worst, captions)
+        if len(worst) and explain_mistakes and explained is not None:
+            figures["3_most_confident_mistakes_explained"] = lambda: explained(
+                model, examples, worst, captions, predicted[worst]
+            )
         figures["4_confidence_and_accuracy"] = lambda: plots.reliability(bins, error)
         return Evaluation(
             {name: value if isinstance(value, int) else float(value) for name, value in metrics.items()},
@@ -243,6 +251,7 @@ def task(read, units, views=None, mistakes=None, illustrate=None, inputs="files"
         hints=hints,
         illustrate=illustrate,
         inputs=inputs,
+        explain=explain,
     )
 
 

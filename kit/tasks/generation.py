@@ -21,6 +21,7 @@ from kit.reporting import plots
 from kit.reporting.statistics import Bootstrap
 from kit.scoring import text as scores
 from kit.tasks.recipe import Evaluation, Task
+from kit.tasks.text_explanation import translation_explainer
 
 log = logging.getLogger("kit")
 
@@ -322,6 +323,7 @@ def task(decoding_step, max_positions, has_attention=lambda model: True):
         predict=predict,
         validate=validate,
         show=show,
+        explain=translation_explainer(predict, tokenizers_of, special_tokens, attention_figures, has_attention),
         inputs="text",
     )
 

@@ -40,6 +40,7 @@ class Training:
             the folder holds a run folder for each, and what their scores say together: mean, standard deviation, and
             interquartile mean with an interval.
         tensorboard: Write TensorBoard logs into the run folder.
+        track: Trackers that are told settings, epochs and scores: "mlflow", "wandb". One that fails is a warning.
 
     Raises:
         SettingError: a value is out of range.
@@ -63,6 +64,7 @@ class Training:
     use_validation: bool = False
     seeds: int = 1
     tensorboard: bool = False
+    track: tuple[Literal["mlflow", "wandb"], ...] = ()
 
     def __post_init__(self):
         for key in ("epochs", "batch_size", "devices", "seeds"):
