@@ -42,10 +42,10 @@ WITH = $(VENV)/bin/python -c "$$GIVEN_WORDS"
 WITH_SET = $(WITH) SET $(KIT)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train inspect tune evaluate predict serve report export doctor list show test test-slow test-large test-all lint format bench schema wheel clean
+.PHONY: help setup train inspect tune evaluate predict explain serve report export learning-curve doctor list show test test-slow test-large test-all lint format bench schema wheel clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo '  make train RECIPE=image_classification DATA=photos SET="model.backbone=resnet18 train.epochs=5"'
 	@echo '  variables: RECIPE DATA CONFIG SET SEED FOLDER TRIALS MINUTES RESUME=last DRY=1 FIND_LR=1 OUTPUT RUN INPUT TEXT FORMAT PORT HOST JSON=1 PYTHON'
@@ -82,11 +82,17 @@ predict: $(READY) ## apply the finished run RUN to INPUT or INPUTS, or to TEXT="
 serve: $(READY) ## answer requests to the finished run RUN, or RUNS="... ...", over HTTP at PORT (8000), with a page
 	@$(WITH) RUNS $(KIT) serve $(call flag,PORT,port) $(call flag,HOST,host) $(JSON_FLAG) -- $(if $(value RUNS),,"$$GIVEN_RUN")
 
+explain: $(READY) ## show what answers of the finished run RUN to INPUT or INPUTS, or to TEXT="...", rest on
+	@$(WITH) INPUTS $(KIT) explain $(call flag,TEXT,text) $(call flag,OUTPUT,output) $(JSON_FLAG) -- "$$GIVEN_RUN" $(if $(value INPUT),"$$GIVEN_INPUT")
+
 report: $(READY) ## write the page of the finished run RUN anew, or one that compares RUNS="... ..."
 	@$(WITH) RUNS $(KIT) report $(JSON_FLAG) -- $(if $(value RUNS),,"$$GIVEN_RUN")
 
 export: $(READY) ## write the model of the finished run RUN as FORMAT=saved_model, litert, litert_int8 or onnx
 	@$(KIT) export $(JSON_FLAG) -- "$$GIVEN_RUN" "$$GIVEN_FORMAT"
+
+learning-curve: $(READY) ## estimate what twice as many training examples would give the finished run RUN
+	@$(KIT) learning-curve $(JSON_FLAG) -- "$$GIVEN_RUN"
 
 doctor: $(READY) ## look whether this machine is ready
 	@$(KIT) doctor

@@ -11,17 +11,8 @@ import importlib
 
 __version__ = "0.1.0"
 __all__ = [
-    "dry_run",
-    "evaluate",
-    "find_learning_rate",
-    "inspect",
-    "load",
-    "predict",
-    "recipes",
-    "report",
-    "serve",
-    "train",
-    "tune",
+    *("dry_run", "evaluate", "find_learning_rate", "inspect", "learning_curve", "load", "predict", "recipes", "report"),
+    *("serve", "train", "tune"),
 ]
 
 _VERBS = {
@@ -31,6 +22,7 @@ _VERBS = {
     "inspect": "commands.inspect",
     "dry_run": "runs.rehearsal",
     "find_learning_rate": "runs.rehearsal",
+    "learning_curve": "runs.learning_curve",
     **dict.fromkeys(("load", "evaluate", "predict", "report"), "runs.finished"),
 }
 

@@ -52,7 +52,7 @@ def _parser():
             action="store_true",
             help="print one JSON object as the last line of standard output",
         )
-        if name in ("train", "tune", "evaluate", "predict", "export", "serve"):
+        if name in ("train", "tune", "evaluate", "predict", "explain", "export", "learning-curve", "serve"):
             command.add_argument(
                 "--allow",
                 metavar="NAME",
@@ -151,10 +151,24 @@ def _parser():
     serve.add_argument("--max-text", metavar="N", help="most characters of a request; 10000")
     serve.add_argument("--max-waiting", metavar="N", help="most requests of a run that wait; 128")
     serve.add_argument("--timeout", metavar="SECONDS", help="seconds until a request is given up; 60")
+    explain = verb(
+        "explain",
+        "show what answers of a finished run rest on: pixels of an image, words of a text",
+        "Settings of the explanation are flags, with or without the table's name: --explain.steps 128 or --steps 128.",
+    )
+    explain.add_argument("run", metavar="RUN", help="run folder")
+    explain.add_argument("inputs", metavar="INPUT", nargs="*", help="files or folders")
+    explain.add_argument("--text", action="append", default=[], help="a text, for recipes that take text")
+    explain.add_argument("--output", metavar="DIR", help="new folder for the page; by default in RUN/explained/")
     export = verb("export", "write the model of a finished run in another format, and check it")
     export.add_argument("run", metavar="RUN", help="run folder")
     export.add_argument("format", metavar="FORMAT", help="saved_model, litert, litert_int8 or onnx")
     export.add_argument("--output", metavar="PATH", help="where to write; by default RUN/exports/")
+    curve = verb(
+        "learning-curve",
+        "estimate what twice as many training examples would give a finished run, by training on a quarter and a half",
+    )
+    curve.add_argument("run", metavar="RUN", help="run folder")
     verb("doctor", "look whether this machine is ready, and say what to do where it is not")
     report = verb("report", "write the page of a finished run anew, or one that compares several")
     report.add_argument("runs", metavar="RUN", nargs="+", help="run folder")
@@ -241,14 +255,18 @@ _READER_LEFT = 1
 _OWN_TABLE = {
     "predict": ("--json", "--text", "--allow", "--help"),
     "evaluate": ("--json", "--split", "--allow", "--help"),
+    "explain": ("--json", "--text", "--output", "--allow", "--help"),
 }
 # Verbs that are a module each, with the function `run`.
-_OF_THEIR_OWN = ("train", "tune", "evaluate", "predict", "export", "doctor", "report", "inspect", "serve")
+_OF_THEIR_OWN = (
+    *("train", "tune", "evaluate", "predict", "explain", "export", "doctor", "report", "inspect", "serve"),
+)
 # Verb to the module of `kit.commands` and the function in it.
 _VERBS = {
     "list": ("catalogue", "run_list"),
     "show": ("catalogue", "run_show"),
     **{verb: (verb, "run") for verb in _OF_THEIR_OWN},
+    "learning-curve": ("learning_curve", "run"),
 }
 # Verbs that need TensorFlow from the beginning; the others load it when they do.
 _NEED_TENSORFLOW = ("export", "doctor")

@@ -16,15 +16,7 @@ def run(options, overrides):
     if isinstance(loaded, finished.Runs):
         loaded, overrides = _of_several(loaded, overrides)
     task = loaded.recipe.task
-    if options.text and task.inputs != "text":
-        raise KitError(f"--text: {loaded.recipe.name} takes files, not text")
-    inputs = [*map(Path, options.inputs), *options.text]
-    if not inputs and task.inputs == "text" and sys.stdin and not sys.stdin.isatty():
-        inputs = [_standard_input()]
-    if not inputs and task.inputs in ("files", "text"):
-        text = ', --text "..." or text on standard input' if task.inputs == "text" else ""
-        raise KitError(f"predict: nothing to predict; expected files{text}")
-    table = finished.predict(loaded, inputs, overrides)
+    table = finished.predict(loaded, given_inputs(options, loaded.recipe, "predict"), overrides)
     if not options.json:
         is_terminal = sys.stdout.isatty()
         print(task.show(terminal.printable_frame(table) if is_terminal else table, is_terminal))
@@ -41,6 +33,24 @@ def _of_several(runs, overrides):
         return runs.ensemble, others
     print(f"{runs.best.folder} is applied, the best of its {kind} by validation", file=sys.stderr)
     return runs.best, others
+
+
+def given_inputs(options, recipe, verb):
+    """Returns the files and texts of a command, or what standard input has.
+
+    Raises:
+        KitError: none is given to a recipe that needs some, or a text to one that takes none.
+    """
+    kind = recipe.task.inputs
+    if options.text and kind != "text":
+        raise KitError(f"--text: {recipe.name} takes files, not text")
+    inputs = [*map(Path, options.inputs), *options.text]
+    if not inputs and kind == "text" and sys.stdin and not sys.stdin.isatty():
+        inputs = [_standard_input()]
+    if not inputs and kind in ("files", "text"):
+        text = ', --text "..." or text on standard input' if kind == "text" else ""
+        raise KitError(f"{verb}: nothing to {verb}; expected files{text}")
+    return inputs
 
 
 def _standard_input():

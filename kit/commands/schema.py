@@ -28,7 +28,7 @@ def sources():
         recipe = recipes.get(name)
         functions += [recipe.build, recipe.data, recipe.task.evaluate, recipe.task.predict]
         functions += [build for table in recipe.backbones.values() for build, _ in table.values()]
-        functions += [recipe.stages.adopt] if recipe.stages.adopt else []
+        functions += [each for each in (recipe.stages.adopt, recipe.task.explain) if each]
     for function in functions:
         waiting += [each.__module__ for each in (function, *config.records_of(function))]
     while waiting:

@@ -79,6 +79,24 @@ def divided(whole, assignment):
     return [whole.take(np.flatnonzero(assignment["split"] == name)) for name in SPLITS]
 
 
+def share_of(examples, share, seed):
+    """Returns a share of training examples, in their order: of each class as near to it as possible, one at least.
+
+    A smaller share is part of a larger one.
+
+    Args:
+        examples: The `Examples`.
+        share: The share, from 0 to 1.
+        seed: Seed of the draw.
+    """
+    order = np.random.default_rng(seed).permutation(len(examples))
+    is_labelled = "label" in getattr(examples, "targets", ())
+    labels = np.asarray(examples.target("label")) if is_labelled else np.zeros(len(examples), int)
+    groups = (order[labels[order] == label] for label in np.unique(labels))
+    rows = np.concatenate([group[: max(1, round(share * len(group)))] for group in groups])
+    return examples.take(np.sort(rows))
+
+
 @dataclasses.dataclass(frozen=True)
 class Known:
     """What a source tells of its examples beside their content, for a division to go by.

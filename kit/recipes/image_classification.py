@@ -18,7 +18,7 @@ from kit.data.splits import Splits
 from kit.errors import check, choose
 from kit.models import vision
 from kit.reporting import plots
-from kit.tasks import classification, own_data
+from kit.tasks import classification, image_explanation, own_data
 from kit.tasks.recipe import Recipe, Stages
 from kit.training import boltzmann
 from kit.weights import keras_applications as published
@@ -207,11 +207,6 @@ def _read(inputs, assets, batch_size):
     return image_inputs(inputs, tuple(assets["input_shape"]), assets, batch_size)
 
 
-def _mistakes(examples, rows, captions):
-    """Draws images and what they were taken for."""
-    return plots.image_grid(examples.arrays(rows)[0], captions)
-
-
 def _illustrate(splits, seed):
     """Returns a figure of training images as random changes make them, if there are any."""
     if splits.train.transform is None:
@@ -238,7 +233,9 @@ RECIPE = Recipe(
     build=image_classifier,
     data=labelled_images,
     backbones={"backbone": vision.VARIANTS},
-    task=classification.task(_read, "images", classification.MirrorImages(), _mistakes, _illustrate),
+    task=classification.task(
+        _read, "images", classification.MirrorImages(), illustrate=_illustrate, **image_explanation.functions(_read)
+    ),
     stages=Stages(
         network=classification.auxiliary_removed,
         pretrain=pretrain,

@@ -59,7 +59,7 @@ def learning_curves(history, metric, best_epoch):
                 label = other.removesuffix("_loss").replace("_", " ")
                 axis.plot(history["epoch"], history[other], color=f"C{index + 2}", marker=marker, label=label)
         axis.set_title(name.replace("_", " "), loc="left", fontsize=11)
-        axis.axvline(best_epoch, color=GREY, linewidth=0.8, linestyle=":", label="best")
+        axis.axvline(best_epoch, color=GREY, linewidth=1.2, linestyle=":", label="best epoch")
     axes[0].legend(frameon=False, fontsize=9)
     axes[-1].plot(history["epoch"], history["learning_rate"], color=GREY, marker=marker)
     axes[-1].set_title("learning rate at the epoch's end", loc="left", fontsize=11)
@@ -68,6 +68,33 @@ def learning_curves(history, metric, best_epoch):
         axis.set_xlabel("epoch")
         axis.grid(axis="y", color=LIGHT, linewidth=0.6)
         axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.yaxis.get_major_formatter().set_useOffset(False)  # a number beside the axis would have to be added
+    return figure
+
+
+def over_examples(curve):
+    """Draws a score over the number of training examples, and what twice as many would give.
+
+    Args:
+        curve: Content of `learning_curve.json`: `score`, `examples`, `scores`, `lows`, `highs`, `doubled`, `value`,
+            `low` and `high`.
+    """
+    figure = new_figure(figsize=(5.2, 3.4), layout="constrained")
+    axis = figure.subplots()
+    counts, scores, doubled = curve["examples"], curve["scores"], curve["doubled"]
+    axis.fill_between(counts, curve["lows"], curve["highs"], color=BLUE, alpha=0.12, linewidth=0)
+    axis.plot(counts, scores, color=BLUE, marker="o", label="measured, with the interval of the test split")
+    axis.plot([counts[-1], doubled], [scores[-1], curve["value"]], color=ORANGE, linestyle=":")
+    ends = [[curve["value"] - curve["low"]], [curve["high"] - curve["value"]]]
+    axis.errorbar([doubled], [curve["value"]], ends, color=ORANGE, marker="o", capsize=4, label="estimated")
+    axis.set_xscale("log", base=2)
+    axis.set_xticks([*counts, doubled], [f"{count:,}" for count in [*counts, doubled]])
+    axis.minorticks_off()
+    axis.set_xlabel("training examples")
+    axis.set_title(curve["score"].replace("_", " "), loc="left", fontsize=11)
+    axis.grid(axis="y", color=LIGHT, linewidth=0.6)
+    axis.legend(frameon=False, fontsize=8)
+    plain(axis)
     return figure
 
 
@@ -152,24 +179,85 @@ def reliability(table, error):
     return figure
 
 
-def image_grid(images, captions, columns=6):
+def image_grid(images, captions, columns=6, maps=None):
     """Draws images with a caption over each.
 
     Args:
         images: uint8 arrays (height, width, 1 or 3).
         captions: A text for each image; lines may be broken in it.
         columns: Images in a row.
+        maps: Numbers that are drawn over each image, (height, width), as for `explained_image`; or None.
     """
     rows = math.ceil(len(images) / columns)
-    figure = new_figure(figsize=(1.7 * columns, 2.15 * rows), layout="constrained")
+    lines = max((caption.count("\n") + 1 for caption in captions), default=1)
+    figure = new_figure(figsize=(1.7 * columns, (1.6 + 0.17 * lines) * rows), layout="constrained")
     for axis in (axes := figure.subplots(rows, columns, squeeze=False).ravel()):
         axis.axis("off")
-    for axis, image, caption in zip(axes, images, captions, strict=False):
-        if image.shape[-1] == 1:
+    for index, (axis, image, caption) in enumerate(zip(axes, images, captions, strict=False)):
+        if maps is not None:
+            _overlay(axis, image, maps[index])
+        elif image.shape[-1] == 1:
             axis.imshow(image[..., 0], cmap="gray", vmin=0, vmax=255)
         else:
             axis.imshow(image)
-        axis.set_title(caption, fontsize=8)
+        axis.set_title(caption, fontsize=9)
+    return figure
+
+
+def explained_image(image, caption, maps):
+    """Draws an image, and beside it maps of what an answer rests on over it.
+
+    Args:
+        image: uint8 (height, width, 1 or 3).
+        caption: What was answered.
+        maps: Title of each map to its numbers, (height, width): from 0 to 1 where they are only of one kind; else what
+            speaks for the answer is positive, what speaks against it negative.
+    """
+    figure = new_figure(figsize=(2.6 * (1 + len(maps)), 2.9), layout="constrained")
+    axes = figure.subplots(1, 1 + len(maps), squeeze=False)[0]
+    axes[0].imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=255)
+    for axis, (title, values) in zip(axes[1:], maps.items(), strict=True):
+        _overlay(axis, image, values)
+        axis.set_title(title, fontsize=9, loc="left")
+    axes[0].set_title(caption, fontsize=9, loc="left", parse_math=False)
+    for axis in axes:
+        axis.axis("off")
+    return figure
+
+
+def _overlay(axis, image, values):
+    """Draws a pale image, and numbers (height, width) in colours over it."""
+    grey = image[..., 0] if image.shape[-1] == 1 else image.mean(-1)
+    axis.imshow(grey, cmap="gray", vmin=-128, vmax=383)
+    is_signed = values.min() < 0
+    size = np.quantile(np.abs(values), 0.995) or np.abs(values).max() or 1.0
+    strength = np.clip(np.abs(values) / size, 0, 1)
+    kind = {"cmap": "coolwarm", "vmin": -size, "vmax": size} if is_signed else {"cmap": "inferno", "vmin": 0}
+    axis.imshow(values, alpha=0.85 * strength if is_signed else 0.25 + 0.55 * strength, **kind)
+
+
+def contributions(values, words, answers):
+    """Draws how much each word of a text adds to each of several answers.
+
+    Args:
+        values: (answers, words): positive speaks for the answer, negative against it.
+        words: Text of each word.
+        answers: Text of each answer.
+    """
+    words, answers = ([_clipped(text, 24) for text in texts] for texts in (words, answers))
+    values = np.asarray(values)
+    beside, below = (0.4 + 0.09 * max(map(len, texts), default=0) for texts in (answers, words))
+    size = (beside + 0.32 * len(words) + 1.1, below + 0.24 * len(answers) + 0.5)
+    figure = new_figure(figsize=size, layout="constrained")
+    axis = figure.subplots()
+    most = np.abs(values).max() or 1.0
+    drawn = axis.imshow(values, cmap="RdBu_r", vmin=-most, vmax=most, aspect="auto")
+    axis.set_xticks(range(len(words)), words, rotation=90, parse_math=False)
+    axis.set_yticks(range(len(answers)), answers, parse_math=False)
+    axis.set_title("adds to the log-probability of", loc="left", fontsize=10)
+    plain(axis)
+    bar = figure.colorbar(drawn, ax=axis, fraction=0.03, pad=0.02)
+    bar.ax.tick_params(labelsize=9)
     return figure
 
 
@@ -200,8 +288,14 @@ def plain(axis):
     axis.tick_params(labelsize=9, length=0)
 
 
+# Inches: most that a figure is wide, so that its letters keep their size on a page, and most that heads are high.
+_WIDEST, _HIGHEST = 10.5, 24
+
+
 def attention(weights, seen, looking=None):
-    """Draws which word looks at which, one panel a head.
+    """Draws which word looks at which, one panel a head, in letters that can be read where the figure is shown whole.
+
+    Where there is no room for every head, their mean is drawn.
 
     Args:
         weights: Attention weights, (heads, time, source): who looks, at whom.
@@ -209,23 +303,32 @@ def attention(weights, seen, looking=None):
         looking: Text of each position that looks, where it is not the same.
     """
     weights, seen, looking = weights[:, :40, :40], seen[:40], (looking or seen)[:40]
-    heads = len(weights)
-    columns = min(heads, 4)
-    rows = math.ceil(heads / columns)
-    width, height = 0.22 * len(seen) + 1.2, 0.22 * len(looking) + 1.2
-    figure = new_figure(figsize=(width * columns, height * rows), layout="constrained")
-    for axis in (axes := figure.subplots(rows, columns, squeeze=False).ravel()):
-        axis.axis("off")
-    for head, (axis, shares) in enumerate(zip(axes, weights, strict=False), 1):
-        axis.axis("on")
-        axis.imshow(shares, cmap="Blues", vmin=0)
-        axis.set_title(f"head {head}", loc="left", fontsize=10)
-        axis.set_xticks(range(len(seen)), seen, rotation=90, parse_math=False)
-        labels = looking if (head - 1) % columns == 0 else [""] * len(looking)
-        axis.set_yticks(range(len(looking)), labels, parse_math=False)
+    seen, looking = ([_clipped(text) for text in texts] for texts in (seen, looking))
+    beside, below = (0.3 + 0.09 * max(map(len, texts), default=0) for texts in (looking, seen))
+    width, height = 0.2 * len(seen) + 0.25, 0.2 * len(looking) + 0.35
+    columns = max(1, min(len(weights), int((_WIDEST - beside) / width)))
+    titles = [f"head {head}" for head in range(1, len(weights) + 1)]
+    if math.ceil(len(weights) / columns) * height > _HIGHEST:
+        titles, weights, columns = [f"mean of {len(weights)} heads"], weights.mean(0, keepdims=True), 1
+    rows = math.ceil(len(weights) / columns)
+    figure = new_figure(figsize=(beside + width * columns, below + height * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for index, axis in enumerate(axes.ravel()):
+        if index >= len(weights):
+            axis.axis("off")
+            continue
+        axis.imshow(weights[index], cmap="Blues", vmin=0)
+        axis.set_title(titles[index], loc="left", fontsize=10)
+        is_lowest, is_first = index + columns >= len(weights), index % columns == 0
+        axis.set_xticks(range(len(seen)), seen if is_lowest else [""] * len(seen), rotation=90, parse_math=False)
+        axis.set_yticks(range(len(looking)), looking if is_first else [""] * len(looking), parse_math=False)
         plain(axis)
-        axis.tick_params(labelsize=8)
     return figure
+
+
+def _clipped(text, most=18):
+    """Returns a text of a few characters, its end left out where it has more."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def latent_space(codes, labels, class_names):

@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 
 from kit.config import read_toml
 from kit.files import read_json, reading
-from kit.reporting import page
+from kit.reporting import numbers, page
 from kit.reporting.plots import BLUE, GREY, LIGHT, plain
 from kit.reporting.statistics import interquartile_mean
-from kit.terminal import duration, number, over_seeds, with_intervals
+from kit.terminal import number, with_intervals
 
 _PARTS = {
     "test": "Test split, the weights that were kept",
@@ -162,10 +162,10 @@ def write(folder, metrics=None):
     kind = kind_of(metrics)
     title = f"{page.task(settings['recipe'])}: {len(places)} {kind} — {folder.name}"
     with reading(folder / "metrics.json"):
-        cards = list(over_seeds(metrics["test"]))[:_MOST_CARDS]
+        cards = list(numbers.over_seeds(metrics["test"]))[:_MOST_CARDS]
         cards += [
             ("best by validation", metrics["best"], ""),
-            ("training time of all", duration(sum(metrics["train_seconds"][kind])), ""),
+            ("training time of all", numbers.seconds(sum(metrics["train_seconds"][kind])), ""),
         ]
         shown = table(metrics)
         names = _PARTS_OF_FOLDS if kind == "folds" else _PARTS

@@ -87,6 +87,23 @@ def write(folder, summary, trials, curves):
     return folder / "report.html"
 
 
+def summary(folder, monitor, score, count, best):
+    """Returns the best trial of a study as HTML, for a notebook.
+
+    Args:
+        folder: Folder of the study.
+        monitor: Name of the value that it went by.
+        score: That of the best trial.
+        count: Number of trials.
+        best: Settings of the best trial.
+    """
+    title = f"{folder.name}: best {monitor} {number(score)} of {count} trials"
+    values = [f"{value:.4g}" if isinstance(value, float) else str(value) for value in best.values()]
+    shown = pd.DataFrame({"setting": list(best), "value": values})
+    path = html.escape(str(folder / "report.html"))
+    return f"<b>{html.escape(title)}</b>{page.table(shown)}<code>{path}</code>"
+
+
 def _as_text(frame):
     """Returns a table with numbers as people read them and `-` for what is missing."""
     frame = frame.copy()

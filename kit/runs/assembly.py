@@ -90,11 +90,12 @@ def _alone():
 
 @contextlib.contextmanager
 def _assembled(recipe, run_folder, settings, inputs, is_rehearsal, started):
-    from kit.training import device
+    from kit.training import device, tracking
     from kit.training.plan import Training
 
     with table("train"):
         training = config.call(Training, **settings["train"])
+        tracking.check_installed(training.track)
     device.split_cpu(training.devices)
     if recipe.task.takes_small_steps:
         device.use_one_thread()
@@ -157,11 +158,16 @@ def _assemble(recipe, run_folder, settings, training, inputs, is_rehearsal, star
 
 def _splits(recipe, run_folder, settings, training, inputs):
     """Returns the data of a run, divided as before where it has begun."""
+    from kit.data.splits import share_of
+
     with table("data"):
         saved = kept_data(run_folder) or _of_equal_data(inputs.beside, settings["data"])
         source = {} if inputs.data is None else {"source": inputs.data}
         splits = config.call(recipe.data, settings["seed"], saved, **settings["data"] | source)
         check_assets(run_folder, splits, settings["data"].get("source"))
+    if training.share < 1 and not splits.train.follows_model:
+        part = share_of(splits.train, training.share, settings["data"].get("split_seed", 0))
+        splits = dataclasses.replace(splits, train=part)
     if training.use_validation:
         splits = dataclasses.replace(splits, train=splits.train.join(splits.validation))
     return splits

@@ -8,23 +8,11 @@ from kit import config, recipes, terminal
 from kit.errors import KitError, SettingError, choose, table
 from kit.files import as_path, read_json, reading
 from kit.runs import folder as folders
-from kit.runs import schema as schemas
 from kit.runs import settings as run_settings
+from kit.runs.applying import Application, called, offered_to, settings_for
 from kit.runs.kept import check_assets, check_unchanged, kept_data
 from kit.runs.memory import in_memory
 from kit.runs.python_inputs import own_source
-
-
-@dataclasses.dataclass(frozen=True)
-class Application:
-    """Settings of `[predict]` that every recipe has.
-
-    Args:
-        ensemble: Of a folder with several seeds or folds, average the answers of all: probabilities of classes, logits
-            or CRF scores of tags. Otherwise the best run by validation answers.
-    """
-
-    ensemble: bool = False
 
 
 @dataclasses.dataclass
@@ -63,21 +51,22 @@ class Run:
 
     def prediction(self, asked):
         """Returns the settings of a prediction, given those that are asked for; see `predict`."""
-        function = self.recipe.task.predict
-        offered = [*config.settings_of(function, "predict"), *config.settings_of(Application, "predict")]
-        asked = config.flatten({"predict": asked})
-        chosen = config.resolve(offered, asked).get("predict", {})
-        if chosen.pop("ensemble"):
-            raise SettingError("predict.ensemble", f"{self.folder} holds one run; expected several seeds or folds")
-        names = {each.key.rpartition(".")[2] for each in offered}
-        shared = {key: value for key, value in self.settings["evaluate"].items() if key in names}
-        return shared | {key: value for key, value in chosen.items() if f"predict.{key}" in asked}
+        return settings_for(self, "predict", asked)
 
     def apply(self, inputs, chosen):
         """Applies the model with settings as `prediction` returns them."""
-        function = self.recipe.task.predict
-        with table("predict"), in_memory(lambda flat: config.settings_of(function, "predict"), {"predict": chosen}):
-            return config.call(function, self.model, inputs, self.assets, **chosen)
+        return called(self, "predict", inputs, chosen)
+
+    def explain(self, inputs, **settings):
+        """Shows what answers of the model rest on; see the recipe's `explain` for inputs and settings.
+
+        Returns:
+            `kit.reporting.explanation.Explanation`: `table`, `figures`, `arrays`; `write(folder)` writes a page.
+
+        Raises:
+            KitError: the recipe's answers are not explained, the inputs cannot be used, or a setting cannot be.
+        """
+        return called(self, "explain", inputs, settings_for(self, "explain", settings))
 
     def __repr__(self):
         shown = " ".join(next(terminal.with_intervals(self.metrics["test"]), ("", ""))[:2])
@@ -160,6 +149,10 @@ class Runs:
         from kit.runs.out_of_fold import joined
 
         return joined(self.folders) if "out_of_fold" in self.metrics else None
+
+    def explain(self, inputs, **settings):
+        """Shows what answers of the best run rest on; see `Run.explain`."""
+        return self.best.explain(inputs, **settings)
 
     def __repr__(self):
         from kit.reporting import several
@@ -262,10 +255,7 @@ def _run_folder(folder):
 def check_settings(folder, table_name, overrides):
     """Raises KitError where a folder is no finished run, or its recipe has no such settings; loads neither."""
     recipe = config.read_toml(_run_folder(folder) / "config.toml")["recipe"]
-    offered = getattr(schemas.get(recipe), table_name)
-    if table_name == "predict":
-        offered = [*offered, *config.settings_of(Application)]
-    config.resolve(config.in_table(offered, table_name), overrides)
+    config.resolve(config.in_table(offered_to(table_name, recipe), table_name), overrides)
 
 
 def data_of(run, data=None):

@@ -8,7 +8,7 @@ from kit import config as toml
 from kit import recipes, terminal
 from kit.errors import SettingError, check, table
 from kit.files import as_path, atomic, read_json, reading, text_sum, write_json, write_text
-from kit.runs import decisions, out_of_fold, schema, several
+from kit.runs import advice, decisions, out_of_fold, schema, several
 from kit.runs import folder as folders
 from kit.runs import settings as run_settings
 from kit.runs.assembly import assembled, keep_beginning
@@ -276,6 +276,7 @@ def _finish(folder, parts, plan, trained):
     import pandas as pd
 
     from kit.reporting import page, plots
+    from kit.training import tracking
     from kit.training.saving import save_model
 
     task, settings, network, splits = parts.recipe.task, parts.settings, parts.network, parts.splits
@@ -315,6 +316,7 @@ def _finish(folder, parts, plan, trained):
         metrics |= {"hints": found} if found else {}
     if splits.findings:
         metrics["data_findings"] = [str(finding) for finding in splits.findings]
+    metrics["advice"] = advice.of_run(parts, history, trained.best_epoch, metrics["test"], folder)
     if task.scores_last:
         kept = network.get_weights()
         network.set_weights(trained.last_weights)
@@ -351,6 +353,7 @@ def _finish(folder, parts, plan, trained):
         out_of_fold.write(folder, splits, results["test"])
     page.write(folder, metrics)
     write_json(folder / "metrics.json", metrics)
+    tracking.end(parts.training.track, folder, {name: result.metrics for name, result in results.items()}, epochs)
     if splits.train.follows_model:
         splits.train.end(folder)
     return Run(folder, parts.recipe, settings, network, history, metrics, assets)

@@ -36,6 +36,7 @@ class Schema:
     Args:
         name, purpose: Those of the recipe.
         data, evaluate, predict: Settings of these tables.
+        explain: Settings of this table; None where answers of the recipe are not explained.
         model: Settings of `[model]`.
         own_model: Settings of `[model]` with a model of one's own; None where the recipe takes none.
         old_names: Old names of settings of `[model]`, each with that of today.
@@ -56,6 +57,7 @@ class Schema:
     data: list
     evaluate: list
     predict: list
+    explain: list | None
     model: list
     own_model: list | None
     old_names: dict
@@ -133,6 +135,7 @@ def _read(recipe):
         data=config.settings_of(recipe.data),
         evaluate=config.settings_of(recipe.task.evaluate),
         predict=config.settings_of(recipe.task.predict),
+        explain=None if recipe.task.explain is None else config.settings_of(recipe.task.explain),
         model=config.settings_of(recipe.build, skip=skip),
         own_model=None if adopt is None else config.settings_of(adopt, skip=("optimizer",)),
         old_names=config.aliases_of(recipe.build),

@@ -103,7 +103,7 @@ def adopted(network, inputs, num_classes):
     return network
 
 
-def task(read, units, views=None, mistakes=None, illustrate=None, inputs="files"):
+def task(read, units, views=None, mistakes=None, illustrate=None, inputs="files", explain=None, explained=None):
     """Returns the `Task` of classification. Its examples have a target `label`, its assets `class_names`.
 
     Args:
@@ -112,8 +112,9 @@ def task(read, units, views=None, mistakes=None, illustrate=None, inputs="files"
         units: Plural of an example, such as "images".
         views: Option record with `logits`, such as `MirrorImages()`; by default an example is looked at as it is.
         mistakes: Function `(examples, rows, captions)` that draws the most confident mistakes; None draws none.
-        illustrate: See `Task`.
-        inputs: See `Task`.
+        illustrate, inputs, explain: See `Task`.
+        explained: Function `(model, examples, rows, captions, classes)` that draws what speaks for the classes that
+            mistakes were taken for; or None.
     """
     no_views = AsItIs() if views is None else views
 
@@ -132,6 +133,7 @@ def task(read, units, views=None, mistakes=None, illustrate=None, inputs="files"
         bootstrap: Bootstrap = Bootstrap(),
         views: type(no_views) = no_views,
         temperature_scaling: bool = True,
+        explain_mistakes: bool = False,
         batch_size: PositiveInt = 256,
     ):
         """Scores a classifier on a split.
@@ -142,6 +144,8 @@ def task(read, units, views=None, mistakes=None, illustrate=None, inputs="files"
             assets: The assets of the data.
             top_k: A second accuracy counts an example as right if its class is among this many most probable ones.
             temperature_scaling: Divide logits by the temperature that fits the validation split best.
+            explain_mistakes: Draw the most confident mistakes once more, with what speaks for the wrong class over each
+                (Grad-CAM, or integrated gradients of architectures without a feature map); it takes some seconds.
             batch_size: Examples in a step.
 
         Returns:
@@ -169,6 +173,10 @@ def task(read, units, views=None, mistakes=None, illustrate=None, inputs="files"
         ]
         if len(worst) and mistakes is not None:
             figures["3_most_confident_mistakes"] = lambda: mistakes(examples, worst, captions)
+        if len(worst) and explain_mistakes and explained is not None:
+            figures["3_most_confident_mistakes_explained"] = lambda: explained(
+                model, examples, worst, captions, predicted[worst]
+            )
         suspects = label_errors.named(label_errors.likely(probabilities, labels), names)
         if len(suspects) and mistakes is not None:
             figures["3_likely_label_errors"] = lambda: mistakes(examples, *_of_suspects(suspects))
@@ -245,6 +253,7 @@ def task(read, units, views=None, mistakes=None, illustrate=None, inputs="files"
         inputs=inputs,
         pooled=pooled,
         ensemble=("class_names",),
+        explain=explain,
     )
 
 

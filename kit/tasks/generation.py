@@ -22,6 +22,7 @@ from kit.reporting import plots
 from kit.reporting.statistics import Bootstrap
 from kit.scoring import text as scores
 from kit.tasks.recipe import Evaluation, Task
+from kit.tasks.text_explanation import translation_explainer
 
 log = logging.getLogger("kit")
 
@@ -245,8 +246,7 @@ def task(decoding_step, max_positions, has_attention=lambda model: True):
     def read(model, inputs, assets):
         """Returns the lines of what a user gave, the rows of those with text, and their ids, checked for the model."""
         lines, places = read_lines(inputs)
-        rows = [row for row, line in enumerate(lines) if line.strip()]
-        if not rows:
+        if not (rows := [row for row, line in enumerate(lines) if line.strip()]):
             raise KitError("no text to translate; expected a sentence")
         tokenizer = tokenizers_of(assets)[0]
         ids = tokenizer.encode([lines[row] for row in rows])
@@ -341,6 +341,7 @@ def task(decoding_step, max_positions, has_attention=lambda model: True):
         predict=predict,
         validate=validate,
         show=show,
+        explain=translation_explainer(predict, tokenizers_of, special_tokens, attention_figures, has_attention),
         inputs="text",
         pooled=pooled,
         check=read,

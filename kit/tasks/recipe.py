@@ -77,6 +77,8 @@ class Task:
         hints: Function `(history, best_epoch, examples, assets) -> list` of sentences that tell, by the validation
             examples, that nothing was learned or not what should be; or None.
         illustrate: Function `(splits, seed) -> dict` of figures of the training data, as in `Evaluation`; or None.
+        explain: Function `(model, inputs, assets, *, settings) -> kit.reporting.explanation.Explanation`: what answers
+            rest on; or None where that has no meaning.
         exported: Function from the network to the part of it that `kit export` writes.
         scores_last: Score the weights of the last epoch on the test split too, beside the best ones.
         takes_small_steps: Its training steps are so small that one thread takes less time than several.
@@ -105,6 +107,7 @@ class Task:
     curves: Callable | None = None
     hints: Callable | None = None
     illustrate: Callable | None = None
+    explain: Callable | None = None
     exported: Callable = lambda network: network
     scores_last: bool = False
     takes_small_steps: bool = False

@@ -9,6 +9,7 @@ import pandas as pd
 import tensorflow as tf
 from jsonargparse.typing import PositiveInt
 
+from kit.attribution.calls import call_in
 from kit.blocks import crf
 from kit.blocks.attention import Attention
 from kit.data import tags
@@ -25,6 +26,7 @@ from kit.scoring import tagging as scores
 from kit.scoring.classification import softmax
 from kit.tasks.recipe import Evaluation, Task, members
 from kit.tasks.tag_scores import named, pooled, predictions_of, scored, worst, worst_table
+from kit.tasks.text_explanation import tag_explainer
 from kit.training.decay import sparing
 from kit.training.losses import SparseCategoricalCrossentropy
 from kit.training.metrics import Accuracy
@@ -223,7 +225,7 @@ def _attention_figures(model, examples):
         return {}
     row = int(np.argmin(np.abs(words_of(examples) - 12)))
     inputs = examples.arrays([row])[0]
-    to_encoder = keras.Model(model.inputs, encoder._inbound_nodes[-1].arguments.keras_tensors)
+    to_encoder = keras.Model(model.inputs, call_in(model, encoder).arguments.keras_tensors)
     to_weights = keras.Model(encoder.inputs, [layer.output[1] for layer in attention])
     weights = to_weights.predict_on_batch(to_encoder.predict_on_batch(inputs))
     weights = weights if isinstance(weights, list) else [weights]
@@ -328,6 +330,7 @@ def task():
         validate=validate,
         hints=hints,
         show=show,
+        explain=tag_explainer(_decoded, _has_crf, _attention_figures),
         inputs="text",
         pooled=pooled,
         ensemble=("tag_names", "scheme", "learned_scheme"),

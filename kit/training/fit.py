@@ -8,7 +8,7 @@ import warnings
 
 import keras
 
-from kit.training import averaging, checkpoint, fused, parts, transfer
+from kit.training import averaging, checkpoint, fused, parts, tracking, transfer
 from kit.training.budget import MOST_EPOCHS
 from kit.training.callbacks import (
     BestWeights,
@@ -79,7 +79,7 @@ def fit(
     9. `RunState`: saves what all above have counted.
     10. `WatchedValue`, with a `watch`: what it stops can be carried on, since the state is saved before.
     11. `Progress`.
-    12. `Freeze`, with frozen layers, and `ScheduledSampling`.
+    12. `Freeze`, with frozen layers, `ScheduledSampling`, and `Tracking`.
 
     Args:
         model: Compiled model or training wrapper.
@@ -164,6 +164,7 @@ def fit(
     verdicts = [watch(row["epoch"], row[monitor]) for row in restored[1]["history"]] if watched and restored else []
     is_enough = bool(verdicts) and verdicts[-1]
     last_of_all = [*([freeze] if freeze else []), *training.sampling.callbacks(training.epochs)]
+    last_of_all += [tracking.Tracking(training.track, folder)] if training.track else []
     for optimizer in checkpoint.optimizers(model):
         if not optimizer.built:
             optimizer.build(model.trainable_variables)

@@ -36,6 +36,8 @@ class Training:
             validation split as the best epoch; 0 is off. With a constant learning rate this is stochastic weight
             averaging.
         sampling: Scheduled sampling of a model that writes sequences.
+        share: Share of the training examples that is trained on, of each class as near to it as possible; a smaller
+            share is part of a larger one. What is learned of them before, such as a vocabulary, is learned of all.
         use_validation: Train on the validation split too, with settings that are decided: nothing stops early, the
             weights are those of the last epoch.
         seeds: Runs of the same settings, one after the other, with `seed`, `seed + 1` and so on. With more than one
@@ -48,6 +50,7 @@ class Training:
             are stratified, groups (`data.group`) stay whole, and with `data.time` each fold trains on what is earlier
             (forward chaining).
         tensorboard: Write TensorBoard logs into the run folder.
+        track: Trackers that are told settings, epochs and scores: "mlflow", "wandb". One that fails is a warning.
 
     Raises:
         SettingError: a value is out of range.
@@ -68,10 +71,12 @@ class Training:
     transfer: Transfer = Transfer()
     average_epochs: int = 0
     sampling: Sampling = Sampling()
+    share: float = 1.0
     use_validation: bool = False
     seeds: int = 1
     folds: int = 0
     tensorboard: bool = False
+    track: tuple[Literal["mlflow", "wandb"], ...] = ()
 
     def __post_init__(self):
         for key in ("epochs", "batch_size", "devices", "seeds"):
@@ -93,6 +98,7 @@ class Training:
             unfreeze_epochs,
             f"less than the {self.epochs} epochs of the training",
         )
+        check(0 < self.share <= 1, "share", self.share, "above 0, at most 1")
         for key in ("patience", "min_delta", "average_epochs"):
             check(getattr(self, key) >= 0, key, getattr(self, key), "at least 0")
         for key in ("patience", "average_epochs") if self.use_validation else ():
@@ -155,7 +161,8 @@ def steps_per_epoch(training, examples):
         steps = examples.steps_per_epoch(training.batch_size)
     if examples.follows_model:
         check(training.minutes is None, "minutes", training.minutes, "none, but epochs: the data are made by acting")
-        for key, allowed in (("devices", (1,)), ("average_epochs", (0,)), ("steps_per_execution", (1, "auto"))):
+        only = {"devices": (1,), "average_epochs": (0,), "steps_per_execution": (1, "auto"), "share": (1,)}
+        for key, allowed in only.items():
             value = getattr(training, key)
             check(value in allowed, key, value, f"{allowed[0]}: the data are made by acting")
     if training.steps_per_execution != "auto":

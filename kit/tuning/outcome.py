@@ -9,7 +9,7 @@ import pandas as pd
 
 from kit.errors import KitError
 from kit.files import read_json, reading, write_json, write_text
-from kit.terminal import counted, duration, short
+from kit.terminal import counted, duration, number, short
 
 log = logging.getLogger("kit")
 
@@ -42,6 +42,16 @@ class Study:
     score: float
     saved_epochs: int
     retrained: dict | None = None
+
+    def __repr__(self):
+        shown = f"{len(self.trials)} trials, best {self.monitor} {number(self.score)}"
+        return f"Study({str(self.folder)!r}, {shown})"
+
+    def _repr_html_(self):
+        """Returns the best trial of the study, for a notebook."""
+        from kit.reporting import study
+
+        return study.summary(self.folder, self.monitor, self.score, len(self.trials), self.best)
 
 
 def table(running):

@@ -57,6 +57,7 @@ def write_run(folder, changed=None, **content):
             "train_cpu_seconds": 2.5,
             "examples_per_second": 10.0,
             "hints": ["nothing was learned"],
+            "advice": [{"finding": "still rising", "settings": ["--train.epochs 6"]}],
         },
         "environment.json": {"python": "3.11", "devices": "1 cpu"},
         "config.toml": {"recipe": "image_classification", "seed": 0, "data": {"source": "photos"}, "train": {"x": 1}},

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from kit import config
 from kit.reporting import page, plots
@@ -36,7 +37,8 @@ def test_page_is_one_file_and_escapes_what_it_shows(tmp_path):
     config.write_toml(tmp_path / "config.toml", {"recipe": "some_task", "data": {"source": "<b>&"}})
     metrics = {
         "test": {"accuracy": 0.5, "accuracy_low": 0.4, "accuracy_high": 0.6, "bleu": 31.0},
-        "params": 1234,
+        "params": 2_605_568,
+        "advice": [{"finding": "Few <i>examples</i>.", "settings": ["--train.epochs <40>"]}],
         "epochs": 3,
         "best_epoch": 2,
         "train_seconds": 1.5,
@@ -49,11 +51,33 @@ def test_page_is_one_file_and_escapes_what_it_shows(tmp_path):
     (tmp_path / "plots").mkdir()
     plots.image_grid([np.zeros((4, 4, 3), np.uint8)], [""]).savefig(tmp_path / "plots" / "1_images.png")
     text = page.write(tmp_path).read_text()
-    assert "<b>0.5000</b><span>accuracy<br>95 %: 0.4000 to 0.6000</span>" in text
+    assert "<b>50.00 %</b><span>accuracy<br>95 % interval 40.00 to 60.00 %</span>" in text
     assert "&lt;b&gt;&amp;" in text
     assert "<b>&" not in text
     assert "&lt;i&gt;None" in text
     assert "data:image/png;base64," in text
     assert "Per class" in text
     assert 'src="http' not in text
-    assert "1,234" in text
+    assert '<b class="long">2.61 million</b><span>parameters<br>2,605,568</span>' in text
+    assert "Few &lt;i&gt;examples" in text and "<code>--train.epochs &lt;40&gt;</code>" in text
+
+
+def test_figures_stand_side_by_side_where_there_is_room():
+    assert page.in_rows([1320, 660, 1122, 440, 440]) == [[0], [1, 3], [2], [4]]
+    assert page.in_rows([598, 598]) == [[0, 1]]  # a little smaller
+    assert page.in_rows([300] * 4) == [[0, 1, 2], [3]]
+    assert page.in_rows([5000]) == [[0]] and page.in_rows([]) == []
+
+
+@pytest.mark.parametrize(("heads", "words"), [(1, 3), (4, 12), (8, 12), (8, 40), (16, 40), (2, 1)])
+def test_attention_is_no_larger_than_a_page(heads, words):
+    weights = np.random.default_rng(0).random((heads, words, words))
+    figure = plots.attention(weights, [f"word{index}" for index in range(words)])
+    width, height = figure.get_size_inches()
+    assert width <= 11 and height <= 30
+    drawn = [axis for axis in figure.axes if axis.images]
+    assert len(drawn) in (1, heads)
+    sizes = {label.get_fontsize() for axis in drawn for label in [*axis.get_xticklabels(), *axis.get_yticklabels()]}
+    assert min(sizes) >= 9
+    first, lowest = drawn[0], drawn[-1]
+    assert first.get_yticklabels()[0].get_text() == lowest.get_xticklabels()[0].get_text() == "word0"

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from kit.reporting import study
+from kit.tuning.outcome import Study
 
 
 def trials(count, **columns):
@@ -64,3 +65,12 @@ def test_importance_finds_what_matters():
     shares = study.importance(table, ["model.dropout", "train.batch_size"])
     assert shares.index[0] == "model.dropout" and shares.iloc[0] > 0.9 and shares.sum() == pytest.approx(1)
     assert study.importance(table.head(5), ["model.dropout"]) is None
+
+
+def test_a_notebook_shows_the_best_trial(tmp_path):
+    best = {"optimizer.learning_rate": 0.00123456, "<script>": "<script>"}
+    folder = tmp_path / "study"
+    found = Study(folder, "val_accuracy", "max", trials(3), best, 0.9, 0)
+    assert repr(found) == f"Study({str(folder)!r}, 3 trials, best val_accuracy 0.9000)"
+    shown = found._repr_html_()
+    assert "0.001235" in shown and "of 3 trials" in shown and "<script" not in shown

@@ -1,0 +1,39 @@
+"""`kit explain`: shows what answers of a finished run rest on."""
+
+import itertools
+import sys
+from pathlib import Path
+
+from kit import terminal
+from kit.commands.predict import given_inputs
+from kit.files import as_path
+from kit.reporting.samples import new_folder
+from kit.runs import finished
+
+
+def run(options, overrides):
+    """Explains a run's answers to inputs, writes the page, prints the table, and returns both."""
+    finished.check_settings(options.run, "explain", overrides)
+    folder = new_folder(as_path(options.output, "output")) if options.output else None
+    loaded = finished.load_one(options.run)
+    if finished.has_several(options.run):
+        print(f"{loaded.folder} is explained, the best of several by validation", file=sys.stderr)
+    inputs = given_inputs(options, loaded.recipe, "explain")
+    settings = {key.removeprefix("explain."): value for key, value in overrides.items()}
+    found = loaded.explain(inputs, **settings)
+    folder = folder or _new(loaded.folder / "explained")
+    folder.mkdir(parents=True, exist_ok=True)
+    page = found.write(folder)
+    if not options.json:
+        shown = terminal.printable_frame(found.table)
+        print(shown.to_string(index=False, max_rows=40, float_format=lambda value: f"{value:.3f}"))
+        for note in found.notes:
+            print(terminal.printable(note))
+        print(f"page  {page}")
+    return {"folder": str(folder), "page": str(page), "rows": found.table.to_dict("records"), "notes": found.notes}
+
+
+def _new(folder):
+    """Returns the first folder of a number in a folder that is not there yet."""
+    paths = (Path(folder) / f"{number:03}" for number in itertools.count(1))
+    return next(path for path in paths if not path.exists())

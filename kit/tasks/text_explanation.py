@@ -1,0 +1,286 @@
+"""Explanation of answers to texts: integrated gradients over embeddings, word by word, and attention."""
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from jsonargparse.typing import PositiveInt
+from keras import ops
+
+from kit.attribution.calls import call_in
+from kit.attribution.integrated_gradients import gradients_of, integrated_gradients
+from kit.blocks import crf
+from kit.data.bitext import text_pairs
+from kit.data.sequences import tagged_examples
+from kit.data.text import Features, tokenize
+from kit.data.text_inputs import read_lines, read_sentences
+from kit.data.word_cuts import WordCuts
+from kit.errors import KitError
+from kit.reporting import plots
+from kit.reporting.explanation import Explanation
+
+# A sum of attributions that lacks more than this share of what it should be is said to be incomplete.
+_INCOMPLETE = 0.05
+
+
+def embedded_and_rest(model):
+    """Takes a model of texts apart behind its embeddings.
+
+    Args:
+        model: Functional model with an encoder, or an encoder-decoder, inside.
+
+    Returns:
+        A model from its inputs to all that the encoder is given, embeddings first; and one from that to its output.
+    """
+    encoder = next(layer for layer in model.layers if isinstance(layer, keras.Model))
+    tensors = call_in(model, encoder).arguments.keras_tensors
+    return keras.Model(model.inputs, list(tensors)), keras.Model(list(tensors), model.output)
+
+
+def word_contributions(rest, given, score, answers, *, steps=32, batch_size=32):
+    """Returns how much each position's embedding adds to each of several answers, beside embeddings that are all 0.
+
+    Args:
+        rest: Model from embeddings and all else to an output, as `embedded_and_rest` returns it.
+        given: What it is given for one text, embeddings (1, time, dim) first; what is behind stays as it is.
+        score: Function `(outputs, position, choice)` that returns the log-probability of an answer, (batch,).
+        answers: Pairs (position, choice).
+        steps: Points at which gradients are taken.
+        batch_size: Points in a call.
+
+    Returns:
+        An array (answers, time), what each answer's log-probability is more than for the embeddings of 0, (answers,),
+        and how much of it the sums lack, as shares.
+    """
+    embeddings, *others = (tf.convert_to_tensor(each) for each in given)
+
+    def answer(points, position, choice):
+        size = ops.shape(points)[0]
+        repeated = [tf.repeat(each, size, axis=0) for each in others]
+        return score(rest([points, *repeated], training=False), position, choice)
+
+    gradients = gradients_of(answer, tuple(embeddings.shape[1:]))
+    values, differences, gaps = [], [], []
+    for position, choice in answers:
+        of_answer = lambda points, place=position, own=choice: gradients(points, np.int32(place), np.int32(own))  # noqa: E731
+        found = integrated_gradients(
+            of_answer, embeddings[0], np.zeros_like(embeddings[0]), steps=steps, batch_size=batch_size
+        )
+        values.append(found.values.sum(-1))
+        differences.append(found.answer - found.baseline)
+        gaps.append(found.gap)
+    return np.array(values), np.array(differences), np.array(gaps)
+
+
+def strongest(values, words, count=3):
+    """Returns the words that add most to an answer, and how much, as text.
+
+    Args:
+        values: What each word adds.
+        words: The words.
+        count: Number of words.
+    """
+    rows = [row for row in np.argsort(-np.asarray(values))[:count] if values[row] > 0]
+    return ", ".join(f"{words[row]} {values[row]:+.2f}" for row in rows)
+
+
+def notes(gaps, count, most, what):
+    """Returns in sentences what is shown of texts.
+
+    Args:
+        gaps: What each sum lacks, as a share.
+        count: Number of sentences that were given.
+        most: Number of them that are explained.
+        what: What a row is, such as "a tagged word".
+    """
+    found = [
+        f"Integrated gradients: how much each word adds to the log-probability of {what}, beside a sentence whose "
+        "embeddings are all 0. They add up to the difference of the two."
+    ]
+    if len(gaps) and max(gaps) > _INCOMPLETE:
+        found.append(f"Some sums lack up to {max(gaps):.0%} of the difference: raise explain.steps.")
+    if count > most:
+        found.append(f"The first {most} of {count} sentences; explain.most_inputs says how many.")
+    return tuple(found)
+
+
+def tag_explainer(decoded, has_crf, attention_figures):
+    """Returns the function `explain` of a `Task` that tags words.
+
+    Args:
+        decoded: Function `(model, examples, batch_size)` that returns labels and probabilities of each sentence.
+        has_crf: Function from the model to whether it returns potentials.
+        attention_figures: Function `(model, examples)` that returns figures of attention for one sentence.
+    """
+
+    def explain(
+        model,
+        inputs,
+        assets,
+        *,
+        tokenized: bool = False,
+        steps: PositiveInt = 32,
+        most_inputs: PositiveInt = 4,
+        most_words: PositiveInt = 30,
+    ):
+        """Shows which words the tag of each word rests on.
+
+        Args:
+            model: The tagger.
+            inputs: As for `predict`.
+            assets: The assets of the data that the model was trained on.
+            tokenized: The words of texts stand between spaces already.
+            steps: Points at which gradients are taken, between embeddings of 0 and those of the words.
+            most_inputs: Number of sentences that are explained; of more the first.
+            most_words: Number of words of a sentence whose tags are explained; those that are no "O", or all where all
+                are "O".
+
+        Returns:
+            `Explanation` with a row a word that is explained: `sentence` (from 1), `token`, `tag`, `probability`,
+            `because` (the words that add most to it), `difference` (of the log-probabilities with the words and without
+            any) and `gap` (what the sum of all words lacks of it, as a share).
+
+        Raises:
+            KitError: no words, or a file that cannot be read.
+        """
+        cut = WordCuts(**assets["word_cuts"]) if assets.get("word_cuts") else tokenize
+        columns = assets.get("word_column"), assets.get("sentence_column")
+        sentences = [words for words in read_sentences(inputs, tokenized, *columns, cut)[0] if words]
+        if not sentences:
+            raise KitError("no words to explain; expected a text with at least one")
+        chosen = sentences[:most_inputs]
+        sequences = tagged_examples(chosen, Features(**assets["features"]))
+        predicted, shares = decoded(model, sequences, 128)
+        names, is_crf = assets["tag_names"], has_crf(model)
+        to_embeddings, rest = embedded_and_rest(model)
+
+        def score(outputs, position, choice):
+            logs = ops.log(ops.maximum(crf.marginals(outputs), 1e-12)) if is_crf else ops.log_softmax(outputs)
+            return ops.take(ops.take(logs, position, axis=1), choice, axis=1)
+
+        rows, figures, arrays, lacking = [], {}, {}, []
+        for number, words in enumerate(chosen, 1):
+            tags = [int(label) for label in predicted[number - 1]]
+            answers = [(place, tag) for place, tag in enumerate(tags) if names[tag] != "O"] or list(enumerate(tags))
+            answers = answers[:most_words]
+            given = to_embeddings(sequences.arrays([number - 1])[0], training=False)
+            values, differences, gaps = word_contributions(rest, given, score, answers, steps=steps)
+            for (place, tag), own, difference, gap in zip(answers, values, differences, gaps, strict=True):
+                rows.append(
+                    {
+                        "sentence": number,
+                        "token": words[place],
+                        "tag": names[tag],
+                        "probability": float(shares[number - 1][place, tag]),
+                        "because": strongest(own, words),
+                        "difference": float(difference),
+                        "gap": float(gap),
+                    }
+                )
+            labels = [f"{words[place]}: {names[tag]}" for place, tag in answers]
+            figures[f"{number:02}_words"] = lambda values=values, words=words, labels=labels: plots.contributions(
+                values, words, labels
+            )
+            drawn = attention_figures(model, sequences.take([number - 1]))
+            figures |= {f"{number:02}_{name.partition('_')[2]}": draw for name, draw in drawn.items()}
+            arrays[f"sentence_{number}"] = values
+            lacking += list(gaps)
+        said = notes(lacking, len(sentences), most_inputs, "a word's tag")
+        return Explanation("What the tags rest on", pd.DataFrame(rows), figures, arrays, said)
+
+    return explain
+
+
+def translation_explainer(predict, tokenizers_of, special_tokens, attention_figures, has_attention):
+    """Returns the function `explain` of a `Task` that writes texts.
+
+    Args:
+        predict: Its function `predict`.
+        tokenizers_of: Function from the assets to the tokenizers of source and target.
+        special_tokens: Function from a tokenizer to its `kit.decoding.Tokens`.
+        attention_figures: Function `(model, example, ids, assets)` that returns figures of attention.
+        has_attention: Function from the model to whether it looks at the source.
+    """
+
+    def explain(
+        model,
+        inputs,
+        assets,
+        *,
+        steps: PositiveInt = 32,
+        most_inputs: PositiveInt = 4,
+        most_words: PositiveInt = 40,
+    ):
+        """Shows which tokens of the source each token of a translation rests on.
+
+        Args:
+            model: The translator.
+            inputs: As for `predict`.
+            assets: The assets of the data that the model was trained on.
+            steps: Points at which gradients are taken, between embeddings of 0 and those of the source.
+            most_inputs: Number of sentences that are explained; of more the first.
+            most_words: Number of tokens of a translation that are explained.
+
+        Returns:
+            `Explanation` with a row a token of the translation: `sentence` (from 1), `source`, `translation`, `token`,
+            `because` (the tokens of the source that add most to it), `difference` (of its log-probability with the
+            source and without any, after the tokens before it) and `gap` (what the sum of all lacks of it, as a share).
+
+        Raises:
+            KitError: no text, a text too long for the model or in characters that it does not know at all, or a file
+                that cannot be read.
+        """
+        lines = [line for line in read_lines(inputs)[0] if line.strip()]
+        chosen = lines[:most_inputs]
+        if not chosen:
+            raise KitError("no text to explain; expected a sentence")
+        written = predict(model, chosen, assets)["translation"].tolist()
+        source_tokenizer, target_tokenizer = tokenizers_of(assets)
+        special = special_tokens(target_tokenizer)
+        to_embeddings, rest = embedded_and_rest(model)
+
+        def score(outputs, position, choice):
+            return ops.take(ops.log_softmax(ops.take(outputs, position, axis=1)), choice, axis=1)
+
+        rows, figures, arrays, lacking = [], {}, {}, []
+        for number, (line, text) in enumerate(zip(chosen, written, strict=True), 1):
+            source, target = source_tokenizer.encode([line]), target_tokenizer.encode([text])
+            read = text_pairs(
+                source, None, [line], start=None, end=source_tokenizer.end_id, padding=source_tokenizer.pad_id
+            )
+            ids = [*target[0], special.end]
+            given = to_embeddings(
+                {
+                    "source": read.arrays([0])[0]["source"],
+                    "target": np.array([[special.start, *ids[:-1]]], "int32"),
+                },
+                training=False,
+            )
+            answers = list(enumerate(map(int, ids)))[:most_words]
+            values, differences, gaps = word_contributions(rest, given, score, answers, steps=steps)
+            seen = source_tokenizer.pieces(read.arrays([0])[0]["source"][0])
+            made = target_tokenizer.pieces([choice for _, choice in answers])
+            for token, own, difference, gap in zip(made, values, differences, gaps, strict=True):
+                rows.append(
+                    {
+                        "sentence": number,
+                        "source": line,
+                        "translation": text,
+                        "token": token,
+                        "because": strongest(own, seen),
+                        "difference": float(difference),
+                        "gap": float(gap),
+                    }
+                )
+            figures[f"{number:02}_tokens"] = lambda values=values, seen=seen, made=made: plots.contributions(
+                values, seen, made
+            )
+            if has_attention(model):
+                drawn = attention_figures(model, read, ids, assets)
+                figures |= {f"{number:02}_{name.partition('_')[2]}": draw for name, draw in drawn.items()}
+            arrays[f"sentence_{number}"] = values
+            lacking += list(gaps)
+        said = notes(lacking, len(lines), most_inputs, "each token of the translation, after those before it")
+        return Explanation("What the translations rest on", pd.DataFrame(rows), figures, arrays, said)
+
+    return explain

@@ -1,0 +1,95 @@
+"""The learning curve over the number of training examples, and the share of them that it trains on."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import kit
+from kit.cli import main
+from kit.config import read_toml
+from kit.data.columns import Dense
+from kit.data.examples import Examples
+from kit.data.splits import share_of
+from kit.errors import KitError, SettingError
+from kit.files import read_json, write_json
+from tests.conftest import TINY
+
+
+def test_a_share_has_all_classes_and_is_part_of_a_larger_one():
+    labels = np.repeat([0, 1, 2], [80, 16, 1])
+    examples = Examples({"value": Dense(np.arange(97))}, {"label": Dense(labels)})
+    half, quarter = share_of(examples, 0.5, 0), share_of(examples, 0.25, 0)
+    assert list(np.bincount(half.target("label"))) == [40, 8, 1]
+    assert list(np.bincount(quarter.target("label"))) == [20, 4, 1]
+    assert set(quarter.input("value")) < set(half.input("value"))
+    assert list(half.input("value")) == sorted(half.input("value"))
+    assert set(share_of(examples, 0.5, 1).input("value")) != set(half.input("value"))
+    plain = Examples({"value": Dense(np.arange(10))})
+    assert len(share_of(plain, 0.3, 0)) == 3
+
+
+@pytest.mark.parametrize("share", [0.0, -0.1, 1.5])
+def test_no_such_share(tmp_path, share):
+    with pytest.raises(SettingError, match=r"^train\.share: expected above 0, at most 1"):
+        kit.train("image_classification", folder=tmp_path / "run", verbose=False, train={"share": share})
+
+
+@pytest.fixture(scope="module")
+def run_folder(small_run, tmp_path_factory):
+    return shutil.copytree(small_run.folder, tmp_path_factory.mktemp("curve") / "run")
+
+
+def test_estimates_what_twice_the_examples_would_give(run_folder, capsys):
+    assert main(["learning-curve", str(run_folder), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert found["score"] == "accuracy" and found["doubled"] == 2 * found["examples"][-1]
+    assert found["low"] <= found["value"] <= found["high"]
+    assert found["scores"][-1] == read_json(run_folder / "metrics.json")["test"]["accuracy"]
+    for part, share in (("quarter", 0.25), ("half", 0.5)):
+        settings = read_toml(run_folder / "learning_curve" / part / "config.toml")
+        assert settings["train.share"] == share and settings["train.steps_per_epoch"] == 4
+    page = (run_folder / "report.html").read_text()
+    assert "Twice as many training examples" in page and "More training examples" in page
+
+
+def test_what_was_trained_is_kept(run_folder):
+    if not (run_folder / "learning_curve.json").exists():
+        kit.learning_curve(run_folder, verbose=False)
+    before = [path.stat().st_mtime_ns for path in sorted(run_folder.glob("learning_curve/*/best.keras"))]
+    kit.learning_curve(run_folder, verbose=False)
+    assert [path.stat().st_mtime_ns for path in sorted(run_folder.glob("learning_curve/*/best.keras"))] == before
+
+
+def test_a_damaged_curve_is_named(small_run, tmp_path):
+    folder = shutil.copytree(small_run.folder, tmp_path / "run")
+    write_json(folder / "learning_curve.json", {"score": "accuracy"})
+    with pytest.raises(KitError, match=r"learning_curve\.json: missing or damaged"):
+        kit.report(folder)
+
+
+def test_refuses(small_run, tmp_path, photos, capsys):
+    folder = shutil.copytree(small_run.folder, tmp_path / "run")
+    metrics = read_json(folder / "metrics.json")
+    write_json(folder / "metrics.json", metrics | {"test": {"psnr": 20.0}})
+    assert main(["learning-curve", str(folder)]) == 2
+    assert "no score of image_classification has an interval" in capsys.readouterr().err
+    few = kit.train("image_classification", data=photos, folder=tmp_path / "few", verbose=False, **_batch_of_8())
+    assert main(["learning-curve", str(few.folder)]) == 2
+    assert "a quarter of the 17 training examples is less than a batch of 8" in capsys.readouterr().err
+    assert not (few.folder / "learning_curve").exists()
+    assert main(["learning-curve", str(tmp_path)]) == 2
+    assert "no run folder" in capsys.readouterr().err
+
+
+def _batch_of_8():
+    return TINY | {"train": {"epochs": 1, "batch_size": 8, "steps_per_epoch": 2, "steps_per_execution": 1}}
+
+
+def test_a_share_is_trained_on(tmp_path):
+    settings = TINY | {"train": {**TINY["train"], "share": 0.1, "steps_per_epoch": None}}
+    run = kit.train("image_classification", folder=tmp_path / "run", verbose=False, **settings)
+    assert isinstance(run.history, pd.DataFrame)
+    assert "129 training" in (run.folder / "run.log").read_text()
