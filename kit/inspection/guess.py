@@ -12,12 +12,31 @@ from kit.data import sources
 from kit.data.image_files import ENDINGS, is_hidden
 from kit.data.sources import digits, phrases
 from kit.data.sources.text_files import plain_name
-from kit.errors import SettingError
+from kit.errors import KitError, SettingError
 from kit.files import as_path
 
 _TAGGED = (".conll", ".conllu", ".iob", ".iob2", ".bio")
 _TABLES = (".tsv", ".csv", ".jsonl", ".ndjson")
 _LINES = 200
+# Endings of two or three letters that are no languages' names, or seldom meant so.
+_NO_LANGUAGES = {
+    "txt",
+    "md",
+    "py",
+    "sh",
+    "js",
+    "css",
+    "htm",
+    "xml",
+    "log",
+    "cfg",
+    "ini",
+    "yml",
+    "doc",
+    "rtf",
+    "tex",
+    "bib",
+}
 
 
 def kind_of(source):
@@ -36,7 +55,7 @@ def kind_of(source):
     if source in phrases.NAMES:
         return "sentences"
     if str(source).startswith("tfds:"):
-        raise SettingError("recipe", f"{source!r} does not tell what it holds; name the recipe before it")
+        raise KitError(f"inspect: {source!r} does not tell what it holds; name the recipe before it")
     path = as_path(source, "source")
     if not path.exists():
         sources.find(str(source), "images")  # says what there is instead
@@ -105,7 +124,8 @@ def _of_file(path):
         return "sentences"
     if name.endswith(_TABLES):
         return "pairs"
-    is_language = re.fullmatch(r"[a-z]{2,3}", name.rpartition(".")[2]) and name.rpartition(".")[2] != "txt"
+    ending = name.rpartition(".")[2]
+    is_language = re.fullmatch(r"[a-z]{2,3}", ending) and ending not in _NO_LANGUAGES
     if is_language or re.search(r"(?<![a-z])(src|tgt|trg|source|target)(?![a-z])", name):
         return "pairs"
     wide = [count for count in columns if count >= 2]
