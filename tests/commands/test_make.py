@@ -122,6 +122,11 @@ def test_defaults_and_several(folder):
     ]
     assert made(folder, "predict", "RUN=r", "INPUTS=a.png 'b c.png'") == ["predict", "--", "r", "a.png", "b c.png"]
     assert made(folder, "report", "RUN=r") == ["report", "--", "r"]
+    words = made(folder, "explain", "RUN=r", "INPUTS=a.png 'b c.png'", "OUTPUT=$(x)", "SET=steps=8", "JSON=1")
+    assert words == ["explain", "--output=$(x)", "--json", "--steps=8", "--", "r", "a.png", "b c.png"]
+    assert made(folder, "explain", "RUN=r", "TEXT=a b; c") == ["explain", "--text=a b; c", "--", "r"]
+    done = make(folder, "learning-curve", "RUN=$(x)")
+    assert json.loads(done.stdout)[0] == ["learning-curve", "--", "$(x)"]
 
 
 def test_quotes_without_an_end_are_one_line(folder):
