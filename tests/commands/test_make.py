@@ -140,6 +140,11 @@ def test_defaults_and_several(folder):
     assert made(folder, "inspect", "DATA=x", "RECIPE=gan", "OUTPUT=o", "JSON=1") == [
         *("inspect", "--recipe=gan", "--output=o", "--json", "--data.source=x")
     ]
+    words = made(folder, "explain", "RUN=r", "INPUTS=a.png 'b c.png'", "OUTPUT=$(x)", "SET=steps=8", "JSON=1")
+    assert words == ["explain", "--output=$(x)", "--json", "--steps=8", "--", "r", "a.png", "b c.png"]
+    assert made(folder, "explain", "RUN=r", "TEXT=a b; c") == ["explain", "--text=a b; c", "--", "r"]
+    done = make(folder, "learning-curve", "RUN=$(x)")
+    assert json.loads(done.stdout)[0] == ["learning-curve", "--", "$(x)"]
 
 
 def test_every_verb_has_its_target():

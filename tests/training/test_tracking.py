@@ -85,7 +85,7 @@ def test_one_that_fails_is_a_warning(recorder, where, monkeypatch, tmp_path):
 def test_a_missing_package_is_named_before_the_training(monkeypatch, tmp_path):
     monkeypatch.setattr(tracking.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(
-        SettingError, match=r"^train\.track: mlflow is not installed; expected `pip install mlflow-skinny`"
+        SettingError, match=r"^train\.track: mlflow is not installed; expected `pip install mlflow-skinny "
     ):
         train(tmp_path / "run", "mlflow")
     assert not (tmp_path / "run").exists()
