@@ -190,6 +190,8 @@ def main():
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--only", choices=["small", "large"])
+    parser.add_argument("--data", help="not used: it needs none; `make bench` names it to all")
+    parser.add_argument("--write", action="store_true", help="not used: it prints its table")
     options = parser.parse_args()
     with scratch_folder(options.folder) as scratch:
         print(f"{day()}, {machine()}, {options.clients} clients for {options.seconds:g} s\n")

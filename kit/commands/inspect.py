@@ -75,6 +75,12 @@ def inspect_with(recipe, overrides, *, config=None, output=None, own=None):
     if schema.examples is None:
         raise KitError(f"inspect: the data of {recipe} are made by acting; expected a recipe that reads data")
     data = run_settings.resolve(schema, config, overrides, None)["data"]
+    # What data decide in a training, such as their size, says nothing of what they are.
+    defaults = {setting.key: setting.default for setting in schema.data}
+    data = {
+        key: defaults[key] if f"data.{key}" in schema.decided and value == "auto" else value
+        for key, value in data.items()
+    }
     with table("data"):
         found = _inspected(schema, data, data["source"] if own is None else own)
     command = f"kit train {recipe} --data.source {shlex.quote(str(data['source']))}"

@@ -94,7 +94,9 @@ def inspected(recipe, source, images, division, needs_classes=True):
 def _divided(found, division):
     """Returns the split of each image as training divides them, and a finding where it cannot."""
     try:
-        table = assign(found.names, found.split, division, None, labels=found.labels, class_names=found.class_names)
+        table = assign(
+            found.names, found.split, division, None, found, labels=found.labels, class_names=found.class_names
+        )
     except SettingError:
         raise
     except KitError as error:

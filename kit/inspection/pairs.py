@@ -50,7 +50,7 @@ def inspected(recipe, source, data, division):
     log.info("pairs: %s of %s are read", f"{len(found.sources):,}", origin)
     findings = []
     try:
-        split = assign(found.names, found.split, division, None)["split"].to_numpy(object)
+        split = assign(found.names, found.split, division, None, found)["split"].to_numpy(object)
     except SettingError:
         raise
     except KitError as error:

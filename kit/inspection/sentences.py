@@ -46,7 +46,7 @@ def inspected(recipe, source, data, division):
     log.info("sentences: %s of %s are read", f"{len(found.words):,}", origin)
     scheme, findings = _scheme(found, data["scheme"])
     try:
-        assignment = assign(found.names, found.split, division, None)
+        assignment = assign(found.names, found.split, division, None, found)
     except SettingError:
         raise
     except KitError as error:
