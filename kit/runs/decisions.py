@@ -3,6 +3,7 @@
 import logging
 
 from kit import config
+from kit.errors import table
 from kit.runs import schema as schemas
 from kit.runs import settings as run_settings
 
@@ -35,7 +36,8 @@ def decided(recipe, settings, inputs):
         return settings
     from kit.tasks.own_data import Facts
 
-    facts = Facts(**recipe.own_data.look(settings["data"], inputs.data), settings=flat)
+    with table("data"):
+        facts = Facts(**recipe.own_data.look(settings["data"], inputs.data), settings=flat)
     log.info("settings that the data decide; any of them can be stated:")
     chosen = {}
     for key in (each for each in left if each not in chosen):

@@ -29,11 +29,11 @@ def corpus_scores(found, references, samples=0):
     found, references = ([unicodedata.normalize("NFC", text) for text in side] for side in (found, references))
     values = {}
     for name, metric in (("bleu", BLEU()), ("chrf", CHRF())):
-        values[name] = metric.corpus_score(found, [references]).score
+        values[name] = min(metric.corpus_score(found, [references]).score, 100.0)  # rounding may leave the scale
         if samples > 1:
             values[f"{name}_low"], values[f"{name}_high"] = _interval(metric, found, references, samples)
         values[f"{name}_signature"] = str(metric.get_signature())
-    values["bleu_lowercased"] = BLEU(lowercase=True).corpus_score(found, [references]).score
+    values["bleu_lowercased"] = min(BLEU(lowercase=True).corpus_score(found, [references]).score, 100.0)
     pairs = zip(found, references, strict=True)
     values["exact_match"] = float(np.mean([one.split() == other.split() for one, other in pairs]))
     return values
@@ -60,7 +60,8 @@ def _interval(metric, found, references, samples):
     if low == high:
         ends = share_interval(round(len(found) * min(max(low, 0.0), 100.0) / 100), len(found))
         low, high = (100 * end for end in ends)
-    return float(max(low, 0.0)), float(min(high, 100.0))
+    low, high = np.clip([low, high], 0.0, 100.0)
+    return float(low), float(high)
 
 
 def sentence_chrf(found, references):

@@ -382,7 +382,7 @@ def test_tags_come_back_in_the_scheme_of_the_file(tmp_path):
         "data": {"source": source, "target_scheme": "BIOES", "min_count": 1},
         "train": {"epochs": 12, "batch_size": 16},
     }
-    done = kit.train("sequence_tagging", folder=tmp_path / "run", verbose=False, **settings)
+    done = kit.train("sequence_tagging", config="default", folder=tmp_path / "run", verbose=False, **settings)
     assert done.assets["scheme"] == "IOB1"
     assert list(done.predict("Maria Berg flew to Oslo")["tag"]) == ["I-PER", "I-PER", "O", "O", "I-LOC"]
 

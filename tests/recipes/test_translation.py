@@ -61,7 +61,7 @@ def run(tmp_path_factory):
         },
         "train": {"epochs": 4, "steps_per_epoch": 300, "steps_per_execution": 20, "batch_size": 16},
     }
-    return kit.train("translation", folder=folder, verbose=False, **settings)
+    return kit.train("translation", config="default", folder=folder, verbose=False, **settings)
 
 
 def batch(seed=0):
@@ -300,7 +300,7 @@ def test_it_learns_and_the_run_folder_explains_itself(run):
     assert (run.folder / "plots" / "2_attention.png").exists()
     page = (run.folder / "report.html").read_text(encoding="utf-8")
     assert "sentences of the test split" in page
-    assert "bleu signature: <code>nrefs:1" in page
+    assert "BLEU signature: <code>nrefs:1" in page
     loaded = keras.models.load_model(run.folder / "best.keras", compile=False)
     assert loaded.count_params() == run.metrics["params"]
 

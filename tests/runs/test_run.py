@@ -52,6 +52,7 @@ def test_run_folder_is_whole(small_run):
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics == small_run.metrics
     assert set(metrics) - {"hints"} == {
+        "advice",
         "test",
         "validation",
         "train_seconds",

@@ -36,3 +36,9 @@ def test_an_interval_has_a_width_where_every_translation_is_right_and_where_all_
     # Nor where all sentences are the same, wrong in part.
     low, score, high = ends(corpus_scores(["the cat sat on a mat"] * 20, [ALIKE] * 20, 50), name)
     assert 0 < low < score < high < 100
+
+
+def test_rounding_does_not_leave_the_scale():
+    texts = ["one red tree", "two blue houses and a big green one", "five small trees stand here", "a house"]
+    scores = corpus_scores(texts, texts, 50)
+    assert scores["bleu"] == scores["bleu_lowercased"] == 100 >= scores["bleu_high"] >= scores["bleu_low"]
