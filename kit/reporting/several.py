@@ -12,7 +12,7 @@ from kit.files import read_json, reading
 from kit.reporting import numbers, page
 from kit.reporting.plots import BLUE, GREY, LIGHT, plain
 from kit.reporting.statistics import interquartile_mean
-from kit.terminal import number, with_intervals
+from kit.terminal import number
 
 _PARTS = {
     "test": "Test split, the weights that were kept",
@@ -222,10 +222,10 @@ def _out_of_fold(folder, metrics):
     examples = scores.pop("examples")
     lines = [
         "<h2>Out-of-fold predictions of all folds together</h2>",
-        f'<p class="soft">{number(examples)} examples, each predicted by the run that did not see it; '
+        f'<p class="soft">{html.escape(number(examples))} examples, each predicted by the run that did not see it; '
         '<a href="tables/out_of_fold.csv">tables/out_of_fold.csv</a> has them.</p>',
         '<div class="cards">',
-        *(page.card(*each) for each in with_intervals(scores)),
+        *(page.card(*each) for each in numbers.scores(scores)),
         "</div>",
     ]
     for path in sorted((folder / "plots").glob("*.png")):
