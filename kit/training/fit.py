@@ -185,7 +185,8 @@ def fit(
     else:
         size, steps = training.batch_size, plan.steps_per_epoch
         if begun:
-            log.info("going on in epoch %d, after step %d of %d", done + 1, begun, steps)
+            of_all = "" if budget else f" of {most}"
+            log.info("going on in epoch %d%s, after step %d of %d", done + 1, of_all, begun, steps)
             # Keras makes the metrics' sums, which are about to be put back, only when they are first needed.
             with fused.training(model):  # the function that it traces is that of all validations to come
                 model.evaluate(splits.validation.take(slice(0, size)).batches(size), verbose=0)
