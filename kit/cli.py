@@ -133,9 +133,6 @@ def _parser():
         "--n-best 3; of several seeds or folds --ensemble true averages the answers. Without INPUT and --text, recipes "
         "that take text read standard input, a text a line.",
     )
-    predict.add_argument("run", metavar="RUN", help="run folder")
-    predict.add_argument("inputs", metavar="INPUT", nargs="*", help="files or folders")
-    predict.add_argument("--text", action="append", default=[], help="a text, for recipes that take text")
     serve = verb(
         "serve",
         "answer requests to finished runs over HTTP, with a JSON API and a page",
@@ -156,9 +153,10 @@ def _parser():
         "show what answers of a finished run rest on: pixels of an image, words of a text",
         "Settings of the explanation are flags, with or without the table's name: --explain.steps 128 or --steps 128.",
     )
-    explain.add_argument("run", metavar="RUN", help="run folder")
-    explain.add_argument("inputs", metavar="INPUT", nargs="*", help="files or folders")
-    explain.add_argument("--text", action="append", default=[], help="a text, for recipes that take text")
+    for command in (predict, explain):
+        command.add_argument("run", metavar="RUN", help="run folder")
+        command.add_argument("inputs", metavar="INPUT", nargs="*", help="files or folders")
+        command.add_argument("--text", action="append", default=[], help="a text, for recipes that take text")
     explain.add_argument("--output", metavar="DIR", help="new folder for the page; by default in RUN/explained/")
     export = verb("export", "write the model of a finished run in another format, and check it")
     export.add_argument("run", metavar="RUN", help="run folder")
@@ -258,9 +256,7 @@ _OWN_TABLE = {
     "explain": ("--json", "--text", "--output", "--allow", "--help"),
 }
 # Verbs that are a module each, with the function `run`.
-_OF_THEIR_OWN = (
-    *("train", "tune", "evaluate", "predict", "explain", "export", "doctor", "report", "inspect", "serve"),
-)
+_OF_THEIR_OWN = ("train", "tune", "evaluate", "predict", "explain", "export", "doctor", "report", "inspect", "serve")
 # Verb to the module of `kit.commands` and the function in it.
 _VERBS = {
     "list": ("catalogue", "run_list"),

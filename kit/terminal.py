@@ -231,34 +231,53 @@ def duration(seconds):
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
-def with_intervals(metrics):
+def _plain_score(name, value):
+    return number(value)
+
+
+def _plain_interval(low, high):
+    return f"95 %: {low} to {high}"
+
+
+def _plain_label(name):
+    return name.replace("_", " ")
+
+
+def with_intervals(metrics, label=_plain_label, score=_plain_score, interval=_plain_interval):
     """Yields name, value and 95 % interval of each metric as text; the interval is `x_low` and `x_high`, or empty.
 
     What is no number, such as a signature, is left out.
+
+    Args:
+        metrics: Name to value.
+        label: Function from a name to how it is written.
+        score: Function `(name, value)` that returns a value as text.
+        interval: Function from both ends of an interval, as text, to what is written.
     """
     for name, value in metrics.items():
         if isinstance(value, str):
             continue
         low, high = (metrics.get(f"{name}_{end}") for end in ("low", "high"))
         if low is not None:
-            yield name.replace("_", " "), number(value), f"95 %: {number(low)} to {number(high)}"
+            yield label(name), score(name, value), interval(score(name, low), score(name, high))
         elif not name.endswith(("_low", "_high")):
-            yield name.replace("_", " "), number(value), ""
+            yield label(name), score(name, value), ""
 
 
-def over_seeds(scores):
+def over_seeds(scores, label=_plain_label, score=_plain_score, interval=_plain_interval):
     """Yields name, mean ± standard deviation, and interquartile mean with its 95 % interval of each score as text.
 
     Args:
         scores: Name to what `kit.reporting.several.summarize` made of the score's values.
+        label, score, interval: As for `with_intervals`.
     """
-    for name, score in scores.items():
-        values = score["folds" if "folds" in score else "seeds"]
-        if score["std"] == 0 and isinstance(values[0], int):
-            yield name.replace("_", " "), number(values[0]), ""  # a count, the same in every run
+    for name, summary in scores.items():
+        values = summary["folds" if "folds" in summary else "seeds"]
+        if summary["std"] == 0 and isinstance(values[0], int):
+            yield label(name), score(name, values[0]), ""  # a count, the same in every run
             continue
-        middle = f"IQM {number(score['iqm'])}, 95 %: {number(score['iqm_low'])} to {number(score['iqm_high'])}"
-        yield name.replace("_", " "), f"{number(score['mean'])} ± {number(score['std'])}", middle
+        mean, std, iqm, low, high = (score(name, summary[key]) for key in ("mean", "std", "iqm", "iqm_low", "iqm_high"))
+        yield label(name), f"{mean.removesuffix(' %')} ± {std}", f"IQM {iqm}, {interval(low, high)}"
 
 
 def print_scores(metrics, split):

@@ -138,3 +138,32 @@ def _at_call(patch, moment, act):
 def interrupt():
     """Does what Ctrl-C does."""
     raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def interrupted(monkeypatch, run, epoch):
+    """Has Ctrl-C pressed in one of several runs of a command, where an epoch begins, and expects it to come out.
+
+    Args:
+        monkeypatch: pytest's.
+        run: Number of the run, from 1.
+        epoch: Number of the epoch, from 0.
+    """
+    from kit.training.callbacks import Progress
+
+    runs = []
+    begin_training, begin_epoch = Progress.on_train_begin, Progress.on_epoch_begin
+
+    def counted(self, logs=None):
+        runs.append(self)
+        begin_training(self, logs)
+
+    def pressed(self, number, logs=None):
+        if (len(runs), number) == (run, epoch):
+            raise KeyboardInterrupt
+        begin_epoch(self, number, logs)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Progress, "on_train_begin", counted)
+        patch.setattr(Progress, "on_epoch_begin", pressed)
+        yield

@@ -28,7 +28,7 @@ class Attribution:
 
     @property
     def gap(self):
-        """What the values lack to add up to `answer - baseline`, as a share of that; 0 is complete.
+        """Completeness error: share of `answer - baseline` by which the sum of the attributions misses it; 0 is none.
 
         Of a smaller difference than 0.1 it is a share of 0.1.
         """

@@ -1,7 +1,6 @@
 """Images from any source, divided into training, validation and test split."""
 
 import dataclasses
-import inspect
 import logging
 import os
 
@@ -97,10 +96,7 @@ def image_splits(saved, images, division, needs_classes=True):
         KitError: a file or folder that cannot be used; the message names it.
         SettingError: a value out of range; the message names the key.
     """
-    module, source = sources.find(images.source, "images")
-    # The other sources have classes by their nature.
-    may_lack_them = "needs_classes" in inspect.signature(module.read).parameters
-    found = module.read(source, needs_classes) if may_lack_them else module.read(source)
+    found, source = sources.read(images.source, "images", {}, needs_classes=needs_classes)
     known = _known_before(found, saved)
     skipped = []
     if known is not None:

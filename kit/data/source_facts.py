@@ -1,35 +1,27 @@
-"""Facts of a source, found without decoding or learning anything: numbers of examples, classes, words, sizes."""
+"""Facts of a data set's training split: numbers of examples, classes and words, sizes; nothing is decoded or learned.
 
-import inspect
+Settings go by them, so that they look at neither validation nor test split: the data are divided as training will.
+"""
+
 import itertools
 
 import numpy as np
 
+from kit import config
 from kit.data import sources
 from kit.data.image import header_sizes
+from kit.data.options import Division
+from kit.data.splits import assign
 
 # Headers of so many images tell the sizes of all.
 _HEADERS = 500
 
 
-def training_share(split, data):
-    """Returns which share of the examples is for training, given the split that the source prescribes for each."""
-    split = np.full(1, "train") if split is None else np.asarray(split)
-    share = float((split == "train").mean())
-    for name in ("test", "validation"):
-        if not (split == name).any():
-            share *= 1 - data[f"{name}_fraction"]
-    return share
-
-
-def _read(kind, data, given):
-    """Returns what a source holds, read as the settings of `[data]` say."""
-    module, source = sources.find(data["source"] if given is None else given, kind)
-    offered = inspect.signature(module.read).parameters
-    options = {name: data[name] for name in offered if data.get(name) not in (None, ()) and name != "source"}
-    if "needs_classes" in offered:
-        options["needs_classes"] = False
-    return module.read(source, **options)
+def _training_rows(read, data, **of_classes):
+    """Returns the numbers of the training examples, as the settings of `[data]` divide what was read."""
+    offered = config.names_of(Division)
+    division = Division(**{key: value for key, value in data.items() if key in offered})
+    return np.flatnonzero(assign(read.names, read.split, division, None, read, **of_classes)["split"] == "train")
 
 
 def of_images(data, given=None):
@@ -42,17 +34,18 @@ def of_images(data, given=None):
     Raises:
         KitError: a source that cannot be used.
     """
-    read = _read("images", data, given)
+    read, _ = sources.read(data["source"] if given is None else given, "images", data, needs_classes=False)
+    rows = _training_rows(read, data, labels=read.labels, class_names=read.class_names)
     if read.paths is None:
         height, width, channels = read.pixels.shape[1:]
         sizes, is_grey = [(height, width)], channels == 1
     else:
-        rows = np.linspace(0, len(read.paths) - 1, min(len(read.paths), _HEADERS)).astype(int)
-        sizes, is_grey = header_sizes([read.paths[row] for row in rows])
-    if data.get("color_mode") != "auto":
-        is_grey = data.get("color_mode") == "grayscale"
+        places = np.linspace(0, len(rows) - 1, min(len(rows), _HEADERS)).astype(int)
+        sizes, is_grey = header_sizes([read.paths[row] for row in rows[places]])
+    if data["color_mode"] != "auto":
+        is_grey = data["color_mode"] == "grayscale"
     return {
-        "examples": round(training_share(read.split, data) * len(read.names)),
+        "examples": len(rows),
         "classes": len(read.class_names),
         "side": int(np.median([min(size) for size in sizes])),
         "is_of_one_size": len(set(sizes)) == 1,
@@ -61,25 +54,24 @@ def of_images(data, given=None):
 
 
 def of_sentences(data, given=None):
-    """Returns facts of tagged sentences as a dictionary: `examples`, `classes`, `tokens`, `words`, `length`."""
-    read = _read("sentences", data, given)
-    classes = len(set(itertools.chain.from_iterable(read.tags)))
-    return _of_texts(read.words, training_share(read.split, data)) | {"classes": classes}
+    """Returns facts of tagged sentences as a dictionary: `examples`, `tokens`, `words`, `length`."""
+    read, _ = sources.read(data["source"] if given is None else given, "sentences", data)
+    rows = _training_rows(read, data)
+    return {"examples": len(rows)} | _of_texts([read.words[row] for row in rows])
 
 
 def of_pairs(data, given=None):
     """Returns facts of pairs of sentences as a dictionary: `examples`, `tokens`, `words`, `length`."""
-    read = _read("pairs", data, given)
-    share = training_share(read.split, data)
-    sides = [text.split() for text in itertools.chain(read.sources, read.targets)]
-    return _of_texts(sides, share) | {"examples": round(share * len(read.sources))}
+    read, _ = sources.read(data["source"] if given is None else given, "pairs", data)
+    rows = _training_rows(read, data)
+    sides = [side[row].split() for side in (read.sources, read.targets) for row in rows]
+    return {"examples": len(rows)} | _of_texts(sides)
 
 
-def _of_texts(texts, share):
+def _of_texts(texts):
     lengths = np.array([len(words) for words in texts])
     return {
-        "examples": round(share * len(texts)),
-        "tokens": round(share * int(lengths.sum())),
+        "tokens": int(lengths.sum()),
         "words": len(set(itertools.chain.from_iterable(texts))),
         "length": int(np.percentile(lengths, 99)),
     }

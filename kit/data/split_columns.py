@@ -1,4 +1,4 @@
-"""What a division of examples goes by: their groups and times, from a column of the source or a pattern in names."""
+"""Groups and times of examples for splitting them, from a column of the source or a regular expression on names."""
 
 import re
 

@@ -99,7 +99,7 @@ def share_of(examples, share, seed):
 
 @dataclasses.dataclass(frozen=True)
 class Known:
-    """What a source tells of its examples beside their content, for a division to go by.
+    """Names and columns of examples, by which splits are drawn: groups, times, lists of names.
 
     Args:
         ids: Name of each example that patterns and lists of names know, such as its path, (examples,).

@@ -20,7 +20,7 @@ _CHUNK = 128
 
 @dataclasses.dataclass
 class ImageFacts:
-    """What is known of each image that can be read; arrays are (images, ...).
+    """Facts of images: sizes, modes, formats, check sums, thumbnails; arrays are (images, ...).
 
     Args:
         rows: Number of each among the images of the source.

@@ -1,7 +1,6 @@
 """Inspection of images: reads each once, divides them as training would, and looks for what is wrong with them."""
 
 import collections
-import inspect
 import logging
 
 import numpy as np
@@ -10,12 +9,11 @@ from threadpoolctl import threadpool_limits
 
 from kit.data import label_checks, sources
 from kit.data.filters import Filters
-from kit.data.findings import Finding
 from kit.data.image import opened, plain, resize
 from kit.data.split_names import SPLITS
-from kit.data.splits import assign
-from kit.errors import KitError, SettingError
+from kit.errors import KitError
 from kit.inspection import copies, image_checks, image_facts, name_groups, near_copies
+from kit.inspection.dividing import divided
 from kit.inspection.inspection import Inspection
 from kit.reporting import plots
 
@@ -49,11 +47,8 @@ def inspected(recipe, source, images, division, needs_classes=True):
     Raises:
         KitError: there is nothing that could be inspected.
     """
-    module, source = sources.find(source, "images")
-    options, refused = inspect.signature(module.read).parameters, []
-    own = {"needs_classes": needs_classes} if "needs_classes" in options else {}
-    own |= {"refused": refused} if "refused" in options else {}
-    found = module.read(source, **own)
+    refused = []
+    found, source = sources.read(source, "images", {}, needs_classes=needs_classes, refused=refused)
     log.info("images: %s of %s are read", f"{len(found.names):,}", source)
     if found.paths is not None:
         facts = image_facts.of_files(found.paths, images.background)
@@ -65,7 +60,10 @@ def inspected(recipe, source, images, division, needs_classes=True):
         )
     if facts.damaged:
         found = found.take(facts.rows)
-    split, undivided = _divided(found, division)
+    of_classes = {"labels": found.labels, "class_names": found.class_names}
+    advice = "add examples, or leave the class out: training refuses them"
+    assignment, undivided = divided(found, division, advice, **of_classes)
+    split = assignment["split"].to_numpy(object)
     class_names = found.class_names if len(found.class_names) > 1 or needs_classes else []
     view = image_checks.View(facts, found.names, split, found.labels, class_names)
     with threadpool_limits(1):  # several wait for each other in busy loops
@@ -89,21 +87,6 @@ def inspected(recipe, source, images, division, needs_classes=True):
         transformed=_transformed(picture, len(view), filters, images) if filters.is_any else [],
         transforms=str(filters),
     )
-
-
-def _divided(found, division):
-    """Returns the split of each image as training divides them, and a finding where it cannot."""
-    try:
-        table = assign(
-            found.names, found.split, division, None, found, labels=found.labels, class_names=found.class_names
-        )
-    except SettingError:
-        raise
-    except KitError as error:
-        split = np.full(len(found.names), "train", object) if found.split is None else found.split
-        advice = "add examples, or leave the class out: training refuses them"
-        return split, [Finding("cannot_be_divided", "problem", str(error), advice, 1)]
-    return table["split"].to_numpy(object), []
 
 
 def _copies(view, images):

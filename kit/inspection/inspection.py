@@ -1,4 +1,4 @@
-"""What an inspection of a data set returns: its findings, numbers, tables and pictures."""
+"""Data quality report: findings on a data set, with numbers, tables and pictures."""
 
 import dataclasses
 from collections.abc import Callable

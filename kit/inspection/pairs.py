@@ -8,11 +8,8 @@ from collections import Counter, defaultdict
 import numpy as np
 
 from kit.data import sources
-from kit.data.findings import Finding
-from kit.data.sources import pair_files, phrase_pairs
-from kit.data.splits import assign
-from kit.errors import KitError, SettingError
 from kit.inspection import near_texts, text_checks
+from kit.inspection.dividing import divided
 from kit.inspection.inspection import Inspection
 from kit.reporting import plots
 
@@ -40,23 +37,10 @@ def inspected(recipe, source, data, division):
     Raises:
         KitError: there is nothing that could be inspected.
     """
-    module, origin = sources.find(source, "pairs")
-    options = {key: data[key] for key in ("source_locale", "target_locale")}
-    if module is phrase_pairs:
-        options |= {"num_sentences": data["num_sentences"] or 12_000, "seed": division.split_seed}
-    if module is pair_files:
-        options["on_bad"] = "skip"
-    found = module.read(origin, **options)
+    found, origin = sources.read(source, "pairs", data, on_bad="skip", seed=division.split_seed)
     log.info("pairs: %s of %s are read", f"{len(found.sources):,}", origin)
-    findings = []
-    try:
-        split = assign(found.names, found.split, division, None, found)["split"].to_numpy(object)
-    except SettingError:
-        raise
-    except KitError as error:
-        split = np.full(len(found.sources), "train", object) if found.split is None else found.split
-        advice = "add pairs: training refuses so few"
-        findings.append(Finding("cannot_be_divided", "problem", str(error), advice, len(found.sources)))
+    assignment, findings = divided(found, division, "add pairs: training refuses so few")
+    split = assignment["split"].to_numpy(object)
     sides = [
         text_checks.Texts([_WORDS.findall(text) for text in side], found.places, split, "pairs")
         for side in (found.sources, found.targets)

@@ -3,16 +3,14 @@
 import logging
 from collections import Counter, defaultdict
 
-import numpy as np
 import pandas as pd
 
 from kit.data import label_checks, sources, tags
 from kit.data.findings import Finding, of_total, some
-from kit.data.sources import phrases, tagged_files
 from kit.data.split_names import SPLITS
-from kit.data.splits import assign
-from kit.errors import KitError, SettingError
+from kit.errors import KitError
 from kit.inspection import text_checks
+from kit.inspection.dividing import divided
 from kit.inspection.inspection import Inspection
 from kit.reporting import plots
 
@@ -35,30 +33,16 @@ def inspected(recipe, source, data, division):
     Raises:
         KitError: there is nothing that could be inspected.
     """
-    module, origin = sources.find(source, "sentences")
-    options = {}
-    if module is phrases:
-        options = {key: data[key] for key in ("locale", "num_sentences") if data[key] is not None}
-        options["seed"] = division.split_seed
-    elif module is tagged_files:
-        options = {key: data[key] for key in ("word_column", "sentence_column", "tag_names")} | {"on_bad": "skip"}
-    found = module.read(origin, data["column"], **options)
+    found, origin = sources.read(source, "sentences", data, on_bad="skip", seed=division.split_seed)
     log.info("sentences: %s of %s are read", f"{len(found.words):,}", origin)
     scheme, findings = _scheme(found, data["scheme"])
-    try:
-        assignment = assign(found.names, found.split, division, None, found)
-    except SettingError:
-        raise
-    except KitError as error:
-        split = np.full(len(found.words), "train", object) if found.split is None else found.split
-        advice = "add sentences: training refuses so few"
-        findings.append(Finding("cannot_be_divided", "problem", str(error), advice, len(found.words)))
-    else:
-        if found.split is None:
-            tags.move_unknown(assignment, found.tags)
-        split = assignment["split"].to_numpy(object)
+    assignment, undivided = divided(found, division, "add sentences: training refuses so few")
+    if found.split is None:
+        tags.move_unknown(assignment, found.tags)
+    split = assignment["split"].to_numpy(object)
     texts = text_checks.Texts(found.words, found.places, split)
     findings += [
+        *undivided,
         *text_checks.of_skipped(found.skipped),
         *text_checks.of_copies(texts, list(map(tuple, found.tags)), apart=_apart(found)),
         *text_checks.of_characters(texts),

@@ -199,7 +199,7 @@ def translated_sentences(
     module, origin = sources.find(source, "pairs")
     options = {"source_locale": source_locale, "target_locale": target_locale}
     if module is phrase_pairs:
-        options |= {"num_sentences": 12_000 if num_sentences is None else num_sentences, "seed": division.split_seed}
+        options |= {"seed": division.split_seed, **({} if num_sentences is None else {"num_sentences": num_sentences})}
     else:
         check(num_sentences is None, "num_sentences", num_sentences, "none where sentences are not generated")
     if module is pair_files:

@@ -2,7 +2,8 @@
 
 import re
 
-from kit.terminal import number
+from kit import terminal
+from kit.terminal import number, with_intervals
 
 # Scores that are shares of 1.
 _SHARE = re.compile(r"(.*_)?(accuracy|f1|precision|recall|exact_match|share|read_correctly(_\w+)?)(_low|_high)?")
@@ -61,36 +62,18 @@ def percent(value):
     return f"{100 * value:.0f}" if value in (0, 1) else f"{100 * value:.2f}"
 
 
-def scores(metrics):
-    """Yields name, value and 95 % interval of each score as text; the interval is `x_low` and `x_high`, or empty.
+def _interval(low, high):
+    return f"95 % interval {low.removesuffix(' %')} to {high}"
 
-    What is no number, such as a signature, is left out.
-    """
-    for name, value in metrics.items():
-        if isinstance(value, str):
-            continue
-        low, high = (metrics.get(f"{name}_{end}") for end in ("low", "high"))
-        if low is not None:
-            ends = f"{score(name, low).removesuffix(' %')} to {score(name, high)}"
-            yield label(name), score(name, value), f"95 % interval {ends}"
-        elif not name.endswith(("_low", "_high")):
-            yield label(name), score(name, value), ""
+
+def scores(metrics):
+    """Yields name, value and 95 % interval of each score as a page shows them; see `kit.terminal.with_intervals`."""
+    return with_intervals(metrics, label, score, _interval)
 
 
 def over_seeds(summaries):
-    """Yields name, mean ± standard deviation, and interquartile mean with its 95 % interval of each score as text.
-
-    Args:
-        summaries: Name to what `kit.reporting.several.summarize` made of the score's values.
-    """
-    for name, summary in summaries.items():
-        values = summary["folds" if "folds" in summary else "seeds"]
-        if summary["std"] == 0 and isinstance(values[0], int):
-            yield label(name), digits(values[0]), ""  # a count, the same in every run
-            continue
-        mean, std, iqm, low, high = (score(name, summary[key]) for key in ("mean", "std", "iqm", "iqm_low", "iqm_high"))
-        middle = f"IQM {iqm}, 95 % interval {low.removesuffix(' %')} to {high}"
-        yield label(name), f"{mean.removesuffix(' %')} ± {std}", middle
+    """Yields name, spread and interquartile mean of each score as a page shows them; see `kit.terminal.over_seeds`."""
+    return terminal.over_seeds(summaries, label, score, _interval)
 
 
 def count(value):

@@ -51,7 +51,16 @@ def sorted_out(recipe_name, tables, config_file, folder):
     name = recipe_name or stated_recipe(config_file, folder) or (own_model is not None and _takes_models())
     if not name:
         raise SettingError("recipe", f"none given; expected one of {', '.join(recipes.names())}")
+    if schema.get(name).examples in ("sentences", "pairs"):
+        own_data = _read_once(own_data)
     return name, overrides, PythonInputs(own_data, own_model)
+
+
+def _read_once(data):
+    """Returns data with lists in place of iterators, which are used up by whoever reads them first."""
+    if isinstance(data, dict):
+        return {name: _read_once(part) for name, part in data.items()}
+    return list(data) if hasattr(data, "__next__") else data
 
 
 def _own_model(model):

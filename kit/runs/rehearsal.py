@@ -103,14 +103,16 @@ def rehearse(recipe_name, overrides, *, config=None, seed=None, inputs=PythonInp
         try_evaluation(parts)
         seconds = _seconds_per_step(parts)
     training, splits, steps_per_epoch = parts.training, parts.splits, parts.steps_per_epoch
-    runs = training.folds or training.seeds
-    steps = steps_per_epoch * training.epochs * runs
+    runs, epochs = training.folds or training.seeds, training.epochs
+    if training.minutes is not None:  # as many as go into them
+        epochs = max(round(60 * training.minutes / (steps_per_epoch * seconds)), 1)
+    steps = steps_per_epoch * epochs * runs
     log.info(
         "a training step of %d examples takes about %.0f ms; %s%d epochs of %d steps about %s, without validation",
         training.batch_size,
         seconds * 1000,
         f"{runs} {'folds' if training.folds else 'seeds'} of " if runs > 1 else "",
-        training.epochs,
+        epochs,
         steps_per_epoch,
         terminal.duration(steps * seconds),
     )
@@ -118,7 +120,7 @@ def rehearse(recipe_name, overrides, *, config=None, seed=None, inputs=PythonInp
         "params": parts.network.count_params(),
         "examples": {"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)},
         "steps_per_epoch": steps_per_epoch,
-        "epochs": training.epochs,
+        "epochs": epochs,
         "seconds_per_step": round(seconds, 4),
         "seconds_estimated": round(steps * seconds, 1),
     }

@@ -20,14 +20,13 @@ class Facts:
 
     Args:
         examples: Training examples.
-        classes: Number of classes, or of different tags; 0 where there are none.
+        classes: Number of classes; 0 where there are none.
         side: Median of the shorter sides of the images, in pixels; 0 for texts.
         is_of_one_size: All images have one size.
         channels: Channels of the images.
         tokens: Words of the training texts, those of both sides of a pair.
         words: Different words of the training texts.
         length: Words of a text that 99 of 100 do not exceed.
-        minutes: Minutes that the whole run may take; None without a budget.
         settings: Settings as they stand: flat dictionary of dotted keys, with what has been decided so far.
     """
 
@@ -39,7 +38,6 @@ class Facts:
     tokens: int = 0
     words: int = 0
     length: int = 0
-    minutes: float | None = None
     settings: dict = dataclasses.field(default_factory=dict)
 
     @property
@@ -62,8 +60,58 @@ class OwnData:
     rules: dict
 
 
-def _power_of_two(number):
-    return 2 ** max(round(math.log2(max(number, 1))), 0)
+def batches(steps, least, unit):
+    """Returns the rule that batches have such a size that an epoch has about so many steps, from `least` to 128.
+
+    Args:
+        steps: Steps of an epoch.
+        least: Smallest batch.
+        unit: Plural of an example.
+    """
+
+    def rule(facts):
+        size = 2 ** round(math.log2(max(facts.examples / steps, 1)))
+        return min(max(size, least), 128), f"{facts.examples:,} training {unit}"
+
+    return rule
+
+
+def epochs_of_steps(steps, least, unit):
+    """Returns the rule that a training has about so many steps, and `least` to 40 epochs.
+
+    Args:
+        steps: Steps of the whole training.
+        least: Fewest epochs.
+        unit: Plural of an example.
+    """
+
+    def rule(facts):
+        size = facts.settings["train.batch_size"]
+        number = round(steps * size / max(facts.examples, size))
+        return min(max(number, least), 40), f"{facts.examples:,} training {unit} in batches of {size}"
+
+    return rule
+
+
+def rate_by_batch(rate, batch_size):
+    """Returns the rule that the learning rate goes by the square root of the batch.
+
+    Args:
+        rate: A rate that was tuned.
+        batch_size: The batch that it was tuned at.
+    """
+
+    def rule(facts):
+        size = facts.settings["train.batch_size"]
+        return float(f"{rate * math.sqrt(size / batch_size):.2g}"), f"batches of {size}"
+
+    return rule
+
+
+def side_of(facts):
+    """Returns the side that images will have, the shorter one."""
+    size = facts.settings.get("data.image_size") or facts.side
+    return min(size) if isinstance(size, list | tuple) else size
 
 
 # Images
@@ -77,8 +125,8 @@ def weights(facts):
         return None, None
     kept = keras_applications.on_this_machine()
     if kept is None:
-        reason = "no published weights are on this machine; few photographs are learned far better from such: "
-        return None, reason + "--model.backbone mobilenetv2 --model.weights imagenet --data.image_size 160 fetches them"
+        fetch = "--model.backbone mobilenetv2 --model.weights imagenet --data.image_size 160 fetches some"
+        return None, f"no published weights are on this machine, so it begins with random ones; {fetch}"
     variant, side = kept
     values = {"model.weights": "imagenet", "model.backbone": variant, "data.image_size": side}
     return values, "published weights are on this machine"
@@ -112,12 +160,6 @@ def image_size(facts):
     return size, f"images of {facts.side} pixels in the median; more takes longer, and data.image_size chooses it"
 
 
-def batch_size(facts):
-    """About 40 steps in an epoch, of 16 to 128 examples."""
-    size = min(max(_power_of_two(facts.examples / 40), 16), 128)
-    return size, f"{facts.examples:,} training examples"
-
-
 def epochs(facts):
     """Fewer, the more examples there are: 80 epochs of 300 examples, 10 of 60,000."""
     number = min(max(round(80 * (300 / max(facts.examples, 1)) ** 0.4), 8), 80)
@@ -134,7 +176,7 @@ def flip(facts):
 
 
 def translation(facts):
-    """An eighth of the side."""
+    """A tenth of the side."""
     return 0.1, "where a thing stands in the image says nothing of its class"
 
 
@@ -150,8 +192,7 @@ def rotation(facts):
 
 def image_backbone(facts):
     """A residual network of a stage more for photographs, and without a strided stem for icons."""
-    size = facts.settings.get("data.image_size") or facts.side
-    size = min(size) if isinstance(size, list | tuple) else size
+    size = side_of(facts)
     if size <= 16:
         values = {"model.backbone": "resnet8", "backbone.stem": "cifar", "backbone.zero_init": True}
         return values, f"images of {size} pixels"
@@ -164,12 +205,10 @@ def image_backbone(facts):
 
 
 def image_rate(facts):
-    """The square root of the batch: 0.01 for 128 examples, which residual networks and AdamW were tuned at."""
-    size = facts.settings["train.batch_size"]
-    rate = 0.01 * math.sqrt(size / 128)
+    """A tenth of what random weights need for published ones; else by the batch, as tuned for residual networks."""
     if facts.settings.get("model.weights"):
         return 0.001, "published weights"
-    return float(f"{rate:.2g}"), f"batches of {size}"
+    return rate_by_batch(0.01, 128)(facts)
 
 
 LABELLED_IMAGES = OwnData(
@@ -181,7 +220,7 @@ LABELLED_IMAGES = OwnData(
         "data.translation": translation,
         "data.zoom": zoom,
         "data.rotation": rotation,
-        "train.batch_size": batch_size,
+        "train.batch_size": batches(40, 16, "examples"),
         "train.epochs": epochs,
         "model.backbone": image_backbone,
         "optimizer.learning_rate": image_rate,
@@ -197,16 +236,9 @@ LABELLED_IMAGES = OwnData(
 
 def latent_dim(facts):
     """A number for about 60 pixels of a side of 28, as the variational autoencoder's paper takes 20 for MNIST."""
-    size = facts.settings.get("data.image_size") or facts.side
-    size = min(size) if isinstance(size, list | tuple) else size
+    size = side_of(facts)
     number = 8 if size <= 16 else 20 if size <= 32 else 64
     return number, f"images of {size} pixels"
-
-
-def autoencoder_rate(facts):
-    """What the convolutional autoencoder of the digits learns with, at any batch."""
-    size = facts.settings["train.batch_size"]
-    return float(f"{0.003 * math.sqrt(size / 64):.2g}"), f"batches of {size}"
 
 
 def autoencoder_epochs(facts):
@@ -219,34 +251,15 @@ IMAGES = OwnData(
     source_facts.of_images,
     {
         "data.image_size": image_size,
-        "train.batch_size": batch_size,
+        "train.batch_size": batches(40, 16, "examples"),
         "train.epochs": autoencoder_epochs,
         "model.latent_dim": latent_dim,
-        "optimizer.learning_rate": autoencoder_rate,
+        "optimizer.learning_rate": rate_by_batch(0.003, 64),
     },
 )
 
 
 # Tagged sentences
-
-
-def tagging_batch(facts):
-    """About 100 steps in an epoch, of 16 to 128 sentences."""
-    size = min(max(_power_of_two(facts.examples / 100), 16), 128)
-    return size, f"{facts.examples:,} training sentences"
-
-
-def tagging_epochs(facts):
-    """About 1,500 steps, and 6 to 40 epochs."""
-    steps = max(facts.examples / facts.settings["train.batch_size"], 1)
-    number = min(max(round(1500 / steps), 6), 40)
-    return number, f"{facts.examples:,} training sentences in batches of {facts.settings['train.batch_size']}"
-
-
-def tagging_rate(facts):
-    """The square root of the batch: 0.01 for 64 sentences."""
-    size = facts.settings["train.batch_size"]
-    return float(f"{0.01 * math.sqrt(size / 64):.2g}"), f"batches of {size}"
 
 
 def tagging_units(facts):
@@ -259,10 +272,10 @@ def tagging_units(facts):
 SENTENCES = OwnData(
     source_facts.of_sentences,
     {
-        "train.batch_size": tagging_batch,
-        "train.epochs": tagging_epochs,
+        "train.batch_size": batches(100, 16, "sentences"),
+        "train.epochs": epochs_of_steps(1500, 6, "sentences"),
         "model.backbone": tagging_units,
-        "optimizer.learning_rate": tagging_rate,
+        "optimizer.learning_rate": rate_by_batch(0.01, 64),
     },
 )
 
@@ -276,30 +289,11 @@ def vocabulary_size(facts):
     return int(number), f"{facts.words:,} different words"
 
 
-def translation_batch(facts):
-    """About 150 steps in an epoch, of 32 to 128 pairs."""
-    size = min(max(_power_of_two(facts.examples / 150), 32), 128)
-    return size, f"{facts.examples:,} training pairs"
-
-
-def translation_epochs(facts):
-    """About 2,500 steps, and 5 to 40 epochs."""
-    steps = max(facts.examples / facts.settings["train.batch_size"], 1)
-    number = min(max(round(2500 / steps), 5), 40)
-    return number, f"{facts.examples:,} training pairs in batches of {facts.settings['train.batch_size']}"
-
-
 def translator(facts):
     """A small Transformer; a wider one where there is something to fill it."""
-    values = (
-        {"model.backbone": "transformer_tiny"}
-        if facts.tokens > 400_000
-        else {
-            "model.backbone": "transformer",
-            "backbone.depth": 2,
-            "backbone.feedforward_dim": 256,
-        }
-    )
+    values = {"model.backbone": "transformer", "backbone.depth": 2, "backbone.feedforward_dim": 256}
+    if facts.tokens > 400_000:
+        values = {"model.backbone": "transformer_tiny"}
     return values | {"backbone.positions": "rotary", "backbone.dropout": 0.1}, f"{facts.tokens:,} training words"
 
 
@@ -313,8 +307,8 @@ PAIRS = OwnData(
     {
         "data.vocabulary_size": vocabulary_size,
         "data.max_length": max_length,
-        "train.batch_size": translation_batch,
-        "train.epochs": translation_epochs,
+        "train.batch_size": batches(150, 32, "pairs"),
+        "train.epochs": epochs_of_steps(2500, 5, "pairs"),
         "model.backbone": translator,
     },
 )

@@ -84,24 +84,50 @@ def strongest(values, words, count=3):
     return ", ".join(f"{words[row]} {values[row]:+.2f}" for row in rows)
 
 
-def notes(gaps, count, most, what):
-    """Returns in sentences what is shown of texts.
+class Sentences:
+    """Rows, figures and arrays of an `Explanation`, gathered sentence by sentence."""
 
-    Args:
-        gaps: What each sum lacks, as a share.
-        count: Number of sentences that were given.
-        most: Number of them that are explained.
-        what: What a row is, such as "a tagged word".
-    """
-    found = [
-        f"Integrated gradients: how much each word adds to the log-probability of {what}, beside a sentence whose "
-        "embeddings are all 0. They add up to the difference of the two."
-    ]
-    if len(gaps) and max(gaps) > _INCOMPLETE:
-        found.append(f"Some sums lack up to {max(gaps):.0%} of the difference: raise explain.steps.")
-    if count > most:
-        found.append(f"The first {most} of {count} sentences; explain.most_inputs says how many.")
-    return tuple(found)
+    def __init__(self):
+        self.rows, self.figures, self.arrays, self.gaps = [], {}, {}, []
+
+    def add(self, heads, words, labels, contributions, drawn):
+        """Adds a sentence.
+
+        Args:
+            heads: A dictionary for each answer, what its row begins with.
+            words: What may add to an answer.
+            labels: How each answer is labelled in the figure.
+            contributions: What `word_contributions` returned.
+            drawn: Other figures of the sentence by their names, a number in front.
+        """
+        values, differences, gaps = contributions
+        number = len(self.arrays) + 1
+        for head, own, difference, gap in zip(heads, values, differences, gaps, strict=True):
+            numbers = {"difference": float(difference), "gap": float(gap)}
+            self.rows.append({"sentence": number, **head, "because": strongest(own, words), **numbers})
+        self.figures[f"{number:02}_words"] = lambda: plots.contributions(values, words, labels)
+        self.figures |= {f"{number:02}_{name.partition('_')[2]}": draw for name, draw in drawn.items()}
+        self.arrays[f"sentence_{number}"] = values
+        self.gaps += list(gaps)
+
+    def explanation(self, title, count, most, answer):
+        """Returns the `Explanation`.
+
+        Args:
+            title: Its title.
+            count: Number of sentences that were given.
+            most: Number of them that are explained.
+            answer: What is explained, such as "a word's tag".
+        """
+        notes = [
+            f"Integrated gradients: how much each word adds to the log-probability of {answer}, beside a sentence "
+            "whose embeddings are all 0. They add up to the difference of the two."
+        ]
+        if self.gaps and max(self.gaps) > _INCOMPLETE:
+            notes.append(f"Some sums lack up to {max(self.gaps):.0%} of the difference: raise explain.steps.")
+        if count > most:
+            notes.append(f"The first {most} of {count} sentences; explain.most_inputs says how many.")
+        return Explanation(title, pd.DataFrame(self.rows), self.figures, self.arrays, tuple(notes))
 
 
 def tag_explainer(decoded, has_crf, attention_figures):
@@ -158,35 +184,20 @@ def tag_explainer(decoded, has_crf, attention_figures):
             logs = ops.log(ops.maximum(crf.marginals(outputs), 1e-12)) if is_crf else ops.log_softmax(outputs)
             return ops.take(ops.take(logs, position, axis=1), choice, axis=1)
 
-        rows, figures, arrays, lacking = [], {}, {}, []
-        for number, words in enumerate(chosen, 1):
-            tags = [int(label) for label in predicted[number - 1]]
+        explained = Sentences()
+        for row, words in enumerate(chosen):
+            tags = [int(label) for label in predicted[row]]
             answers = [(place, tag) for place, tag in enumerate(tags) if names[tag] != "O"] or list(enumerate(tags))
             answers = answers[:most_words]
-            given = to_embeddings(sequences.arrays([number - 1])[0], training=False)
-            values, differences, gaps = word_contributions(rest, given, score, answers, steps=steps)
-            for (place, tag), own, difference, gap in zip(answers, values, differences, gaps, strict=True):
-                rows.append(
-                    {
-                        "sentence": number,
-                        "token": words[place],
-                        "tag": names[tag],
-                        "probability": float(shares[number - 1][place, tag]),
-                        "because": strongest(own, words),
-                        "difference": float(difference),
-                        "gap": float(gap),
-                    }
-                )
-            labels = [f"{words[place]}: {names[tag]}" for place, tag in answers]
-            figures[f"{number:02}_words"] = lambda values=values, words=words, labels=labels: plots.contributions(
-                values, words, labels
-            )
-            drawn = attention_figures(model, sequences.take([number - 1]))
-            figures |= {f"{number:02}_{name.partition('_')[2]}": draw for name, draw in drawn.items()}
-            arrays[f"sentence_{number}"] = values
-            lacking += list(gaps)
-        said = notes(lacking, len(sentences), most_inputs, "a word's tag")
-        return Explanation("What the tags rest on", pd.DataFrame(rows), figures, arrays, said)
+            given = to_embeddings(sequences.arrays([row])[0], training=False)
+            contributions = word_contributions(rest, given, score, answers, steps=steps)
+            heads = [
+                {"token": words[place], "tag": names[tag], "probability": float(shares[row][place, tag])}
+                for place, tag in answers
+            ]
+            labels = [f"{head['token']}: {head['tag']}" for head in heads]
+            explained.add(heads, words, labels, contributions, attention_figures(model, sequences.take([row])))
+        return explained.explanation("What the tags rest on", len(sentences), most_inputs, "a word's tag")
 
     return explain
 
@@ -242,8 +253,8 @@ def translation_explainer(predict, tokenizers_of, special_tokens, attention_figu
         def score(outputs, position, choice):
             return ops.take(ops.log_softmax(ops.take(outputs, position, axis=1)), choice, axis=1)
 
-        rows, figures, arrays, lacking = [], {}, {}, []
-        for number, (line, text) in enumerate(zip(chosen, written, strict=True), 1):
+        explained = Sentences()
+        for line, text in zip(chosen, written, strict=True):
             source, target = source_tokenizer.encode([line]), target_tokenizer.encode([text])
             read = text_pairs(
                 source, None, [line], start=None, end=source_tokenizer.end_id, padding=source_tokenizer.pad_id
@@ -257,30 +268,13 @@ def translation_explainer(predict, tokenizers_of, special_tokens, attention_figu
                 training=False,
             )
             answers = list(enumerate(map(int, ids)))[:most_words]
-            values, differences, gaps = word_contributions(rest, given, score, answers, steps=steps)
+            contributions = word_contributions(rest, given, score, answers, steps=steps)
             seen = source_tokenizer.pieces(read.arrays([0])[0]["source"][0])
             made = target_tokenizer.pieces([choice for _, choice in answers])
-            for token, own, difference, gap in zip(made, values, differences, gaps, strict=True):
-                rows.append(
-                    {
-                        "sentence": number,
-                        "source": line,
-                        "translation": text,
-                        "token": token,
-                        "because": strongest(own, seen),
-                        "difference": float(difference),
-                        "gap": float(gap),
-                    }
-                )
-            figures[f"{number:02}_tokens"] = lambda values=values, seen=seen, made=made: plots.contributions(
-                values, seen, made
-            )
-            if has_attention(model):
-                drawn = attention_figures(model, read, ids, assets)
-                figures |= {f"{number:02}_{name.partition('_')[2]}": draw for name, draw in drawn.items()}
-            arrays[f"sentence_{number}"] = values
-            lacking += list(gaps)
-        said = notes(lacking, len(lines), most_inputs, "each token of the translation, after those before it")
-        return Explanation("What the translations rest on", pd.DataFrame(rows), figures, arrays, said)
+            heads = [{"source": line, "translation": text, "token": token} for token in made]
+            drawn = attention_figures(model, read, ids, assets) if has_attention(model) else {}
+            explained.add(heads, seen, made, contributions, drawn)
+        answer = "each token of the translation, after those before it"
+        return explained.explanation("What the translations rest on", len(lines), most_inputs, answer)
 
     return explain

@@ -66,6 +66,7 @@ class Budget(keras.callbacks.Callback):
         # Counters of the checkpoint: seconds that the run had taken, and when its first step had ended.
         self.seconds_spent, self.seconds_at_first_step, self.validation_seconds = 0.0, 0.0, 0.0
         self._before = None
+        self._validation_began = time.perf_counter()
 
     @property
     def reserve(self):
@@ -93,30 +94,36 @@ class Budget(keras.callbacks.Callback):
         if self._before is None:
             self._weigh()
             self._before = self.seconds_spent  # of the process that was interrupted
-            log.info("training ends by the clock, in about %s", duration(self.left()))
+            if self.seconds_at_first_step:
+                self._go_on()
+            log.info("training ends by the clock, in about %s", duration(self.left))
 
     def on_train_batch_end(self, batch, logs=None):
-        self._look()
         if not self.seconds_at_first_step:  # it compiles; the schedule begins behind it
-            self.seconds_at_first_step = self.seconds_spent
-        whole = max(self.seconds - self.reserve - self.seconds_at_first_step, 1e-3)
-        share = min((self.seconds_spent - self.seconds_at_first_step) / whole, 1.0)
-        self.share.assign(share)
-        if share >= 1.0:
+            self.seconds_at_first_step = self._spent()
+        self._go_on()
+        if float(self.share) >= 1.0:
             self.model.stop_training = True
 
     def on_test_begin(self, logs=None):
-        self._validation = time.perf_counter()
+        self._validation_began = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
-        if hasattr(self, "_validation"):  # the recipe's own scores of the validation split are part of it
-            self.validation_seconds = max(self.validation_seconds, time.perf_counter() - self._validation)
-        self._look()
+        took = time.perf_counter() - self._validation_began
+        self.validation_seconds = max(self.validation_seconds, took)
+        self._go_on()
 
-    def _look(self):
-        self.seconds_spent = (self._before or 0.0) + time.perf_counter() - self.started
+    def _spent(self):
+        """Returns the seconds that the run has taken, those of a process that was interrupted included."""
+        return (self._before or 0.0) + time.perf_counter() - self.started
 
+    def _go_on(self):
+        """Moves the schedule to where the clock is."""
+        self.seconds_spent = self._spent()
+        whole = max(self.seconds - self.reserve - self.seconds_at_first_step, 1e-3)
+        self.share.assign(min(max(self.seconds_spent - self.seconds_at_first_step, 0.0) / whole, 1.0))
+
+    @property
     def left(self):
-        """Returns the seconds until the training ends."""
-        self._look()
-        return max(self.seconds - self.reserve - self.seconds_spent, 0.0)
+        """Seconds until the training ends."""
+        return max(self.seconds - self.reserve - self._spent(), 0.0)

@@ -369,5 +369,5 @@ class Progress(keras.callbacks.Callback):
         left = (self.epochs - self.epoch) * self.steps - done
         speed = steps_per_second * self.batch_size
         if self.budget is not None:
-            return f"{speed:,.0f} examples/s", f"{duration(self.budget.left())} left"
+            return f"{speed:,.0f} examples/s", f"{duration(self.budget.left)} left"
         return f"{speed:,.0f} examples/s", f"{duration(left / steps_per_second)} left"

@@ -70,7 +70,7 @@ def fit(
 
     1. `SynchronizedReplicas`, on several devices: all below see one set of weights.
     2. `SwapEMAWeights`, with an optimizer that averages weights: validation and all below see the averages.
-    3. `Scores`: adds the recipe's own values to the logs.
+    3. `Scores`: adds the recipe's own values to the logs; `Budget`, with one, behind it: a validation lasts so long.
     4. `NaNGuard`: nothing below may count or save an epoch that is not a number.
     5. The schedule's own, such as `ReduceLROnPlateau`.
     6. `EarlyStopping`.
@@ -136,11 +136,11 @@ def fit(
     others = [SynchronizedReplicas()] if training.devices > 1 else []
     if checkpoint.averages(model):
         others.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
-    if budget is not None:
-        others.append(budget)
     scores = Scores(validate)
     if validate is not None:
         others.append(scores)
+    if budget is not None:
+        others.append(budget)
     others.append(NaNGuard())
     for callback in callbacks:
         callback.monitor, callback.mode = monitor, mode

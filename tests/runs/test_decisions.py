@@ -144,3 +144,26 @@ def test_recipes_without_rules_say_that_their_numbers_are_of_other_data(photogra
     caplog.set_level("INFO", "kit")
     decisions.tell_beginning(schema.get("gan"), {"data.source": str(photographs)})
     assert "default.toml of gan: its numbers suit the embedded data" in caplog.text
+
+
+def test_held_out_sentences_decide_nothing(tmp_path):
+    """The vocabulary and the lengths that a translator gets are those of training pairs."""
+    short = [("one red house", "ein rotes Haus"), ("two red houses", "zwei rote Häuser"), ("a house", "ein Haus")] * 20
+    long = [(" ".join(f"w{number}" for number in range(90)), " ".join(f"v{number}" for number in range(90)))]
+    data = {"train": short, "validation": short[:5], "test": short[:5]}
+    for name in ("validation", "test"):
+        known = PythonInputs(data), PythonInputs(data | {name: long})
+        settings = run_settings.resolve(schema.get("translation"), None, {"data.source": "given"}, None)
+        one, other = (decisions.decided(recipes.get("translation"), settings, inputs) for inputs in known)
+        assert one == other
+
+
+def test_sentences_of_a_generator_are_read_once(tmp_path):
+    sentences = [(["Oslo", "is", "cold"], ["B-LOC", "O", "O"]), (["it", "is", "warm"], ["O", "O", "O"])] * 30
+    told = kit.dry_run("sequence_tagging", data=(each for each in sentences), verbose=False)
+    assert sum(told["examples"].values()) == 60
+
+
+def test_a_rehearsal_by_the_clock_tells_the_epochs_that_go_into_it(photographs):
+    told = kit.dry_run("image_classification", data=str(photographs), train={"minutes": 2}, verbose=False)
+    assert told["seconds_estimated"] == pytest.approx(120, rel=0.5) and told["epochs"] > 1

@@ -17,10 +17,9 @@ from kit.files import read_json
 from kit.reporting import several as page
 from kit.runs import finished, run
 from kit.scoring.classification import softmax
-from kit.training.callbacks import Progress
 from tests.conformance import assert_same
 from tests.conftest import TINY, draw
-from tests.moments import AtWrite
+from tests.moments import AtWrite, interrupted
 from tests.recipes.test_dqn import SMALL
 from tests.runs.test_resume import end, epochs, kill
 from tests.runs.test_seeds import changed, same
@@ -242,21 +241,7 @@ def test_images_that_come_back_are_a_table_and_made_ones_none(tmp_path):
 
 @pytest.mark.parametrize("when", [(1, 1), *(pytest.param(each, marks=pytest.mark.slow) for each in ((2, 0), (3, 1)))])
 def test_what_was_interrupted_ends_like_what_was_not(digits, when, monkeypatch, capsys):
-    begun = {"runs": 0}
-    begin, start = Progress.on_epoch_begin, Progress.on_train_begin
-
-    def counted(self, logs=None):
-        begun["runs"] += 1
-        start(self, logs)
-
-    def interrupted(self, epoch, logs=None):
-        if (begun["runs"], epoch) == when:
-            raise KeyboardInterrupt
-        begin(self, epoch, logs)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Progress, "on_train_begin", counted)
-        patch.setattr(Progress, "on_epoch_begin", interrupted)
+    with interrupted(monkeypatch, *when):
         kit.train("image_classification", folder="run", **changed(DIGITS, folds=3))
     out = capsys.readouterr().out
     assert out.count("--folder run carries on") == 1 and "--folder run/fold" not in out

@@ -16,11 +16,10 @@ from kit.errors import KitError, SettingError
 from kit.files import read_json
 from kit.reporting import several as statistics
 from kit.runs import finished, run
-from kit.training.callbacks import Progress
 from tests.agents.test_dqn import Tiny  # noqa: F401 - registers environments that are solved in seconds
 from tests.conformance import assert_same
 from tests.conftest import TINY
-from tests.moments import AtWrite
+from tests.moments import AtWrite, interrupted
 from tests.recipes.test_dqn import SMALL
 from tests.runs.test_resume import end, epochs, kill
 
@@ -167,21 +166,7 @@ def test_the_terminal_says_which_seed_and_what_came_out(capsys):
 
 @pytest.mark.parametrize("when", [(1, 1), *(pytest.param(each, marks=pytest.mark.slow) for each in ((2, 0), (2, 1)))])
 def test_what_was_interrupted_ends_like_what_was_not(digits, when, monkeypatch, capsys):
-    begun = {"runs": 0}
-    begin, start = Progress.on_epoch_begin, Progress.on_train_begin
-
-    def counted(self, logs=None):
-        begun["runs"] += 1
-        start(self, logs)
-
-    def interrupted(self, epoch, logs=None):
-        if (begun["runs"], epoch) == when:
-            raise KeyboardInterrupt
-        begin(self, epoch, logs)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Progress, "on_train_begin", counted)
-        patch.setattr(Progress, "on_epoch_begin", interrupted)
+    with interrupted(monkeypatch, *when):
         kit.train("image_classification", folder="run", **changed(DIGITS, seeds=2))
     out = capsys.readouterr().out
     assert out.count("--folder run carries on") == 1 and "--folder run/seed" not in out

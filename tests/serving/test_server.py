@@ -209,18 +209,10 @@ def _counted(server, name):
 
 
 def test_too_many_and_too_slow(small_run, images, monkeypatch):
-    may_go_on, is_called = threading.Event(), threading.Event()
     limits = Limits(batch_size=1, max_waiting=1, timeout=1.0)
     with Server([small_run.folder], port=0, limits=limits) as server:
         batcher = server.service.runs["image_classification"].batcher
-        answer_now = batcher.answer
-
-        def answer_late(jobs):
-            is_called.set()
-            assert may_go_on.wait(60)
-            return answer_now(jobs)
-
-        batcher.answer = answer_late
+        answer_now, is_called, may_go_on = _answers_late(batcher)
         answers = []
         asker = threading.Thread(target=lambda: answers.append(ask(server, PREDICT, png(images[0]), IMAGE)))
         asker.start()
@@ -237,6 +229,20 @@ def test_too_many_and_too_slow(small_run, images, monkeypatch):
         batcher.answer = answer_now
         server.service.limits = Limits()
         assert ask(server, PREDICT, png(images[4]), IMAGE).status in (200, 503)
+
+
+def _answers_late(batcher):
+    """Has a batcher wait before it answers; returns its own function, and events: it was called, it may go on."""
+    is_called, may_go_on = threading.Event(), threading.Event()
+    answer_now = batcher.answer
+
+    def answer_late(jobs):
+        is_called.set()
+        assert may_go_on.wait(60)
+        return answer_now(jobs)
+
+    batcher.answer = answer_late
+    return answer_now, is_called, may_go_on
 
 
 def _job(image):
@@ -274,17 +280,8 @@ def test_while_loading_and_when_loading_fails(small_run, tmp_path, monkeypatch):
 
 
 def test_requests_in_flight_are_answered_at_the_end(small_run, images):
-    may_go_on, is_called = threading.Event(), threading.Event()
     server = Server([small_run.folder], port=0).start()
-    batcher = server.service.runs["image_classification"].batcher
-    answer_now = batcher.answer
-
-    def answer_late(jobs):
-        is_called.set()
-        assert may_go_on.wait(60)
-        return answer_now(jobs)
-
-    batcher.answer = answer_late
+    _, is_called, may_go_on = _answers_late(server.service.runs["image_classification"].batcher)
     answers = []
     asker = threading.Thread(target=lambda: answers.append(ask(server, PREDICT, png(images[0]), IMAGE)))
     asker.start()

@@ -65,8 +65,8 @@ def test_a_run_that_is_carried_on_has_what_was_left(clock):
     second = budgets.Budget(1, budgets.now(), scored=1)
     second.seconds_spent, second.seconds_at_first_step = first.seconds_spent, first.seconds_at_first_step
     begun(second)
-    assert second.left() == pytest.approx(60 - 30 - second.reserve)
-    clock.time += second.left()
+    assert second.left == pytest.approx(60 - 30 - second.reserve)
+    clock.time += second.left
     second.on_train_batch_end(0)
     assert second.model.stop_training
 

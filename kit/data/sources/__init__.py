@@ -5,6 +5,7 @@ A source gives `Images` or `Sentences`; splitting and batching are the same for 
 
 import dataclasses
 import importlib
+import inspect
 import os
 import zlib
 
@@ -230,6 +231,27 @@ def as_columns(rows):
     """Returns each column's values, None where a row has none, given a dictionary for each row."""
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: [row.get(name) for row in rows] for name in names}
+
+
+def read(source, kind, data, **changed):
+    """Reads a source with those settings of `[data]` that its reader takes.
+
+    Args:
+        source: As for `find`.
+        kind: "images", "sentences" or "pairs".
+        data: Settings of `[data]`; those that are None or empty are left to the reader.
+        changed: Values that stand in for settings, or for parameters that are none; what a reader lacks is passed over.
+
+    Returns:
+        `Images`, `Sentences` or `Pairs`, and the source as its reader wants it.
+
+    Raises:
+        KitError: a source that cannot be used; the message names it.
+    """
+    module, origin = find(source, kind)
+    asked = {key: value for key, value in (data | changed).items() if value not in (None, ()) and key != "source"}
+    offered = inspect.signature(module.read).parameters
+    return module.read(origin, **{key: asked[key] for key in offered if key in asked}), origin
 
 
 def find(source, kind):
