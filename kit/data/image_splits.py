@@ -96,7 +96,7 @@ def image_splits(saved, images, division, needs_classes=True):
         KitError: a file or folder that cannot be used; the message names it.
         SettingError: a value out of range; the message names the key.
     """
-    found, source = sources.read(images.source, "images", {}, needs_classes=needs_classes)
+    found, source = sources.read(images.source, "images", {"needs_classes": needs_classes})
     known = _known_before(found, saved)
     skipped = []
     if known is not None:

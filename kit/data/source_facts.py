@@ -17,11 +17,12 @@ from kit.data.splits import assign
 _HEADERS = 500
 
 
-def _training_rows(read, data, **of_classes):
+def _training_rows(read, data, labels=None, class_names=None):
     """Returns the numbers of the training examples, as the settings of `[data]` divide what was read."""
     offered = config.names_of(Division)
     division = Division(**{key: value for key, value in data.items() if key in offered})
-    return np.flatnonzero(assign(read.names, read.split, division, None, read, **of_classes)["split"] == "train")
+    table = assign(read.names, read.split, division, None, read, labels=labels, class_names=class_names)
+    return np.flatnonzero(table["split"] == "train")
 
 
 def of_images(data, given=None):
@@ -34,8 +35,8 @@ def of_images(data, given=None):
     Raises:
         KitError: a source that cannot be used.
     """
-    read, _ = sources.read(data["source"] if given is None else given, "images", data, needs_classes=False)
-    rows = _training_rows(read, data, labels=read.labels, class_names=read.class_names)
+    read, _ = sources.read(data["source"] if given is None else given, "images", data | {"needs_classes": False})
+    rows = _training_rows(read, data, read.labels, read.class_names)
     if read.paths is None:
         height, width, channels = read.pixels.shape[1:]
         sizes, is_grey = [(height, width)], channels == 1

@@ -7,14 +7,14 @@ from kit.data.splits import assign
 from kit.errors import KitError, SettingError
 
 
-def divided(read, division, advice, **of_classes):
+def divided(read, division, advice, labels=None, class_names=None):
     """Divides examples as training does.
 
     Args:
         read: `Images`, `Sentences` or `Pairs` of `kit.data.sources`.
         division: `Division`.
         advice: What to do where training would refuse them.
-        of_classes: `labels` and `class_names`, where examples have classes.
+        labels, class_names: Class of each example, and the name of each class; None where there are none.
 
     Returns:
         Table as `kit.data.splits.assign` returns it, and a list of findings; where they cannot be divided all are
@@ -25,7 +25,7 @@ def divided(read, division, advice, **of_classes):
     """
     names = read.names
     try:
-        return assign(names, read.split, division, None, read, **of_classes), []
+        return assign(names, read.split, division, None, read, labels=labels, class_names=class_names), []
     except SettingError:
         raise
     except KitError as error:

@@ -48,7 +48,7 @@ def inspected(recipe, source, images, division, needs_classes=True):
         KitError: there is nothing that could be inspected.
     """
     refused = []
-    found, source = sources.read(source, "images", {}, needs_classes=needs_classes, refused=refused)
+    found, source = sources.read(source, "images", {"needs_classes": needs_classes, "refused": refused})
     log.info("images: %s of %s are read", f"{len(found.names):,}", source)
     if found.paths is not None:
         facts = image_facts.of_files(found.paths, images.background)
@@ -60,9 +60,8 @@ def inspected(recipe, source, images, division, needs_classes=True):
         )
     if facts.damaged:
         found = found.take(facts.rows)
-    of_classes = {"labels": found.labels, "class_names": found.class_names}
     advice = "add examples, or leave the class out: training refuses them"
-    assignment, undivided = divided(found, division, advice, **of_classes)
+    assignment, undivided = divided(found, division, advice, found.labels, found.class_names)
     split = assignment["split"].to_numpy(object)
     class_names = found.class_names if len(found.class_names) > 1 or needs_classes else []
     view = image_checks.View(facts, found.names, split, found.labels, class_names)

@@ -37,7 +37,7 @@ def inspected(recipe, source, data, division):
     Raises:
         KitError: there is nothing that could be inspected.
     """
-    found, origin = sources.read(source, "pairs", data, on_bad="skip", seed=division.split_seed)
+    found, origin = sources.read(source, "pairs", data | {"on_bad": "skip", "seed": division.split_seed})
     log.info("pairs: %s of %s are read", f"{len(found.sources):,}", origin)
     assignment, findings = divided(found, division, "add pairs: training refuses so few")
     split = assignment["split"].to_numpy(object)

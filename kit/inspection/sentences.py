@@ -33,7 +33,7 @@ def inspected(recipe, source, data, division):
     Raises:
         KitError: there is nothing that could be inspected.
     """
-    found, origin = sources.read(source, "sentences", data, on_bad="skip", seed=division.split_seed)
+    found, origin = sources.read(source, "sentences", data | {"on_bad": "skip", "seed": division.split_seed})
     log.info("sentences: %s of %s are read", f"{len(found.words):,}", origin)
     scheme, findings = _scheme(found, data["scheme"])
     assignment, undivided = divided(found, division, "add sentences: training refuses so few")

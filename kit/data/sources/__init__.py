@@ -233,14 +233,14 @@ def as_columns(rows):
     return {name: [row.get(name) for row in rows] for name in names}
 
 
-def read(source, kind, data, **changed):
-    """Reads a source with those settings of `[data]` that its reader takes.
+def read(source, kind, options):
+    """Reads a source with those options that its reader takes, such as settings of `[data]`.
 
     Args:
         source: As for `find`.
         kind: "images", "sentences" or "pairs".
-        data: Settings of `[data]`; those that are None or empty are left to the reader.
-        changed: Values that stand in for settings, or for parameters that are none; what a reader lacks is passed over.
+        options: Dictionary of options by name. Those that are None or an empty tuple are left to the reader, those that
+            it lacks are passed over.
 
     Returns:
         `Images`, `Sentences` or `Pairs`, and the source as its reader wants it.
@@ -249,9 +249,9 @@ def read(source, kind, data, **changed):
         KitError: a source that cannot be used; the message names it.
     """
     module, origin = find(source, kind)
-    asked = {key: value for key, value in (data | changed).items() if value not in (None, ()) and key != "source"}
-    offered = inspect.signature(module.read).parameters
-    return module.read(origin, **{key: asked[key] for key in offered if key in asked}), origin
+    offered = inspect.signature(module.read).parameters.keys() - {"source"}
+    asked = {key: options[key] for key in offered & options.keys() if options[key] not in (None, ())}
+    return module.read(origin, **asked), origin
 
 
 def find(source, kind):
