@@ -73,22 +73,24 @@ def _folds(splitter, labels, groups):
             return []
 
 
-def latest(share, times, split):
+def latest(share, times, split, left=1):
     """Returns the rows of the latest times, nearest to a share of the examples; equal times stay together.
 
     Args:
         share: Share of the examples.
         times: Time of each example, (examples,).
         split: Name of the split that is drawn, for messages.
+        left: Earlier times that have to be left: one for each split that is still to be drawn, and one for training.
 
     Raises:
-        KitError: there is one time alone.
+        KitError: there are fewer times.
     """
     known, counts = np.unique(times, return_counts=True)
-    if len(known) < 2:
-        raise KitError(f"data.time: one time is left to take a {split} split of; expected at least 2")
-    after = len(times) - np.cumsum(counts)[:-1]  # examples later than each time but the last
-    boundary = known[np.argmin(np.abs(after - share * len(times)))]
+    if len(known) <= left:
+        count = "one time is" if len(known) == 1 else f"{len(known)} times are"
+        raise KitError(f"data.time: {count} left to take a {split} split of; expected at least {left + 1}")
+    after = (len(times) - np.cumsum(counts))[left - 1 : -1]  # examples later than each time that may be the last
+    boundary = known[left - 1 + np.argmin(np.abs(after - share * len(times)))]
     return np.flatnonzero(times > boundary)
 
 

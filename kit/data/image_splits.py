@@ -105,7 +105,7 @@ def image_splits(saved, images, division, needs_classes=True):
         found, skipped = without_unreadable(found)
     of_classes = {"labels": found.labels, "class_names": found.class_names}
     assignment = assign(found.names, found.split, division, saved, found, **of_classes)
-    is_folder = isinstance(source, str | os.PathLike) and os.path.isdir(source)
+    is_folder = isinstance(source, os.PathLike) and os.path.isdir(source)  # a name such as `digits` is none
     if found.split is None and not division.split_files and is_folder:
         tell_of_lists(source)
     checks = PixelChecks(found.names if found.paths is None else found.paths)

@@ -1,6 +1,7 @@
 """Quick checks of labels: classes that look alike, that are rare, empty or missing in a split."""
 
 import difflib
+import itertools
 import re
 import unicodedata
 
@@ -12,6 +13,8 @@ from kit.data.split_names import SPLITS
 # The commonest class has so many times the examples of the rarest before it is told, and before it is a warning.
 _UNEVEN, _VERY_UNEVEN = 5, 10
 _FEW = 10
+# Of more names slips are not looked for: each would be compared with each.
+_MOST_NAMES = 1000
 # Names of fewer letters that differ in one are different words: horse and house.
 _LETTERS_OF_A_MISSPELT_NAME = 7
 
@@ -61,20 +64,25 @@ def alike_names(names, counts=None, what="labels"):
         counts: Number of examples of each, or None: then a slip of one letter is not looked for.
         what: What the names are called.
     """
-    pairs = [
-        (first, second)
-        for number, first in enumerate(names)
-        for second in names[number + 1 :]
-        if _same_letters(first) == _same_letters(second) or _same_word(first, second)
+    letters = {name: _same_letters(name) for name in names}
+    alike = {}
+    for name in names:
+        alike.setdefault(letters[name], []).append(name)
+    pairs = [pair for group in alike.values() for pair in itertools.combinations(group, 2)]
+    pairs += [
+        (one, many)
+        for singular, group in alike.items()
+        for plural in _plurals(singular)
+        for one, many in itertools.product(group, alike.get(plural, ()))
+        if not (str(one).isupper() and str(many).isupper())  # codes, such as NNP and NNPS
     ]
-    if counts is not None and len(names) <= 2000:
+    if counts is not None and len(names) <= _MOST_NAMES:
         known = {frozenset(pair) for pair in pairs}
         by_count = dict(zip(names, counts, strict=True))
         pairs += [
-            (first, second)
-            for number, first in enumerate(names)
-            for second in names[number + 1 :]
-            if frozenset((first, second)) not in known and _is_slip(first, second, by_count)
+            pair
+            for pair in itertools.combinations(names, 2)
+            if frozenset(pair) not in known and _is_slip(*pair, by_count, letters)
         ]
     if not pairs:
         return []
@@ -93,25 +101,28 @@ def alike_names(names, counts=None, what="labels"):
 
 
 def _same_letters(name):
-    """Returns a name without case, accents, spaces and punctuation; signs alone stay, as tags of words have them."""
-    text = unicodedata.normalize("NFKD", str(name)).casefold()
-    return re.sub(r"[\W_]|[\u0300-\u036f]", "", text) or str(name).strip()
+    """Returns a name without case, spaces, and what joins or accents Latin letters.
+
+    Signs beside digits, or at an end, tell names apart, such as `-1` and `1`, or `C` and `C++`; so do marks of other
+    scripts.
+    """
+    text = unicodedata.normalize("NFKD", str(name)).casefold().strip(" ._'\"\t\n")
+    text = re.sub(r"(?<=[a-z])[\u0300-\u036f]+", "", text)
+    text = re.sub(r"(?<=[^\W\d_])[-_.'’/&\s]+(?=[^\W_])|(?<=[^\W_])[-_.'’/&\s]+(?=[^\W\d_])|\s+", "", text)
+    return unicodedata.normalize("NFC", text) or str(name).strip()
 
 
-def _same_word(first, second):
-    """Tells whether one name is the plural of the other in English."""
-    if str(first).isupper() and str(second).isupper():  # codes, such as NNP and NNPS
-        return False
-    first, second = sorted((_same_letters(first), _same_letters(second)), key=len)
-    is_word = len(first) >= 3 and first.isalpha() and first == first.strip()
-    ends = {f"{first}s", f"{first}es", f"{first[:-1]}ies" if first.endswith("y") else ""}
-    return is_word and second in ends
+def _plurals(singular):
+    """Returns what the plural of an English word may be, nothing where it is none."""
+    if len(singular) < 3 or not singular.isalpha():
+        return ()
+    return (f"{singular}s", f"{singular}es", *([f"{singular[:-1]}ies"] if singular.endswith("y") else []))
 
 
-def _is_slip(first, second, counts):
+def _is_slip(first, second, counts, letters):
     """Tells whether a rare name is a frequent one with a letter too many, too few or wrong."""
     rare, usual = sorted((first, second), key=counts.get)
-    a, b = _same_letters(rare), _same_letters(usual)
+    a, b = letters[rare], letters[usual]
     if counts[rare] > 0.1 * counts[usual] or min(len(a), len(b)) < _LETTERS_OF_A_MISSPELT_NAME:
         return False
     if abs(len(a) - len(b)) > 1 or re.sub(r"\D", "", a) != re.sub(r"\D", "", b):

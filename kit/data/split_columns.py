@@ -110,8 +110,10 @@ def check_whole(groups, split):
     """Raises SettingError for a group that the splits of the source itself tear."""
     first = {}
     for group, part in zip(groups, split, strict=True):
+        if part == UNUSED:
+            continue
         before = first.setdefault(group, part)
-        if before != part and UNUSED not in (before, part):
+        if before != part:
             raise SettingError(
                 "group",
                 f"the source itself has group {shown(group)} in the {before} and in the {part} split; expected each "

@@ -13,7 +13,7 @@ from kit.files import as_path
 log = logging.getLogger("kit")
 
 
-def listed(files, ids, given=None):
+def listed(files, ids, given=None, left_out=()):
     """Returns the split of each example that lists of names tell.
 
     Examples in no list are training examples where no list is of these, and "unused" else. A name is that of an
@@ -24,6 +24,7 @@ def listed(files, ids, given=None):
         files: Path of each list. A word of its name says of which split it is, or `SPLIT=` before the path does.
         ids: Name of each example, (examples,).
         given: Splits of the source itself; there must be none.
+        left_out: Names of examples that are not there any more, such as damaged images: a list may have them.
 
     Raises:
         SettingError: the source has splits of its own, or it is not clear of which split a list is.
@@ -33,6 +34,7 @@ def listed(files, ids, given=None):
     if given is not None:
         raise SettingError("split_files", "the source has splits of its own; expected none, or a source without such")
     split = np.full(len(ids), None, dtype=object)
+    count_of_ids, ids = len(ids), [*ids, *left_out]
     places, known = {}, _tails(ids)
     lists = _lists(files)
     for part, path in lists.items():
@@ -44,14 +46,21 @@ def listed(files, ids, given=None):
             row = _row(line, known, place, ids)
             if row in places:
                 raise KitError(f"{place}: {ids[row]} is in {places[row]} already; expected it once")
-            places[row], split[row], count = place, part, count + 1
+            places[row], count = place, count + 1
+            if row < count_of_ids:
+                split[row] = part
         if not count:
             raise KitError(f"{path}: no names; expected one in each line")
     rest = np.equal(split, None)
     split[rest] = UNUSED if "train" in lists else "train"
     if "train" in lists and rest.any():
-        log.info("data.split_files: %s of %s examples are in no list and not used", f"{rest.sum():,}", f"{len(ids):,}")
+        log.info("data.split_files: %s of %s examples are in no list and not used", f"{rest.sum():,}", f"{len(rest):,}")
     return split
+
+
+def parts_of(files):
+    """Returns the names of the splits that lists of names tell."""
+    return tuple(_lists(files))
 
 
 def _lists(files):
@@ -92,17 +101,17 @@ def absolute(file):
 def _tails(ids):
     """Returns the row of each end of a name, with and without its ending; of one that is the end of several None.
 
-    A whole name, or one without its ending, stands before the ends of others.
+    A whole name stands before one without its ending, and that before the ends of others.
     """
-    ends, whole = {}, {}
+    ends, short, whole = {}, {}, {}
     for row, name in enumerate(ids):
         parts = _normal(name).split("/")
         for start in range(len(parts)):
             tail = "/".join(parts[start:])
-            for key in {tail, _without_ending(tail)}:
-                table = ends if start else whole
+            for key in dict.fromkeys((tail, _without_ending(tail))):
+                table = ends if start else whole if key == tail else short
                 table[key] = row if table.get(key, row) == row else None
-    return ends, whole
+    return ends, short, whole
 
 
 def _normal(name):
@@ -116,12 +125,12 @@ def _without_ending(name):
 
 def _row(line, known, place, ids):
     """Returns the row of the example that a line of a list names."""
-    ends, whole = known
+    ends, short, whole = known
     for text in dict.fromkeys((line, line.split()[0])):
         name = _normal(text)
         parts = name.split("/")
-        longer = [(whole, "/".join(parts[start:])) for start in range(1, len(parts))]
-        for table, key in ((whole, name), (ends, name), *longer):
+        longer = [(table, "/".join(parts[start:])) for start in range(1, len(parts)) for table in (whole, short)]
+        for table, key in ((whole, name), (short, name), (ends, name), *longer):
             if key in table:
                 if table[key] is None:
                     raise KitError(f"{place}: {text.strip()!r} names several examples; expected more of the path")

@@ -136,7 +136,7 @@ def assign(names, given, division, saved, known=None, *, labels=None, class_name
     known = known or Known(names)
     split = np.full(len(names), "train", dtype=object)
     if division.split_files:
-        split[:] = listed(division.split_files, known.ids, given)
+        split[:] = listed(division.split_files, known.ids, given, getattr(known, "left_out", ()))
     elif given is not None:
         split[:] = given
     table, groups, times = pd.DataFrame({"example": names, "split": split}), None, None
@@ -212,7 +212,11 @@ def _draw(split, division, labels, groups, times, class_names):
         missing = 2 if name == "validation" else 3 - int("validation" in split)
         own = np.zeros(len(rows), int) if labels is None else labels[rows]
         if times is not None:
-            split[rows[draws.latest(fraction, times[rows], name)]] = name
+            if name == "test" and "validation" in split:
+                raise SettingError(
+                    "time", "the source has a validation split and no test split, which would be later; expected both"
+                )
+            split[rows[draws.latest(fraction, times[rows], name, missing - 1)]] = name
             continue
         if groups is not None:
             count = len(set(groups[rows]))

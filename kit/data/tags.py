@@ -251,28 +251,44 @@ def _tell_of_plain(sentences, scheme):
     log.info("%s: the tag of each word is scored by itself, by accuracy", reason)
 
 
-def move_unknown(assignment, written):
+def move_unknown(assignment, written, listed=()):
     """Puts sentences with a tag that no drawn training sentence has into the training split of an assignment.
 
     A group goes as a whole. Where the division is by time, nothing that is later may be learned from: such a sentence
     is not used at all.
+
+    Args:
+        assignment: Table of `kit.data.splits.assign`, which is changed.
+        written: Tags of each sentence.
+        listed: Splits that were not drawn, from which none is taken.
+
+    Raises:
+        KitError: a split would be left empty.
     """
     drawn = assignment["split"].to_numpy(dtype=object).copy()
     known = {tag for row in np.flatnonzero(drawn == "train") for tag in written[row]}
     groups = assignment["group"].to_numpy() if "group" in assignment else np.arange(len(drawn))
     is_by_time = "time" in assignment
-    for row in np.flatnonzero((drawn == "test") | (drawn == "validation")):
-        if drawn[row] in ("test", "validation") and not known.issuperset(written[row]):
+    held_out = [name for name in ("test", "validation") if name not in listed]
+    for row in np.flatnonzero(np.isin(drawn, held_out)):
+        if drawn[row] in held_out and not known.issuperset(written[row]):
             moved = np.array([row]) if is_by_time else np.flatnonzero((groups == groups[row]) & (drawn == drawn[row]))
             drawn[moved] = UNUSED if is_by_time else "train"
             known.update(*(written[each] for each in moved if not is_by_time))
     changed = int((drawn != assignment["split"].to_numpy(dtype=object)).sum())
-    if changed and {"group", "time"} & set(assignment):
+    if changed:
         log.info(
-            "%s sentences with, or grouped with, a tag that no training sentence has are %s",
+            "%s sentences with%s a tag that no training sentence has are %s",
             f"{changed:,}",
+            ", or grouped with," if "group" in assignment else "",
             "not used" if is_by_time else "trained on, too",
         )
+    for name in held_out:
+        if (assignment["split"] == name).any() and not (drawn == name).any():
+            raise KitError(
+                f"every {name} sentence that was drawn has a tag that no training sentence has; expected tags that "
+                "occur more often, or a source with splits of its own"
+            )
     assignment["split"] = drawn
 
 

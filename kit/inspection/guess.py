@@ -155,4 +155,4 @@ def _first_lines(path):
         return []
     if b"\0" in found:
         return []
-    return found.decode("utf-8", errors="replace").splitlines()
+    return found.decode("utf-8-sig", errors="replace").splitlines()

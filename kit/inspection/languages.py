@@ -46,7 +46,7 @@ def script(character):
 def scripts(text):
     """Returns how many letters of each script a text has."""
     if text.isascii():
-        return Counter({"Latin": sum(map(str.isalpha, text))})
+        return +Counter({"Latin": sum(map(str.isalpha, text))})  # without a script of which there is no letter
     return Counter(name for name in map(script, text) if name)
 
 

@@ -1,5 +1,6 @@
 """Inspection of tagged sentences: divides them as training would, and looks for what is wrong with words and tags."""
 
+import contextlib
 import logging
 from collections import Counter, defaultdict
 
@@ -7,6 +8,7 @@ import pandas as pd
 
 from kit.data import label_checks, sources, tags
 from kit.data.findings import Finding, of_total, some
+from kit.data.split_lists import parts_of
 from kit.data.split_names import SPLITS
 from kit.errors import KitError
 from kit.inspection import text_checks
@@ -37,8 +39,9 @@ def inspected(recipe, source, data, division):
     log.info("sentences: %s of %s are read", f"{len(found.words):,}", origin)
     scheme, findings = _scheme(found, data["scheme"])
     assignment, undivided = divided(found, division, "add sentences: training refuses so few")
-    if found.split is None:
-        tags.move_unknown(assignment, found.tags)
+    if found.split is None or division.fold is not None:
+        with contextlib.suppress(KitError):  # training refuses them, which `class_missing_in_split` tells
+            tags.move_unknown(assignment, found.tags, parts_of(division.split_files))
     split = assignment["split"].to_numpy(object)
     texts = text_checks.Texts(found.words, found.places, split)
     findings += [

@@ -15,6 +15,7 @@ from kit.data.options import Division, TextOptions, WordOptions
 from kit.data.overlap import overlap
 from kit.data.sequences import tagged_examples
 from kit.data.sources import phrases, tagged_files
+from kit.data.split_lists import parts_of
 from kit.data.splits import Splits, assign, divided
 from kit.data.word_cuts import WordCuts
 from kit.errors import check, choose
@@ -185,7 +186,7 @@ def tagged_sentences(
     named = [tags.convert(each, scheme, learned) for each in found.tags] if scheme != "none" else found.tags
     assignment = assign(found.names, found.split, division, saved, found)
     if saved is None and (found.split is None or division.fold is not None):
-        tags.move_unknown(assignment, found.tags)
+        tags.move_unknown(assignment, found.tags, parts_of(division.split_files))
     names, labels = tags.numbered(found, named, assignment, learned, str(origin))
     training = np.flatnonzero(assignment["split"] == "train")
     features, vectors = words.learn((word for row in training for word in found.words[row]), module is phrases)

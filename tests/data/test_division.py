@@ -186,8 +186,24 @@ def test_splits_of_the_source_must_follow_each_other_and_classes_begin_early():
     assert (divide(given=given, columns={"when": range(400)}, time="when")["split"][300:] == "test").all()
     with pytest.raises(KitError, match="data.time: class 'c' begins after the last training example"):
         divide(labels=[0, 1] * 195 + [2] * 10, columns={"when": range(400)}, time="when")
-    with pytest.raises(KitError, match="data.time: one time is left to take a validation split of"):
+    with pytest.raises(KitError, match="data.time: 2 times are left to take a test split of; expected at least 3"):
         divide(columns={"when": [1] * 300 + [2] * 100}, time="when")
+    with pytest.raises(KitError, match="data.time: one time is left to take a test split of"):
+        divide(columns={"when": [1] * 400}, time="when")
+
+
+def test_three_times_are_enough_for_three_splits():
+    """The test split leaves a time for validation, though two would be nearer to its share."""
+    table = divide(columns={"when": [2019] * 320 + [2020] * 40 + [2021] * 40}, time="when", labels=None)
+    assert table.groupby("time")["split"].unique().map(list).to_dict() == {
+        **{"2019": ["train"], "2020": ["validation"], "2021": ["test"]},
+    }
+
+
+def test_no_test_split_is_drawn_from_what_is_before_a_validation_split():
+    given = np.array(["train"] * 300 + ["validation"] * 100, dtype=object)
+    with pytest.raises(SettingError, match="time: the source has a validation split and no test split"):
+        divide(given=given, columns={"when": range(400)}, time="when")
 
 
 @pytest.mark.parametrize(
@@ -287,6 +303,29 @@ def test_a_list_of_training_examples_leaves_others_out_and_missing_splits_are_dr
     (tmp_path / "fold1").write_text("1\n", encoding="utf-8")
     table = divide(["1", "2", "3", "4"], None, split_files=(f"test={tmp_path / 'fold1'}",))
     assert table["split"].tolist()[0] == "test"
+
+
+def test_a_whole_name_is_not_mixed_up_with_one_that_has_an_ending(tmp_path):
+    table = divide(["doc1", "doc1.2", "doc2", "doc3"], None, split_files=lists(tmp_path, test=["doc1"], val=["doc1.2"]))
+    assert table["split"].tolist() == ["test", "validation", "train", "train"]
+
+
+def test_a_group_is_torn_though_its_first_example_is_in_no_list(tmp_path):
+    names = [f"p{person}_{number}" for person in range(4) for number in range(3)]
+    files = lists(tmp_path, train=[f"p{person}_1" for person in range(4)], test=[f"p{person}_2" for person in range(4)])
+    with pytest.raises(SettingError, match="group: the source itself has group 'p0' in the train and in the test"):
+        divide(names, None, split_files=files, group=r"^(p\d+)")
+
+
+def test_a_list_may_name_images_that_are_skipped(tmp_path):
+    for kind in "ab":
+        for number in range(8):
+            draw(tmp_path / "photos" / kind / f"{number}.png", value=number)
+    (tmp_path / "photos" / "a" / "3.png").write_bytes(b"damaged")
+    files = lists(tmp_path, test=["a/3.png", "a/1.png", "b/1.png"])
+    read = image_splits(None, ImageOptions(str(tmp_path / "photos"), on_bad="skip"), Division(split_files=files))
+    tested = read.assignment["example"][read.assignment["split"] == "test"]
+    assert tested.tolist() == ["a/1.png", "b/1.png"]
 
 
 @pytest.mark.parametrize(
@@ -421,3 +460,31 @@ def test_a_rare_tag_moves_its_whole_group_or_nothing_later():
     table = assign([*"abcdef"], given, Division(0.2, 0.2), None).assign(time=[*"123456"])
     move_unknown(table, written)
     assert table["split"].tolist() == [*given[:4], "unused", "test"]
+
+
+def test_a_published_list_is_not_changed_by_rare_tags(tmp_path, caplog):
+    table = assign([*"abcdef"], None, Division(0.2, 0.2), None)
+    table["split"] = ["train", "train", "validation", "validation", "test", "test"]
+    written = [["A"], ["A"], ["A"], ["C"], ["B"], ["A"]]
+    with caplog.at_level(logging.INFO, "kit"):
+        move_unknown(table, written, listed=("test",))
+    assert table["split"].tolist() == ["train", "train", "validation", "train", "test", "test"]
+    assert "1 sentences with a tag that no training sentence has are trained on, too" in caplog.text
+    rows = "".join(f"w{row}\t{'B' if row < 3 else 'AC'[row % 2]}\n\n" for row in range(30))
+    (tmp_path / "a.tsv").write_text(rows, encoding="utf-8")
+    names = [f"a.tsv:{2 * row + 1}" for row in range(3)]
+    division = Division(split_files=lists(tmp_path, test=names))
+    with pytest.raises(KitError, match="'B'"):
+        tagged_sentences(0, None, source=str(tmp_path / "a.tsv"), division=division)
+
+
+def test_a_split_of_rare_tags_alone_is_refused():
+    table = assign([*"abc"], np.array(["train", "validation", "test"], dtype=object), Division(0.2, 0.2), None)
+    with pytest.raises(KitError, match="every test sentence that was drawn has a tag that no training sentence has"):
+        move_unknown(table, [["A"], ["B"], ["C"]])
+
+
+def test_a_folder_that_is_called_like_embedded_data_is_none_of_theirs(tmp_path, monkeypatch):
+    (tmp_path / "digits").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert len(image_splits(None, ImageOptions("digits"), Division()).class_names) == 10

@@ -49,6 +49,7 @@ def test_every_kind_of_source_is_guessed(tmp_path, idx):
     draw(tmp_path / "alone" / "a.png")
     np.savez(tmp_path / "a.npz", images=np.zeros((2, 4, 4), np.uint8), labels=[0, 1])
     (tmp_path / "labels.csv").write_text("path,label\na.png,cat\n")
+    (tmp_path / "marked.csv").write_text("\ufeffpath,label\na.png,cat\n", encoding="utf-8")  # as Excel writes it
     (tmp_path / "a.tsv").write_text("A house .\tEin Haus .\nA man .\tEin Mann .\n")
     (tmp_path / "b.tsv").write_text("Oslo\tB-LOC\nis\tO\n\nLima\tB-LOC\n")
     (tmp_path / "a.jsonl").write_text('{"tokens": ["Oslo"], "ner_tags": ["B-LOC"]}\n')
@@ -59,6 +60,7 @@ def test_every_kind_of_source_is_guessed(tmp_path, idx):
         "alone": "images",
         "a.npz": "labelled images",
         "labels.csv": "labelled images",
+        "marked.csv": "labelled images",
         "a.tsv": "pairs",
         "b.tsv": "sentences",
         "a.jsonl": "sentences",

@@ -1,8 +1,9 @@
 """Scripts, languages, odd characters, and nearly equal texts."""
 
+import numpy as np
 import pytest
 
-from kit.inspection import languages, near_texts
+from kit.inspection import languages, near_texts, text_checks
 from tests.inspection.planted import sentence
 
 
@@ -69,3 +70,9 @@ def test_the_share_is_that_of_common_shingles():
 
 def test_short_texts_are_nobodys_copies():
     assert near_texts.near_pairs(["Thank you.", "Thank you!", "thank you"]) == []
+
+
+def test_texts_without_letters_have_a_table():
+    texts = text_checks.Texts([["2021-05-03"], ["1", "+", "1"]], ["a:1", "a:2"], np.array(["train", "test"], object))
+    table = text_checks.languages_table(texts)
+    assert table["what"].tolist() == ["language not told"]

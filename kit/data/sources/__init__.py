@@ -104,6 +104,7 @@ class Images:
         files: Files that the pixels were read from, where there are such; `paths` need not be told again.
         columns: Name of each other column of the source to its values, (examples,).
         passed_over: `kit.data.image_files.PassedOver`, what was there and is not read; or None.
+        left_out: Names of the images that `take` has left out, which lists of names may have all the same.
     """
 
     labels: np.ndarray
@@ -116,6 +117,7 @@ class Images:
     files: list | None = None
     columns: dict = dataclasses.field(default_factory=dict)
     passed_over: object = None
+    left_out: tuple = ()
 
     @property
     def ids(self):
@@ -124,6 +126,7 @@ class Images:
 
     def take(self, rows):
         """Returns the images in the given rows, of those that stay on disk."""
+        is_taken = np.isin(np.arange(len(self.names)), rows)
         return dataclasses.replace(
             self,
             paths=[self.paths[row] for row in rows],
@@ -131,6 +134,7 @@ class Images:
             labels=self.labels[rows],
             split=None if self.split is None else self.split[rows],
             columns={name: [values[row] for row in rows] for name, values in self.columns.items()},
+            left_out=(*self.left_out, *(name for name, taken in zip(self.names, is_taken, strict=True) if not taken)),
         )
 
 
