@@ -158,19 +158,37 @@ def _assemble(recipe, run_folder, settings, training, inputs, is_rehearsal, star
 
 def _splits(recipe, run_folder, settings, training, inputs):
     """Returns the data of a run, divided as before where it has begun."""
-    from kit.data.splits import share_of
-
     with table("data"):
         saved = kept_data(run_folder) or _of_equal_data(inputs.beside, settings["data"])
-        source = {} if inputs.data is None else {"source": inputs.data}
-        splits = config.call(recipe.data, settings["seed"], saved, **settings["data"] | source)
+        splits = read_data(recipe, settings, inputs, saved)
         check_assets(run_folder, splits, settings["data"].get("source"))
-    if training.share < 1 and not splits.train.follows_model:
-        part = share_of(splits.train, training.share, settings["data"].get("split_seed", 0))
-        splits = dataclasses.replace(splits, train=part)
+    part = trained_share(splits.train, training.share, settings["data"])
+    splits = dataclasses.replace(splits, train=part)
     if training.use_validation:
         splits = dataclasses.replace(splits, train=splits.train.join(splits.validation))
     return splits
+
+
+def read_data(recipe, settings, inputs, saved=None):
+    """Returns the `Splits` that settings ask for, given what an earlier run has `Kept` of them or None."""
+    source = {} if inputs.data is None else {"source": inputs.data}
+    with table("data"):
+        return config.call(recipe.data, settings["seed"], saved, **settings["data"] | source)
+
+
+def trained_share(examples, share, data):
+    """Returns those of the training examples that `train.share` leaves to train on.
+
+    Args:
+        examples: All of them.
+        share: The share.
+        data: Settings of `[data]`.
+    """
+    from kit.data.splits import share_of
+
+    if share == 1 or examples.follows_model:
+        return examples
+    return share_of(examples, share, data.get("split_seed", 0))
 
 
 def _absolute(data):
@@ -275,6 +293,16 @@ def _check_reloads(network):
             "the given model cannot be saved and loaded again; register its classes with "
             f"keras.saving.register_keras_serializable, and use no Lambda ({reason})",
         ) from None
+
+
+def forget():
+    """Frees the memory of a training, and lets Keras count its names from 1 again, as in a new process."""
+    import keras
+
+    policy, is_interactive = keras.config.dtype_policy(), keras.config.is_interactive_logging_enabled()
+    keras.utils.clear_session()
+    keras.config.set_dtype_policy(policy)
+    (keras.config.enable_interactive_logging if is_interactive else keras.config.disable_interactive_logging)()
 
 
 def keep_beginning(model, run_folder):

@@ -3,10 +3,11 @@
 import logging
 
 from kit import config, terminal
-from kit.errors import KitError
+from kit.errors import KitError, SettingError
 from kit.files import as_path, atomic, read_json, reading, write_json
 from kit.runs import finished
 from kit.runs import folder as folders
+from kit.runs.assembly import trained_share
 from kit.runs.python_inputs import PythonInputs, own_source
 from kit.runs.run import train_with
 
@@ -33,39 +34,60 @@ def learning_curve(folder, *, data=None, verbose=True):
 
     Raises:
         KitError: there is no finished run, its recipe learns from no examples or has no score with an interval, or a
-            quarter of its examples is too little to train on.
+            quarter of its examples is too little to train on, or as much as a half.
+        SettingError: it was trained on the validation split too.
     """
     finished.check_settings(folder, "evaluate", {})  # a finished run
     folder = as_path(folder, "folder")
     if finished.has_several(folder):
         folder = folder / read_json(folder / "metrics.json")["best"]
     flat = config.read_toml(folder / "config.toml")
+    if flat.get("train.use_validation"):
+        raise SettingError(
+            "train.use_validation",
+            f"expected false: {folder} was trained on the validation split too, which train.share leaves whole",
+        )
     metrics = read_json(folder / "metrics.json")
     name = _score(folder, metrics, flat["recipe"])
     with terminal.log_shown(verbose):
         terminal.load_tensorflow()
-        splits = finished.data_of(finished.load(folder), data)
-        if splits.train.follows_model:
+        run = finished.load(folder)
+        train = finished.data_of(run, data).train
+        if train.follows_model:
             raise KitError(f"{folder}: {flat['recipe']} learns from no examples; expected a recipe with a data set")
         share, size = flat.get("train.share", 1.0), flat["train.batch_size"]
-        examples = round(share * len(splits.train))
-        if examples * min(_PARTS.values()) < size:
-            raise KitError(
-                f"{folder}: a quarter of the {examples:,} training examples is less than a batch of {size}; expected "
-                "a run with a smaller train.batch_size"
-            )
-        steps = flat.get("train.steps_per_epoch") or max(1, round(examples / size))
+        shares = {part: of_all * share for part, of_all in _PARTS.items()}
+        # Of each class one at least is trained on, so that a part may be more than its share of the number.
+        everything, *parts = (trained_share(train, each, run.settings["data"]) for each in (share, *shares.values()))
+        counts = dict(zip(shares, map(len, parts), strict=True))
+        _check_counts(folder, *counts.values(), len(everything), size)
+        steps = flat.get("train.steps_per_epoch") or everything.steps_per_epoch(size)
         own = PythonInputs(own_source(data)[1])
         runs = {}
-        for part, of_all in _PARTS.items():
+        for part, of_all in shares.items():
             path = folder / "learning_curve" / part
             log.info("learning curve: a %s of the training examples", part)
             if not folders.finished(path):
-                changes = {"train.share": of_all * share, "train.steps_per_epoch": steps}
+                changes = {"train.share": of_all, "train.steps_per_epoch": steps}
                 train_with(flat["recipe"], changes, config=folder / "config.toml", folder=path, inputs=own)
-            runs[path] = max(1, round(of_all * examples))
-        runs[folder] = examples
+            runs[path] = counts[part]
+        runs[folder] = len(everything)
     return _finish(folder, name, runs)
+
+
+def _check_counts(folder, quarter, half, everything, batch_size):
+    """Raises KitError where a quarter of the examples is too little to train on, or two runs would have as many."""
+    if quarter < batch_size:
+        raise KitError(
+            f"{folder}: a quarter of the {everything:,} training examples is less than a batch of {batch_size}; "
+            "expected a run with a smaller train.batch_size"
+        )
+    for name, less, more in (("a quarter and a half", quarter, half), ("a half and the whole", half, everything)):
+        if less == more:
+            raise KitError(
+                f"{folder}: {name} of the {everything:,} training examples are {less:,} each, with one of each class "
+                "at least; expected a run with more examples of a class"
+            )
 
 
 def _score(folder, metrics, recipe):

@@ -1,6 +1,6 @@
 """Predictions of a fold's test split, example by example, and those of all folds as one table."""
 
-from kit.errors import KitError
+from kit.errors import KitError, shown
 from kit.files import reading, write_text
 
 # Columns that are text, whatever stands in them.
@@ -49,3 +49,25 @@ def joined(folders):
             part.insert(1, "fold", number)
             parts.append(part)
     return pd.concat(parts, ignore_index=True)
+
+
+def check_once(predictions, folder):
+    """Raises KitError for an example that two folds were tested on: they were drawn from different data.
+
+    Args:
+        predictions: What `joined` returned.
+        folder: Run folder of a fold, which tells the names of the examples; those that are not unique tell nothing.
+    """
+    import pandas as pd
+
+    folds = predictions.groupby("example")["fold"].unique()
+    twice = folds[folds.map(len) > 1]
+    path = folder / "assets" / "splits.csv"
+    with reading(path):
+        counts = pd.read_csv(path, dtype=str, keep_default_na=False)["example"].value_counts()
+    for name, (first, second, *_) in twice.items():
+        if counts.get(name, 0) <= 1:
+            raise KitError(
+                f"{folder.parent}: {shown(name)} is in fold {min(first, second)} and in fold {max(first, second)}: the "
+                "data changed between them; expected the same data in all folds, trained anew in another folder"
+            )

@@ -1,13 +1,15 @@
 """Several runs of the same settings, one after the other, each with a seed or fold of its own, and their statistics."""
 
 import dataclasses
+import functools
 import logging
 
 from kit import config
-from kit.errors import SettingError, check, table
+from kit.errors import KitError, SettingError, check, shown, table
 from kit.files import atomic, read_json, reading, write_json, write_text
 from kit.runs import folder as folders
 from kit.runs import settings as run_settings
+from kit.runs.assembly import forget, read_data
 from kit.runs.finished import load
 
 log = logging.getLogger("kit")
@@ -80,8 +82,16 @@ def train(recipe, run_folder, settings, inputs, train_one):
     else:
         _keep_changes(recipe, run_folder, settings, several)
 
-    def keep_paths(of_one):
-        """Writes the settings again, their paths as absolute as those of a single run: it may go on from anywhere."""
+    def begin(member, of_one):
+        """Looks at the data that a run has read, and writes the settings of all with paths as absolute as its own.
+
+        It may go on from anywhere then.
+        """
+        before = next((run_folder / each.folder for each in several if folders.begun(run_folder / each.folder)), None)
+        if before is not None:
+            _check_data(recipe, before, run_folder / member.folder, of_one, settings["train"]["folds"])
+        elif settings["train"]["folds"]:
+            _check_folds(recipe, run_folder / member.folder, settings, several[1:], inputs)
         tables = {name: dict(of_one[name]) for name in ("data", "train")}
         for key in several[0].own:
             name, _, item = key.partition(".")
@@ -97,10 +107,10 @@ def train(recipe, run_folder, settings, inputs, train_one):
                 continue
             log.info("%s", member.title)
             with folders.opened(folder, recipe.name):
-                train_one(recipe, folder, own, inputs, keep_paths)
-            _forget()
+                train_one(recipe, folder, own, inputs, functools.partial(begin, member))
+            forget()
     except BaseException:
-        if not folders.begun(run_folder / several[0].folder):
+        if not any(folders.begun(run_folder / each.folder) for each in several):
             (run_folder / "config.toml").unlink(missing_ok=True)
         raise
     _finish(recipe, run_folder, settings, several)
@@ -163,14 +173,128 @@ def _settings_of_one(recipe, run_folder, settings, member):
     return own | {"data": own["data"] | {"split_seed": member.seed}}  # begun when every seed divided the data anew
 
 
-def _forget():
-    """Frees the memory of a run, and lets Keras count its names from 1 again, as in a new process."""
-    import keras
+def _check_data(recipe, before, folder, settings, folds):
+    """Raises KitError where a run is about to begin on other data than one that began before it in the same folder."""
+    earlier = run_settings.kept(recipe, config.read_toml(before / "config.toml"))
+    if earlier.get("data.split_seed") != settings["data"].get("split_seed"):
+        return  # begun when every seed divided the data anew, and generated sentences of its own
+    check_same_data(before, folder, is_one_division=not folds)
 
-    policy, is_interactive = keras.config.dtype_policy(), keras.config.is_interactive_logging_enabled()
-    keras.utils.clear_session()
-    keras.config.set_dtype_policy(policy)
-    (keras.config.enable_interactive_logging if is_interactive else keras.config.disable_interactive_logging)()
+
+def check_same_data(before, folder, *, is_one_division):
+    """Raises KitError where two of several runs have read different data, by what they have kept of them.
+
+    Args:
+        before: Run folder of one that has begun.
+        folder: Run folder of one that is about to, with its assets.
+        is_one_division: They have the same training, validation and test split; folds do not.
+    """
+    (earlier, files), (now, own_files) = _data(before), _data(folder)
+    said = _difference(earlier, now, is_one_division)
+    if said is None and None not in (files, own_files):
+        changed = [name for name in files | own_files if files.get(name) != own_files.get(name)]
+        said = f"{shown(changed[0])} has another content" if changed else None
+    if said is not None:
+        raise KitError(f"the data changed since {before.name} began: {said}; expected the same data")
+
+
+def _table(folder):
+    """Returns the table of a run's division, as text, and the names of its classes."""
+    import pandas as pd
+
+    path = folder / "assets" / "splits.csv"
+    with reading(path):
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        known = [name for name in ("example", "split", "label", "group", "time") if name in table]
+        return table[known].copy(), read_json(path.with_name("assets.json")).get("class_names", [])
+
+
+def _data(folder):
+    """Returns the table of a run's division with names as labels, and size and sum of each of its files or None."""
+    import pandas as pd
+
+    table, class_names = _table(folder)
+    if "label" in table:  # a class that is new changes the numbers of others
+        names = {str(number): str(name) for number, name in enumerate(class_names)}
+        table["label"] = [names.get(label, label) for label in table["label"]]
+    # Of what would be trained on some is left out, which may go by what was learned, such as tokens.
+    table["split"] = table["split"].replace("left out", "train")
+    files = folder / "assets" / "files.csv"
+    if not files.exists():
+        return table, None
+    with reading(files):  # the time of change, as in a copy, is no matter
+        found = pd.read_csv(files, dtype=str, keep_default_na=False)
+        return table, dict(zip(found["file"], zip(found["size"], found["crc32"], strict=True), strict=True))
+
+
+def _difference(earlier, now, is_one_division):
+    """Returns in words what of a table of `_data` differs from an earlier one; or None."""
+    names, known = now["example"].tolist(), earlier["example"].tolist()
+    for these, others, what in ((names, set(known), "new"), (known, set(names), "gone")):
+        for name in these:
+            if name not in others:
+                return f"{shown(name)} is {what}"
+    for name, before in zip(names, known, strict=False):
+        if name != before:  # draws go by the order
+            return f"its examples are in another order, {shown(name)} in place of {shown(before)}"
+    if len(names) != len(known):
+        return f"{len(names):,} examples, and it had {len(known):,}"
+    for column in ("label", "group", "time"):
+        if column in earlier and column in now:
+            for name, value, before in zip(names, now[column], earlier[column], strict=True):
+                if value != before:
+                    return f"{shown(name)} has {column} {shown(value)}, and had {shown(before)}"
+    if not is_one_division and "time" in now:
+        return None
+    for name, part, before in zip(names, now["split"], earlier["split"], strict=True):
+        if is_one_division and part != before:
+            return f"{shown(name)} is in the {part} split, and was in {before}"
+        if (part == "unused") != (before == "unused"):  # the source's own test split
+            return f"{shown(name)} is {'unused, and was used' if part == 'unused' else 'used, and was unused'}"
+    return None
+
+
+def _check_folds(recipe, folder, settings, others, inputs):
+    """Raises SettingError for a fold that cannot be divided, before the first is trained.
+
+    The others are divided as the first has told the examples, which takes no reading. Only where that fails are the
+    data read: the first does not tell all, such as which of the later examples are a test split of the source's own.
+
+    Args:
+        recipe: The `Recipe`.
+        folder: Run folder of the first, with its assets.
+        settings: The resolved settings of all, table by table.
+        others: `Member` of each other fold.
+        inputs: `PythonInputs`.
+    """
+    from kit.data.options import Division
+    from kit.data.split_names import UNUSED
+    from kit.data.splits import Known, assign
+
+    found, class_names = _table(folder)
+    columns = {name: found[name].tolist() for name in ("group", "time") if name in found}
+    names, of_classes = found["example"].tolist(), {}
+    if "label" in found:
+        of_classes = {"labels": found["label"].astype(int).to_numpy(), "class_names": class_names}
+    is_closed = (found["split"] == UNUSED) & ("time" not in columns)
+    given = is_closed.map({True: UNUSED, False: "train"}).to_numpy(object)
+    offered = config.names_of(Division)
+    shares = {key: value for key, value in settings["data"].items() if key in offered}
+    shares |= {"group": None, "time": None, "split_files": ()} | {name: name for name in columns}
+    for member in others:
+        division = Division(**shares | {"fold": member.own["data.fold"]})
+        try:
+            assign(names, given, division, None, Known(names, columns), **of_classes)
+        except KitError:
+            _read(recipe, member, settings, inputs)
+
+
+def _read(recipe, member, settings, inputs):
+    """Reads the data of a fold, or raises SettingError where they cannot be divided."""
+    try:
+        read_data(recipe, member.of(settings), inputs)
+    except KitError as error:
+        raise SettingError("train.folds", f"fold {member.number} cannot be divided: {error}") from None
 
 
 def _finish(recipe, run_folder, settings, several):
@@ -203,12 +327,13 @@ def _finish(recipe, run_folder, settings, several):
 def _pooled(recipe, run_folder, settings, places):
     """Writes the out-of-fold predictions of all folds as one table; returns their scores as part of `metrics.json`."""
     from kit.reporting import plots
-    from kit.runs.out_of_fold import joined
+    from kit.runs.out_of_fold import check_once, joined
 
     predictions = joined(places)
     if predictions is None:
         log.info("%s answers no single example: there are no out-of-fold predictions", recipe.name)
         return {}
+    check_once(predictions, places[0])
     for name in ("tables", "plots"):
         (run_folder / name).mkdir(exist_ok=True)
     write_text(run_folder / "tables" / "out_of_fold.csv", predictions.to_csv(index=False, float_format="%.6g"))

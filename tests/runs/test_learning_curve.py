@@ -1,6 +1,7 @@
 """The learning curve over the number of training examples, and the share of them that it trains on."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -15,7 +16,7 @@ from kit.data.examples import Examples
 from kit.data.splits import share_of
 from kit.errors import KitError, SettingError
 from kit.files import read_json, write_json
-from tests.conftest import TINY
+from tests.conftest import TINY, draw
 
 
 def test_a_share_has_all_classes_and_is_part_of_a_larger_one():
@@ -51,6 +52,9 @@ def test_estimates_what_twice_the_examples_would_give(run_folder, capsys):
     for part, share in (("quarter", 0.25), ("half", 0.5)):
         settings = read_toml(run_folder / "learning_curve" / part / "config.toml")
         assert settings["train.share"] == share and settings["train.steps_per_epoch"] == 4
+    logs = [run_folder / name / "run.log" for name in ("learning_curve/quarter", "learning_curve/half", ".")]
+    trained = [re.search(r"([\d,]+) training", log.read_text())[1] for log in logs]
+    assert [f"{count:,}" for count in found["examples"]] == trained  # of each class as near as possible
     page = (run_folder / "report.html").read_text()
     assert "Twice as many training examples" in page and "More training examples" in page
 
@@ -82,6 +86,29 @@ def test_refuses(small_run, tmp_path, photos, capsys):
     assert not (few.folder / "learning_curve").exists()
     assert main(["learning-curve", str(tmp_path)]) == 2
     assert "no run folder" in capsys.readouterr().err
+
+
+def test_refuses_runs_that_were_trained_on_the_validation_split_too(small_run, tmp_path, capsys):
+    folder = shutil.copytree(small_run.folder, tmp_path / "run")
+    path = folder / "config.toml"
+    path.write_text(path.read_text().replace("use_validation = false", "use_validation = true"))
+    assert main(["learning-curve", str(folder)]) == 2
+    said = capsys.readouterr().err
+    assert "train.use_validation: expected false" in said and said.count("\n") == 1
+    assert not (folder / "learning_curve").exists()
+
+
+def test_refuses_parts_of_as_many_examples(tmp_path, capsys):
+    for label in ("cat", "dog"):
+        for index in range(4):
+            draw(tmp_path / "photos" / label / f"{index}.png", value=index)
+    settings = TINY | {"train": {"epochs": 1, "batch_size": 2, "steps_per_epoch": 2, "steps_per_execution": 1}}
+    data = {"source": str(tmp_path / "photos"), "test_fraction": 0.3}
+    run = kit.train("image_classification", data=data, folder=tmp_path / "run", verbose=False, **settings)
+    assert main(["learning-curve", str(run.folder)]) == 2
+    said = capsys.readouterr().err
+    assert "a quarter and a half of the 4 training examples are 2 each" in said and said.count("\n") == 1
+    assert not (run.folder / "learning_curve").exists()
 
 
 def _batch_of_8():
