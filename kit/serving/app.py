@@ -17,7 +17,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from kit.errors import KitError, closest
 from kit.serving import requests
 from kit.serving.batching import Full
-from kit.serving.guard import Guard, TooLarge, error, too_large
+from kit.serving.guard import GONE, Gone, Guard, TooLarge, error, too_large
 from kit.serving.metrics import Metrics
 
 log = logging.getLogger("kit")
@@ -141,6 +141,8 @@ class Service:
                     return JSONResponse({"run": served.name} | await self._answer(served, request))
             except TimeoutError:
                 return error(504, f"no answer within {self.limits.timeout:g} seconds")
+            except Gone:
+                return error(GONE, "whoever asked has left")  # which nobody reads
             except Full as problem:
                 return self._busy(problem)
             except requests.Unsupported as problem:
@@ -159,7 +161,24 @@ class Service:
         return predict
 
     async def _answer(self, served, request):
-        inputs, asked, animation = await requests.read(request, served)
+        """Returns the answer to a request; its job is cancelled where it takes too long, or nobody waits for it.
+
+        Raises:
+            Gone: whoever asked has left.
+        """
+        content = await requests.read(request, served)
+        answer, left = (asyncio.ensure_future(each) for each in (self._result(served, *content), _left(request)))
+        try:
+            await asyncio.wait({answer, left}, return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done():
+                raise Gone
+            return answer.result()
+        finally:
+            answer.cancel()
+            left.cancel()
+            await asyncio.gather(answer, left, return_exceptions=True)  # its job is cancelled before the next one comes
+
+    async def _result(self, served, inputs, asked, animation):
         loop = asyncio.get_running_loop()
         job = await loop.run_in_executor(self._readers, served.job, inputs, asked, animation)
         served.batcher.submit(job)
@@ -181,7 +200,8 @@ class Service:
         self.metrics.count("kit_requests_total", run=name, status=status)
         self.metrics.observe("kit_request_seconds", seconds, run=name)
         if status >= 400:
-            kind = {413: "too large", 503: "busy", 504: "timeout"}.get(status, "input" if status < 500 else "failure")
+            kinds = {413: "too large", GONE: "gone", 503: "busy", 504: "timeout"}
+            kind = kinds.get(status, "input" if status < 500 else "failure")
             self.metrics.count("kit_errors_total", run=name, kind=kind)
 
     def _unknown(self, path):
@@ -201,6 +221,12 @@ class Service:
 
 async def _described(served):
     return JSONResponse(served.describe())
+
+
+async def _left(request):
+    """Raises Gone once whoever asked has left; the whole of the request was read before."""
+    while True:
+        await request.receive()
 
 
 def _run_of(path):

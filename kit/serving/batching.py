@@ -8,6 +8,9 @@ from concurrent.futures import Future
 
 from kit.errors import Unavailable
 
+# From so many rows on a call of half as many is about as good, row by row; then half of those who ask are answered, and
+# come back, while the other half is in a call, and no call waits for the slowest of them.
+_WORTH_HALVING = 16
 # A batch is filled up to the next power of two where it lacks one row, or no more than this share; else the lower power
 # is taken, and the rest waits for the next call: on a CPU a row that nobody wants costs as much as another.
 _WORTH_FILLING = 0.1
@@ -50,8 +53,8 @@ class Batcher:
     """Queue of a run, and the thread that answers it.
 
     A request that finds the queue empty is answered at once. While a call runs others come to wait, and the next call
-    takes them together. After a call of several the thread waits for as many again, since whoever asks one after the
-    other is likely to come back, but not longer than `wait`, or a quarter of the call.
+    takes them together. After a call of several the thread waits for as many again, of many for half as many, since
+    whoever asks one after the other is likely to come back, but not longer than `wait`, or a quarter of the call.
 
     Args:
         answer: Function from a list of jobs with one key to a list of their answers, in order; an answer that is an
@@ -134,26 +137,30 @@ class Batcher:
         if self._queue[0].key is None or self._is_closed:
             return
         until = time.monotonic() + min(self.wait, self._last_seconds / 4)
-        while self._rows() < self._last_size and not self._is_closed:
+        wanted = self._last_size if self._last_size < _WORTH_HALVING else self._last_size // 2
+        while self._rows(self._queue[0].key) < wanted and not self._is_closed:
             left = until - time.monotonic()
             if left <= 0:
                 return
             self._changed.wait(left)
 
-    def _rows(self):
-        """Returns how many rows may share a call with the first job."""
-        return sum(job.size for job in self._queue if job.key == self._queue[0].key)
+    def _rows(self, key):
+        """Returns how many rows wait that may share a call of a key."""
+        return sum(job.size for job in self._queue if job.key == key and not job.future.cancelled())
 
     def _take(self):
-        """Takes the jobs of a call out of the queue: the first, and those after it that may share its call."""
-        key = self._queue[0].key
-        most = chosen_size(self._rows(), self.size) if key is not None else 0
-        taken, kept, rows = [], [], 0
+        """Takes the jobs of a call out of the queue: the first, and those after it that may share its call.
+
+        Any of them may be cancelled until it is taken: the first that is not says what the others must have in common.
+        """
+        key, most, taken, kept, rows = None, 0, [], [], 0
         for job in self._queue:
             fits = not taken or (key is not None and job.key == key and rows + job.size <= most)
             if not fits:
                 kept.append(job)
             elif job.future.set_running_or_notify_cancel():
+                if not taken and job.key is not None:
+                    key, most = job.key, chosen_size(self._rows(job.key), self.size)
                 taken.append(job)
                 rows += job.size
         self._queue = collections.deque(kept)

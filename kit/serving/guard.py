@@ -19,11 +19,15 @@ _HEADERS = (
     (b"content-security-policy", b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
 )
 # Status that is counted where whoever asked has left; it is sent to nobody.
-_GONE = 499
+GONE = 499
 
 
 class TooLarge(Exception):
     """A request holds more than it may."""
+
+
+class Gone(Exception):
+    """Whoever asked has left before the answer; whatever receives from them is told so."""
 
 
 def error(status, message, **headers):
@@ -59,14 +63,15 @@ class Guard:
         async def watched_receive():
             message = await receive()
             if message["type"] == "http.disconnect" and not is_over:
-                status[0] = _GONE
+                status[0] = GONE
+                raise Gone
             return message
 
         async def guarded_send(message):
             nonlocal is_over
             if message["type"] == "http.response.start":
                 is_over = True
-                status[0] = message["status"] if status[0] != _GONE else _GONE
+                status[0] = message["status"] if status[0] != GONE else GONE
                 own = message.setdefault("headers", [])
                 known = {name.lower() for name, _ in own}
                 message["headers"] = [*own, *(each for each in _HEADERS if each[0] not in known)]

@@ -106,7 +106,7 @@ class ServedRun:
             return Job(([], [], chosen, animation), 1, None)
         if self.takes == "nothing":
             raise KitError(f"{self.name}: takes nothing but settings; expected neither images nor text")
-        key = json.dumps(chosen, sort_keys=True, default=str)
+        key = None if self._goes_by_row(chosen) else json.dumps(chosen, sort_keys=True, default=str)
         if self.takes == "images":
             most = self.limits.batch_size
             check(len(inputs) <= most, "images", len(inputs), f"at most {most} in a request")
@@ -141,6 +141,10 @@ class ServedRun:
             "settings": [_described(self.offered[name], most, self.chosen) for name, most in served.items()],
             "scores": self.scores,
         }
+
+    def _goes_by_row(self, chosen):
+        """Returns whether a prediction draws by the row in a call, which in one of several goes by who else asks."""
+        return any(chosen.get(name) == value for name, value in self.run.recipe.task.by_chance.items())
 
     def _check_asked(self, asked):
         served = self.run.recipe.task.served

@@ -307,10 +307,8 @@ def task(decoding_step, max_positions, has_attention=lambda model: True):
             check(has_attention(model), "attention", attention, "none: this architecture has no attention")
         source_tokenizer, target_tokenizer = tokenizers_of(assets)
         special = special_tokens(target_tokenizer)
-        end = source_tokenizer.end_id
-        examples = text_pairs(
-            ids, None, [lines[row] for row in rows], start=None, end=end, padding=source_tokenizer.pad_id
-        )
+        texts, end, padding = [lines[row] for row in rows], source_tokenizer.end_id, source_tokenizer.pad_id
+        examples = text_pairs(ids, None, texts, start=None, end=end, padding=padding)
         if method == "beam":
             settings = beam.settings(model, num_results=n_best)
             found, values = written(model, examples, special, batch_size, decoding.beam, settings, apart=True)
@@ -344,6 +342,7 @@ def task(decoding_step, max_positions, has_attention=lambda model: True):
         explain=translation_explainer(predict, tokenizers_of, special_tokens, attention_figures, has_attention),
         inputs="text",
         pooled=pooled,
+        by_chance={"method": "sample"},
         check=read,
     )
 

@@ -119,6 +119,19 @@ def test_so_many_wait_and_no_more():
     assert network.calls == [["first"], [0, 2, 4]]
 
 
+def test_what_is_cancelled_at_the_last_moment_leaves_no_key_behind():
+    network = Network()
+    batcher, _ = held(network)
+    one, other, again = jobs = [Job("A1", 1, "A"), Job("B", 1, "B"), Job("A2", 1, "A")]
+    batcher._wait_for_others = lambda: one.future.cancel()  # whoever asked leaves while the call waits for others
+    for job in jobs:
+        batcher.submit(job)
+    network.may_go_on.set()
+    assert other.future.result(30) == "B" and again.future.result(30) == "A2"
+    batcher.close(30)
+    assert network.calls == [["first"], ["B"], ["A2"]]
+
+
 def test_at_its_end_all_that_wait_are_answered_and_others_refused():
     network = Network()
     batcher, first = held(network)
