@@ -1,4 +1,6 @@
-"""Where a model inside a model is called."""
+"""Where a model inside a model is called, and what it is made of."""
+
+import keras
 
 
 def call_in(model, inner):
@@ -12,3 +14,17 @@ def call_in(model, inner):
     """
     inside = {id(node) for nodes in model._nodes_by_depth.values() for node in nodes}
     return next(node for node in inner._inbound_nodes if id(node) in inside)
+
+
+def functional(model):
+    """Returns a Keras model as one that knows its operations, with the tensors between them; None where none does.
+
+    A functional model is that itself, a `keras.Sequential` has one inside once its input is known. Of a subclassed
+    model Keras knows the layers, but not how they are joined.
+
+    Args:
+        model: Any `keras.Model`.
+    """
+    if isinstance(model, keras.Sequential):
+        return model._functional
+    return model if hasattr(model, "operations") else None

@@ -1,6 +1,7 @@
 """Trial of an evaluation ahead of the training: a mistake in `[evaluate]` costs nothing then, and the epochs after."""
 
 import contextlib
+import dataclasses
 import logging
 import random
 import warnings
@@ -8,6 +9,7 @@ import warnings
 import numpy as np
 
 from kit import config
+from kit.data.columns import Dense
 from kit.errors import table
 
 log = logging.getLogger("kit")
@@ -38,7 +40,33 @@ def try_evaluation(parts):
         settings = {key: min(value, _FEW) if key in task.draws else value for key, value in settings.items()}
         if task.calibrate is not None and not parts.training.use_validation:
             assets = assets | config.call(task.calibrate, parts.network, few, assets, **of_calibration(task, settings))
-        config.call(task.evaluate, parts.network, few, assets, **settings)
+        found = config.call(task.evaluate, parts.network, few, assets, **settings)
+        if settings.get("explain_mistakes"):  # what explains is called by the drawing alone
+            mistaken = _with_one_mistake(few, found, assets["class_names"])
+            found = config.call(task.evaluate, parts.network, mistaken, assets, **settings)
+            for name, draw in found.figures.items():
+                if name.endswith("_explained"):
+                    draw()
+
+
+def _with_one_mistake(examples, found, class_names):
+    """Returns examples labelled as a classifier answers, but for the first.
+
+    One is enough for a trial, which may take seconds each; without this a good network, such as an earlier run's, might
+    make no mistake.
+
+    Args:
+        examples: `Examples` with the target `label`.
+        found: Their `Evaluation`.
+        class_names: Name of each class.
+    """
+    numbers = {name: number for number, name in enumerate(class_names)}
+    answers = found.predictions()["prediction"].map(numbers).to_numpy()
+    labels = np.array(examples.targets["label"].values())
+    rows = np.arange(len(labels)) if examples.rows is None else examples.rows
+    labels[rows] = answers
+    labels[rows[0]] = (answers[0] + 1) % len(class_names)
+    return dataclasses.replace(examples, targets=examples.targets | {"label": Dense(labels)})
 
 
 def of_calibration(task, settings):

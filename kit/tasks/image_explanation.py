@@ -17,7 +17,7 @@ from kit.scoring.classification import softmax
 
 log = logging.getLogger("kit")
 
-_NO_MAP = "this architecture has no feature map whose places are those of the image"
+_NO_MAP = "this architecture has no feature map that can be seen and whose places are those of the image"
 # A sum of attributions that lacks more than this share of what it should be is said to be incomplete.
 _INCOMPLETE = 0.05
 

@@ -5,6 +5,7 @@ They look on: what goes wrong with one is a warning, and the training goes on wi
 
 import contextlib
 import importlib.util
+import inspect
 import logging
 import os
 import time
@@ -54,7 +55,11 @@ class MLflow:
     def end(self, values, step):
         """Logs the scores, and ends the run."""
         self.log(values, step)
-        self.client.set_terminated(self.id, "FINISHED")
+        self.stop("FINISHED")
+
+    def stop(self, status):
+        """Ends the run without scores; `status` is "FINISHED", "FAILED" or "KILLED"."""
+        self.client.set_terminated(self.id, status)
 
 
 class WandB:
@@ -64,6 +69,8 @@ class WandB:
         import wandb
 
         quiet = wandb.Settings(silent=True, console="off", login_timeout=15, init_timeout=30)
+        # By default it returns a run that is open in this process: a user's own, or another one of the kit.
+        knows = "create_new" in str(inspect.signature(wandb.init).parameters.get("reinit"))
         self.run = wandb.init(
             project=str(settings.get("recipe", "kit")),
             name=folder.name,
@@ -72,6 +79,7 @@ class WandB:
             resume="allow" if known and os.environ.get("WANDB_MODE") != "offline" else None,
             config=dict(settings),
             settings=quiet,
+            **({"reinit": "create_new"} if knows else {}),
         )
         self.id = self.run.id
 
@@ -82,7 +90,11 @@ class WandB:
     def end(self, values, step):
         """Keeps the scores as the run's summary, and ends it."""
         self.run.summary.update(values)
-        self.run.finish()
+        self.stop("FINISHED")
+
+    def stop(self, status):
+        """Ends the run without scores, as one that failed unless `status` is "FINISHED"."""
+        self.run.finish(exit_code=int(status != "FINISHED"))
 
 
 TRACKERS = {"mlflow": MLflow, "wandb": WandB}
@@ -159,6 +171,29 @@ def end(names, folder, scores, epochs):
     for name in list(_OPEN.get(folder, {})):
         _told(folder, name, lambda tracker: tracker.end(values, epochs))
     _OPEN.pop(folder, None)
+
+
+@contextlib.contextmanager
+def closed(folder):
+    """Closes the trackers of a run that ends inside without scores: by an exception, or since it is to be carried on.
+
+    What goes wrong with that is a warning, and hides no exception.
+
+    Args:
+        folder: The run folder.
+    """
+    status = "FINISHED"
+    try:
+        yield
+    except BaseException as error:
+        status = "FAILED" if isinstance(error, Exception) else "KILLED"  # Ctrl-C and the like
+        raise
+    finally:
+        try:
+            for name in list(_OPEN.get(folder, {})):
+                _told(folder, name, lambda tracker: tracker.stop(status))
+        finally:
+            _OPEN.pop(folder, None)
 
 
 class Tracking(keras.callbacks.Callback):

@@ -53,6 +53,65 @@ def test_a_model_inside_a_model_inside_a_model():
         np.testing.assert_allclose(grad_cam(outer, image, [1]), grad_cam(inner, image, [1]), atol=1e-6)
 
 
+def shared_layers():
+    """Layers of a small convolutional network, their weights made."""
+    keras.utils.set_random_seed(0)
+    found = [layers.Conv2D(3, 3, activation="relu"), layers.Flatten(), layers.Dense(2)]
+    keras.Sequential([keras.Input((8, 8, 1)), *found])
+    return found
+
+
+def wrapped(network):
+    inputs = keras.Input((8, 8, 1))
+    return keras.Model(inputs, network(inputs))
+
+
+def test_a_sequential_model_is_looked_into_whatever_its_layers_were_called_with_before():
+    made = shared_layers()
+    added = keras.Sequential([keras.Input((8, 8, 1))])
+    for layer in made:
+        added.add(layer)  # Keras calls all of them anew
+    inputs = x = keras.Input((8, 8, 1))
+    for layer in made:
+        x = layer(x)
+    functional = keras.Model(inputs, x)
+    late = keras.Sequential(made)  # has no input before it is called
+    images = np.random.default_rng(0).uniform(0, 255, (2, 8, 8, 1)).astype("float32")
+    expected = grad_cam(functional, images, [0, 1])
+    assert expected.max() == 1
+    for network in (added, wrapped(added), wrapped(late), wrapped(keras.Sequential([keras.Input((8, 8, 1)), added]))):
+        assert feature_map_path(network)[-1] is made[0]
+        np.testing.assert_allclose(grad_cam(network, images, [0, 1]), expected, atol=1e-6)
+
+
+class Opaque(keras.Model):
+    """A subclassed model: Keras knows of its layers, and not how they are joined."""
+
+    def __init__(self, *joined):
+        super().__init__()
+        self.joined = list(joined)
+
+    def call(self, x):
+        for layer in self.joined:
+            x = layer(x)
+        return x
+
+
+def test_nobody_sees_a_map_inside_a_subclassed_model():
+    assert feature_map_path(Opaque(*shared_layers())) is None
+    assert feature_map_path(wrapped(Opaque(*shared_layers()))) is None
+    stem = [keras.Input((8, 8, 1)), layers.Conv2D(1, 1)]
+    assert feature_map_path(wrapped(keras.Sequential([*stem, Opaque(*shared_layers())]))) is None
+    convolution, flat, dense = shared_layers()
+    shown = keras.Sequential([keras.Input((8, 8, 1)), body := Opaque(convolution), flat, dense])
+    assert feature_map_path(shown) == [body]  # what it returns is a map
+    images = np.random.default_rng(0).uniform(0, 255, (2, 8, 8, 1)).astype("float32")
+    expected = grad_cam(keras.Sequential([keras.Input((8, 8, 1)), convolution, flat, dense]), images, [0, 1])
+    np.testing.assert_allclose(grad_cam(shown, images, [0, 1]), expected, atol=1e-6)
+    behind = keras.Sequential([keras.Input((8, 8, 1)), convolution, flat, Opaque(dense)])
+    assert feature_map_path(behind) == [convolution]  # it is given no map, and so has none
+
+
 @pytest.mark.parametrize("name", sorted(SMALL))
 def test_every_family_has_a_map_or_none(name):
     model = image_classifier((32, 32, 3), 3, backbone=name)
