@@ -19,7 +19,11 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-
 
 
 def load_tensorflow():
-    """Imports TensorFlow and looks for devices, without the noise of both; see `grow_memory`."""
+    """Imports TensorFlow and looks for devices, without the noise of both and of what follows; see `grow_memory`.
+
+    Whoever has set `TF_CPP_MIN_LOG_LEVEL`, or imported TensorFlow before, hears what they have asked for.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with native_noise_hidden(), _quick_imports():
         import tensorflow as tf
 

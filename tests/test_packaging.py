@@ -26,8 +26,8 @@ def setup():
 
 
 def bare(requirement):
-    """Returns the name of a requirement, without its extras and versions."""
-    return re.split(r"[\[<>=]", requirement)[0]
+    """Returns the name of a requirement, without its extras, versions and markers."""
+    return re.split(r"[\[<>=;]", requirement)[0]
 
 
 def extras():

@@ -25,17 +25,20 @@ def _training_rows(read, data, labels=None, class_names=None):
     return np.flatnonzero(table["split"] == "train")
 
 
-def of_images(data, given=None):
+def of_images(data, given=None, needs_classes=True):
     """Returns facts of images as a dictionary: `examples`, `classes`, `side`, `is_of_one_size`, `channels`.
 
     Args:
         data: Settings of `[data]`.
         given: Images that were given in Python, or None.
+        needs_classes: Read as training does that asks for classes.
 
     Raises:
         KitError: a source that cannot be used.
     """
-    read, _ = sources.read(data["source"] if given is None else given, "images", data | {"needs_classes": False})
+    read, _ = sources.read(
+        data["source"] if given is None else given, "images", data | {"needs_classes": needs_classes}
+    )
     rows = _training_rows(read, data, read.labels, read.class_names)
     if read.paths is None:
         height, width, channels = read.pixels.shape[1:]

@@ -78,20 +78,21 @@ def still_rising(facts):
         The finding and the settings that help, or None; so do all rules below.
     """
     values, epochs = facts.values, len(facts.history)
-    if epochs < _FEWEST_EPOCHS or epochs < facts.settings.get("train.epochs", epochs):
+    minutes = facts.settings.get("train.minutes")
+    if epochs < _FEWEST_EPOCHS or (not minutes and epochs < facts.settings.get("train.epochs", epochs)):
         return None  # it was stopped early: nothing was rising
     quarter = max(1, epochs // 4)
     before, last = values[:-quarter].max(), values[-quarter:].max()
     noise = np.median(np.abs(np.diff(values[epochs // 2 :])))
     gained = last - values[0]
-    is_rising = facts.best_epoch > epochs - max(1, epochs // 10) and gained > 0
+    is_rising = values.argmax() >= epochs - max(1, epochs // 10) and gained > 0
     if not is_rising or last - before <= max(_STILL * gained, noise):
         return None
     name = facts.monitor.removeprefix("val_").replace("_", " ")
     word = "rising" if facts.mode == "max" else "falling"
     return (
         f"Validation {name} was still {word} when the training ended: more epochs.",
-        _flags(facts, {"train.epochs": 2 * epochs}),
+        _flags(facts, {"train.minutes": 2 * minutes} if minutes else {"train.epochs": 2 * epochs}),
     )
 
 

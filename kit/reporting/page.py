@@ -73,10 +73,10 @@ def write(folder, metrics=None):
     with reading(folder / "metrics.json"):
         cards, notes = _cards(metrics), [*hints(metrics), *_advice(metrics, _curve(folder))]
     title = f"{task(settings['recipe'])} — {folder.name}"
-    averaged = metrics.get("averaged_epochs", 0)
+    averaged = metrics.get("averaged_epochs", 0)  # of a run that does not tell whose weights were kept
     last = "those of the last epoch, trained on the validation split too"
     chosen = last if settings.get("train.use_validation") else "those of the best epoch by validation"
-    weights = f"the mean of the last {averaged} epochs" if averaged else chosen
+    weights = metrics.get("chosen", f"the mean of the last {averaged} epochs" if averaged else chosen)
     parts = [
         f"<h1>{html.escape(title)}</h1>",
         '<p class="soft">Scores on the test split, which nothing was chosen on. '

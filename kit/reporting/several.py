@@ -171,7 +171,7 @@ def write(folder, metrics=None):
         names = _PARTS_OF_FOLDS if kind == "folds" else _PARTS
         parts = {title: _statistics(metrics[name]) for name, title in names.items() if name in metrics}
         pooled = _out_of_fold(folder, metrics) if "out_of_fold" in metrics else []
-    chosen = "of the last epoch" if settings.get("train.use_validation") else "of its best epoch by validation"
+    chosen = "of the last epoch" if settings.get("train.use_validation") else "of the epoch chosen by validation"
     lines = [
         f"<h1>{html.escape(title)}</h1>",
         f'<p class="soft">{html.escape(_SAID[kind].format(chosen=chosen))}</p>',

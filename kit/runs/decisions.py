@@ -1,6 +1,7 @@
 """Settings that the data decide: "auto" in `own.toml` becomes a value, with a reason that the log tells."""
 
 import logging
+import time
 
 from kit import config
 from kit.errors import table
@@ -18,13 +19,14 @@ def tell_beginning(schema, overrides):
         log.info("settings begin with %s.toml of %s: %s", name, schema.name, suits)
 
 
-def decided(recipe, settings, inputs):
+def decided(recipe, settings, inputs, started=None):
     """Returns settings in which nothing is left open; those of a run that has begun are as they were decided then.
 
     Args:
         recipe: The `Recipe`.
         settings: The resolved settings, table by table, some of them "auto".
         inputs: `PythonInputs`.
+        started: Seconds by the clock when the run began, of which `train.minutes` counts; by default now.
 
     Raises:
         KitError: the data cannot be read, or a setting that was stated does not go with what was decided.
@@ -49,7 +51,44 @@ def decided(recipe, settings, inputs):
         facts.settings = facts.settings | values
         if reason is not None:
             log.info("  %s: %s", ", ".join(f"{name} = {_shown(name, each)}" for name, each in values.items()), reason)
+    if settings["train"]["minutes"] and recipe.own_data.sizes is not None and "model.backbone" in chosen:
+        chosen |= _sized(recipe, settings, chosen, facts, inputs, started)
     return _resolved(recipe, settings, chosen)
+
+
+# Seconds that the end of a run takes, and share of what is left that goes into training steps: the rest is validation.
+_END, _TRAINS = 10, 0.85
+# A smaller network than the usual one is taken where that would have so small a share of the epochs that suit it.
+_TOO_FEW = 0.4
+
+
+def _sized(recipe, settings, chosen, facts, inputs, started):
+    """Returns the settings of a network of such a size that the minutes suffice for the epochs which the data ask for.
+
+    The speed of the usual network is measured, that of others goes by how many times as long they take.
+    """
+    from kit.runs import speed
+
+    sizes, minutes = recipe.own_data.sizes(facts), settings["train"]["minutes"]
+    if len(sizes) < 2:
+        return {}
+    now = time.perf_counter()
+    began = now if started is None else started
+    seconds = speed.seconds_per_example(recipe, _resolved(recipe, settings, chosen), inputs)
+    again = time.perf_counter() - now  # reading and compiling, which the training does once more
+    left = max(60 * minutes - (time.perf_counter() - began) - again - _END, 0)
+    epochs = left * _TRAINS / (seconds * facts.examples * settings["train"]["share"])
+    wanted = facts.settings["train.epochs"]
+    least = wanted * _TOO_FEW
+    fitting = [each for each in sizes if epochs / each.times >= (wanted if each.times > 1 else least)]
+    best = max(fitting, key=lambda each: each.times) if fitting else min(sizes, key=lambda each: each.times)
+    log.info(
+        "  %s: %.3g minutes are about %.3g epochs of it, measured here",
+        ", ".join(f"{name} = {_shown(name, each)}" for name, each in best.values.items()),
+        minutes,
+        epochs / best.times,
+    )
+    return best.values
 
 
 def _shown(name, value):

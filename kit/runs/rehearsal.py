@@ -3,13 +3,11 @@
 import contextlib
 import logging
 import tempfile
-import time
-import warnings
 from pathlib import Path
 
 from kit import recipes, terminal
 from kit.errors import KitError, SettingError, check
-from kit.runs import decisions, schema, several
+from kit.runs import decisions, schema, several, speed
 from kit.runs import settings as run_settings
 from kit.runs.assembly import assembled
 from kit.runs.evaluation import try_evaluation
@@ -60,11 +58,6 @@ def _rehearsed(recipe_name, overrides, config, seed, inputs, *, constant=False):
                 own_model.set_weights(before)
 
 
-def _batches(parts, count):
-    """Returns the first training batches of what was assembled."""
-    return parts.splits.train.stream(parts.training.batch_size, parts.settings["seed"], 0, count)
-
-
 def dry_run(
     recipe=None,
     *,
@@ -101,7 +94,7 @@ def rehearse(recipe_name, overrides, *, config=None, seed=None, inputs=PythonInp
     """`dry_run` with the settings as a flat dictionary of dotted keys."""
     with _rehearsed(recipe_name, overrides, config, seed, inputs) as parts:
         try_evaluation(parts)
-        seconds = _seconds_per_step(parts)
+        seconds = speed.seconds_per_step(parts)
     training, splits, steps_per_epoch = parts.training, parts.splits, parts.steps_per_epoch
     runs, epochs = training.folds or training.seeds, training.epochs
     if training.minutes is not None:  # as many as go into them
@@ -126,60 +119,6 @@ def rehearse(recipe_name, overrides, *, config=None, seed=None, inputs=PythonInp
     }
 
 
-# Steps that are timed: of sequences more, since they differ in length.
-_TIMED, _TIMED_SEQUENCES = 2, 6
-
-
-def _seconds_per_step(parts):
-    """Returns how long a training step takes, from a few of them behind the first one, which compiles.
-
-    They are taken through `fit`, as those of a run: one compiled function for all lengths of sequences. Sequences are
-    timed at lengths that stand for those of the whole epoch.
-    """
-    import keras
-
-    from kit.training import fused
-
-    batch_size, seed, examples = parts.training.batch_size, parts.settings["seed"], parts.splits.train
-    chosen = standing_for_all(examples, batch_size, seed, parts.steps_per_epoch)
-    if chosen is None:
-        steps, batches = 1 + _TIMED, _batches(parts, 1 + _TIMED)
-    else:
-        steps, batches = 1 + len(chosen), examples.stream(batch_size, seed, 0, 1)
-        for step in chosen:
-            batches = batches.concatenate(examples.stream(batch_size, seed, step, step + 1))
-    ends = []
-    clock = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: ends.append(time.perf_counter()))
-    with warnings.catch_warnings(), fused.training(parts.model):
-        warnings.filterwarnings("ignore", "A layer's `trainable` state has changed")  # frozen layers
-        parts.model.fit(batches, steps_per_epoch=steps, callbacks=[clock], shuffle=False, verbose=0)
-    return (ends[-1] - ends[0]) / (len(ends) - 1)
-
-
-def standing_for_all(examples, batch_size, seed, steps):
-    """Returns the numbers of a few training steps that are together as long as all steps of the epoch in the mean.
-
-    Args:
-        examples: Training examples.
-        batch_size, seed: As for `Examples.stream`.
-        steps: Steps of the epoch.
-
-    Returns:
-        The numbers, spread evenly over the steps sorted by tokens and padding; None where all steps are alike.
-    """
-    import numpy as np
-
-    batching = getattr(examples, "batching", None)  # those that are acted, or of two kinds, are all alike
-    if not hasattr(batching, "sides"):
-        return None
-    sides = batching.sides(examples)
-    rows = batching.training_rows(examples, batch_size, seed, 0, steps)
-    positions = [sum(len(each) * int(side[each].max()) for side in sides) for each in rows]
-    order = np.argsort(positions, kind="stable")
-    places = (np.arange(_TIMED_SEQUENCES) + 0.5) * steps / _TIMED_SEQUENCES
-    return [int(step) for step in order[places.astype(int)]]
-
-
 def monitored(recipe_name, overrides, *, config=None, seed=None):
     """Takes a training step and scores a few validation examples, to see that the monitored value is there.
 
@@ -195,7 +134,7 @@ def monitored(recipe_name, overrides, *, config=None, seed=None):
     with _rehearsed(recipe_name, overrides, config, seed, PythonInputs()) as parts:
         model, splits, validate = parts.model, parts.splits, parts.recipe.task.validate
         model.run_eagerly = True  # to compile takes longer than these few examples
-        model.train_on_batch(*next(iter(_batches(parts, 1))))
+        model.train_on_batch(*next(iter(speed.batches(parts, 1))))
         few = splits.validation.take(slice(0, min(8, len(splits.validation))))
         values = model.evaluate(few.batches(8), return_dict=True, verbose=0)
         if validate:
@@ -252,4 +191,4 @@ def range_test(recipe_name, overrides, *, config=None, seed=None, steps=100, inp
 
         if parts.splits.train.follows_model:
             raise KitError(f"{recipe_name}: no loss says whether an agent acts well; expected another recipe")
-        return learning_rate.range_test(parts.model, _batches(parts, steps), steps)
+        return learning_rate.range_test(parts.model, speed.batches(parts, steps), steps)

@@ -93,7 +93,7 @@ def train_with(recipe_name, overrides, *, config=None, folder=None, seed=None, i
         terminal.load_tensorflow()
         recipe = recipes.get(recipe_name)
         with _interruptible(run_folder):
-            settings = decisions.decided(recipe, settings, inputs)
+            settings = decisions.decided(recipe, settings, inputs, started[0])
             if several.members(settings):
                 return several.train(recipe, run_folder, settings, inputs, _train)
             return _train(recipe, run_folder, settings, inputs, started=started)
@@ -170,9 +170,11 @@ def _fitted(recipe, run_folder, settings, inputs, *, watch=None, on_begin=None, 
 
     Inside, devices and precision are those of the training.
     """
+    from kit.runs import choice
+    from kit.training import tracking
     from kit.training.fit import fit
 
-    with assembled(recipe, run_folder, settings, inputs, started=started) as parts:
+    with tracking.closed(run_folder), assembled(recipe, run_folder, settings, inputs, started=started) as parts:
         splits, network, task = parts.splits, parts.network, recipe.task
         log.info("%s", summary(parts, run_folder))
         folders.warn_of_changes(run_folder, parts.training.deterministic)
@@ -204,6 +206,7 @@ def _fitted(recipe, run_folder, settings, inputs, *, watch=None, on_begin=None, 
             validate=task.validate and (lambda: task.validate(network, splits.validation, splits.assets)),
             watch=watch,
             budget=parts.budget,
+            error=choice.error_of(parts),
         )
         yield parts, plan, trained
 
@@ -276,6 +279,7 @@ def _finish(folder, parts, plan, trained):
     import pandas as pd
 
     from kit.reporting import page, plots
+    from kit.runs import choice
     from kit.training import tracking
     from kit.training.saving import save_model
 
@@ -307,6 +311,7 @@ def _finish(folder, parts, plan, trained):
         "monitor": parts.monitor,
         "epochs": epochs,
         "best_epoch": trained.best_epoch,
+        "chosen": choice.said(parts, history, trained.averaged_epochs),
         **({"averaged_epochs": trained.averaged_epochs} if parts.training.average_epochs else {}),
     }
     if task.hints is not None and not parts.training.use_validation:
@@ -359,19 +364,17 @@ def _finish(folder, parts, plan, trained):
     return Run(folder, parts.recipe, settings, network, history, metrics, assets)
 
 
-# Likely label errors of a page; the file of a split has no more rows.
-_MOST_SUSPECTS = 50
-
-
 def _suspects(results, assignment):
     """Returns a table of the likely label errors of the held-out splits, by the names of examples; None without any."""
     import pandas as pd
+
+    from kit.scoring.label_errors import MOST
 
     parts = []
     for split, result in results.items():
         if result.suspects is not None and len(result.suspects):
             names = assignment["example"][assignment["split"] == split].to_numpy()
-            found = result.suspects[:_MOST_SUSPECTS]
+            found = result.suspects[:MOST]
             part = found.drop(columns="row")
             part.insert(0, "example", names[found["row"].to_numpy(int)])
             part.insert(1, "split", split)

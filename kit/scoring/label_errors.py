@@ -7,6 +7,10 @@ import numpy as np
 import pandas as pd
 
 COLUMNS = ["row", "label", "likely", "p(label)", "p(likely)"]
+# So many are named of a split, or of all folds together.
+MOST = 50
+# What is told of those that folds have found.
+OF_FOLDS = ["example", "fold", *COLUMNS[1:]]
 
 
 # Share of a threshold that is enough to be accused: where a model is about equally sure of all examples, half

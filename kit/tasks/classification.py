@@ -241,10 +241,14 @@ def task(read, units, views=None, mistakes=None, illustrate=None, inputs="files"
         numbers = {name: number for number, name in enumerate(names)}
         labels = predictions["label"].map(numbers).to_numpy()
         probabilities = predictions[[f"p({name})" for name in names]].to_numpy("float64")
-        return scored(names, labels, probabilities, settings["top_k"], units, settings["bootstrap_samples"])
+        found = scored(names, labels, probabilities, settings["top_k"], units, settings["bootstrap_samples"])
+        suspects = label_errors.of_predictions(predictions, names)[label_errors.OF_FOLDS]
+        more = {"8_likely_label_errors": suspects[: label_errors.MOST]} if len(suspects) else {}
+        return dataclasses.replace(found, tables=found.tables | more)
 
     return Task(
         monitors={"val_accuracy": "max", "val_loss": "min"},
+        shares=("val_accuracy",),
         evaluate=evaluate,
         predict=predict,
         calibrate=calibrate,

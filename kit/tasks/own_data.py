@@ -7,6 +7,7 @@ to 60,000 images, 1,800 to 12,500 sentences and 10,000 to 29,000 pairs.
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 
@@ -54,10 +55,25 @@ class OwnData:
         look: Function `(data, given) -> dict` of fields of `Facts`, of `kit.data.source_facts`.
         rules: Dotted key of a setting to a function from `Facts` to its value and the reason in words. In place of the
             value it may return a dictionary of settings: its own, and those that go with it unless they were stated.
+        sizes: Function from `Facts` to a list of `Size`, of which the minutes of a training choose; or None.
     """
 
     look: Callable
     rules: dict
+    sizes: Callable | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """A network that may take the place of the usual one.
+
+    Args:
+        values: Flat dictionary of its settings; the usual one's too.
+        times: How many times as long as the usual one it takes for an example.
+    """
+
+    values: dict
+    times: float
 
 
 def batches(steps, least, unit):
@@ -204,6 +220,18 @@ def image_backbone(facts):
     return values | {"backbone.zero_init": True}, f"images of {size} pixels"
 
 
+def image_sizes(facts):
+    """Half the width, the usual one, two blocks a stage, and those half as wide again; published ones have one size."""
+    settings = facts.settings
+    if settings.get("model.weights") or settings["model.backbone"] != "resnet8" or side_of(facts) <= 16:
+        return []
+    widths = settings["backbone.widths"]
+    narrow = {"backbone.widths": [width // 2 for width in widths]}
+    deep = {"backbone.depths": [2] * len(widths)}
+    wide = deep | {"backbone.widths": [3 * width // 2 for width in widths]}
+    return [Size(narrow, 0.4), Size({"backbone.widths": widths}, 1.0), Size(deep, 1.8), Size(wide, 4.0)]
+
+
 def image_rate(facts):
     """A tenth of what random weights need for published ones; else by the batch, as tuned for residual networks."""
     if facts.settings.get("model.weights"):
@@ -228,6 +256,7 @@ LABELLED_IMAGES = OwnData(
         "train.unfreeze_epochs": unfreeze_epochs,
         "train.unfreeze_rate": unfreeze_rate,
     },
+    image_sizes,
 )
 
 
@@ -248,7 +277,7 @@ def autoencoder_epochs(facts):
 
 
 IMAGES = OwnData(
-    source_facts.of_images,
+    functools.partial(source_facts.of_images, needs_classes=False),
     {
         "data.image_size": image_size,
         "train.batch_size": batches(40, 16, "examples"),

@@ -59,6 +59,8 @@ class Task:
     Args:
         monitors: Names in the logs that may decide which epoch is best, each with its direction; the first is the
             default.
+        shares: Those of them that are shares of the validation examples: of epochs whose values differ by less than a
+            standard error, the last is kept.
         evaluate: Function `(model, examples, assets, *, settings) -> Evaluation`.
         predict: Function `(model, inputs, assets, *, settings) -> pandas.DataFrame`.
         validate: Function `(model, examples, assets) -> dict` run after each epoch on the validation split: values that
@@ -91,6 +93,8 @@ class Task:
             cannot be averaged.
         served: Settings of `predict` that whoever asks a served run may choose, each with its greatest number, or None.
             None of them writes a file or compiles anew, and inputs with equal ones may share a call.
+        by_chance: Settings of `predict`, each with the value at which it draws at random for its inputs, row by row.
+            What an input is answered goes by those beside it then, so that requests to a served run share no call.
         check: Function `(model, inputs, assets)` that raises KitError for inputs which `predict` would refuse alone,
             though not beside those of others; or None.
     """
@@ -98,6 +102,7 @@ class Task:
     monitors: dict
     evaluate: Callable
     predict: Callable
+    shares: tuple = ()
     validate: Callable | None = None
     calibrate: Callable | None = None
     show: Callable = as_text
@@ -116,6 +121,7 @@ class Task:
     pooled: Callable | None = None
     ensemble: tuple | None = None
     served: dict = dataclasses.field(default_factory=dict)
+    by_chance: dict = dataclasses.field(default_factory=dict)
     check: Callable | None = None
 
     @property

@@ -6,6 +6,7 @@ import pandas as pd
 from kit.data import tags
 from kit.data.sequences import words_of
 from kit.reporting import plots, statistics
+from kit.scoring import label_errors
 from kit.scoring import tagging as scores
 from kit.scoring.classification import macro_f1
 from kit.tasks.recipe import Evaluation
@@ -96,6 +97,27 @@ def _rows_of_examples(predictions):
     keys = predictions[["fold", "example"]].to_numpy(dtype=object)
     changes = np.flatnonzero((keys[1:] != keys[:-1]).any(1)) + 1
     return np.split(np.arange(len(predictions)), changes)
+
+
+def suspects_of(examples, gold, shares, names):
+    """Returns the words that are likely tagged wrongly, the likeliest first; see `kit.scoring.label_errors.likely`.
+
+    Returns:
+        Table with the number of the sentence in the split as `row`, of the word in the sentence, from 1, and `token`.
+    """
+    lengths = words_of(examples)
+    if not lengths.sum():
+        return None
+    found = label_errors.named(label_errors.likely(np.concatenate(shares), np.concatenate(gold)), names)
+    words = found["row"].to_numpy(int)
+    sentences = np.repeat(np.arange(len(examples)), lengths)[words]
+    places = words - (np.cumsum(lengths) - lengths)[sentences]
+    texts = examples.extra("words")
+    tokens = [texts[sentence][place] for sentence, place in zip(sentences, places, strict=True)]
+    table = found.assign(row=sentences)
+    table.insert(1, "word", places + 1)
+    table.insert(2, "token", tokens)
+    return table
 
 
 def worst(examples, gold, predicted, shares):

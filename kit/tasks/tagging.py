@@ -25,7 +25,7 @@ from kit.scoring import classification as scores_of_classes
 from kit.scoring import tagging as scores
 from kit.scoring.classification import softmax
 from kit.tasks.recipe import Evaluation, Task, members
-from kit.tasks.tag_scores import named, pooled, predictions_of, scored, worst, worst_table
+from kit.tasks.tag_scores import named, pooled, predictions_of, scored, suspects_of, worst, worst_table
 from kit.tasks.text_explanation import tag_explainer
 from kit.training.decay import sparing
 from kit.training.losses import SparseCategoricalCrossentropy
@@ -193,7 +193,13 @@ def evaluate(
     if len(rows):
         tables["2_sentences_with_the_worst_errors"] = worst_table(examples, gold, predicted, shares, names, rows)
     figures |= _attention_figures(model, examples)
-    return Evaluation(metrics, tables, figures, lambda: predictions_of(examples, gold, predicted, shares, names))
+    return Evaluation(
+        metrics,
+        tables,
+        figures,
+        lambda: predictions_of(examples, gold, predicted, shares, names),
+        suspects=suspects_of(examples, gold, shares, names),
+    )
 
 
 def _of_texts(model, examples, assets, gold, batch_size, samples):
@@ -325,6 +331,7 @@ def task():
     """Returns the `Task` of tagging, of examples that `tagged_examples` makes."""
     return Task(
         monitors={"val_f1": "max", "val_accuracy": "max", "val_loss": "min"},
+        shares=("val_f1", "val_accuracy"),
         evaluate=evaluate,
         predict=predict,
         validate=validate,

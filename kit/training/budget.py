@@ -14,6 +14,8 @@ log = logging.getLogger("kit")
 MOST_EPOCHS = 1_000_000
 # CPU-seconds that the end of a run takes beside its predictions: compiling them, saving, figures, the page.
 _LAST_SECONDS = 8.0
+# More than this is not for a processor that waiting was.
+_MOST_LOAD = 4.0
 # How often the validation split is passed through for each example that the end of a run scores.
 _PASSES = 3.0
 
@@ -88,7 +90,8 @@ class Budget(keras.callbacks.Callback):
     def _weigh(self):
         """Measures how much slower the machine is than one with nothing else to do: seconds for a CPU-second."""
         spent, worked = (after - before for after, before in zip(now(), (self.started, self.worked), strict=True))
-        self.load = max(spent / max(worked, 1e-3), 1.0)
+        # Waiting for a disk or a network slows the beginning down, and not the end.
+        self.load = min(max(spent / max(worked, 1e-3), 1.0), _MOST_LOAD)
 
     def on_epoch_begin(self, epoch, logs=None):
         if self._before is None:

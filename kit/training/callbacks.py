@@ -80,6 +80,11 @@ class SynchronizedReplicas(keras.callbacks.Callback):
                 variable.assign(sum(arrays) / len(arrays))
 
 
+def standard_error(examples):
+    """Returns the function from a share of so many examples to its standard error."""
+    return lambda share: math.sqrt(max(share * (1 - share), 0.0) / max(examples, 1))
+
+
 class BestWeights(keras.callbacks.Callback):
     """Keeps the weights of the best epoch in memory; they are what is evaluated, saved and returned.
 
@@ -91,10 +96,13 @@ class BestWeights(keras.callbacks.Callback):
         mode: "max" or "min".
         keep_last: Keep the weights of the last epoch, whatever its value.
         prefer_latest_on_tie: Of epochs with the same value keep the last, not the first.
+        error: Function from the best value to how far from it another one is as good: of epochs whose values differ by
+            chance alone the last is kept; or None.
     """
 
-    def __init__(self, network, monitor, mode, keep_last=False, prefer_latest_on_tie=False):
+    def __init__(self, network, monitor, mode, keep_last=False, prefer_latest_on_tie=False, error=None):
         super().__init__()
+        self.error = error
         self.keep_last = keep_last
         self.prefer_latest_on_tie = prefer_latest_on_tie
         self.network = network
@@ -115,10 +123,15 @@ class BestWeights(keras.callbacks.Callback):
             raise KitError(f"train.monitor: {self.monitor!r} is not among {', '.join(sorted(logs))}")
         value = float(logs[self.monitor])
         is_first = self.best is None or math.isnan(self.best)
-        is_equal = self.prefer_latest_on_tie and value == self.best
-        if self.keep_last or is_first or is_equal or self.sign * value > self.sign * self.best:
-            self.best, self.best_epoch = value, epoch
-            self.best_weights = self.network.get_weights()
+        if self.keep_last or is_first or self.sign * value > self.sign * self.best:
+            self.best = value
+        elif self.error is not None:
+            # One that no longer is as good, since a better one came, is not kept any more: the better one is later.
+            if not self.sign * (self.best - value) <= self.error(self.best):
+                return
+        elif not (self.prefer_latest_on_tie and value == self.best):
+            return
+        self.best_epoch, self.best_weights = epoch, self.network.get_weights()
 
 
 class RunState(keras.callbacks.Callback):

@@ -63,6 +63,7 @@ def fit(
     validate=None,
     watch=None,
     budget=None,
+    error=None,
 ):
     """Trains a compiled model, or goes on where its checkpoint ends; at the end it has the best epoch's weights.
 
@@ -96,6 +97,7 @@ def fit(
         watch: Function `(epoch, value) -> bool` that gets each epoch, from 1, and its monitored value, and returns
             whether to stop there; or None.
         budget: `Budget` by whose clock the training ends, whatever the number of its epochs; or None.
+        error: How far from the best value of the monitor another is as good; see `BestWeights`.
 
     Returns:
         `Trained`.
@@ -115,6 +117,7 @@ def fit(
         validate=validate,
         watch=watch,
         budget=budget,
+        error=error,
     )
     parts.check_counts(model)
     training = plan.training
@@ -130,6 +133,7 @@ def fit(
         keep_last=training.use_validation,
         # Few episodes often end alike; an agent that has acted for longer has seen more.
         prefer_latest_on_tie=splits.train.follows_model,
+        error=error,
     )
     frozen = training.transfer
     freeze = transfer.Freeze(network, frozen.freeze, frozen.unfreeze_epochs) if frozen.freeze else None
@@ -219,12 +223,16 @@ def fit(
     network.set_weights(best.best_weights)
     averaged = 0
     if last.kept:
-        averaged = _averaged(model, network, splits, plan, best, last, freeze, seed, validate)
+        kept = float(state.rows[best.best_epoch][monitor])
+        averaged = _averaged(model, network, splits, plan, best, kept, last, freeze, seed, validate)
     return Trained(state.rows, best.best_epoch + 1, *seconds, scores.cpu_seconds, averaged, last_weights)
 
 
-def _averaged(model, network, splits, plan, best, last, freeze, seed, validate):
-    """Gives a network the mean of its last weights, if they are at least as good as the best; returns their number."""
+def _averaged(model, network, splits, plan, best, kept, last, freeze, seed, validate):
+    """Gives a network the mean of its last weights, if they are at least as good as those kept; returns their number.
+
+    `kept` is the value of the epoch that is kept.
+    """
     size, done = plan.training.batch_size, plan.training.epochs * plan.steps_per_epoch
     batches = splits.train.stream(size, seed, done, done + averaging.STATISTICS_BATCHES)
     if freeze:
@@ -235,14 +243,14 @@ def _averaged(model, network, splits, plan, best, last, freeze, seed, validate):
     found = model.evaluate(splits.validation.batches(size), return_dict=True, verbose=0)
     found |= validate() if validate is not None else {}
     value = float(found[best.monitor.removeprefix("val_")])
-    is_better = best.sign * value >= best.sign * best.best
+    is_better = best.sign * value >= best.sign * kept
     log.info(
         "mean of the last %d epochs: %s %.4f, epoch %d: %.4f; the %s is kept",
         len(last.kept),
         best.monitor,
         value,
         best.best_epoch + 1,
-        best.best,
+        kept,
         "mean" if is_better else "epoch",
     )
     if is_better:

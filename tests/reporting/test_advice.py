@@ -54,7 +54,10 @@ def test_still_rising():
     finding, settings = advice.still_rising(facts(columns=columns))
     assert "still rising" in finding and settings == ["--train.epochs 40"]
     assert advice.still_rising(facts(columns=columns, settings=SETTINGS | {"train.epochs": 50})) is None  # early stop
-    assert advice.still_rising(facts(columns=columns, best_epoch=9)) is None
+    clock = SETTINGS | {"train.epochs": 50, "train.minutes": 10}
+    assert advice.still_rising(facts(columns=columns, settings=clock))[1] == ["--train.minutes 20"]
+    peaked = {"val_accuracy": np.minimum(rising, 1.4 - rising[9] - rising)}
+    assert advice.still_rising(facts(columns=peaked)) is None
     noisy = np.tile([0.5, 0.6], 10) + np.linspace(0, 0.01, 20)
     assert advice.still_rising(facts(columns={"val_accuracy": noisy})) is None
     falling = facts(columns={"val_accuracy": -rising}, mode="min")

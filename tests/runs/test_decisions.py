@@ -9,7 +9,7 @@ from PIL import Image
 import kit
 from kit import config, recipes
 from kit.errors import SettingError
-from kit.runs import decisions, schema
+from kit.runs import decisions, schema, speed
 from kit.runs import settings as run_settings
 from kit.runs.python_inputs import PythonInputs
 from kit.tasks.own_data import Facts
@@ -88,6 +88,18 @@ def test_a_folder_decides_and_what_is_stated_stays(photographs, caplog):
     assert "train.batch_size = 16: 29 training examples" in caplog.text
 
 
+@pytest.mark.parametrize("odd", ["preview.png", "train/1.png"])
+def test_what_training_takes_the_rules_take_too(photographs, odd):
+    """An image beside the folders of classes, and a class that is called like a split."""
+    pixels = np.zeros((90, 120, 3), "uint8")
+    for number in range(20 if odd.startswith("train") else 1):
+        path = photographs / odd.replace("1.png", f"{number}.png")
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(pixels + number).save(path)
+    after = decided({"data.source": str(photographs)})[1]
+    assert after["train"]["batch_size"] == 16
+
+
 def test_photographs_begin_with_published_weights_that_are_here(photographs, tmp_path, monkeypatch, caplog):
     caplog.set_level("INFO", "kit")
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
@@ -162,6 +174,24 @@ def test_sentences_of_a_generator_are_read_once(tmp_path):
     sentences = [(["Oslo", "is", "cold"], ["B-LOC", "O", "O"]), (["it", "is", "warm"], ["O", "O", "O"])] * 30
     told = kit.dry_run("sequence_tagging", data=(each for each in sentences), verbose=False)
     assert sum(told["examples"].values()) == 60
+
+
+def test_minutes_choose_the_size_of_the_network(photographs, monkeypatch, caplog):
+    """The more minutes, the larger, and never one that has too few epochs in them; what is stated stays."""
+    caplog.set_level("INFO", "kit")
+    recipe, found = recipes.get("image_classification"), {}
+    monkeypatch.setattr(speed, "seconds_per_example", lambda *words: 0.05)
+    for minutes in (0.5, 3, 12, 60):
+        asked = {"data.source": str(photographs), "train.minutes": minutes}
+        settings = run_settings.resolve(schema.get(recipe.name), None, asked, None)
+        found[minutes] = decisions.decided(recipe, settings, PythonInputs())["backbone"]
+    steps = [(each["depths"], each["widths"]) for each in found.values()]
+    assert len({str(step) for step in steps}) >= 3
+    assert steps == sorted(steps, key=lambda step: (step[0], step[1]))
+    assert "epochs of it, measured here" in caplog.text
+    stated = {"data.source": str(photographs), "train.minutes": 60, "model.backbone": "lenet5"}
+    settings = run_settings.resolve(schema.get(recipe.name), None, stated, None)
+    assert decisions.decided(recipe, settings, PythonInputs())["model"]["backbone"] == "lenet5"
 
 
 def test_a_rehearsal_by_the_clock_tells_the_epochs_that_go_into_it(photographs):

@@ -45,3 +45,38 @@ def test_what_is_odd_about_classes_is_on_the_page():
     page = (run.folder / "report.html").read_text("utf-8")
     assert "Data: labels that look alike" in page
     assert "data: labels that look alike" in (run.folder / "run.log").read_text("utf-8")
+
+
+def test_words_that_are_tagged_wrongly_are_named():
+    """A sentence of the test split in which a city is tagged as none."""
+    cities = ("Oslo", "Rome", "Lima", "Paris", "Cairo", "Quito", "Delhi", "Tokyo")
+    verbs = ("live", "stay", "work", "sleep")
+    data = {
+        split: [(["I", verb, "in", city, "."], ["O", "O", "O", "B-CITY", "O"]) for verb in verbs for city in cities]
+        * count
+        for split, count in (("train", 4), ("validation", 1), ("test", 1))
+    }
+    data["test"][5] = (data["test"][5][0], ["O"] * 5)
+    settings = {"backbone": {"units": 8}, "train": {"epochs": 6, "batch_size": 16}}
+    run = kit.train("sequence_tagging", data=data, config="default", **settings, verbose=False)
+    found = pd.read_csv(run.folder / "tables" / "8_likely_label_errors.csv", dtype=str)
+    first = found.iloc[0]
+    assert (first["split"], first["word"], first["token"]) == ("test", "4", data["test"][5][0][3])
+    assert (first["label"], first["likely"]) == ("O", "B-CITY")
+
+
+def test_all_folds_together_name_flipped_labels(tmp_path):
+    images, labels = halves(120, 0)
+    labels[[11, 50]] = 1 - labels[[11, 50]]
+    training = TINY["train"] | {"epochs": 4, "steps_per_epoch": 12, "batch_size": 32, "folds": 3}
+    runs = kit.train(
+        "image_classification",
+        data=(images, labels),
+        **TINY | {"train": training},
+        folder=tmp_path / "f",
+        verbose=False,
+    )
+    found = pd.read_csv(runs.folder / "tables" / "8_likely_label_errors.csv", dtype=str)
+    assert {int(name.split()[1]) for name in found["example"]} == {11, 50}
+    assert (found["label"] != found["likely"]).all()
+    assert "Likely label errors</h2>" in (runs.folder / "report.html").read_text("utf-8")

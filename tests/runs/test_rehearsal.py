@@ -15,8 +15,8 @@ from kit.data.columns import Dense, Ragged
 from kit.data.examples import Examples
 from kit.errors import KitError, SettingError
 from kit.reporting import range_test as curve
-from kit.runs import rehearsal
 from kit.runs import settings as run_settings
+from kit.runs import speed
 from kit.runs.assembly import assembled
 from kit.runs.evaluation import try_evaluation
 from kit.runs.python_inputs import PythonInputs
@@ -131,7 +131,7 @@ def test_the_steps_that_are_timed_stand_for_the_lengths_of_the_epoch():
     for batching in (ByLength("ids"), ByTokens("ids", "target")):
         examples = Examples({"ids": ids, "target": ids}, {}, batching=batching)
         steps = examples.steps_per_epoch(32)
-        chosen = rehearsal.standing_for_all(examples, 32, 0, steps)
+        chosen = speed.standing_for_all(examples, 32, 0, steps)
 
         def positions(numbers, examples=examples, batching=batching, steps=steps):
             rows = list(batching.training_rows(examples, 32, 0, 0, steps))
@@ -140,7 +140,7 @@ def test_the_steps_that_are_timed_stand_for_the_lengths_of_the_epoch():
         assert len(set(chosen)) == len(chosen)
         assert positions(chosen) == pytest.approx(positions(range(steps)), rel=0.2)
     images = Examples({"image": Dense(np.zeros((8, 2, 2, 1)))}, {})
-    assert rehearsal.standing_for_all(images, 4, 0, 2) is None
+    assert speed.standing_for_all(images, 4, 0, 2) is None
 
 
 def test_a_dry_run_of_texts_compiles_once(monkeypatch):

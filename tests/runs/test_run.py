@@ -62,6 +62,7 @@ def test_run_folder_is_whole(small_run):
         "monitor",
         "epochs",
         "best_epoch",
+        "chosen",
     }
     assert 0 <= metrics["test"]["accuracy"] <= 1
     history = pd.read_csv(folder / "history.csv")
@@ -94,9 +95,12 @@ def test_config_of_a_run_repeats_it(small_run, tmp_path):
 def test_best_epoch_is_what_is_evaluated(tmp_path):
     settings = {**TINY, "train": {"epochs": 4, "steps_per_epoch": 6}, "optimizer": {"learning_rate": 0.03}}
     done = kit.train("image_classification", folder=tmp_path / "run", **settings)
-    best = done.history.loc[done.metrics["best_epoch"] - 1]
-    assert best["val_accuracy"] == done.history["val_accuracy"].max()
-    assert done.metrics["validation"]["accuracy"] == pytest.approx(best["val_accuracy"], abs=1e-6)
+    values, kept = done.history["val_accuracy"], done.metrics["best_epoch"] - 1
+    least = values.max() - (values.max() * (1 - values.max()) / 144) ** 0.5
+    assert values[kept] >= least and (values[kept + 1 :] < least).all()
+    assert done.metrics["validation"]["accuracy"] == pytest.approx(values[kept], abs=1e-6)
+    assert "a standard error of 144 labelled images" in done.metrics["chosen"]
+    assert done.metrics["chosen"] in (done.folder / "report.html").read_text("utf-8")
 
 
 def test_early_stopping_and_monitor(tmp_path):
