@@ -1,4 +1,4 @@
-"""What to try next after a training: findings from its curves, scores and data, each with the settings that help.
+"""Recommendations after a training: findings from its curves, scores and data, each with the settings that help.
 
 Plain functions of tables and numbers, which know no model. A setting that the recipe does not have is not advised.
 """
@@ -24,7 +24,7 @@ _FEWEST_EPOCHS = 4
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """What a finished training was, as far as advice depends on it.
+    """Summary of a finished training, which recommendations go by.
 
     Args:
         history: Table with a row an epoch.

@@ -12,7 +12,7 @@ from kit.reporting import page, plots
 
 @dataclasses.dataclass(frozen=True)
 class Explanation:
-    """What some answers rest on.
+    """Explanation of predictions: attributions as tables, figures and arrays.
 
     Args:
         title: Title of the page.

@@ -1,4 +1,4 @@
-"""What to try next after a run: its facts, gathered for `kit.reporting.advice`."""
+"""Recommendations after a run: its history, scores and data, gathered for `kit.reporting.advice`."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What a run keeps of its data, so that it goes on with the same, and whether the data still are."""
+"""Saved division and fingerprints of a run's data: a resumed run goes on with the same, or refuses other data."""
 
 import json
 import os
