@@ -124,8 +124,18 @@ def within_error(epochs, examples, errors=1.0):
 
 def within_error_last(epochs, examples):
     """Within a standard error of the best score, the last."""
+    return _last_within(epochs, examples)
+
+
+def within_smoothed_error_last(epochs, examples):
+    """Within a standard error of the best score, two right and two wrong ones added, the last: the kit's rule."""
+    return _last_within(epochs, examples, added=2)
+
+
+def _last_within(epochs, examples, added=0):
     best = max(each["value"] for each in epochs)
-    error = (best * (1 - best) / examples) ** 0.5
+    share = (best * examples + added) / (examples + 2 * added)
+    error = (share * (1 - share) / (examples + 2 * added)) ** 0.5
     return max(row for row, each in enumerate(epochs) if each["value"] >= best - error)
 
 
@@ -139,7 +149,16 @@ def last(epochs, examples):
     return len(epochs) - 1
 
 
-RULES = (best_first, best_last, best_lowest_loss, within_error, within_error_last, lowest_loss, last)
+RULES = (
+    best_first,
+    best_last,
+    best_lowest_loss,
+    within_error,
+    within_error_last,
+    within_smoothed_error_last,
+    lowest_loss,
+    last,
+)
 
 
 def compared(traces):

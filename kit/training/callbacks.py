@@ -81,8 +81,18 @@ class SynchronizedReplicas(keras.callbacks.Callback):
 
 
 def standard_error(examples):
-    """Returns the function from a share of so many examples to its standard error."""
-    return lambda share: math.sqrt(max(share * (1 - share), 0.0) / max(examples, 1))
+    """Returns the function from a share of so many examples to its standard error.
+
+    Two examples more that are right and two that are wrong are counted with them (Agresti and Coull 1998, "Approximate
+    is better than 'exact' for interval estimation of binomial proportions"): otherwise few examples that are all right,
+    by luck, would have no error.
+    """
+
+    def error(share):
+        smoothed = (share * examples + 2) / (examples + 4)
+        return math.sqrt(smoothed * (1 - smoothed) / (examples + 4))
+
+    return error
 
 
 class BestWeights(keras.callbacks.Callback):
