@@ -50,16 +50,11 @@ def drawings(data, folder):
 
 def coloured(data, folder, count):
     """Part of CIFAR-10, and 5,000 of its test images."""
+    from kit.data.image import read_images
     from kit.data.sources import image_npz
 
     read = image_npz.read(data / "cifar10")
-    return _archive(folder, [np.stack([_decoded(each) for each in read.paths])], read.labels, read.split, count, 5000)
-
-
-def _decoded(file):
-    from kit.data.image_files import decode
-
-    return decode(file)
+    return _archive(folder, read_images(read.paths), read.labels, read.split, count, 5000)
 
 
 def grey(data, folder, name, count):
@@ -84,7 +79,10 @@ def _archive(folder, pixels, labels, split, count, most_test):
 
 
 def sentences(data, folder, name, count):
-    """Tagged sentences: so many of the training split, an eighth of that to validate, and the whole test split."""
+    """Tagged sentences: so many of the training split, an eighth of that to validate, and the whole test split.
+
+    Those come first that bring a tag which no earlier one has: held-out sentences may have any.
+    """
     if count is None:
         return data / name
     for path in sorted((data / name).iterdir()):
@@ -94,10 +92,21 @@ def sentences(data, folder, name, count):
         parts = content.decode("utf-8").strip().split("\n\n")
         if "test" not in path.name:
             most = count if "train" in path.name else max(count // 8, 50)
-            rows = np.sort(np.random.default_rng(0).permutation(len(parts))[:most])
-            parts = [parts[row] for row in rows]
+            order = _new_tags_first(parts, np.random.default_rng(0).permutation(len(parts)))
+            parts = [parts[row] for row in sorted(order[:most])]
         (folder / path.name.removesuffix(".gz")).write_text("\n\n".join(parts) + "\n\n", encoding="utf-8")
     return folder
+
+
+def _new_tags_first(parts, order):
+    seen, first = set(), []
+    for row in order:
+        fields = [line.split("\t") for line in parts[row].split("\n") if line and not line.startswith("#")]
+        own = {each[3] if len(each) == 10 else each[-1] for each in fields}  # CoNLL-U has ten, upos among them
+        if not own <= seen:
+            first.append(row)
+            seen |= own
+    return [*first, *(row for row in order if row not in first)]
 
 
 def pairs(data, folder, count):
@@ -146,13 +155,14 @@ def unequal(data, folder):
     """2,000, 200 and 20 coloured images of three classes."""
     from PIL import Image
 
+    from kit.data.image import read_image
     from kit.data.sources import image_npz
 
     read = image_npz.read(data / "cifar10")
     for label, count in enumerate((2000, 200, 20)):
         (folder / read.class_names[label]).mkdir(parents=True, exist_ok=True)
         for row in np.flatnonzero((read.labels == label) & (read.split == "train"))[:count]:
-            Image.fromarray(_decoded(read.paths[row])).save(folder / read.class_names[label] / f"{row}.png")
+            Image.fromarray(read_image(read.paths[row])).save(folder / read.class_names[label] / f"{row}.png")
     return folder
 
 
