@@ -15,7 +15,7 @@ import statistics
 from pathlib import Path
 
 import numpy as np
-from measure import SEEDS, day, machine, scratch_folder, spread, train, train_seeds, write
+from measure import SEEDS, day, machine, rows, scratch_folder, spread, train, train_seeds, write
 from scipy import stats
 
 _COLUMNS = ("set", "training examples", "default.toml", "own.toml", "difference", "CPU-s of training", "day")
@@ -283,13 +283,12 @@ def main():
         for recipe in options.recipe:
             names = [name for name in SETS[recipe] if not options.only or name in options.only]
             print(f"{recipe}, {RECIPES[recipe][0]}\n\n| {' | '.join(_COLUMNS)} |\n{'| --- ' * len(_COLUMNS)}|")
-            rows = []
+            measured = []
             for name in names:
-                rows.append(row(recipe, name, Path(options.data), scratch, options.seeds))
-                print(rows[-1], flush=True)
+                measured.append(row(recipe, name, Path(options.data), scratch, options.seeds))
+                print(measured[-1], flush=True)
             if options.write:
-                heading = f"| {' | '.join(_COLUMNS)} |\n{'| --- ' * len(_COLUMNS)}|\n"
-                write(recipe, heading + "\n".join(rows), "own data")
+                write(recipe, rows(recipe, {_COLUMNS: measured}, "own data"), "own data")
     print(machine())
 
 
