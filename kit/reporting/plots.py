@@ -1,9 +1,15 @@
 """Plots, each a matplotlib figure made from plain numbers."""
 
+import logging
 import math
 import warnings
 
 import numpy as np
+
+from kit.errors import KitError, shown
+from kit.files import atomic
+
+log = logging.getLogger("kit")
 
 BLUE, ORANGE, GREY, LIGHT = "#2563a8", "#d9762b", "#5c6570", "#d7dce1"
 
@@ -26,6 +32,27 @@ def save(figure, file, **settings):
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"(?s).*[Gg]lyph .*missing from")
         figure.savefig(file, dpi=110, **settings)
+
+
+def save_all(figures, folder):
+    """Draws figures into a folder; one that cannot be drawn is said and left out, since it is not worth a training.
+
+    Args:
+        figures: Name of a file, without its ending, to a function that draws a matplotlib figure.
+        folder: An existing folder.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    for name, draw in figures.items():
+        try:
+            with atomic(folder / f"{name}.png") as temporary:
+                save(draw(), temporary)
+        except (OSError, KitError):  # such as a full disk: what is written again later is not left out for good
+            raise
+        except Exception as error:  # drawing calls much that is not the kit's, own models among it
+            what = shown(f"{type(error).__name__}: {error}")
+            log.warning("the figure %r is left out, for it cannot be drawn: %s", name, what)
 
 
 def learning_curves(history, metric, best_epoch):

@@ -12,7 +12,7 @@ from kit.runs import settings as run_settings
 from kit.runs.assembly import assembled
 from kit.runs.evaluation import try_evaluation
 from kit.runs.python_inputs import PythonInputs, sorted_out
-from kit.runs.run import summary
+from kit.runs.run import keep_data, summary
 
 log = logging.getLogger("kit")
 
@@ -32,6 +32,7 @@ def _rehearsed(recipe_name, overrides, config, seed, inputs, *, constant=False):
     recipe = recipes.get(recipe_name)
     settings = decisions.decided(recipe, settings, inputs)
     several.check_possible(recipe, settings, inputs)
+    of_all = settings
     if settings["train"]["folds"]:  # the examples are those of the first
         own = several.members(settings)[0].of(settings)
         settings = own | {"train": settings["train"]}
@@ -44,6 +45,9 @@ def _rehearsed(recipe_name, overrides, config, seed, inputs, *, constant=False):
         tempfile.TemporaryDirectory() as scratch,
         assembled(recipe, Path(scratch) / "run", settings, inputs, is_rehearsal=not constant) as parts,
     ):
+        if of_all["train"]["folds"]:
+            keep_data(Path(scratch) / "run", parts.splits)
+            several.check_folds(recipe, Path(scratch) / "run", of_all, several.members(of_all)[1:], inputs)
         log.info("%s", summary(parts, "none: this is a rehearsal"))
         compilation = device.compilation(parts.training.jit_compile)
         if compilation != "auto":

@@ -7,7 +7,7 @@ import time
 from kit import config as toml
 from kit import recipes, terminal
 from kit.errors import SettingError, check, table
-from kit.files import as_path, atomic, read_json, reading, text_sum, write_json, write_text
+from kit.files import as_path, read_json, reading, text_sum, write_json, write_text
 from kit.runs import advice, decisions, out_of_fold, schema, several
 from kit.runs import folder as folders
 from kit.runs import settings as run_settings
@@ -249,17 +249,22 @@ def _plan(run_folder, parts):
 
 def _begin(run_folder, parts, plan, on_begin):
     """Writes what a run needs to be carried on; `config.toml` last, since its presence says that the rest is there."""
-    assets = run_folder / "assets"
-    assets.mkdir(exist_ok=True)
-    write_text(assets / "splits.csv", parts.splits.assignment.to_csv(index=False))
-    write_json(assets / "assets.json", parts.splits.assets)
-    if parts.splits.files is not None:
-        parts.splits.files.write(assets / "files.csv")
-    write_json(assets / "sums.json", {name: text_sum(assets / name) for name in ("splits.csv", "assets.json")})
+    keep_data(run_folder, parts.splits)
     write_json(run_folder / "environment.json", folders.environment() | plan.of_machine)
     if on_begin is not None:
         on_begin(parts.settings)
     toml.write_toml(run_folder / "config.toml", parts.settings)
+
+
+def keep_data(run_folder, splits):
+    """Writes what is kept of the data that a run has read: their division, assets and files, and sums of those."""
+    assets = run_folder / "assets"
+    assets.mkdir(parents=True, exist_ok=True)
+    write_text(assets / "splits.csv", splits.assignment.to_csv(index=False))
+    write_json(assets / "assets.json", splits.assets)
+    if splits.files is not None:
+        splits.files.write(assets / "files.csv")
+    write_json(assets / "sums.json", {name: text_sum(assets / name) for name in ("splits.csv", "assets.json")})
 
 
 def _keep_changes(run_folder, parts):
@@ -351,9 +356,7 @@ def _finish(folder, parts, plan, trained):
         **_of_validation(results),
         **(task.illustrate(splits, settings["seed"]) if task.illustrate else {}),
     }
-    for name, draw in figures.items():
-        with atomic(folder / "plots" / f"{name}.png") as temporary:
-            plots.save(draw(), temporary)
+    plots.save_all(figures, folder / "plots")
     if settings["data"].get("fold"):
         out_of_fold.write(folder, splits, results["test"])
     page.write(folder, metrics)

@@ -6,7 +6,7 @@ import logging
 
 from kit import config
 from kit.errors import KitError, SettingError, check, shown, table
-from kit.files import atomic, read_json, reading, write_json, write_text
+from kit.files import read_json, reading, write_json, write_text
 from kit.runs import folder as folders
 from kit.runs import settings as run_settings
 from kit.runs.assembly import forget, read_data
@@ -91,7 +91,7 @@ def train(recipe, run_folder, settings, inputs, train_one):
         if before is not None:
             _check_data(recipe, before, run_folder / member.folder, of_one, settings["train"]["folds"])
         elif settings["train"]["folds"]:
-            _check_folds(recipe, run_folder / member.folder, settings, several[1:], inputs)
+            check_folds(recipe, run_folder / member.folder, settings, several[1:], inputs)
         tables = {name: dict(of_one[name]) for name in ("data", "train")}
         for key in several[0].own:
             name, _, item = key.partition(".")
@@ -254,8 +254,8 @@ def _difference(earlier, now, is_one_division):
     return None
 
 
-def _check_folds(recipe, folder, settings, others, inputs):
-    """Raises SettingError for a fold that cannot be divided, before the first is trained.
+def check_folds(recipe, folder, settings, others, inputs):
+    """Raises SettingError for a fold that cannot be divided: known before the first is trained.
 
     The others are divided as the first has told the examples, which takes no reading. Only where that fails are the
     data read: the first does not tell all, such as which of the later examples are a test split of the source's own.
@@ -341,9 +341,7 @@ def _pooled(recipe, run_folder, settings, places):
     found = recipe.task.pooled(predictions, assets, settings["evaluate"])
     for name, content in found.tables.items():
         write_text(run_folder / "tables" / f"{name}.csv", content.to_csv(index=False))
-    for name, draw in found.figures.items():
-        with atomic(run_folder / "plots" / f"{name}.png") as temporary:
-            plots.save(draw(), temporary)
+    plots.save_all(found.figures, run_folder / "plots")
     return {"out_of_fold": {"examples": predictions["example"].nunique(), **found.metrics}}
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from kit import config
+from kit.errors import KitError
 from kit.reporting import page, plots
 
 
@@ -25,6 +26,23 @@ def test_confusion_matrix_writes_counts_while_they_can_be_read():
     texts = plots.confusion_matrix(np.array([[5, 1], [0, 7]]), ["a", "b"]).axes[0].texts
     assert sorted(text.get_text() for text in texts) == ["1", "5", "7"]
     assert not plots.confusion_matrix(np.eye(60, dtype=int), [str(index) for index in range(60)]).axes[0].texts
+
+
+def test_a_figure_that_cannot_be_drawn_costs_no_other(tmp_path, caplog):
+    def broken():
+        raise TypeError("no such\nlayer")
+
+    plots.save_all({"1_broken": broken, "2_whole": lambda: plots.confusion_matrix(np.eye(2), ["a", "b"])}, tmp_path)
+    assert [path.name for path in tmp_path.glob("*.png")] == ["2_whole.png"]
+    assert "the figure '1_broken' is left out, for it cannot be drawn: 'TypeError: no such" in caplog.text
+
+
+def test_a_full_disk_ends_the_drawing(tmp_path):
+    def full():
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(KitError, match="cannot be written"):
+        plots.save_all({"1_full": full}, tmp_path)
 
 
 def test_image_grid_shows_every_image():

@@ -154,6 +154,10 @@ def test_all_folds_are_divided_before_the_first_is_trained(tmp_path, empty_folde
     with pytest.raises(SettingError, match=said) as caught:
         trained(None, source, folds=2)
     assert "\n" not in str(caught.value)
+    with pytest.raises(SettingError, match=said):
+        kit.dry_run(
+            "image_classification", data=source, verbose=False, **SMALL | {"train": SMALL["train"] | {"folds": 2}}
+        )
     assert not (empty_folder / "runs").exists()
 
 
