@@ -150,3 +150,22 @@ def characters(ids, size, dim, units, encoder, pad_id=0):
     x = layers.Conv2D(units, (1, 3), padding="same", name="characters_cnn")(x)
     # Where there is no character there is nothing to choose from; the activation may come after the maximum.
     return ops.relu(ops.max(ops.where(real, x, -1e9), axis=2))
+
+
+@keras.saving.register_keras_serializable("kit")
+class Bias(layers.Layer):
+    """Adds a learned number to each channel, such as to the logits that an embedding gives the other way round.
+
+    Shape:
+        in, out: (batch, ..., channels)
+    """
+
+    def build(self, input_shape):
+        self.bias = self.add_weight((input_shape[-1],), initializer="zeros", name="bias")
+        self.built = True
+
+    def call(self, inputs):
+        return inputs + ops.cast(self.bias, inputs.dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape

@@ -13,6 +13,7 @@ _NAMES = {
     "unknown": ("<unk>", "[UNK]"),
     "start": ("<s>", "[CLS]", "<bos>", "<|begin_of_text|>"),
     "end": ("</s>", "[SEP]", "<eos>", "<|end_of_text|>", "<|endoftext|>"),
+    "mask": ("[MASK]", "<mask>"),
 }
 _SPACE = "▁"
 
@@ -25,13 +26,13 @@ class Tokenizer:
 
     Args:
         content: JSON text of a tokenizer of the `tokenizers` package.
-        special_tokens: Tokens with a meaning of their own, under "pad", "unknown", "start" and "end", each a text or,
-            of "end", a list of several; those left out, or None, are found by their usual names among the special
+        special_tokens: Tokens with a meaning of their own, under "pad", "unknown", "start", "end" and "mask", each a text
+            or, of "end", a list of several; those left out, or None, are found by their usual names among the special
             tokens of the content.
 
     Attributes:
-        pad_id, unknown_id, start_id, end_id: Ids of these tokens, None where there is no such token; of several ends
-            the first.
+        pad_id, unknown_id, start_id, end_id, mask_id: Ids of these tokens, None where there is no such token; of several
+            ends the first.
         end_ids: Ids of all ends, a tuple.
 
     Raises:
@@ -46,6 +47,8 @@ class Tokenizer:
         strange = sorted(self._special_tokens.keys() - _NAMES.keys())
         check(not strange, "special_tokens", strange, " or ".join(map(repr, _NAMES)))
         self._known = Known.from_str(json.dumps(content))
+        self._known.no_padding()  # a published one may pad and cut all texts to one length
+        self._known.no_truncation()
         self._known.encode_special_tokens = True  # what looks like one in a text is text
         special = {each["content"] for each in content.get("added_tokens", ()) if each["special"]}
         special.add(content["model"].get("unk_token"))
@@ -54,7 +57,8 @@ class Tokenizer:
         for role, usual in _NAMES.items():
             names = self._special_tokens.get(role) or [name for name in usual if name in special][:1]
             ids[role] = tuple(self._id(name) for name in ([names] if isinstance(names, str) else names))
-        self.pad_id, self.unknown_id, self.start_id, self.end_id = ((*ids[role], None)[0] for role in _NAMES)
+        firsts = ((*ids[role], None)[0] for role in _NAMES)
+        self.pad_id, self.unknown_id, self.start_id, self.end_id, self.mask_id = firsts
         self.end_ids = ids["end"]
 
     @classmethod

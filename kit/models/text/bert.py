@@ -1,0 +1,147 @@
+"""BERT: Transformer encoder of word pieces, and its heads for masked tokens and for the next sentence.
+
+Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding", 2019; small sizes:
+Turc et al., "Well-Read Students Learn Better", 2019; MiniLM: Wang et al., "MiniLM: Deep Self-Attention Distillation for
+Task-Agnostic Compression of Pre-Trained Transformers", 2020.
+"""
+
+import functools
+from typing import Literal
+
+import keras
+from keras import layers, ops
+
+from kit.blocks.attention import Attention
+from kit.blocks.embedding import Bias
+from kit.blocks.feedforward import FeedForward, activation_named
+from kit.blocks.normalization import normalization
+from kit.blocks.position import LearnedPosition
+from kit.blocks.transformer import encoder_block
+from kit.errors import check
+from kit.models.text.transformer import check_sizes
+
+VARIANTS = {
+    f"bert_{name}": {"dim": dim, "depth": depth, "num_heads": heads, "feedforward_dim": 4 * dim}
+    for name, dim, depth, heads in (
+        ("tiny", 128, 2, 2),
+        ("mini", 256, 4, 4),
+        ("small", 512, 4, 8),
+        ("medium", 512, 8, 8),
+        ("base", 768, 12, 12),
+        ("large", 1024, 24, 16),
+    )
+} | {"minilm": {"dim": 384, "depth": 6, "num_heads": 12, "feedforward_dim": 1536}}
+
+
+def bert(
+    vocabulary_size,
+    *,
+    dim: int = 768,
+    depth: int = 12,
+    num_heads: int = 12,
+    feedforward_dim: int = 3072,
+    max_length: int = 512,
+    num_segments: int = 2,
+    activation: Literal["gelu", "gelu_approximate", "relu", "silu"] = "gelu",
+    epsilon: float = 1e-12,
+    dropout: float = 0.1,
+    attention_dropout: float = 0.1,
+    pad_id: int = 0,
+    name: str = "bert",
+):
+    """Embeds tokens, positions and segments, and passes their sum through blocks of self-attention.
+
+    Args:
+        vocabulary_size: Number of tokens.
+        dim: Width of every block.
+        depth: Number of blocks.
+        num_heads: Number of attention heads of each block.
+        feedforward_dim: Width between the two dense layers of a block.
+        max_length: Number of positions; there is no longer sequence.
+        num_segments: Number of segments: the first text, the second.
+        activation: Activation between the two dense layers of a block.
+        epsilon: Small number in the normalisations.
+        dropout: Share of the embeddings, and of what a block adds, that is dropped while training.
+        attention_dropout: Share of the attention weights that is dropped while training.
+        pad_id: Id of padding, which is not looked at.
+        name: Name of the model.
+
+    Shape:
+        in: `ids` (batch, time), `segments` (batch, time), 0 for the first text and 1 for the second
+        out: (batch, time, dim)
+
+    Raises:
+        SettingError: a width or number is too small, or the heads do not divide the width.
+    """
+    check_sizes(dim, dim, depth, num_heads, feedforward_dim, dropout)
+    check(0 <= attention_dropout < 1, "attention_dropout", attention_dropout, "a number from 0 to below 1")
+    for key, value in (("max_length", max_length), ("num_segments", num_segments)):
+        check(value >= 1, key, value, "at least 1")
+    ids = keras.Input((None,), dtype="int32", name="ids")
+    segments = keras.Input((None,), dtype="int32", name="segments")
+    mask = ops.not_equal(ids, pad_id)
+    norm_of = normalization("layer", epsilon)
+    start = functools.partial(keras.initializers.TruncatedNormal, stddev=0.02)
+    tokens = layers.ReversibleEmbedding(
+        vocabulary_size, dim, embeddings_initializer=start(), reverse_dtype="float32", name="token_embedding"
+    )
+    x = tokens(ids)  # (batch, time, dim)
+    kinds = layers.Embedding(num_segments, dim, embeddings_initializer=start(), name="segment_embedding")(segments)
+    x = LearnedPosition(max_length, name="position_embedding")(layers.Add(name="embedding_add")([x, kinds]))
+    x = layers.Dropout(dropout, name="embedding_dropout")(norm_of(name="embedding_norm")(x))
+    for index in range(1, depth + 1):
+        x = encoder_block(
+            x,
+            mask,
+            attention=functools.partial(Attention, num_heads, dropout=attention_dropout),
+            feedforward=functools.partial(FeedForward, feedforward_dim, activation=activation),
+            normalization=norm_of,
+            norm="post",
+            dropout=dropout,
+            name=f"block{index}",
+        )
+    x = layers.Identity(name="stage1")(x)
+    return keras.Model({"ids": ids, "segments": segments}, x, name=name)
+
+
+def pooled(x, *, name="pooler"):
+    """Maps the first token of each sequence, which stands for the whole, to a vector: a dense layer and tanh.
+
+    Shape:
+        in: (batch, time, dim)
+        out: (batch, dim)
+    """
+    return layers.Dense(x.shape[-1], activation="tanh", name=name)(x[:, 0])
+
+
+def masked_tokens(model, x, *, activation="gelu", epsilon=1e-12):
+    """Returns logits of the token at each place: a dense layer, then the embedding of tokens the other way round.
+
+    Args:
+        model: Network of `bert`, whose embedding is taken.
+        x: Its output, or some places of it.
+        activation: Activation of the dense layer.
+        epsilon: Small number in its normalisation.
+
+    Shape:
+        x: (batch, time, dim)
+        out: (batch, time, vocabulary_size)
+    """
+    x = layers.Dense(x.shape[-1], activation=activation_named(activation), name="masked_tokens")(x)
+    x = normalization("layer", epsilon)(name="masked_tokens_norm")(x)
+    logits = model.get_layer("token_embedding")(x, reverse=True)
+    return Bias(dtype="float32", name="masked_tokens_bias")(logits)
+
+
+def next_sentence(x, *, name="next_sentence"):
+    """Returns logits of whether the second text follows the first: of that it does, and of that it does not.
+
+    Args:
+        x: What `pooled` returns.
+        name: Name of the layer.
+
+    Shape:
+        in: (batch, dim)
+        out: (batch, 2)
+    """
+    return layers.Dense(2, dtype="float32", name=name)(x)

@@ -1,0 +1,84 @@
+"""Makes the fixtures of text networks anew: tiny random weights in the published layout, inputs and outputs.
+
+    pip install torch transformers        # of the versions in `_VERSIONS`, in an environment of their own
+    python tests/references/make_text.py
+
+Each fixture holds `config` (text of config.json), `weights/<published name>`, `inputs/<name>` and `outputs/<name>`.
+"""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+from safetensors.numpy import load_file
+
+_VERSIONS = {"torch": "2.13", "transformers": "5.24"}
+_SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+
+
+def randomised(model):
+    """Gives all weights values that show: normalisations and biases are no ones and zeros any more."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            wide = 0.3 if weight.dim() > 1 else 0.1
+            centre = 1.0 if "norm" in name.lower() and name.endswith("weight") else 0.0
+            weight.copy_(centre + wide * torch.randn(weight.shape, generator=generator))
+    return model.eval()
+
+
+def kept(model):
+    """Returns weights and configuration as they lie on a disk."""
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        weights = load_file(Path(folder) / "model.safetensors")
+        config = json.loads((Path(folder) / "config.json").read_text())
+    return {f"weights/{name}": value for name, value in weights.items()}, config
+
+
+def write(name, model, inputs, outputs):
+    """Writes a fixture beside this script."""
+    weights, config = kept(model)
+    config |= {"made with": f"torch {torch.__version__}, transformers {transformers.__version__}"}
+    arrays = {f"inputs/{key}": value.numpy() for key, value in inputs.items()}
+    arrays |= {f"outputs/{key}": value.detach().numpy() for key, value in outputs.items()}
+    path = Path(__file__).with_name(f"{name}.npz")
+    np.savez_compressed(path, config=json.dumps(config), **weights, **arrays)
+    print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
+
+
+def tokens(vocabulary_size, lengths=(9, 6, 2)):
+    """Returns ids of several lengths, padded with 0, their mask and segments."""
+    generator = torch.Generator().manual_seed(1)
+    ids = torch.randint(1, vocabulary_size, (len(lengths), max(lengths)), generator=generator)
+    mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
+    segments = (torch.arange(max(lengths)) >= 3) & mask
+    return (ids * mask).to(torch.int32), mask.to(torch.int32), segments.to(torch.int32)
+
+
+def bert():
+    """BERT with its heads for masked tokens and for the next sentence."""
+    config = transformers.BertConfig(vocab_size=40, max_position_embeddings=16, **_SMALL)
+    model = randomised(transformers.BertForPreTraining(config))
+    ids, mask, segments = tokens(40)
+    said = {"input_ids": ids, "attention_mask": mask, "token_type_ids": segments}
+    found, inside = model(**said), model.bert(**said)
+    outputs = {
+        "sequence": inside.last_hidden_state,
+        "pooled": inside.pooler_output,
+        "masked_tokens": found.prediction_logits,
+        "next_sentence": found.seq_relationship_logits,
+    }
+    write("bert", model, {"ids": ids, "segments": segments}, outputs)
+
+
+MAKERS = {maker.__name__: maker for maker in (bert,)}
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    for name in sys.argv[1:] or MAKERS:
+        MAKERS[name]()
