@@ -169,8 +169,8 @@ class TokenOptions:
     min_count: int = 2
     lowercase: bool = False
 
-    def learn(self, texts):
-        """Returns the `Tokenizer` that is learned from training texts."""
+    def learn(self, texts, at_most=False):
+        """Returns the `Tokenizer` that is learned from training texts; see `Tokenizer.learn`."""
         from kit.data.tokens import Tokenizer
 
         return Tokenizer.learn(
@@ -179,6 +179,7 @@ class TokenOptions:
             vocabulary_size=self.vocabulary_size,
             min_count=self.min_count,
             lowercase=self.lowercase,
+            at_most=at_most,
         )
 
 

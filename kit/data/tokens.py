@@ -26,13 +26,13 @@ class Tokenizer:
 
     Args:
         content: JSON text of a tokenizer of the `tokenizers` package.
-        special_tokens: Tokens with a meaning of their own, under "pad", "unknown", "start", "end" and "mask", each a text
-            or, of "end", a list of several; those left out, or None, are found by their usual names among the special
-            tokens of the content.
+        special_tokens: Tokens with a meaning of their own, under "pad", "unknown", "start", "end" and "mask", each a
+            text or, of "end", a list of several; those left out, or None, are found by their usual names among the
+            special tokens of the content.
 
     Attributes:
-        pad_id, unknown_id, start_id, end_id, mask_id: Ids of these tokens, None where there is no such token; of several
-            ends the first.
+        pad_id, unknown_id, start_id, end_id, mask_id: Ids of these tokens, None where there is no such token; of
+            several ends the first.
         end_ids: Ids of all ends, a tuple.
 
     Raises:
@@ -62,7 +62,7 @@ class Tokenizer:
         self.end_ids = ids["end"]
 
     @classmethod
-    def learn(cls, texts, *, kind="bpe", vocabulary_size=4000, min_count=2, lowercase=False):
+    def learn(cls, texts, *, kind="bpe", vocabulary_size=4000, min_count=2, lowercase=False, at_most=False):
         """Learns tokens from training texts.
 
         Args:
@@ -72,6 +72,7 @@ class Tokenizer:
             vocabulary_size: Number of tokens, the four special ones included.
             min_count: Words that occur less often are unknown; of "bpe", pairs that are not merged.
             lowercase: Make texts lower-case.
+            at_most: Take fewer tokens where the texts support no more.
 
         Raises:
             SettingError: the texts do not support so many tokens, or hold more different characters.
@@ -103,7 +104,7 @@ class Tokenizer:
             vocab_size=vocabulary_size, min_frequency=min_count, special_tokens=list(SPECIAL), show_progress=False
         )
         known.train_from_iterator(texts, trainer)
-        if known.get_vocab_size() < vocabulary_size and kind == "bpe":
+        if known.get_vocab_size() < vocabulary_size and kind == "bpe" and not at_most:
             check(
                 False,
                 "vocabulary_size",

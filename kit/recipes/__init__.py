@@ -7,6 +7,7 @@ from kit.errors import choose
 
 _BUILDERS = {
     "image_classifier": "image_classification",
+    "text_classifier": "text_classification",
     "sequence_tagger": "sequence_tagging",
     "translator": "translation",
     "image_generator": "gan",

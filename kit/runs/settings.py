@@ -156,6 +156,7 @@ def stated(schema, config_file, overrides):
     of_file = flat.pop("recipe", schema.name)
     if of_file != schema.name:
         raise SettingError("recipe", f"{path} is for {of_file!r}, not {schema.name!r}")
+    overrides = _of_published(schema, flat, overrides) | overrides
     changed = {key for key in overrides if overrides[key] != flat.get(key)}
     # A file's numbers for one backbone mean nothing for another, nor do arguments that another optimizer lacks.
     for name, table in schema.backbone_tables.items():
@@ -169,6 +170,24 @@ def stated(schema, config_file, overrides):
         known = {setting.key for setting in settings_of(schema, flat | overrides)}
         flat = {key: value for key, value in flat.items() if key in known or not key.startswith("optimizer.")}
     return flat | overrides
+
+
+def _of_published(schema, flat, overrides):
+    """Returns the settings that a folder of published weights decides, where `model.weights` names one.
+
+    Raises:
+        SettingError: a backbone is asked for that they are not of.
+    """
+    weights = overrides.get("model.weights", flat.get("model.weights"))
+    is_known = any(setting.key == "tokenizer" for setting in schema.data)
+    if not isinstance(weights, str) or not is_known:
+        return {}
+    from kit.weights import published
+
+    found = published.settings_of(weights)
+    asked = overrides.get("model.backbone", found["model.backbone"])
+    check(asked == found["model.backbone"], "model.backbone", asked, f"{found['model.backbone']!r}, which {weights} is")
+    return found
 
 
 def resolve(schema, config_file, overrides, seed):

@@ -1,17 +1,10 @@
 """Families of published weights: a table from their names to the kit's, which is read in both directions."""
 
 import dataclasses
-import fnmatch
-import logging
 from collections.abc import Callable
 
-import keras
-import numpy as np
-
 from kit.errors import KitError, shown
-from kit.weights.tensors import Tensors, configuration
-
-log = logging.getLogger("kit")
+from kit.weights.tensors import configuration
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,56 +28,6 @@ class Family:
     prefix: str = ""
     heads: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
-
-
-def load(model, family, folder):
-    """Gives a network published weights; all of them or, if something does not fit, none.
-
-    Args:
-        model: Network of the family's architecture, also with a head; changed in place.
-        family: `Family`.
-        folder: Folder with `model.safetensors`, or shards of it.
-
-    Returns:
-        Names of the variables that got none: those of a head that is not published.
-
-    Raises:
-        KitError: a tensor is missing, left over or of another shape; the message names it.
-    """
-    tensors, variables = Tensors(folder), _variables(model)
-    names = family.names(model)
-    published = {name: name for name in tensors}
-    published |= {name.removeprefix(family.prefix): name for name in tensors if name.startswith(family.prefix)}
-    unknown = sorted(set(names.values()) - set(variables))
-    if unknown:
-        raise KitError(f"{family.name}: the network has no {shown(unknown[0])}; expected the architecture unchanged")
-    missing = [name for name in names if name not in published]
-    if missing:
-        raise KitError(f"{folder}: {shown(missing[0])} is missing, {_count(len(missing))} for a {family.name}")
-    used = {published[name] for name in names}
-    rest = [name for name in tensors if name not in used and not _fits(name, family.ignored)]
-    left_over = [name for name in rest if not _fits(name, family.heads)]
-    if left_over:
-        raise KitError(f"{folder}: {shown(left_over[0])} has no place in a {family.name}, {_count(len(left_over))}")
-    for name, path in names.items():
-        shape, expected = tensors.shape(published[name]), _published_shape(*variables[path])
-        if _bare(shape) != _bare(expected):
-            raise KitError(f"{folder}: {published[name]} has shape {shape}; expected {expected}")
-    for name, path in names.items():
-        variable, layer = variables[path]
-        variable.assign(_turned(tensors[published[name]], variable, layer).reshape(variable.shape))
-    if rest:
-        log.info("not used of the published weights: %s", ", ".join(rest))
-    return sorted(set(variables) - set(names.values()))
-
-
-def tensors_of(model, family):
-    """Returns the weights of a network in the published layout, by published names."""
-    variables, found = _variables(model), {}
-    for name, path in family.names(model).items():
-        variable, layer = variables[path]
-        found[name] = _turned_back(keras.ops.convert_to_numpy(variable), variable, layer)
-    return found
 
 
 def check_type(folder, family):
@@ -137,51 +80,3 @@ def norms(table):
     return {f"{theirs}.weight": f"{ours}/gamma" for theirs, ours in table.items()} | {
         f"{theirs}.bias": f"{ours}/beta" for theirs, ours in table.items()
     }
-
-
-def _variables(model):
-    """Returns each variable with its layer by path."""
-    return {
-        variable.path.removeprefix(f"{model.name}/"): (variable, layer)
-        for layer in model._flatten_layers(include_self=False, recursive=True)
-        for variable in [*layer._trainable_variables, *layer._non_trainable_variables]
-        if "seed" not in variable.path.rpartition("/")[2]
-    }
-
-
-def _axes(variable, layer):
-    """Returns the order of a published tensor's axes in which they are ours; None where it is the same."""
-    if variable.path.rpartition("/")[2] != "kernel":
-        return None
-    if isinstance(layer, keras.layers.DepthwiseConv2D):
-        return (2, 3, 0, 1)
-    return {2: (1, 0), 3: (2, 1, 0), 4: (2, 3, 1, 0), 5: (2, 3, 4, 1, 0)}[len(variable.shape)]
-
-
-def _turned(value, variable, layer):
-    axes = _axes(variable, layer)
-    return value if axes is None else value.transpose(axes)
-
-
-def _turned_back(value, variable, layer):
-    axes = _axes(variable, layer)
-    return value if axes is None else value.transpose(np.argsort(axes))
-
-
-def _published_shape(variable, layer):
-    axes = _axes(variable, layer)
-    shape = tuple(variable.shape)
-    return shape if axes is None else tuple(shape[axis] for axis in np.argsort(axes))
-
-
-def _bare(shape):
-    """Returns a shape without leading axes of one."""
-    return _bare(shape[1:]) if shape[:1] == (1,) and len(shape) > 1 else shape
-
-
-def _fits(name, patterns):
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def _count(number):
-    return "and no other" if number == 1 else f"one of {number:,}"

@@ -16,6 +16,7 @@ from tests.models.test_vision import SMALL
 REGISTRIES = {
     "vision": (vision.VARIANTS, {"input_shape": (28, 28, 1)}),
     "text": (text.VARIANTS, {"input_dim": 6}),
+    "tokens": (text.OF_TOKENS, {"vocabulary_size": 12, "pad_id": 0}),
     "seq2seq": (seq2seq.VARIANTS, {"input_dim": 6, "max_length": 9}),
     "generative": (generative.VARIANTS, {"latent_dim": 4, "num_conditions": 3, "image_shape": (8, 8, 1)}),
     "image_to_image": (image_to_image.VARIANTS, {"direction": "a_to_b", "image_shape": (8, 8, 1)}),

@@ -20,7 +20,8 @@ MASK = np.arange(6) < LENGTHS[:, None]
 
 def build(variant, **arguments):
     function, defaults = text.VARIANTS[variant]
-    width = {"units": 8} if "units" in inspect.signature(function).parameters else {"dim": 8}
+    known = inspect.signature(function).parameters
+    width = {next(name for name in ("units", "dim", "filters") if name in known): 8}
     return function(DIM, **{**defaults, **width, **arguments}, name=variant)
 
 
@@ -43,6 +44,49 @@ def test_shape_reload_and_padding(variant, tmp_path):
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(again.predict([x, MASK], verbose=0), y, atol=1e-6)
+
+
+IDS = np.array([[2, 5, 9, 3, 7, 3], [2, 6, 3, 0, 0, 0], [3, 0, 0, 0, 0, 0]], "int32")
+SEGMENTS = np.array([[0, 0, 0, 0, 1, 1], [0] * 6, [0] * 6], "int32")
+NARROW = {"bag_of_ngrams": {"dim": 8, "buckets": 50}, "bert": {"dim": 8, "num_heads": 2, "feedforward_dim": 16}}
+
+
+@pytest.mark.parametrize("variant", ["bag_of_ngrams", "bert_tiny"])
+def test_of_tokens_shape_reload_and_padding(variant, tmp_path):
+    function, defaults = text.OF_TOKENS[variant]
+    model = function(12, 0, **defaults | NARROW[function.__name__], name=variant)
+    y = model.predict({"ids": IDS, "segments": SEGMENTS}, verbose=0)
+    assert y.shape == (3, 6, 8) and any(layer.name == "stage1" for layer in model.layers)
+    wide = np.pad(IDS, ((0, 0), (0, 4)))
+    padded = model.predict({"ids": wide, "segments": np.pad(SEGMENTS, ((0, 0), (0, 4)))}, verbose=0)
+    np.testing.assert_allclose(padded[:, :6][IDS != 0], y[IDS != 0], atol=1e-5)
+    moved = model.predict({"ids": IDS, "segments": 1 - SEGMENTS}, verbose=0)
+    assert (np.abs(moved - y)[IDS != 0].max(-1) > 0).all()  # the second text is told from the first
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(again.predict({"ids": IDS, "segments": SEGMENTS}, verbose=0), y, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("variant", "millions"), [("bert_tiny", 4.4), ("bert_mini", 11.2), ("bert_small", 28.8), ("bert_base", 109.5)]
+)
+def test_parameters_of_bert_are_the_papers(variant, millions):
+    """Turc et al., 2019, table 1; with the pooler, which is a head here, and 30,522 tokens."""
+    function, arguments = text.OF_TOKENS[variant]
+    dim = arguments["dim"]
+    keras.backend.clear_session()
+    model = function(30_522, 0, **arguments)
+    assert (model.count_params() + dim * dim + dim) / 1e6 == pytest.approx(millions, abs=0.06)
+
+
+def test_ngrams_tell_the_order():
+    function, _ = text.OF_TOKENS["bag_of_ngrams"]
+    for count, is_seen in ((1, False), (2, True)):
+        model = function(12, 0, dim=8, max_ngram=count)
+        turned = IDS[:1, ::-1].copy()
+        flat = np.zeros((1, 6), "int32")
+        one, other = (model.predict({"ids": ids, "segments": flat}, verbose=0).mean(1) for ids in (IDS[:1], turned))
+        assert (np.abs(one - other).max() > 1e-6) == is_seen
 
 
 @pytest.mark.parametrize("variant", ["rnn", "lstm", "gru", "peephole_lstm"])

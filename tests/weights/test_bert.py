@@ -10,7 +10,7 @@ import pytest
 from kit.errors import KitError
 from kit.models.text.bert import bert, masked_tokens, next_sentence, pooled
 from kit.weights import bert as published
-from kit.weights import family
+from kit.weights import family, loading
 from kit.weights.tensors import Tensors
 from tests.weights.published import fixture, publish
 
@@ -36,7 +36,7 @@ def parts(tmp_path):
 
 def loaded(folder, config):
     model = with_heads(published.arguments(config, folder))
-    assert family.load(model, published.FAMILY, folder) == []
+    assert loading.load(model, published.FAMILY, folder) == []
     return model
 
 
@@ -70,7 +70,7 @@ def test_without_heads_theirs_are_told(parts, caplog):
     folder, config, _, inputs, outputs = parts
     model = bert(**published.arguments(config, folder))
     with caplog.at_level("INFO", "kit"):
-        family.load(model, published.FAMILY, folder)
+        loading.load(model, published.FAMILY, folder)
     assert "not used of the published weights: bert.pooler.dense.bias" in caplog.text
     is_real = inputs["ids"] != 0
     found = model.predict(inputs, verbose=0)
@@ -79,7 +79,7 @@ def test_without_heads_theirs_are_told(parts, caplog):
 
 def test_written_back_it_is_bit_for_bit_what_was_read(parts):
     folder, config, weights, _, _ = parts
-    found = family.tensors_of(loaded(folder, config), published.FAMILY)
+    found = loading.tensors_of(loaded(folder, config), published.FAMILY)
     theirs = {name.removeprefix("bert."): value for name, value in weights.items()}
     assert found.keys() == theirs.keys()
     for name, value in found.items():
@@ -113,7 +113,7 @@ def test_a_folder_that_cannot_be_used_is_refused(parts, name):
     spoil(folder)
     with pytest.raises(KitError, match=said):
         model = bert(**published.arguments(family.check_type(folder, published.FAMILY), folder))
-        family.load(model, published.FAMILY, folder)
+        loading.load(model, published.FAMILY, folder)
 
 
 def test_what_does_not_fit_leaves_the_network_as_it_was(parts, tmp_path):
@@ -137,7 +137,7 @@ def test_what_does_not_fit_leaves_the_network_as_it_was(parts, tmp_path):
         model = bert(**published.arguments(config, folder))
         before = model.get_weights()
         with pytest.raises(KitError, match=said):
-            family.load(model, published.FAMILY, publish(tmp_path / case, tensors, config))
+            loading.load(model, published.FAMILY, publish(tmp_path / case, tensors, config))
         for old, new in zip(before, model.get_weights(), strict=True):
             np.testing.assert_array_equal(old, new)
 

@@ -20,6 +20,7 @@ _KINDS = {
     "images": ("digits", "image_tfds", "image_csv", "idx", "image_npz", "image_folder"),
     "sentences": ("phrases", "tagged_tfds", "tagged_files"),
     "pairs": ("phrase_pairs", "pair_tfds", "pair_files"),
+    "texts": ("phrase_languages", "text_tfds", "text_tables", "text_folder"),
 }
 
 
@@ -225,6 +226,45 @@ class Pairs:
         return [f"{place} {zlib.crc32(chr(9).join(pair).encode()):08x}" for place, *pair in rows]
 
 
+@dataclasses.dataclass
+class Texts:
+    """Texts, or pairs of them, each with what is to be answered, as a source delivers them.
+
+    Args:
+        texts: The texts.
+        second: Second text of each pair, or None.
+        targets: What is to be answered of each, as it stands in the source: a label, or a number.
+        places: Where each text stands, such as `train.csv:12`, unique and stable.
+        split: Split that the source prescribes for each text, or None.
+        skipped: A message on each row that was left out, since it cannot be read.
+        columns: Name of each other column or key of the source to its values, (texts,).
+    """
+
+    texts: list
+    targets: list
+    places: list
+    second: list | None = None
+    split: np.ndarray | None = None
+    skipped: list = dataclasses.field(default_factory=list)
+    columns: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def ids(self):
+        """Name of each text that patterns and lists know."""
+        return ids_of(self)
+
+    @property
+    def names(self):
+        """Name of each text, with a check sum of it and of its target."""
+        rows = zip(self.places, *self.parts, self.targets, strict=True)
+        return [f"{place} {zlib.crc32(chr(9).join(map(str, row)).encode()):08x}" for place, *row in rows]
+
+    @property
+    def parts(self):
+        """The texts and, of pairs, the second ones."""
+        return [self.texts] if self.second is None else [self.texts, self.second]
+
+
 def ids_of(found):
     """Returns the ids of sentences that the source tells (`sent_id`, `id`), and the places of others."""
     told = next((found.columns[name] for name in ("sent_id", "id") if name in found.columns), found.places)
@@ -242,12 +282,12 @@ def read(source, kind, options):
 
     Args:
         source: As for `find`.
-        kind: "images", "sentences" or "pairs".
+        kind: "images", "sentences", "pairs" or "texts".
         options: Dictionary of options by name. Those that are None or an empty tuple are left to the reader, those that
             it lacks are passed over.
 
     Returns:
-        `Images`, `Sentences` or `Pairs`, and the source as its reader wants it.
+        `Images`, `Sentences`, `Pairs` or `Texts`, and the source as its reader wants it.
 
     Raises:
         KitError: a source that cannot be used; the message names it.
@@ -263,7 +303,7 @@ def find(source, kind):
 
     Args:
         source: Name, or path of a file or folder; anything else is taken as data given in Python.
-        kind: "images", "sentences" or "pairs".
+        kind: "images", "sentences", "pairs" or "texts".
 
     Raises:
         SettingError: there is no such name or path, or nothing in it that a module reads.

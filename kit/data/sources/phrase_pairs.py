@@ -124,6 +124,22 @@ def _sentence(locales, names, random):
     )
 
 
+def in_words(locale, random):
+    """Yields phrases of one language without end: one piece or two, each of which holds a word.
+
+    Args:
+        locale: Babel's locale.
+        random: NumPy's random numbers.
+    """
+    both = [locale, locale]
+    names = _common_names(both)
+    while True:
+        pieces = [_pick(_IN_WORDS, random)(both, names, random)[0] for _ in range(int(random.integers(1, 3)))]
+        text = ", ".join(pieces)
+        if sum(character.isalpha() for character in text) >= 6:
+            yield text
+
+
 def _both(locales, write):
     """Returns what a function writes for each locale."""
     return tuple(write(locale) for locale in locales)
@@ -223,4 +239,8 @@ def _named(kind):
 _PIECES = (
     *(_date, _date, _interval, _time, _weekday, _relative, _money, _quantity, _number, _percent),
     *(_named("territories"), _named("territories"), _named("languages"), _named("currencies")),
+)
+_IN_WORDS = (
+    *(_date, _date, _interval, _weekday, _relative, _relative, _quantity, _money),
+    *(_named("territories"), _named("languages"), _named("currencies")),
 )

@@ -1,10 +1,19 @@
-"""Encoders of sequences: `VARIANTS` maps every variant's name to its builder and that variant's arguments."""
+"""Encoders of sequences: tables of variants, each name with its builder and that variant's arguments.
 
-from kit.models.text import cnn, recurrent, transformer
+`VARIANTS` take [sequence, mask], whatever their embedding is; `OF_TOKENS` take ids of tokens and have their own.
+"""
 
-# A module's builder has the module's name.
-VARIANTS = {
-    variant: (getattr(module, module.__name__.rpartition(".")[2]), arguments)
-    for module in (recurrent, cnn, transformer)
-    for variant, arguments in module.VARIANTS.items()
-}
+from kit.models.text import bag_of_ngrams, bert, cnn, recurrent, text_cnn, transformer
+
+
+def _table(*modules):
+    """Returns the variants of modules; a module's builder has the module's name."""
+    return {
+        variant: (getattr(module, module.__name__.rpartition(".")[2]), arguments)
+        for module in modules
+        for variant, arguments in module.VARIANTS.items()
+    }
+
+
+VARIANTS = _table(recurrent, cnn, transformer, text_cnn)
+OF_TOKENS = _table(bag_of_ngrams, bert)

@@ -30,11 +30,13 @@ VARIANTS = {
         ("base", 768, 12, 12),
         ("large", 1024, 24, 16),
     )
-} | {"minilm": {"dim": 384, "depth": 6, "num_heads": 12, "feedforward_dim": 1536}}
+}
+VARIANTS |= {"minilm": {"dim": 384, "depth": 6, "num_heads": 12, "feedforward_dim": 1536}, "bert": {}}
 
 
 def bert(
     vocabulary_size,
+    pad_id,
     *,
     dim: int = 768,
     depth: int = 12,
@@ -46,13 +48,13 @@ def bert(
     epsilon: float = 1e-12,
     dropout: float = 0.1,
     attention_dropout: float = 0.1,
-    pad_id: int = 0,
     name: str = "bert",
 ):
     """Embeds tokens, positions and segments, and passes their sum through blocks of self-attention.
 
     Args:
         vocabulary_size: Number of tokens.
+        pad_id: Id of padding, which is not looked at.
         dim: Width of every block.
         depth: Number of blocks.
         num_heads: Number of attention heads of each block.
@@ -63,7 +65,6 @@ def bert(
         epsilon: Small number in the normalisations.
         dropout: Share of the embeddings, and of what a block adds, that is dropped while training.
         attention_dropout: Share of the attention weights that is dropped while training.
-        pad_id: Id of padding, which is not looked at.
         name: Name of the model.
 
     Shape:

@@ -1,0 +1,101 @@
+"""Published weights by folder or name: which family they are of, fetching them, loading, and their tokenizer."""
+
+import importlib
+from pathlib import Path
+
+from kit.errors import KitError, SettingError, shown
+from kit.files import as_path
+from kit.weights import tensors
+from kit.weights.tokenizer import tokenizer_of as _tokenizer_of
+
+# `model_type` in config.json to the module with the family's table.
+_FAMILIES = {"bert": "bert"}
+_FETCHED = ["*.json", "*.safetensors", "vocab.txt"]
+
+
+def folder_of(weights, key="weights"):
+    """Returns the folder of published weights, given its path or `hf:OWNER/NAME[@REVISION]`, which is fetched.
+
+    Raises:
+        SettingError: there is no such folder, or it cannot be fetched.
+    """
+    if str(weights).startswith("hf:"):
+        return _fetched(str(weights), key)
+    folder = as_path(weights, key)
+    if not folder.is_dir():
+        raise SettingError(key, f"no folder {str(weights)!r}; expected one with config.json and model.safetensors")
+    return folder
+
+
+def _fetched(weights, key):
+    from huggingface_hub import snapshot_download
+
+    name, _, revision = weights.removeprefix("hf:").partition("@")
+    try:
+        return Path(snapshot_download(name, revision=revision or None, allow_patterns=_FETCHED))
+    except Exception as error:  # of the network, of names, of rights
+        reason = " ".join(str(error).split())[:150]
+        raise SettingError(key, f"{weights} cannot be fetched, and is not in the cache ({reason})") from None
+
+
+def absolute(weights):
+    """Returns `hf:...` as it is, and a path as an absolute one."""
+    return str(weights) if str(weights).startswith("hf:") else str(Path(weights).expanduser().resolve())
+
+
+def family_of(folder):
+    """Returns the module of the family that a folder's `config.json` names, and its content.
+
+    Raises:
+        KitError: there is none, or no such family.
+    """
+    config = tensors.configuration(folder)
+    kind = config.get("model_type")
+    if kind not in _FAMILIES:
+        raise KitError(f"{folder}: config.json has model_type {shown(kind)}; expected one of {', '.join(_FAMILIES)}")
+    return importlib.import_module(f"kit.weights.{_FAMILIES[kind]}"), config
+
+
+def settings_of(weights, key="model.weights"):
+    """Returns the settings that published weights decide: `model.backbone`, those of `[backbone]`, `data.tokenizer`.
+
+    Args:
+        weights: As for `folder_of`.
+        key: Name of the setting, for messages.
+
+    Returns:
+        Flat dictionary of dotted keys.
+    """
+    folder = folder_of(weights, key)
+    module, config = family_of(folder)
+    facts = {"vocabulary_size", "pad_id"}
+    own = {name: value for name, value in module.arguments(config, folder).items() if name not in facts}
+    found = {"model.backbone": module.FAMILY.name, **{f"backbone.{name}": value for name, value in own.items()}}
+    return found | {"data.tokenizer": absolute(weights)}
+
+
+def load(model, weights):
+    """Gives a network the weights of a folder, or of `hf:OWNER/NAME`.
+
+    Raises:
+        KitError: they are of another family, or do not fit; the message names the tensor.
+        SettingError: there is no such folder.
+    """
+    from kit.weights import loading
+
+    folder = folder_of(weights)
+    module, _ = family_of(folder)
+    loading.load(model, module.FAMILY, folder)
+
+
+def tokenizer_of(weights):
+    """Returns the `Tokenizer` that comes with published weights, and the number of tokens that have embeddings there.
+
+    Raises:
+        KitError: there is none, or it has more tokens than the weights have embeddings.
+        SettingError: there is no such folder.
+    """
+    folder = folder_of(weights, "tokenizer")
+    module, config = family_of(folder)
+    embeddings = module.arguments(config, folder)["vocabulary_size"]
+    return _tokenizer_of(folder, embeddings), embeddings
