@@ -24,7 +24,7 @@ NAMES = set(recipes.names())
 FREE_TEXTS = {
     *("source", "vectors", "start_from", "weights", "output", "video", "attention"),
     *("environment", "environment_arguments", "locale", "source_locale", "target_locale", "held_out", "classes"),
-    *("column", "word_column", "sentence_column", "tag_names"),
+    *("column", "word_column", "sentence_column", "tag_names", "text", "second_text", "tokenizer"),
     *("group", "time", "split_files", "target"),
     *("freeze", "exclude_layers", "auxiliary"),
 }

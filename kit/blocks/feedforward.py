@@ -15,11 +15,6 @@ def gelu_approximate(x):
     return activations.gelu(x, approximate=True)
 
 
-def activation_named(name):
-    """Returns an activation by Keras' name, or "gelu_approximate"."""
-    return gelu_approximate if name == "gelu_approximate" else name
-
-
 class FeedForward:
     """Two dense layers, an activation behind the first; or three, `out(activation(gate(x)) * in(x))`.
 
@@ -45,7 +40,7 @@ class FeedForward:
     def __init__(self, feedforward_dim, *, activation="relu", is_gated=False, use_bias=True, dtype=None, name):
         check(feedforward_dim >= 1, "feedforward_dim", feedforward_dim, "at least 1")
         self.feedforward_dim = feedforward_dim
-        self.activation = activation_named(activation)
+        self.activation = gelu_approximate if activation == "gelu_approximate" else activation
         self.is_gated = is_gated
         self.settings = {"use_bias": use_bias, "dtype": dtype}
         self.name = name

@@ -123,6 +123,10 @@ def _inspected(schema, data, source):
         from kit.inspection import sentences
 
         return sentences.inspected(schema.name, source, data, division)
+    if schema.examples == "labelled texts":
+        from kit.inspection import texts
+
+        return texts.inspected(schema.name, source, data, division)
     from kit.inspection import pairs
 
     return pairs.inspected(schema.name, source, data, division)

@@ -36,6 +36,36 @@ def read_lines(inputs):
     return found, places
 
 
+def read_parts(inputs, num_texts):
+    """Returns the texts that a user gave; of pairs the first ones, and the second ones.
+
+    Args:
+        inputs: As for `read_lines`; pairs are tuples of two texts, or stand in a line with a tab between them. Empty
+            lines are passed over.
+        num_texts: 1, or 2 for pairs.
+
+    Raises:
+        KitError: something else, an empty text, or a file that cannot be read.
+    """
+    if num_texts == 2 and isinstance(inputs, list | tuple) and all(isinstance(each, tuple) for each in inputs):
+        rows, places = list(inputs), [f"inputs: {number}" for number in range(1, len(inputs) + 1)]
+    else:
+        for number, each in enumerate(inputs if isinstance(inputs, list | tuple) else [inputs], 1):
+            if isinstance(each, str) and not each.strip():
+                raise KitError(f"inputs: text {number} is empty")
+        lines = [(line, place) for line, place in zip(*read_lines(inputs), strict=True) if line.strip()]
+        rows = [(line,) if num_texts == 1 else tuple(line.split("\t")) for line, _ in lines]
+        places = [place for _, place in lines]
+    for place, row in zip(places, rows, strict=True):
+        if len(row) != num_texts:
+            raise KitError(f"{place}: {len(row)} texts; expected {num_texts}, with a tab between them")
+        if not all(isinstance(each, str) and each.strip() and is_text(each) for each in row):
+            raise KitError(f"{place}: an empty text; expected {'a text' if num_texts == 1 else 'two texts'}")
+    if not rows:
+        raise KitError("inputs: no texts")
+    return [list(each) for each in zip(*rows, strict=True)]
+
+
 def conllu_files(inputs):
     """Returns the files of what a user gave where all of it is files of CoNLL-U, else None."""
     given = [inputs] if isinstance(inputs, str | Path) else inputs

@@ -1,4 +1,4 @@
-"""Which kind of examples a source holds: images, tagged sentences, or pairs of sentences."""
+"""Which kind of examples a source holds: images, tagged sentences, pairs of sentences, or labelled texts."""
 
 import gzip
 import itertools
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kit.data import sources
 from kit.data.image_files import ENDINGS, is_hidden
-from kit.data.sources import digits, phrases
+from kit.data.sources import digits, phrase_languages, phrases, text_tables
 from kit.data.sources.text_files import plain_name
 from kit.errors import KitError, SettingError
 from kit.files import as_path
@@ -40,7 +40,7 @@ _NO_LANGUAGES = {
 
 
 def kind_of(source):
-    """Returns "labelled images", "images", "sentences" or "pairs", by names and the first lines of files.
+    """Returns "labelled images", "images", "sentences", "pairs" or "labelled texts", by names and files' first lines.
 
     Args:
         source: What `data.source` may be.
@@ -54,6 +54,8 @@ def kind_of(source):
         return "labelled images"
     if source in phrases.NAMES:
         return "sentences"
+    if source in phrase_languages.NAMES:
+        return "labelled texts"
     if str(source).startswith("tfds:"):
         raise KitError(f"inspect: {source!r} does not tell what it holds; name the recipe before it")
     path = as_path(source, "source")
@@ -63,8 +65,8 @@ def kind_of(source):
     if found is None:
         raise SettingError(
             "source",
-            f"nothing in {str(source)!r} looks like images, tagged sentences or pairs of sentences; name the recipe "
-            "before it to hear what it expects",
+            f"nothing in {str(source)!r} looks like images, tagged sentences, pairs of sentences or labelled texts; "
+            "name the recipe before it to hear what it expects",
         )
     return found
 
@@ -93,9 +95,11 @@ def _of_folder(folder):
         return "labelled images"
     for path in sorted(here, key=lambda path: not plain_name(path).endswith(_TAGGED)):
         found = _of_file(path)
-        if found in ("sentences", "pairs"):
+        if found in ("sentences", "pairs", "labelled texts"):
             return found
-    return None
+    inside = [path for path in folder.iterdir() if path.is_dir() and not is_hidden(path.name)]
+    has_texts = len(inside) > 1 and all(any(path.rglob("*.txt")) for path in inside)
+    return "labelled texts" if has_texts else None
 
 
 def _of_file(path):
@@ -117,6 +121,8 @@ def _of_file(path):
             return "labelled images"
         if heading & {"tag", "tags", "ner_tags", "pos", "word", "token", "sentence #"}:
             return "sentences"
+        if text_tables.is_heading(heading):
+            return "labelled texts"
     filled = [line for line in lines if line.strip()]
     columns = [len(re.split(r"[\t ]+", line.strip())) for line in filled if not line.startswith("#")]
     has_gaps = any(not line.strip() for line in lines[:-1])
@@ -142,6 +148,8 @@ def _of_json(lines):
             inner = row.get("translation", row)
             texts = [value for value in inner.values() if isinstance(value, str)] if isinstance(inner, dict) else []
             has_lists = any(isinstance(value, list) for value in row.values())
+            if not has_lists and text_tables.is_heading({name.lower() for name in row}):
+                return "labelled texts"
             return "sentences" if has_lists else "pairs" if len(texts) >= 2 else None
     return None
 

@@ -9,15 +9,17 @@ from keras import layers, ops
 
 from kit.blocks.sequence_pooling import sequence_pooling
 from kit.data import label_checks, sources
+from kit.data.columns import Dense
 from kit.data.findings import tell
 from kit.data.labelled_texts import text_examples
 from kit.data.options import Division, TextOptions, TokenOptions
 from kit.data.overlap import overlap
 from kit.data.sources import phrase_languages, text_folder, text_tables
 from kit.data.splits import Splits, assign, divided
-from kit.data.text_inputs import read_lines
+from kit.data.text_classes import classes_of
+from kit.data.text_inputs import read_parts
 from kit.data.tokens import Tokenizer
-from kit.errors import KitError, SettingError, check, choose
+from kit.errors import check, choose
 from kit.models import text
 from kit.tasks import classification
 from kit.tasks.recipe import Recipe, Stages
@@ -119,6 +121,7 @@ def labelled_texts(
     tokenizer: str | None = None,
     tokens: TokenOptions = TokenOptions(),
     max_length: int = 128,
+    class_weights: Literal["none", "balanced"] = "none",
     texts: TextOptions = TextOptions(),
     division: Division = Division(),
 ):
@@ -139,6 +142,7 @@ def labelled_texts(
         tokenizer: Folder of published weights whose tokenizer is used; by default tokens are learned from the training
             texts.
         max_length: Most tokens of an example; what is longer is cut.
+        class_weights: "balanced" makes rare classes count as much as frequent ones in the loss.
 
     Returns:
         `Splits` of labelled texts, with facts `vocabulary_size`, `num_classes`, `num_texts` and `pad_id`.
@@ -163,9 +167,7 @@ def labelled_texts(
     if module in (text_folder, text_tables):
         options["on_bad"] = texts.on_bad
     found = module.read(origin, **options)
-    class_names = _class_names(found.targets, origin)
-    numbers = {name: number for number, name in enumerate(class_names)}
-    labels = np.array([numbers[target] for target in found.targets], "int32")
+    class_names, labels = classes_of(found.targets, origin)
     assignment = assign(found.names, found.split, division, saved, found, labels=labels, class_names=class_names)
     if saved is not None:
         known, embeddings = Tokenizer(saved.assets["tokenizer"]), saved.assets["embeddings"]
@@ -184,9 +186,15 @@ def labelled_texts(
             max_length,
         )
     keys = list(zip(*found.parts, strict=True))
+    train, *held_out = divided(examples, assignment)
+    if class_weights == "balanced":
+        counts = np.bincount(train.target("label"), minlength=len(class_names))
+        of_classes = (counts.sum() / (len(class_names) * np.maximum(counts, 1))).astype("float32")
+        train.weights = Dense(of_classes[labels])
     path = {} if tokenizer is None else {"tokenizer": published.absolute(tokenizer)}
     return Splits(
-        *divided(examples, assignment),
+        train,
+        *held_out,
         facts={
             "vocabulary_size": embeddings,
             "num_classes": len(class_names),
@@ -203,28 +211,14 @@ def labelled_texts(
         },
         assignment=assignment,
         settings={"source": str(origin)} | path,
-        findings=tell(label_checks.alike_names(class_names, what="classes")),
+        findings=tell(label_checks.check(labels, class_names, assignment["split"], "texts")),
         overlap=overlap(keys, assignment["split"], "texts", found.targets),
     )
 
 
-def _class_names(targets, source):
-    """Returns the names of the classes, those that are whole numbers in their order."""
-    names = sorted(set(targets))
-    if all(name.removeprefix("-").isdecimal() for name in names):
-        names.sort(key=int)
-    if len(names) < 2:
-        raise KitError(f"{source}: only one class, {names[0]!r}; expected at least two")
-    if len(names) > max(len(targets) // 2, 2):
-        raise SettingError(
-            "target", f"{len(names):,} different labels of {len(targets):,} texts; expected classes that occur again"
-        )
-    return names
-
-
 def _read(inputs, assets, batch_size):
     """Returns the texts that a user gave, and a function that returns batches of their ids."""
-    parts = _texts(inputs, assets["num_texts"])
+    parts = read_parts(inputs, assets["num_texts"])
     examples, _ = text_examples(parts, Tokenizer(assets["tokenizer"]), assets["max_length"])
 
     def batches():
@@ -234,27 +228,10 @@ def _read(inputs, assets, batch_size):
     return [" | ".join(each) for each in zip(*parts, strict=True)], batches
 
 
-def _texts(inputs, num_texts):
-    """Returns the texts, and of pairs the second ones: in Python pairs, elsewhere two columns between tabs."""
-    if num_texts == 1:
-        found, places = read_lines(inputs)
-        rows = [(each,) for each in found]
-    elif isinstance(inputs, list | tuple) and all(isinstance(each, tuple) for each in inputs):
-        rows, places = list(inputs), [f"inputs: {number}" for number in range(1, len(inputs) + 1)]
-    else:
-        found, places = read_lines(inputs)
-        rows = [tuple(each.split("\t")) for each in found]
-    for place, row in zip(places, rows, strict=True):
-        if len(row) != num_texts:
-            raise KitError(f"{place}: {len(row)} texts; expected {num_texts}, with a tab between them")
-        if not all(isinstance(each, str) and each.strip() for each in row):
-            raise KitError(f"{place}: an empty text; expected {'a text' if num_texts == 1 else 'two texts'}")
-    return [list(each) for each in zip(*rows, strict=True)]
-
-
 RECIPE = Recipe(
     name="text_classification",
     purpose="Which of several classes does a text, or a pair of texts, belong to?",
+    examples="labelled texts",
     build=text_classifier,
     data=labelled_texts,
     backbones={"backbone": BACKBONES},

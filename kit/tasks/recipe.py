@@ -178,8 +178,8 @@ class Recipe:
         stages: `Stages`.
         own_data: `kit.tasks.own_data.OwnData`: how data of a user's own decide the settings that `own.toml` leaves to
             them; or None.
-        examples: What its data are, for `kit inspect`: "labelled images", "images", "sentences" (tagged) or "pairs" of
-            sentences; None where they are made by acting.
+        examples: What its data are, for `kit inspect`: "labelled images", "images", "sentences" (tagged), "pairs" of
+            sentences or "labelled texts"; None where they are made by acting.
     """
 
     name: str
@@ -191,7 +191,7 @@ class Recipe:
     optimizers: tuple = ("optimizer",)
     stages: Stages = dataclasses.field(default_factory=Stages)
     own_data: object = None
-    examples: Literal["labelled images", "images", "sentences", "pairs"] | None = None
+    examples: Literal["labelled images", "images", "sentences", "pairs", "labelled texts"] | None = None
 
     @property
     def backbone_tables(self):

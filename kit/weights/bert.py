@@ -1,12 +1,10 @@
 """BERT's published layout, that of `transformers`, with heads for masked tokens and next sentence; also MiniLM's."""
 
-from kit.errors import KitError, shown
-from kit.weights.family import Family, blocks, norms, setting, with_parameters
+from kit.weights.family import Family, blocks, known, norms, setting, with_parameters
 
-_ACTIVATIONS = {
-    **{"gelu": "gelu", "gelu_new": "gelu_approximate", "gelu_pytorch_tanh": "gelu_approximate"},
-    **{"relu": "relu", "silu": "silu", "swish": "silu"},
-}
+# Published names of activations, those that are not called as in Keras: ours, and whether GELU goes by way of tanh.
+_ACTIVATIONS = {"gelu_new": ("gelu", True), "gelu_pytorch_tanh": ("gelu", True), "swish": ("silu", False)}
+_ACTIVATIONS_OF_KERAS = ("gelu", "relu", "silu", "tanh")
 _BLOCK = {
     **{
         f"encoder.layer.{{n}}.attention.self.{part}": f"block{{m}}_attention/{part}"
@@ -31,13 +29,9 @@ _HEADS = (
 
 def arguments(config, folder):
     """Returns keywords of `kit.models.text.bert` for a `config.json`."""
-    kind = config.get("position_embedding_type", "absolute")
-    if kind != "absolute":
-        raise KitError(f"{folder}: config.json has position_embedding_type {shown(kind)}; expected 'absolute'")
-    activation = setting(config, folder, "hidden_act", default="gelu")
-    if activation not in _ACTIVATIONS:
-        known = ", ".join(_ACTIVATIONS)
-        raise KitError(f"{folder}: config.json has hidden_act {shown(activation)}; expected one of {known}")
+    known(config, folder, "position_embedding_type", ("absolute",), "absolute")
+    activation = known(config, folder, "hidden_act", (*_ACTIVATIONS_OF_KERAS, *_ACTIVATIONS), "gelu")
+    activation, is_approximate = _ACTIVATIONS.get(activation, (activation, False))
     return {
         "vocabulary_size": setting(config, folder, "vocab_size"),
         "dim": setting(config, folder, "hidden_size"),
@@ -46,7 +40,8 @@ def arguments(config, folder):
         "feedforward_dim": setting(config, folder, "intermediate_size"),
         "max_length": setting(config, folder, "max_position_embeddings", default=512),
         "num_segments": setting(config, folder, "type_vocab_size", default=2),
-        "activation": _ACTIVATIONS[activation],
+        "activation": activation,
+        "approximate_gelu": is_approximate,
         "epsilon": setting(config, folder, "layer_norm_eps", default=1e-12),
         "dropout": config.get("hidden_dropout_prob", 0.1),
         "attention_dropout": config.get("attention_probs_dropout_prob", 0.1),
@@ -56,7 +51,6 @@ def arguments(config, folder):
 
 def configuration(arguments):
     """Returns `config.json` for keywords of `kit.models.text.bert`."""
-    published = {ours: theirs for theirs, ours in reversed(_ACTIVATIONS.items())}
     return {
         "architectures": ["BertModel"],
         "model_type": "bert",
@@ -67,7 +61,7 @@ def configuration(arguments):
         "intermediate_size": arguments["feedforward_dim"],
         "max_position_embeddings": arguments["max_length"],
         "type_vocab_size": arguments["num_segments"],
-        "hidden_act": published[arguments["activation"]],
+        "hidden_act": "gelu_new" if arguments["approximate_gelu"] else arguments["activation"],
         "layer_norm_eps": arguments["epsilon"],
         "hidden_dropout_prob": arguments["dropout"],
         "attention_probs_dropout_prob": arguments["attention_dropout"],

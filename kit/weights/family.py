@@ -19,6 +19,8 @@ class Family:
         prefix: What published names begin with where the network has a head.
         heads: Patterns of tensors of heads, that a network without this head does not use.
         ignored: Patterns of tensors that hold no weights.
+        images: Mean and standard deviation of each channel that pixels from 0 to 1 are normalised by, where
+            `preprocessor_config.json` does not tell; None of what takes no images.
     """
 
     name: str
@@ -28,6 +30,10 @@ class Family:
     prefix: str = ""
     heads: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    images: dict | None = None
+
+
+IMAGENET = {"image_mean": (0.485, 0.456, 0.406), "image_std": (0.229, 0.224, 0.225)}
 
 
 def check_type(folder, family):
@@ -51,6 +57,15 @@ def setting(config, folder, key, *more, default=None):
     if default is None:
         raise KitError(f"{folder}: config.json has no {key}")
     return default
+
+
+def known(config, folder, key, values, default):
+    """Returns a value of `config.json`, or raises KitError where the architecture cannot be so."""
+    found = config.get(key, default)
+    if found not in values:
+        expected = " or ".join(map(repr, values))
+        raise KitError(f"{folder}: config.json has {key} {shown(found)}; expected {expected}")
+    return found
 
 
 def blocks(table, count, **names):

@@ -9,7 +9,7 @@ from kit.weights import tensors
 from kit.weights.tokenizer import tokenizer_of as _tokenizer_of
 
 # `model_type` in config.json to the module with the family's table.
-_FAMILIES = {"bert": "bert"}
+_FAMILIES = {"bert": "bert", "vit": "vit", "swin": "swin"}
 _FETCHED = ["*.json", "*.safetensors", "vocab.txt"]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from kit.data import sources
 from kit.data.labelled_texts import text_examples
+from kit.data.text_inputs import read_parts
 from kit.data.tokens import Tokenizer
 from kit.errors import KitError, SettingError
 
@@ -211,3 +212,19 @@ def test_of_a_pair_the_longer_is_cut_first(tokenizer, first, second, kept):
     assert cut == (sum(lengths) > 8)
     assert (ids == tokenizer.end_id).sum() == 2 and ids[-1] == tokenizer.end_id
     assert (segments == 1).sum() - 1 == min(lengths[1], max(8 - lengths[0], 4))
+
+
+def test_texts_that_a_user_gives(tmp_path):
+    path = tmp_path / "lines.txt"
+    path.write_text("One.\n\nTwo.\tTwo again.\n", encoding="utf-8")
+    assert read_parts("One.\nTwo.\n", 1) == [["One.", "Two."]]
+    assert read_parts([path], 1) == [["One.", "Two.\tTwo again."]]
+    assert read_parts([("One.", "Two.")], 2) == read_parts("One.\tTwo.", 2) == [["One."], ["Two."]]
+    for inputs, count, said in (
+        (["One.", " "], 1, "inputs: text 2 is empty"),
+        ([path], 2, "lines.txt:1: 1 texts; expected 2, with a tab between"),
+        ([("One.", "")], 2, "inputs: 1: an empty text; expected two texts"),
+        ([], 1, "inputs: no texts"),
+    ):
+        with pytest.raises(KitError, match=said):
+            read_parts(inputs, count)

@@ -3,6 +3,8 @@
 They are Babel's copy of the Unicode Common Locale Data Repository (CLDR): real, and in every installation.
 """
 
+import re
+
 import numpy as np
 
 from kit.data.sources import Texts
@@ -28,7 +30,7 @@ def read(source, *, num_texts=6000, seed=0):
     from babel import Locale
 
     random, english = np.random.default_rng((seed, 11)), Locale("en")
-    of_text = {}
+    of_words = {}
     share = -(-num_texts // len(_LOCALES))
     for name in _LOCALES:
         locale, found = Locale(name), set()
@@ -37,11 +39,12 @@ def read(source, *, num_texts=6000, seed=0):
             if len(found) == share + share // 4:  # some are those of another language
                 break
         for text in sorted(found):
-            of_text.setdefault(text, []).append(english.languages[name])
+            words = " ".join(re.findall(r"\w+", text.lower()))
+            of_words.setdefault(words, []).append((english.languages[name], text))
     of_language = {}
-    for text, languages in of_text.items():
-        if len(languages) == 1:
-            of_language.setdefault(languages[0], []).append(text)
+    for rows in of_words.values():
+        if len(rows) == 1:
+            of_language.setdefault(rows[0][0], []).append(rows[0][1])
     texts, targets = [], []
     for language, own in sorted(of_language.items()):
         kept = [own[row] for row in random.permutation(len(own))[:share]]

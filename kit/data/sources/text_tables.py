@@ -45,6 +45,11 @@ def accepts(path):
     return plain_name(path).endswith((*_TABLES, *_JSON))
 
 
+def is_heading(names):
+    """Tells whether there are columns of texts and of labels among names, in lower case."""
+    return bool(names & set(_TEXT)) and bool(names & (set(_TARGET) - {"target"}))
+
+
 def read(source, *, text=None, second_text=None, target=None, on_bad="error"):
     """Returns the texts of a table, or of those in a folder.
 

@@ -6,14 +6,14 @@ Task-Agnostic Compression of Pre-Trained Transformers", 2020.
 """
 
 import functools
-from typing import Literal
 
 import keras
 from keras import layers, ops
 
+from kit.blocks.activations import Activation
 from kit.blocks.attention import Attention
 from kit.blocks.embedding import Bias
-from kit.blocks.feedforward import FeedForward, activation_named
+from kit.blocks.feedforward import FeedForward, gelu_approximate
 from kit.blocks.normalization import normalization
 from kit.blocks.position import LearnedPosition
 from kit.blocks.transformer import encoder_block
@@ -44,7 +44,8 @@ def bert(
     feedforward_dim: int = 3072,
     max_length: int = 512,
     num_segments: int = 2,
-    activation: Literal["gelu", "gelu_approximate", "relu", "silu"] = "gelu",
+    activation: Activation = "gelu",
+    approximate_gelu: bool = False,
     epsilon: float = 1e-12,
     dropout: float = 0.1,
     attention_dropout: float = 0.1,
@@ -62,6 +63,7 @@ def bert(
         max_length: Number of positions; there is no longer sequence.
         num_segments: Number of segments: the first text, the second.
         activation: Activation between the two dense layers of a block.
+        approximate_gelu: Compute "gelu" by way of tanh, as BERT's first code did.
         epsilon: Small number in the normalisations.
         dropout: Share of the embeddings, and of what a block adds, that is dropped while training.
         attention_dropout: Share of the attention weights that is dropped while training.
@@ -95,7 +97,9 @@ def bert(
             x,
             mask,
             attention=functools.partial(Attention, num_heads, dropout=attention_dropout),
-            feedforward=functools.partial(FeedForward, feedforward_dim, activation=activation),
+            feedforward=functools.partial(
+                FeedForward, feedforward_dim, activation=_function(activation, approximate_gelu)
+            ),
             normalization=norm_of,
             norm="post",
             dropout=dropout,
@@ -103,6 +107,10 @@ def bert(
         )
     x = layers.Identity(name="stage1")(x)
     return keras.Model({"ids": ids, "segments": segments}, x, name=name)
+
+
+def _function(activation, approximate_gelu):
+    return gelu_approximate if activation == "gelu" and approximate_gelu else activation
 
 
 def pooled(x, *, name="pooler"):
@@ -115,20 +123,20 @@ def pooled(x, *, name="pooler"):
     return layers.Dense(x.shape[-1], activation="tanh", name=name)(x[:, 0])
 
 
-def masked_tokens(model, x, *, activation="gelu", epsilon=1e-12):
+def masked_tokens(model, x, *, activation="gelu", approximate_gelu=False, epsilon=1e-12):
     """Returns logits of the token at each place: a dense layer, then the embedding of tokens the other way round.
 
     Args:
         model: Network of `bert`, whose embedding is taken.
         x: Its output, or some places of it.
-        activation: Activation of the dense layer.
+        activation, approximate_gelu: As for `bert`, of the dense layer.
         epsilon: Small number in its normalisation.
 
     Shape:
         x: (batch, time, dim)
         out: (batch, time, vocabulary_size)
     """
-    x = layers.Dense(x.shape[-1], activation=activation_named(activation), name="masked_tokens")(x)
+    x = layers.Dense(x.shape[-1], activation=_function(activation, approximate_gelu), name="masked_tokens")(x)
     x = normalization("layer", epsilon)(name="masked_tokens_norm")(x)
     logits = model.get_layer("token_embedding")(x, reverse=True)
     return Bias(dtype="float32", name="masked_tokens_bias")(logits)

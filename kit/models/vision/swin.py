@@ -14,6 +14,7 @@ from kit.blocks.window_attention import swin_block
 from kit.errors import check
 
 VARIANTS = {
+    "swin": {},
     "swin_tiny": {"dim": 96, "depths": (2, 2, 6, 2), "num_heads": (3, 6, 12, 24), "stochastic_depth": 0.2},
     "swin_small": {"dim": 96, "depths": (2, 2, 18, 2), "num_heads": (3, 6, 12, 24), "stochastic_depth": 0.3},
     "swin_base": {"dim": 128, "depths": (2, 2, 18, 2), "num_heads": (4, 8, 16, 32), "stochastic_depth": 0.5},

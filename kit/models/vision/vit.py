@@ -31,6 +31,7 @@ VARIANTS = {
         for name, size in (("tiny", _TI), ("small", _S), ("base", _B))
         for patch in (16, 32)
     },
+    "vit": {},
     # For images of 28 to 64 pixels.
     "vit_small_image": {"dim": 128, "depth": 4, "num_heads": 4, "feedforward_dim": 256, **_SMALL},
     "vitc_small_image": {
@@ -58,6 +59,7 @@ def vit(
     dropout: float = 0.0,
     stochastic_depth: float = 0.0,
     layer_scale: float = 0.0,
+    epsilon: float = 1e-6,
     name: str = "vit",
 ):
     """Maps patches to vectors and passes them through blocks of self-attention.
@@ -74,6 +76,7 @@ def vit(
         dropout: Share of attention weights and of what a block adds that is dropped while training.
         stochastic_depth: Probability of dropping the last block; earlier blocks are dropped linearly less.
         layer_scale: What the blocks add is multiplied by learned factors that begin at this; 0 is off.
+        epsilon: Small number in the normalisations.
         name: Name of the model.
 
     Shape:
@@ -103,7 +106,7 @@ def vit(
         x = ClassToken(name="stem_class_token")(x)
     x = LearnedPosition(x.shape[1], name="stem_position")(x)
     x = layers.Dropout(dropout, name="stem_dropout")(x)
-    norm_of = normalization("layer", 1e-6)
+    norm_of = normalization("layer", epsilon)
     for index in range(depth):
         x = encoder_block(
             x,
