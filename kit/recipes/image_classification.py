@@ -21,7 +21,7 @@ from kit.reporting import plots
 from kit.tasks import classification, image_explanation, own_data
 from kit.tasks.recipe import Recipe, Stages
 from kit.training import boltzmann
-from kit.weights import keras_applications as published
+from kit.weights import images
 
 
 def image_classifier(
@@ -48,7 +48,8 @@ def image_classifier(
         num_classes: Number of classes.
         backbone: Variant of an architecture, as `kit list` prints them, or a headless `keras.Model`.
         weights: "imagenet" begins with the weights that `keras.applications` publishes for some of the variants, or a
-            path of such weights; the pixels are then scaled as they want it.
+            path of such weights; a folder with `config.json` and `model.safetensors`, or `hf:OWNER/NAME`, with those of
+            a `vit`, `swin` or `efficientnet_lite0`. The pixels are then scaled as they want it.
         pooling: How a feature map becomes a vector.
         dropout: Share of the features dropped before the last layer while training.
         auxiliary: Layers of the backbone behind which classifiers of their own are trained too, such as `stage2_1` and
@@ -72,7 +73,7 @@ def image_classifier(
     if isinstance(backbone, str):
         build, arguments = choose(vision.VARIANTS, backbone, "backbone")
         backbone = build(input_shape, **arguments, name=backbone)
-    scale, offset = (1 / 127.5, -1) if weights is None else published.load(backbone, backbone.name, weights)
+    scale, offset = images.load(backbone, weights)
     inputs = keras.Input(input_shape, name="image")
     x = layers.Rescaling(scale, offset, name="scale")(inputs)
     sides = _side_outputs(backbone, auxiliary)

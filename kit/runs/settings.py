@@ -179,14 +179,19 @@ def _of_published(schema, flat, overrides):
         SettingError: a backbone is asked for that they are not of.
     """
     weights = overrides.get("model.weights", flat.get("model.weights"))
-    is_known = any(setting.key == "tokenizer" for setting in schema.data)
-    if not isinstance(weights, str) or not is_known:
+    if not isinstance(weights, str) or not weights:
         return {}
     from kit.weights import published
 
+    needs_folder = any(setting.key == "tokenizer" for setting in schema.data)
+    if not needs_folder and not published.is_folder(weights):
+        return {}
     found = published.settings_of(weights)
-    asked = overrides.get("model.backbone", found["model.backbone"])
-    check(asked == found["model.backbone"], "model.backbone", asked, f"{found['model.backbone']!r}, which {weights} is")
+    name = found["model.backbone"]
+    if name not in schema.backbones["backbone"]:
+        raise SettingError("model.weights", f"{weights} holds a {name}, which {schema.name} has no use for")
+    asked = overrides.get("model.backbone", name)
+    check(asked == name, "model.backbone", asked, f"{name!r}, which {weights} holds")
     return found
 
 

@@ -21,6 +21,9 @@ class Family:
         ignored: Patterns of tensors that hold no weights.
         images: Mean and standard deviation of each channel that pixels from 0 to 1 are normalised by, where
             `preprocessor_config.json` does not tell; None of what takes no images.
+        image_size: Side of images in pixels, where `config.json` does not tell.
+        epsilon: Small number of the published batch normalisations; where the network's have another, the difference
+            goes into their variances.
     """
 
     name: str
@@ -31,6 +34,8 @@ class Family:
     heads: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     images: dict | None = None
+    image_size: int | None = None
+    epsilon: float | None = None
 
 
 IMAGENET = {"image_mean": (0.485, 0.456, 0.406), "image_std": (0.229, 0.224, 0.225)}

@@ -47,7 +47,8 @@ def load(model, family, folder):
             raise KitError(f"{folder}: {published[name]} has shape {shape}; expected {expected}")
     for name, path in names.items():
         variable, layer = variables[path]
-        variable.assign(_turned(tensors[published[name]], variable, layer).reshape(variable.shape))
+        value = _turned(tensors[published[name]], variable, layer) + _difference(variable, layer, family)
+        variable.assign(value.reshape(variable.shape))
     if rest:
         log.info("not used of the published weights: %s", ", ".join(rest))
     return sorted(set(variables) - set(names.values()))
@@ -58,7 +59,8 @@ def tensors_of(model, family):
     variables, found = _variables(model), {}
     for name, path in family.names(model).items():
         variable, layer = variables[path]
-        found[name] = _turned_back(keras.ops.convert_to_numpy(variable), variable, layer)
+        value = keras.ops.convert_to_numpy(variable) - _difference(variable, layer, family)
+        found[name] = _turned_back(value, variable, layer)
     return found
 
 
@@ -79,6 +81,12 @@ def _axes(variable, layer):
     if isinstance(layer, keras.layers.DepthwiseConv2D):
         return (2, 3, 0, 1)
     return {2: (1, 0), 3: (2, 1, 0), 4: (2, 3, 1, 0), 5: (2, 3, 4, 1, 0)}[len(variable.shape)]
+
+
+def _difference(variable, layer, family):
+    """Returns what a variance of a batch normalisation is larger by than the published one, for the same result."""
+    is_variance = variable.path.rpartition("/")[2] == "moving_variance"
+    return np.float32(family.epsilon - layer.epsilon) if is_variance and family.epsilon is not None else np.float32(0)
 
 
 def _turned(value, variable, layer):

@@ -4,12 +4,12 @@ import importlib
 from pathlib import Path
 
 from kit.errors import KitError, SettingError, shown
-from kit.files import as_path
+from kit.files import as_path, read_json
 from kit.weights import tensors
 from kit.weights.tokenizer import tokenizer_of as _tokenizer_of
 
 # `model_type` in config.json to the module with the family's table.
-_FAMILIES = {"bert": "bert", "vit": "vit", "swin": "swin"}
+_FAMILIES = {name: name for name in ("bert", "vit", "swin", "efficientnet_lite0")}
 _FETCHED = ["*.json", "*.safetensors", "vocab.txt"]
 
 
@@ -56,8 +56,13 @@ def family_of(folder):
     return importlib.import_module(f"kit.weights.{_FAMILIES[kind]}"), config
 
 
+def is_folder(weights):
+    """Tells whether a setting names a folder, or `hf:...`, and not what else `model.weights` may be."""
+    return isinstance(weights, str) and (weights.startswith("hf:") or Path(weights).expanduser().is_dir())
+
+
 def settings_of(weights, key="model.weights"):
-    """Returns the settings that published weights decide: `model.backbone`, those of `[backbone]`, `data.tokenizer`.
+    """Returns the settings that published weights decide: network, its sizes, and the tokenizer or the size of images.
 
     Args:
         weights: As for `folder_of`.
@@ -68,10 +73,22 @@ def settings_of(weights, key="model.weights"):
     """
     folder = folder_of(weights, key)
     module, config = family_of(folder)
-    facts = {"vocabulary_size", "pad_id"}
+    facts, family = {"vocabulary_size", "pad_id"}, module.FAMILY
     own = {name: value for name, value in module.arguments(config, folder).items() if name not in facts}
-    found = {"model.backbone": module.FAMILY.name, **{f"backbone.{name}": value for name, value in own.items()}}
-    return found | {"data.tokenizer": absolute(weights)}
+    found = {"model.backbone": family.name, **{f"backbone.{name}": value for name, value in own.items()}}
+    if family.images is None:
+        return found | {"data.tokenizer": absolute(weights)}
+    return found | {"data.image_size": config.get("image_size", family.image_size), "data.color_mode": "rgb"}
+
+
+def preprocessing(weights):
+    """Returns scale and offset of each channel: what turns pixels from 0 to 255 into what published weights expect."""
+    folder = folder_of(weights)
+    module, _ = family_of(folder)
+    path = folder / "preprocessor_config.json"
+    said = module.FAMILY.images | (read_json(path) if path.exists() else {})
+    mean, deviation = said["image_mean"], said["image_std"]
+    return tuple(1 / (255 * each) for each in deviation), tuple(-m / d for m, d in zip(mean, deviation, strict=True))
 
 
 def load(model, weights):

@@ -1,7 +1,9 @@
 """MixNet and EfficientNet: networks found by search, made of one block.
 
 Tan and Le, "MixConv: Mixed Depthwise Convolutional Kernels", 2019: figure 6 and the published code; "EfficientNet:
-Rethinking Model Scaling for Convolutional Neural Networks", 2019: table 1.
+Rethinking Model Scaling for Convolutional Neural Networks", 2019: table 1; EfficientNet-Lite, without
+squeeze-and-excitation and with activations that are quickly quantised: Liu, "Higher accuracy on vision models with
+EfficientNet-Lite", TensorFlow blog, 2020.
 """
 
 from typing import Literal
@@ -50,6 +52,7 @@ _B0 = (
     (4, (5,), (1, 1), 2, 6, 192, 0.25, "silu"),
     (1, (3,), (1, 1), 1, 6, 320, 0.25, "silu"),
 )
+_LITE0 = tuple((*row[:6], 0, "relu6") for row in _B0)
 # For small images on a CPU.
 _TINY = (
     (1, (3,), (1, 1), 1, 1, 24, 0, "relu"),
@@ -63,6 +66,7 @@ _TABLES = {
     "mixnet_s": (_S, 16, 1536, "relu"),
     "mixnet_m": (_M, 24, 1536, "relu"),
     "efficientnet_b0": (_B0, 32, 1280, "silu"),
+    "efficientnet_lite0": (_LITE0, 32, 1280, "relu6"),
     "small": (_TINY, 24, 256, "relu"),
 }
 
@@ -71,6 +75,7 @@ VARIANTS = {
     "mixnet_m": {"table": "mixnet_m"},
     "mixnet_l": {"table": "mixnet_m", "width": 1.3},
     "efficientnet_b0": {"table": "efficientnet_b0", "stochastic_depth": 0.2},
+    "efficientnet_lite0": {"table": "efficientnet_lite0", "stochastic_depth": 0.2},
     "mixnet_small": {"table": "small"},
 }
 
@@ -78,7 +83,7 @@ VARIANTS = {
 def mixnet(
     input_shape,
     *,
-    table: Literal["mixnet_s", "mixnet_m", "efficientnet_b0", "small"] = "mixnet_s",
+    table: Literal["mixnet_s", "mixnet_m", "efficientnet_b0", "efficientnet_lite0", "small"] = "mixnet_s",
     width: float = 1.0,
     stem_stride: int = 2,
     stochastic_depth: float = 0.0,
