@@ -160,7 +160,7 @@ def _parser():
     explain.add_argument("--output", metavar="DIR", help="new folder for the page; by default in RUN/explained/")
     export = verb("export", "write the model of a finished run in another format, and check it")
     export.add_argument("run", metavar="RUN", help="run folder")
-    export.add_argument("format", metavar="FORMAT", help="saved_model, litert, litert_int8 or onnx")
+    export.add_argument("format", metavar="FORMAT", help="saved_model, litert, litert_int8, onnx or safetensors")
     export.add_argument("--output", metavar="PATH", help="where to write; by default RUN/exports/")
     curve = verb(
         "learning-curve",

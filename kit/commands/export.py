@@ -45,7 +45,9 @@ def export(folder, format, path=None, data=None):
     Args:
         folder: The run folder; of several seeds or folds the run that is best on the validation split is taken.
         format: `saved_model` (TensorFlow), `litert` (LiteRT, once TensorFlow Lite), `litert_int8` (the same with whole
-            numbers of 8 bits inside, calibrated on training examples), or `onnx`.
+            numbers of 8 bits inside, calibrated on training examples), `onnx`, or `safetensors`: the backbone in the
+            published layout with its configuration and tokenizer, a folder that `model.weights` and other libraries
+            take.
         path: Where to write; by default inside the run folder's `exports/`.
         data: The data of the run again, where they were given in Python.
 
@@ -58,6 +60,8 @@ def export(folder, format, path=None, data=None):
     """
     name, write, start = choose(_FORMATS, format, "format")
     run = finished.load_one(folder)
+    if format == "safetensors":
+        write, start = _of_weights(run)
     if run.recipe.task.inputs == "none":
         raise KitError(f"{format}: {run.recipe.name} makes images out of noise; use best.keras with keras.Model.export")
     model = run.recipe.task.exported(run.model)
@@ -225,12 +229,23 @@ def _start_onnx(path):
     return run
 
 
+def _of_weights(run):
+    """Returns how the published layout is written and run: that goes by a run's settings, not by its model alone."""
+    from kit.commands import export_weights
+
+    def start(path):
+        return lambda inputs: np.asarray(export_weights.read(run, path).predict_on_batch(inputs))
+
+    return lambda model, path, calibration: export_weights.write(run, path), start
+
+
 # Name of the file or folder, and how the format is written and run.
 _FORMATS = {
     "saved_model": ("saved_model", _write_saved_model, _start_saved_model),
     "litert": ("model.tflite", _write_litert, _start_litert),
     "litert_int8": ("model_int8.tflite", _write_litert_int8, _start_litert),
     "onnx": ("model.onnx", _write_onnx, _start_onnx),
+    "safetensors": ("safetensors", None, None),
 }
 FORMATS = tuple(_FORMATS)
 

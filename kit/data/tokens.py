@@ -147,6 +147,10 @@ class Tokenizer:
             texts = [re.sub(unknown, " ⁇", text) for text in texts]
         return [text.strip() for text in texts]
 
+    def name(self, token):
+        """Returns the text of a token as the vocabulary has it; None for no token."""
+        return None if token is None else self._known.id_to_token(int(token))
+
     def is_space(self, token):
         """Tells whether a token is nothing but the space in front of a word."""
         return self._known.id_to_token(int(token)) == _SPACE

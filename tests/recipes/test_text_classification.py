@@ -1,0 +1,127 @@
+"""Text classification: pairs, published weights with their tokenizer, and the way back to the published layout."""
+
+import json
+
+import numpy as np
+import pytest
+
+import kit
+from kit import config
+from kit.commands.export import export
+from kit.errors import KitError, SettingError
+from kit.weights import loading, published
+from kit.weights.tensors import Tensors
+from tests.weights.published import fixture, publish
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz"]
+TRAIN = {"epochs": 1, "batch_size": 8, "steps_per_epoch": 2, "steps_per_execution": 1, "jit_compile": False}
+QUICK = {"train": TRAIN, "evaluate": {"bootstrap_samples": 10}, "verbose": False}
+SMALL = {"model": {"backbone": "text_cnn", "embedding_dim": 4}, "backbone": {"filters": 2, "kernel_sizes": [2]}}
+
+
+def texts(count=60, pairs=False):
+    """Returns texts of letters whose class is the first of them; of pairs whether both begin alike."""
+    random = np.random.default_rng(0)
+    rows = []
+    for row in range(count):
+        first, second = (" ".join(random.choice(list("abcd"), random.integers(2, 7))) for _ in range(2))
+        rows.append(
+            (first, second, str(first[0] == second[0])) if pairs else (f"{'ab'[row % 2]} {first}", "xy"[row % 2])
+        )
+    return rows
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A tiny BERT as it is published: weights, sizes and word pieces."""
+    content, weights, _, _ = fixture("bert")
+    path = publish(tmp_path / "weights", weights, content)
+    (path / "vocab.txt").write_text("\n".join(WORDS) + "\n")
+    return path
+
+
+def test_pairs(tmp_path):
+    run = kit.train("text_classification", data=texts(pairs=True), folder=tmp_path / "run", **SMALL, **QUICK)
+    assert set(run.model.input) == {"ids", "segments"} and run.assets["num_texts"] == 2
+    table = run.predict([("a b c", "a d"), ("b", "c")])
+    assert table["input"].tolist() == ["a b c | a d", "b | c"]
+    with pytest.raises(KitError, match="1 texts; expected 2, with a tab between them"):
+        run.predict("a b c")
+
+
+def test_published_weights_bring_sizes_and_tokenizer(folder, tmp_path):
+    run = kit.train(
+        "text_classification", data=texts(), model={"weights": str(folder)}, folder=tmp_path / "run", **QUICK
+    )
+    settings = config.read_toml(run.folder / "config.toml")
+    assert settings["model.backbone"] == "bert" and settings["backbone.dim"] == 32 and settings["backbone.depth"] == 2
+    assert settings["data.tokenizer"] == str(folder)
+    assert run.model.get_layer("bert").get_layer("token_embedding").embeddings.shape == (40, 32)
+    assert run.assets["embeddings"] == 40 and len(WORDS) < 40
+    again = kit.load(run.folder)
+    assert again.predict("a b").equals(run.predict("a b"))
+
+
+def test_exported_it_is_published_again(folder, tmp_path):
+    run = kit.train(
+        "text_classification", data=texts(), model={"weights": str(folder)}, folder=tmp_path / "run", **QUICK
+    )
+    done = export(run.folder, "safetensors", tmp_path / "tuned", data=texts())
+    assert done.difference == 0 and done.accuracy_lost == 0
+    assert {path.name for path in done.path.iterdir()} == {
+        *("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+    }
+    content = json.loads((done.path / "config.json").read_text())
+    assert content["model_type"] == "bert" and content["id2label"] == {"0": "x", "1": "y"}
+    assert json.loads((done.path / "tokenizer_config.json").read_text())["cls_token"] == "[CLS]"
+    tensors = Tensors(done.path)
+    module, _ = published.family_of(done.path)
+    own = loading.tensors_of(run.model.get_layer("bert"), module.FAMILY)
+    for name, value in own.items():
+        np.testing.assert_array_equal(tensors[name], value)
+    tuned = {"model": {"weights": str(done.path)}, "train": TRAIN | {"epochs": 1}, "evaluate": QUICK["evaluate"]}
+    kit.train("text_classification", data=texts(), folder=tmp_path / "second", verbose=False, **tuned)
+
+
+def test_what_published_weights_are_not_is_refused(folder, tmp_path, empty_folder):
+    cases = {
+        "model.backbone: expected 'bert'": {"model": {"weights": str(folder), "backbone": "text_cnn"}},
+        "model.weights: no folder 'nowhere'": {"model": {"weights": "nowhere"}},
+        "no published layout is known for 'text_cnn'": None,
+    }
+    for said, settings in cases.items():
+        if settings is None:
+            run = kit.train("text_classification", data=texts(), folder=tmp_path / "run", **SMALL, **QUICK)
+            with pytest.raises(KitError, match=said):
+                export(run.folder, "safetensors", data=texts())
+            continue
+        with pytest.raises(SettingError, match=said):
+            kit.train("text_classification", data=texts(), **settings, **QUICK)
+    with pytest.raises(SettingError, match="model.weights: .* holds a bert, which image_classification has no use for"):
+        kit.train("image_classification", model={"weights": str(folder)}, verbose=False)
+    (folder / "vocab.txt").write_text("\n".join([*WORDS, *map(str, range(20))]) + "\n")
+    with pytest.raises(KitError, match="51 tokens; expected at most 40, which have embeddings"):
+        kit.train("text_classification", data=texts(), model={"weights": str(folder)}, **QUICK)
+    assert not (empty_folder / "runs").exists()
+
+
+def test_offline_a_name_is_refused_at_once(empty_folder, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(SettingError, match="model.weights: hf:no/such cannot be fetched, and is not in the cache"):
+        kit.train("text_classification", data=texts(), model={"weights": "hf:no/such"}, **QUICK)
+    assert not (empty_folder / "runs").exists()
+
+
+def test_labels_that_are_no_classes(empty_folder):
+    with pytest.raises(SettingError, match="data.target: 40 different labels of 40 texts"):
+        kit.train("text_classification", data=[(f"text {row}", str(row)) for row in range(40)], **QUICK)
+    with pytest.raises(KitError, match="only one class, 'a'; expected at least two"):
+        kit.train("text_classification", data=[("text", "a")] * 20, **QUICK)
+
+
+def test_rare_classes_count_more():
+    rows = [(f"a {row}", "a") for row in range(40)] + [(f"b {row}", "b") for row in range(10)]
+    splits = config.call(kit.recipes.text_classification.labelled_texts, 0, None, source=rows, class_weights="balanced")
+    labels, weights = splits.train.target("label"), splits.train.weights.values(splits.train.rows)
+    totals = [weights[labels == label].sum() for label in (0, 1)]
+    assert totals[0] == pytest.approx(totals[1], rel=1e-5)
