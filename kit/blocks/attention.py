@@ -58,6 +58,8 @@ class Attention(layers.Layer):
         SettingError: the heads do not divide what they have to, or a number is out of range.
     """
 
+    _has_key_bias = True  # of an attention of its own kind that has biases of queries and values alone it is not
+
     def __init__(
         self,
         num_heads,
@@ -111,7 +113,8 @@ class Attention(layers.Layer):
         use_bias = self.use_bias if self.use_qkv_bias is None else self.use_qkv_bias
         query_dim, key_dim = self.num_heads * self._head_dim, self._pairs * self._head_dim
         self._query = layers.Dense(query_dim, use_bias=use_bias, dtype=self.dtype_policy, name="query")
-        self._key = layers.Dense(key_dim, use_bias=use_bias, dtype=self.dtype_policy, name="key")
+        has_bias = use_bias and self._has_key_bias
+        self._key = layers.Dense(key_dim, use_bias=has_bias, dtype=self.dtype_policy, name="key")
         self._value = layers.Dense(key_dim, use_bias=use_bias, dtype=self.dtype_policy, name="value")
         self._output = layers.Dense(dim, use_bias=self.use_bias, dtype=self.dtype_policy, name="output")
         self._query.build((None, None, dim))

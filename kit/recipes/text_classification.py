@@ -17,11 +17,10 @@ from kit.data.overlap import overlap
 from kit.data.sources import phrase_languages, text_folder, text_tables
 from kit.data.splits import Splits, assign, divided
 from kit.data.text_classes import classes_of
-from kit.data.text_inputs import read_parts
 from kit.data.tokens import Tokenizer
 from kit.errors import check, choose
 from kit.models import text
-from kit.tasks import classification
+from kit.tasks import classification, text_classification
 from kit.tasks.recipe import Recipe, Stages
 from kit.weights import published
 
@@ -216,18 +215,6 @@ def labelled_texts(
     )
 
 
-def _read(inputs, assets, batch_size):
-    """Returns the texts that a user gave, and a function that returns batches of their ids."""
-    parts = read_parts(inputs, assets["num_texts"])
-    examples, _ = text_examples(parts, Tokenizer(assets["tokenizer"]), assets["max_length"])
-
-    def batches():
-        for start in range(0, len(examples), batch_size):
-            yield examples.arrays(np.arange(start, min(start + batch_size, len(examples))))[0]
-
-    return [" | ".join(each) for each in zip(*parts, strict=True)], batches
-
-
 RECIPE = Recipe(
     name="text_classification",
     purpose="Which of several classes does a text, or a pair of texts, belong to?",
@@ -235,7 +222,7 @@ RECIPE = Recipe(
     build=text_classifier,
     data=labelled_texts,
     backbones={"backbone": BACKBONES},
-    task=classification.task(_read, "texts", inputs="text"),
+    task=text_classification.task(),
     stages=Stages(
         tied_layers={"class_names": ("logits",), "tokenizer": ("*token_embedding", "*ngram*_embedding")},
         optional_facts=("num_texts", "pad_id"),

@@ -85,6 +85,7 @@ def write(folder, metrics=None):
         *(card(*each) for each in cards),
         "</div>",
         *notes,
+        *_baseline(metrics),
         *(
             f'<p class="soft">{html.escape(numbers.label(name))}: <code>{html.escape(value)}</code></p>'
             for name, value in metrics["test"].items()
@@ -100,6 +101,16 @@ def write(folder, metrics=None):
     parts += ["</div>", *ending("Repeat this run", folder, settings, environment)]
     save(folder / "report.html", title, parts)
     return folder / "report.html"
+
+
+def _baseline(metrics):
+    """Returns in a sentence, as HTML, what a classical model gives on the same division, where one was fitted."""
+    found = metrics.get("baseline")
+    if not found:
+        return []
+    share, low, high = (f"{100 * found[name]:.1f}" for name in ("accuracy", "accuracy_low", "accuracy_high"))
+    seconds = f"{found['cpu_seconds']:,.1f} CPU-seconds"
+    return [f"<p>Beside it, {html.escape(found['name'])}: accuracy {share} % ({low} to {high}) after {seconds}.</p>"]
 
 
 def embedded(path):

@@ -324,6 +324,9 @@ def _finish(folder, parts, plan, trained):
         for hint in found:
             log.warning("note: %s", hint)
         metrics |= {"hints": found} if found else {}
+    if task.baseline is not None:
+        beside = task.baseline(splits, settings["evaluate"], trained.cpu_seconds)
+        metrics |= {"baseline": beside} if beside else {}
     if splits.findings:
         metrics["data_findings"] = [str(finding) for finding in splits.findings]
     metrics["advice"] = advice.of_run(parts, history, trained.best_epoch, metrics["test"], folder)

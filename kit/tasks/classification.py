@@ -103,7 +103,17 @@ def adopted(network, inputs, num_classes):
     return network
 
 
-def task(read, units, views=None, mistakes=None, illustrate=None, inputs="files", explain=None, explained=None):
+def task(
+    read,
+    units,
+    views=None,
+    mistakes=None,
+    illustrate=None,
+    inputs="files",
+    explain=None,
+    explained=None,
+    baseline=None,
+):
     """Returns the `Task` of classification. Its examples have a target `label`, its assets `class_names`.
 
     Args:
@@ -112,7 +122,7 @@ def task(read, units, views=None, mistakes=None, illustrate=None, inputs="files"
         units: Plural of an example, such as "images".
         views: Option record with `logits`, such as `MirrorImages()`; by default an example is looked at as it is.
         mistakes: Function `(examples, rows, captions)` that draws the most confident mistakes; None draws none.
-        illustrate, inputs, explain: See `Task`.
+        illustrate, inputs, explain, baseline: See `Task`.
         explained: Function `(model, examples, rows, captions, classes)` that draws what speaks for the classes that
             mistakes were taken for; or None.
     """
@@ -258,6 +268,7 @@ def task(read, units, views=None, mistakes=None, illustrate=None, inputs="files"
         pooled=pooled,
         ensemble=("class_names",),
         explain=explain,
+        baseline=baseline,
     )
 
 

@@ -95,6 +95,8 @@ class Task:
             None of them writes a file or compiles anew, and inputs with equal ones may share a call.
         by_chance: Settings of `predict`, each with the value at which it draws at random for its inputs, row by row.
             What an input is answered goes by those beside it then, so that requests to a served run share no call.
+        baseline: Function `(splits, settings, seconds) -> dict` of the scores of a classical model on the test split,
+            with its `name`, given the settings of `evaluate` and the CPU-seconds of the training; or None.
         check: Function `(model, inputs, assets)` that raises KitError for inputs which `predict` would refuse alone,
             though not beside those of others; or None.
     """
@@ -122,6 +124,7 @@ class Task:
     ensemble: tuple | None = None
     served: dict = dataclasses.field(default_factory=dict)
     by_chance: dict = dataclasses.field(default_factory=dict)
+    baseline: Callable | None = None
     check: Callable | None = None
 
     @property

@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Callable
 
+import numpy as np
+
 from kit.errors import KitError, shown
 from kit.weights.tensors import configuration
 
@@ -12,10 +14,11 @@ class Family:
     """Published layout of an architecture.
 
     Args:
-        name: Name of the architecture's builder, `model_type` in `config.json`.
+        name: Name of a variant of the architecture, `model_type` in `config.json` but for a hyphen.
         arguments: Function from `config.json` to keywords of the builder.
         configuration: Function from a model to `config.json`: the other way.
-        names: Function from a model to a dictionary, from each published tensor to the path of a variable.
+        names: Function from a model to a dictionary, from each published tensor to the path of a variable, or to
+            `Joined`.
         prefix: What published names begin with where the network has a head.
         heads: Patterns of tensors of heads, that a network without this head does not use.
         ignored: Patterns of tensors that hold no weights.
@@ -38,6 +41,30 @@ class Family:
     epsilon: float | None = None
 
 
+@dataclasses.dataclass(frozen=True)
+class Joined:
+    """Several dense kernels that are published as one tensor: those of each head one below the other.
+
+    Args:
+        paths: Paths of the kernels.
+        heads: Number of heads.
+    """
+
+    paths: tuple[str, ...]
+    heads: int
+
+    def split(self, value):
+        """Returns the published kernels, (out, in) each, of one tensor (paths * out, in)."""
+        parts = value.reshape(self.heads, len(self.paths), -1, value.shape[-1])
+        return [parts[:, index].reshape(-1, value.shape[-1]) for index in range(len(self.paths))]
+
+    def join(self, values):
+        """Returns one tensor: what `split` splits."""
+        parts = [value.reshape(self.heads, 1, -1, value.shape[-1]) for value in values]
+        joined = np.concatenate(parts, 1)  # (heads, paths, out / heads, in)
+        return joined.reshape(-1, joined.shape[-1])
+
+
 IMAGENET = {"image_mean": (0.485, 0.456, 0.406), "image_std": (0.229, 0.224, 0.225)}
 
 
@@ -45,7 +72,7 @@ def check_type(folder, family):
     """Returns `config.json` of a folder, or raises KitError where it is of another family."""
     found = configuration(folder)
     kind = found.get("model_type")
-    if kind != family.name:
+    if str(kind).replace("-", "_") != family.name:
         raise KitError(f"{folder}: config.json has model_type {shown(kind)}; expected {family.name!r}")
     return found
 

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from kit.errors import KitError, shown
+from kit.weights.family import Joined
 from kit.weights.tensors import Tensors
 
 log = logging.getLogger("kit")
@@ -30,7 +31,8 @@ def load(model, family, folder):
     names = family.names(model)
     published = {name: name for name in tensors}
     published |= {name.removeprefix(family.prefix): name for name in tensors if name.startswith(family.prefix)}
-    unknown = sorted(set(names.values()) - set(variables))
+    paths = [path for each in names.values() for path in _paths(each)]
+    unknown = sorted(set(paths) - set(variables))
     if unknown:
         raise KitError(f"{family.name}: the network has no {shown(unknown[0])}; expected the architecture unchanged")
     missing = [name for name in names if name not in published]
@@ -41,26 +43,32 @@ def load(model, family, folder):
     left_over = [name for name in rest if not _fits(name, family.heads)]
     if left_over:
         raise KitError(f"{folder}: {shown(left_over[0])} has no place in a {family.name}, {_count(len(left_over))}")
-    for name, path in names.items():
-        shape, expected = tensors.shape(published[name]), _published_shape(*variables[path])
+    for name, target in names.items():
+        shape, expected = tensors.shape(published[name]), _published_shape(target, variables)
         if _bare(shape) != _bare(expected):
             raise KitError(f"{folder}: {published[name]} has shape {shape}; expected {expected}")
-    for name, path in names.items():
-        variable, layer = variables[path]
-        value = _turned(tensors[published[name]], variable, layer) + _difference(variable, layer, family)
-        variable.assign(value.reshape(variable.shape))
+    for name, target in names.items():
+        value = tensors[published[name]]
+        values = target.split(value) if isinstance(target, Joined) else [value]
+        for path, part in zip(_paths(target), values, strict=True):
+            variable, layer = variables[path]
+            part = _turned(part, variable, layer) + _difference(variable, layer, family)
+            variable.assign(part.reshape(variable.shape))
     if rest:
         log.info("not used of the published weights: %s", ", ".join(rest))
-    return sorted(set(variables) - set(names.values()))
+    return sorted(set(variables) - set(paths))
 
 
 def tensors_of(model, family):
     """Returns the weights of a network in the published layout, by published names."""
     variables, found = _variables(model), {}
-    for name, path in family.names(model).items():
-        variable, layer = variables[path]
-        value = keras.ops.convert_to_numpy(variable) - _difference(variable, layer, family)
-        found[name] = _turned_back(value, variable, layer)
+    for name, target in family.names(model).items():
+        values = []
+        for path in _paths(target):
+            variable, layer = variables[path]
+            value = keras.ops.convert_to_numpy(variable) - _difference(variable, layer, family)
+            values.append(_turned_back(value, variable, layer))
+        found[name] = target.join(values) if isinstance(target, Joined) else values[0]
     return found
 
 
@@ -99,7 +107,16 @@ def _turned_back(value, variable, layer):
     return value if axes is None else value.transpose(np.argsort(axes))
 
 
-def _published_shape(variable, layer):
+def _paths(target):
+    """Returns the paths of the variables that a published tensor goes into."""
+    return target.paths if isinstance(target, Joined) else (target,)
+
+
+def _published_shape(target, variables):
+    if isinstance(target, Joined):
+        shapes = [_published_shape(path, variables) for path in target.paths]
+        return (sum(shape[0] for shape in shapes), *shapes[0][1:])
+    variable, layer = variables[target]
     axes = _axes(variable, layer)
     shape = tuple(variable.shape)
     return shape if axes is None else tuple(shape[axis] for axis in np.argsort(axes))

@@ -8,8 +8,8 @@ from kit.files import as_path, read_json
 from kit.weights import tensors
 from kit.weights.tokenizer import tokenizer_of as _tokenizer_of
 
-# Families, as `model_type` of config.json calls them; each is a module with the family's table.
-NAMES = ("bert", "vit", "swin", "efficientnet_lite0")
+# Families, as `model_type` of config.json calls them but for hyphens; each is a module with the family's table.
+NAMES = ("bert", "deberta", "deberta_v2", "vit", "swin", "efficientnet_lite0")
 _FETCHED = ["*.json", "*.safetensors", "vocab.txt"]
 
 
@@ -51,14 +51,16 @@ def family_of(folder):
     """
     config = tensors.configuration(folder)
     kind = config.get("model_type")
-    if kind not in NAMES:
+    name = str(kind).replace("-", "_")
+    if name not in NAMES:
         raise KitError(f"{folder}: config.json has model_type {shown(kind)}; expected one of {', '.join(NAMES)}")
-    return importlib.import_module(f"kit.weights.{kind}"), config
+    return importlib.import_module(f"kit.weights.{name}"), config
 
 
 def module_of(build, variant):
     """Returns the module of the family that a variant of an architecture is of, given its builder; or None."""
     name = variant if variant in NAMES else getattr(build, "__name__", None)
+    name = "deberta_v2" if str(variant).startswith("deberta_v3") else name
     return importlib.import_module(f"kit.weights.{name}") if name in NAMES else None
 
 

@@ -76,7 +76,58 @@ def bert():
     write("bert", model, {"ids": ids, "segments": segments}, outputs)
 
 
-MAKERS = {maker.__name__: maker for maker in (bert,)}
+def deberta():
+    """DeBERTa's first version: fused projections, no buckets."""
+    config = transformers.DebertaConfig(
+        vocab_size=40, max_position_embeddings=16, max_relative_positions=-1, type_vocab_size=0, **_DEBERTA, **_SMALL
+    )
+    _deberta("deberta", transformers.DebertaModel(config))
+
+
+def deberta_v2():
+    """DeBERTa's third version, whose layout is the second's: shared projections, logarithmic buckets."""
+    config = transformers.DebertaV2Config(
+        vocab_size=40,
+        max_position_embeddings=32,
+        position_buckets=4,
+        share_att_key=True,
+        norm_rel_ebd="layer_norm",
+        type_vocab_size=0,
+        **_DEBERTA,
+        **_SMALL,
+    )
+    _deberta("deberta_v2", transformers.DebertaV2Model(config))
+
+
+def deberta_v2_apart():
+    """The second version with projections of positions alone, segments, added positions and a convolution."""
+    options = _DEBERTA | {"position_biased_input": True}
+    config = transformers.DebertaV2Config(
+        vocab_size=40,
+        max_position_embeddings=32,
+        position_buckets=4,
+        share_att_key=False,
+        norm_rel_ebd="none",
+        type_vocab_size=2,
+        conv_kernel_size=3,
+        conv_act="tanh",
+        **options,
+        **_SMALL,
+    )
+    _deberta("deberta_v2_apart", transformers.DebertaV2Model(config))
+
+
+_DEBERTA = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_biased_input": False}
+
+
+def _deberta(name, model):
+    model = randomised(model)
+    ids, mask, segments = tokens(40, (14, 6, 2))
+    found = model(input_ids=ids.long(), attention_mask=mask, token_type_ids=segments.long())
+    write(name, model, {"ids": ids, "segments": segments}, {"sequence": found.last_hidden_state})
+
+
+MAKERS = {maker.__name__: maker for maker in (bert, deberta, deberta_v2, deberta_v2_apart)}
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
