@@ -58,7 +58,7 @@ class Attention(layers.Layer):
         SettingError: the heads do not divide what they have to, or a number is out of range.
     """
 
-    _has_key_bias = True  # of an attention of its own kind that has biases of queries and values alone it is not
+    _has_key_bias = True  # False where queries and values alone have biases
 
     def __init__(
         self,

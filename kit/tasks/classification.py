@@ -113,6 +113,7 @@ def task(
     explain=None,
     explained=None,
     baseline=None,
+    describe=None,
 ):
     """Returns the `Task` of classification. Its examples have a target `label`, its assets `class_names`.
 
@@ -125,6 +126,8 @@ def task(
         illustrate, inputs, explain, baseline: See `Task`.
         explained: Function `(model, examples, rows, captions, classes)` that draws what speaks for the classes that
             mistakes were taken for; or None.
+        describe: Function `(examples, rows) -> dict` of columns that show examples in a table of mistakes, such as
+            their text; or None.
     """
     no_views = AsItIs() if views is None else views
 
@@ -181,6 +184,15 @@ def task(
             f"{names[predicted[row]]} {probabilities[row, predicted[row]]:.0%}\nis {names[labels[row]]}"
             for row in worst
         ]
+        if len(worst) and describe is not None:
+            found.tables["3_most_confident_mistakes"] = pd.DataFrame(
+                {
+                    **describe(examples, worst),
+                    "label": [names[labels[row]] for row in worst],
+                    "prediction": [names[predicted[row]] for row in worst],
+                    "probability": probabilities[worst, predicted[worst]],
+                }
+            )
         if len(worst) and mistakes is not None:
             figures["3_most_confident_mistakes"] = lambda: mistakes(examples, worst, captions)
         if len(worst) and explain_mistakes and explained is not None:

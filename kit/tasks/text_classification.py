@@ -17,6 +17,7 @@ log = logging.getLogger("kit")
 
 NAME = "TF-IDF with logistic regression"
 _TRIED = 500  # texts that tell how long all of them take
+_SHOWN = 300  # characters of a text in a table of mistakes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +34,16 @@ class Beside(classification.AsItIs):
 
 def task():
     """Returns the `Task` of classification of texts; see `kit.tasks.classification`."""
-    return classification.task(_read, "texts", views=Beside(), inputs="text", baseline=baseline)
+    return classification.task(_read, "texts", views=Beside(), inputs="text", baseline=baseline, describe=_described)
+
+
+def _described(examples, rows):
+    """Returns the texts of examples, the beginning of long ones, as columns of a table."""
+    columns = {name: examples.extra(name) for name in examples.extras}
+    return {
+        name.replace("_", " "): [text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..." for text in values[rows]]
+        for name, values in columns.items()
+    }
 
 
 def _read(inputs, assets, batch_size):

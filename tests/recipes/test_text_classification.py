@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import kit
@@ -43,6 +44,11 @@ def folder(tmp_path):
 def test_pairs(tmp_path):
     run = kit.train("text_classification", data=texts(pairs=True), folder=tmp_path / "run", **SMALL, **QUICK)
     assert set(run.model.input) == {"ids", "segments"} and run.assets["num_texts"] == 2
+    mistakes = pd.read_csv(run.folder / "tables" / "3_most_confident_mistakes.csv", dtype={"label": str})
+    assert {"text", "second text", "label", "prediction", "probability"} == set(mistakes.columns) and len(mistakes)
+    baseline = run.metrics["baseline"]
+    assert baseline["name"] == "TF-IDF with logistic regression" and 0 <= baseline["accuracy"] <= 1
+    assert "Beside it, TF-IDF with logistic regression: accuracy" in (run.folder / "report.html").read_text()
     table = run.predict([("a b c", "a d"), ("b", "c")])
     assert table["input"].tolist() == ["a b c | a d", "b | c"]
     with pytest.raises(KitError, match="1 texts; expected 2, with a tab between them"):
