@@ -97,6 +97,7 @@ def _inputs(run, folder):
     """Yields what a recipe may take: nothing, texts, or images of the size that its network takes, in files."""
     yield None
     yield ["Maria flew to Oslo on 3 May 2031.", "It costs 5 dollars."]
+    yield ["Maria ___ to Oslo on 3 May ___.", "It costs ___ dollars."]
     shape = run.model.inputs[0].shape[1:]
     if len(shape) == 3:
         folder.mkdir()
@@ -302,6 +303,10 @@ def _requests(run, about):
     found = []
     if about["takes"] == "text":
         texts = ["Maria flew to Oslo on 3 May 2031.", "5 dollars", "It costs 5 dollars.\n\nMay 3, 2031", "3 May"]
+        try:
+            run.predict(texts[0])
+        except KitError:  # it wants texts with gaps
+            texts = ["Maria ___ to Oslo on ___ May.", "5 ___", "It ___ 5 dollars.\n\nMay ___, 2031", "___ May"]
         found += [(({"text": text},), lambda run, text=text: run.predict(text)) for text in texts]
     if about["takes"] == "images":
         for image in random_images(about["image_shape"], 5):

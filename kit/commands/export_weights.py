@@ -30,7 +30,7 @@ def write(run, folder):
         raise KitError(
             f"safetensors: no published layout is known for {variant!r}; expected one of {', '.join(published.NAMES)}"
         )
-    backbone, assets = run.model.get_layer(variant), run.assets
+    backbone, assets = _backbone(run.model, variant), run.assets
     arguments = dict(run.settings["backbone"])
     if "tokenizer" in assets:
         from kit.data.tokens import Tokenizer
@@ -67,6 +67,11 @@ def _pixels(layer):
     return {"image_mean": (-offset * deviation).tolist(), "image_std": deviation.tolist(), "rescale_factor": 1 / 255}
 
 
+def _backbone(model, name):
+    """Returns the backbone inside a network, or the network where it is one with a head on it."""
+    return next((layer for layer in model.layers if layer.name == name), model)
+
+
 def read(run, folder):
     """Returns the run's network with the backbone that a folder holds in place of its own.
 
@@ -75,7 +80,7 @@ def read(run, folder):
         folder: What `write` wrote.
     """
     again = keras.models.load_model(run.folder / "best.keras", compile=False)
-    backbone = again.get_layer(run.settings["model"]["backbone"])
+    backbone = _backbone(again, run.settings["model"]["backbone"])
     backbone.set_weights([np.zeros_like(each) for each in backbone.get_weights()])
     published.load(backbone, folder)
     return again

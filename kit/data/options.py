@@ -169,7 +169,7 @@ class TokenOptions:
     min_count: int = 2
     lowercase: bool = False
 
-    def learn(self, texts, at_most=False):
+    def learn(self, texts, at_most=False, mask=False):
         """Returns the `Tokenizer` that is learned from training texts; see `Tokenizer.learn`."""
         from kit.data.tokens import Tokenizer
 
@@ -180,6 +180,7 @@ class TokenOptions:
             min_count=self.min_count,
             lowercase=self.lowercase,
             at_most=at_most,
+            mask=mask,
         )
 
 

@@ -47,6 +47,7 @@ class Tokenizer:
         strange = sorted(self._special_tokens.keys() - _NAMES.keys())
         check(not strange, "special_tokens", strange, " or ".join(map(repr, _NAMES)))
         self._known = Known.from_str(json.dumps(content))
+        self._marks_inside = content["model"].get("type") == "WordPiece"
         self._known.no_padding()  # a published one may pad and cut all texts to one length
         self._known.no_truncation()
         self._known.encode_special_tokens = True  # what looks like one in a text is text
@@ -62,7 +63,7 @@ class Tokenizer:
         self.end_ids = ids["end"]
 
     @classmethod
-    def learn(cls, texts, *, kind="bpe", vocabulary_size=4000, min_count=2, lowercase=False, at_most=False):
+    def learn(cls, texts, *, kind="bpe", vocabulary_size=4000, min_count=2, lowercase=False, at_most=False, mask=False):
         """Learns tokens from training texts.
 
         Args:
@@ -73,6 +74,7 @@ class Tokenizer:
             min_count: Words that occur less often are unknown; of "bpe", pairs that are not merged.
             lowercase: Make texts lower-case.
             at_most: Take fewer tokens where the texts support no more.
+            mask: Add a token that stands for a hidden one.
 
         Raises:
             SettingError: the texts do not support so many tokens, or hold more different characters.
@@ -101,7 +103,10 @@ class Tokenizer:
         )
         known.decoder = decoders.Metaspace(replacement=_SPACE, prepend_scheme="always")
         trainer = (trainers.BpeTrainer if kind == "bpe" else trainers.WordLevelTrainer)(
-            vocab_size=vocabulary_size, min_frequency=min_count, special_tokens=list(SPECIAL), show_progress=False
+            vocab_size=vocabulary_size,
+            min_frequency=min_count,
+            special_tokens=[*SPECIAL, *(["<mask>"] if mask else [])],
+            show_progress=False,
         )
         known.train_from_iterator(texts, trainer)
         if known.get_vocab_size() < vocabulary_size and kind == "bpe" and not at_most:
@@ -150,6 +155,11 @@ class Tokenizer:
     def name(self, token):
         """Returns the text of a token as the vocabulary has it; None for no token."""
         return None if token is None else self._known.id_to_token(int(token))
+
+    def begins_word(self, token):
+        """Tells whether a token begins a word: WordPiece marks the others with ##, BPE of `learn` marks the first."""
+        name = self._known.id_to_token(int(token)) or ""
+        return not name.startswith("##") if self._marks_inside else name.startswith(_SPACE)
 
     def is_space(self, token):
         """Tells whether a token is nothing but the space in front of a word."""

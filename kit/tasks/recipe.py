@@ -182,7 +182,7 @@ class Recipe:
         own_data: `kit.tasks.own_data.OwnData`: how data of a user's own decide the settings that `own.toml` leaves to
             them; or None.
         examples: What its data are, for `kit inspect`: "labelled images", "images", "sentences" (tagged), "pairs" of
-            sentences or "labelled texts"; None where they are made by acting.
+            sentences, "labelled texts" or "plain texts"; None where they are made by acting.
     """
 
     name: str
@@ -194,7 +194,7 @@ class Recipe:
     optimizers: tuple = ("optimizer",)
     stages: Stages = dataclasses.field(default_factory=Stages)
     own_data: object = None
-    examples: Literal["labelled images", "images", "sentences", "pairs", "labelled texts"] | None = None
+    examples: Literal["labelled images", "images", "sentences", "pairs", "labelled texts", "plain texts"] | None = None
 
     @property
     def backbone_tables(self):

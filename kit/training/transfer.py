@@ -77,7 +77,9 @@ def start_from(network, earlier, name, new=()):
     for path, layer in paths.items():
         if isinstance(layer, keras.Model) or not layer.weights:
             continue
-        weights = sources[path].get_weights() if path in sources else []
+        # What is a backbone here may be the earlier network itself, with a head on it.
+        source = sources.get(path, sources.get(path.partition("/")[2]))
+        weights = [] if source is None else source.get_weights()
         if path not in others and [each.shape for each in weights] == [tuple(each.shape) for each in layer.weights]:
             layer.set_weights(weights)
             if hasattr(layer, "begin_again"):

@@ -3,6 +3,7 @@
 import importlib
 from pathlib import Path
 
+from kit.data.tokens import Tokenizer
 from kit.errors import KitError, SettingError, shown
 from kit.files import as_path, read_json
 from kit.weights import tensors
@@ -116,11 +117,19 @@ def load(model, weights):
 def tokenizer_of(weights):
     """Returns the `Tokenizer` that comes with published weights, and the number of tokens that have embeddings there.
 
+    A run folder of the kit has one, too, among its assets.
+
     Raises:
         KitError: there is none, or it has more tokens than the weights have embeddings.
         SettingError: there is no such folder.
     """
     folder = folder_of(weights, "tokenizer")
+    assets = folder / "assets" / "assets.json"
+    if assets.exists():
+        found = read_json(assets)
+        if "tokenizer" not in found:
+            raise SettingError("tokenizer", f"the run in {str(weights)!r} has no tokenizer of one language")
+        return Tokenizer(found["tokenizer"]), found.get("embeddings", len(Tokenizer(found["tokenizer"])))
     module, config = family_of(folder)
     embeddings = module.arguments(config, folder)["vocabulary_size"]
     return _tokenizer_of(folder, embeddings), embeddings

@@ -21,6 +21,7 @@ _KINDS = {
     "sentences": ("phrases", "tagged_tfds", "tagged_files"),
     "pairs": ("phrase_pairs", "pair_tfds", "pair_files"),
     "texts": ("phrase_languages", "text_tfds", "text_tables", "text_folder"),
+    "documents": ("python_manual", "text_documents"),
 }
 
 
@@ -265,6 +266,33 @@ class Texts:
         return [self.texts] if self.second is None else [self.texts, self.second]
 
 
+@dataclasses.dataclass
+class Documents:
+    """Plain texts as a source delivers them.
+
+    Args:
+        texts: The texts.
+        places: Where each stands, such as a file's name, unique and stable.
+        split: Split that the source prescribes for each, or None.
+        columns: Name of each other column of the source to its values, (texts,); none.
+    """
+
+    texts: list
+    places: list
+    split: np.ndarray | None = None
+    columns: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def ids(self):
+        """Name of each text that patterns and lists know."""
+        return self.places
+
+    @property
+    def names(self):
+        """Name of each text, with a check sum of it."""
+        return [f"{place} {zlib.crc32(text.encode()):08x}" for place, text in zip(self.places, self.texts, strict=True)]
+
+
 def ids_of(found):
     """Returns the ids of sentences that the source tells (`sent_id`, `id`), and the places of others."""
     told = next((found.columns[name] for name in ("sent_id", "id") if name in found.columns), found.places)
@@ -282,12 +310,12 @@ def read(source, kind, options):
 
     Args:
         source: As for `find`.
-        kind: "images", "sentences", "pairs" or "texts".
+        kind: "images", "sentences", "pairs", "texts" or "documents".
         options: Dictionary of options by name. Those that are None or an empty tuple are left to the reader, those that
             it lacks are passed over.
 
     Returns:
-        `Images`, `Sentences`, `Pairs` or `Texts`, and the source as its reader wants it.
+        `Images`, `Sentences`, `Pairs`, `Texts` or `Documents`, and the source as its reader wants it.
 
     Raises:
         KitError: a source that cannot be used; the message names it.
@@ -303,7 +331,7 @@ def find(source, kind):
 
     Args:
         source: Name, or path of a file or folder; anything else is taken as data given in Python.
-        kind: "images", "sentences", "pairs" or "texts".
+        kind: "images", "sentences", "pairs", "texts" or "documents".
 
     Raises:
         SettingError: there is no such name or path, or nothing in it that a module reads.

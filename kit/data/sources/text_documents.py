@@ -1,0 +1,61 @@
+"""Plain text: a file, or a folder of .txt files; what stands between empty lines is a document of its own in a file.
+
+In a folder each file is a document, and `train`, `dev` and `test` in the names of files or folders tell their split.
+"""
+
+import re
+
+import numpy as np
+
+from kit.data.image_files import is_hidden
+from kit.data.sources import Documents
+from kit.data.sources.text_files import lines, plain_name
+from kit.data.split_names import splits_in
+from kit.data.text import is_text
+from kit.errors import KitError
+
+LAYOUT = "a .txt file, or a folder of .txt files"
+_ENDINGS = (".txt", ".md", ".rst")
+
+
+def accepts(path):
+    """Tells whether a path can be read by this module: every file and folder can, to say what is missing in it."""
+    return True
+
+
+def read(source):
+    """Returns the documents of a file or folder.
+
+    Args:
+        source: Path.
+
+    Raises:
+        KitError: a file that is no text, or nothing to read; the message names it.
+    """
+    if source.is_file():
+        text = "\n".join(text for _, text in lines(source))
+        found = [part for part in re.split(r"\n\s*\n", text) if part.strip()]
+        _check(source, text, found)
+        return Documents(found, [f"{source.name}:{number}" for number in range(1, len(found) + 1)])
+    files = sorted(path for path in source.rglob("*") if path.is_file() and plain_name(path).endswith(_ENDINGS))
+    files = [path for path in files if not is_hidden(path.name)]
+    texts, places, split = [], [], []
+    for path in files:
+        text = "\n".join(text for _, text in lines(path))
+        _check(path, text, [text] if text.strip() else [])
+        place = path.relative_to(source).as_posix()
+        parts = splits_in(place)
+        texts.append(text)
+        places.append(place)
+        split.append(parts[0] if len(parts) == 1 else None)
+    if not texts:
+        raise KitError(f"{source}: no texts; expected {LAYOUT}")
+    is_divided = all(split) and "train" in split
+    return Documents(texts, places, np.array(split, dtype=object) if is_divided else None)
+
+
+def _check(path, text, found):
+    if not found:
+        raise KitError(f"{path}: empty; expected text")
+    if "\0" in text or not is_text(text):
+        raise KitError(f"{path}: holds characters that are none; expected text")

@@ -1,0 +1,192 @@
+"""Masked language modelling: which tokens were hidden; cross-entropy, perplexity, accuracy, and what fits a gap."""
+
+import numpy as np
+import pandas as pd
+from jsonargparse.typing import PositiveInt
+
+from kit.data.masked_texts import IGNORED
+from kit.data.text_inputs import read_lines
+from kit.data.tokens import Tokenizer
+from kit.errors import KitError
+from kit.reporting.statistics import share_interval
+from kit.scoring.classification import softmax
+from kit.tasks.recipe import Evaluation, Task
+from kit.training.decay import sparing
+from kit.training.losses import SparseCategoricalCrossentropy
+from kit.training.metrics import Accuracy
+from kit.training.parts import ModelOfParts
+
+_SHOWN = 24  # pieces in the table of examples
+
+
+def compiled(inputs, logits, optimizer, name):
+    """Returns a compiled model from ids and positions to logits (batch, predictions, tokens)."""
+    model = ModelOfParts(inputs, logits, name=name)
+    loss = SparseCategoricalCrossentropy(ignore_class=IGNORED)
+    model.compile(optimizer=sparing(optimizer, model), loss=loss, metrics=[Accuracy(ignore_class=IGNORED)])
+    return model
+
+
+def evaluate(model, examples, assets, *, top_k: PositiveInt = 5, batch_size: PositiveInt = 64):
+    """Scores a masked language model on a split, whose tokens were hidden once.
+
+    Args:
+        model: The language model.
+        examples: `Examples` of the split.
+        assets: The assets of the data.
+        top_k: A second accuracy counts a token as told if it is among this many most probable ones.
+        batch_size: Pieces in a step.
+
+    Returns:
+        `Evaluation` with cross-entropy in nats a token, its exponential (perplexity), accuracy with its interval
+        (Wilson's), and top-k accuracy.
+    """
+    tokenizer, losses, best, right = Tokenizer(assets["tokenizer"]), [], [], []
+    rows = []
+    for start in range(0, len(examples), batch_size):
+        inputs, labels = examples.arrays(np.arange(start, min(start + batch_size, len(examples))))
+        if examples.transform is not None:  # of the training split nothing is hidden yet
+            inputs, labels = _hidden(examples.transform, start, inputs, labels)
+        logits = model.predict_on_batch(inputs)
+        told = labels != IGNORED
+        chosen, true = logits[told].astype("float64"), labels[told]
+        highest = chosen.max(1)
+        normal = highest + np.log(np.exp(chosen - highest[:, None]).sum(1))
+        own = chosen[np.arange(len(true)), true]
+        losses.append(normal - own)
+        right.append(chosen.argmax(1) == true)
+        best.append((chosen > own[:, None]).sum(1) < top_k)
+        if start == 0:
+            rows = _shown(tokenizer, inputs, labels, logits)
+    losses, best, right = (np.concatenate(each) for each in (losses, best, right))
+    low, high = share_interval(int(right.sum()), len(right))
+    metrics = {
+        "cross_entropy": float(losses.mean()),
+        "perplexity": float(np.exp(min(losses.mean(), 700.0))),
+        "accuracy": float(right.mean()),
+        "accuracy_low": float(low),
+        "accuracy_high": float(high),
+        f"top_{top_k}_accuracy": float(best.mean()),
+        "hidden_tokens": len(losses),
+    }
+    return Evaluation(metrics, {"1_hidden_tokens": pd.DataFrame(rows)})
+
+
+def _hidden(transform, step, inputs, labels):
+    import tensorflow as tf
+
+    inputs, labels = transform(tf.constant(step, tf.int64), inputs, labels)
+    return {name: value.numpy() for name, value in inputs.items()}, labels.numpy()
+
+
+def _shown(tokenizer, inputs, labels, logits):
+    """Returns rows of a table: the text around a hidden token, the token, and what the model would put there."""
+    rows = []
+    for ids, positions, own, scores in zip(inputs["ids"], inputs["positions"], labels, logits, strict=True):
+        told = np.flatnonzero(own != IGNORED)
+        if not len(told) or len(rows) == _SHOWN:
+            continue
+        place = positions[told[0]]
+        shares = softmax(scores[told[0]][None].astype("float64"))[0]
+        guess = int(shares.argmax())
+        around = ids.tolist()[max(place - 12, 0) : place + 13]
+        around[place - max(place - 12, 0)] = tokenizer.mask_id
+        rows.append(
+            {
+                "text": _text(tokenizer, around),
+                "hidden": tokenizer.name(own[told[0]]),
+                "told": tokenizer.name(guess),
+                "probability": shares[guess],
+            }
+        )
+    return rows
+
+
+def _text(tokenizer, ids):
+    """Returns tokens as text in which the hidden ones are gaps."""
+    parts, last = [], []
+    for token in [*ids, tokenizer.mask_id]:
+        if token == tokenizer.mask_id:
+            parts.append(tokenizer.decode([last])[0])
+            last = []
+        else:
+            last.append(token)
+    return " ___ ".join(parts).strip()
+
+
+def predict(model, inputs, assets, *, top_k: PositiveInt = 5, batch_size: PositiveInt = 64):
+    """Fills the gaps of texts.
+
+    Args:
+        model: The language model.
+        inputs: Texts, and files of them, with `___` or `[MASK]` for each hidden token.
+        assets: The assets of the data that the model was trained on.
+        top_k: Number of tokens for each gap.
+        batch_size: Texts in a step.
+
+    Returns:
+        Table with a row a token: `input`, `gap` (from 1), `token`, `probability`, the most probable first.
+
+    Raises:
+        KitError: a text without a gap, or one that is too long.
+    """
+    tokenizer, length = Tokenizer(assets["tokenizer"]), assets["max_length"]
+    texts, places = read_lines(inputs)
+    rows = [(text, place) for text, place in zip(texts, places, strict=True) if text.strip()]
+    if not rows:
+        raise KitError("inputs: no texts")
+    found = []
+    for start in range(0, len(rows), batch_size):
+        part = rows[start : start + batch_size]
+        ids = [_with_gaps(text, place, tokenizer, length) for text, place in part]
+        gaps = [[row for row, token in enumerate(each) if token == tokenizer.mask_id] for each in ids]
+        wide, most = max(map(len, ids)), max(map(len, gaps))
+        padded = np.full((len(ids), wide), tokenizer.pad_id, "int32")
+        positions = np.zeros((len(ids), most), "int32")
+        for row, (each, own) in enumerate(zip(ids, gaps, strict=True)):
+            padded[row, : len(each)], positions[row, : len(own)] = each, own
+        logits = model.predict_on_batch({"ids": padded, "positions": positions})
+        for row, ((text, _), own) in enumerate(zip(part, gaps, strict=True)):
+            for gap in range(len(own)):
+                shares = softmax(logits[row, gap][None].astype("float64"))[0]
+                for token in np.argsort(-shares)[:top_k]:
+                    name = tokenizer.name(token).replace("▁", " ").strip() or "▁"
+                    found.append({"input": text, "gap": gap + 1, "token": name, "probability": shares[token]})
+    return pd.DataFrame(found)
+
+
+def _with_gaps(text, place, tokenizer, length):
+    """Returns the ids of a text, those of gaps masked."""
+    parts = text.replace("[MASK]", "___").split("___")
+    if len(parts) == 1:
+        raise KitError(f"{place}: no gap; expected ___ or [MASK] in the place of a token")
+    ids = [tokenizer.start_id]
+    for number, part in enumerate(parts):
+        ids += [tokenizer.mask_id] if number else []
+        ids += tokenizer.encode([part])[0] if part.strip() else []
+    ids.append(tokenizer.end_id)
+    if len(ids) > length:
+        raise KitError(f"{place}: {len(ids)} tokens; expected at most {length}")
+    return ids
+
+
+def show(predictions, is_terminal):
+    """Returns the tokens of each gap in one line."""
+    lines = []
+    for (text, gap), rows in predictions.groupby(["input", "gap"], sort=False):
+        tokens = ", ".join(f"{row.token} {row.probability:.0%}" for row in rows.itertuples())
+        lines.append(f"{text}  ({gap}) {tokens}")
+    return "\n".join(lines)
+
+
+def task():
+    """Returns the `Task` of masked language modelling."""
+    return Task(
+        monitors={"val_loss": "min", "val_accuracy": "max"},
+        evaluate=evaluate,
+        predict=predict,
+        show=show,
+        inputs="text",
+        usage='--text "a list is a ___ of values"',
+        draws=(),
+    )
