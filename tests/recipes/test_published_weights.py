@@ -1,11 +1,17 @@
-"""`model.weights`: a classifier that begins with the weights of `keras.applications`."""
+"""`model.weights`: a classifier that begins with the weights of `keras.applications`, or of a folder."""
+
+import json
 
 import keras
 import numpy as np
 import pytest
 
+import kit
 from kit import recipes
+from kit.commands.export import export
 from kit.errors import SettingError
+from kit.weights.tensors import Tensors
+from tests.weights.published import fixture, publish
 
 
 @pytest.fixture
@@ -35,3 +41,34 @@ def test_a_classifier_sees_pixels_as_the_weights_want_them(published):
 def test_there_are_no_weights_for_every_backbone():
     with pytest.raises(SettingError, match="weights: expected None with 'resnet8'; there are weights for vgg16"):
         recipes.image_classifier((64, 64, 3), 5, backbone="resnet8", weights="imagenet")
+
+
+@pytest.mark.parametrize("name", ["vit", "swin"])
+def test_a_folder_of_published_weights_brings_sizes_and_scaling(name, tmp_path):
+    content, weights, _, _ = fixture(name)
+    folder = publish(tmp_path / "weights", weights, content)
+    scaling = {"image_mean": [0.5, 0.4, 0.3], "image_std": [0.2, 0.25, 0.5]}
+    (folder / "preprocessor_config.json").write_text(json.dumps(scaling))
+    train = {"epochs": 1, "batch_size": 16, "steps_per_epoch": 2, "steps_per_execution": 1, "jit_compile": False}
+    run = kit.train(
+        "image_classification",
+        model={"weights": str(folder)},
+        folder=tmp_path / "run",
+        train=train,
+        evaluate={"bootstrap_samples": 10},
+        verbose=False,
+    )
+    assert run.settings["model"]["backbone"] == name and run.settings["data"]["color_mode"] == "rgb"
+    assert run.model.inputs[0].shape[1:] == (32, 32, 3)
+    scale = run.model.get_layer("scale")
+    np.testing.assert_allclose(np.array(scale.scale) * 255 * scaling["image_std"], 1, rtol=1e-6)
+    np.testing.assert_allclose(
+        np.array(scale.offset) * scaling["image_std"], -np.array(scaling["image_mean"]), rtol=1e-6
+    )
+    done = export(run.folder, "safetensors", tmp_path / "tuned")
+    assert done.difference == 0
+    kept = json.loads((done.path / "preprocessor_config.json").read_text())
+    np.testing.assert_allclose(kept["image_mean"], scaling["image_mean"], rtol=1e-6)
+    again = json.loads((done.path / "config.json").read_text())
+    assert again["model_type"] == name and again["image_size"] == 32
+    assert set(Tensors(done.path)) >= {key for key in weights if not key.startswith("pooler.")}
