@@ -114,7 +114,8 @@ def test_given_in_python():
 
 
 def test_an_arrow_table():
-    pyarrow = pytest.importorskip("pyarrow")
+    import pyarrow  # which tensorflow-datasets needs
+
     table = pyarrow.table({"text": ["Hello", "Hallo"], "label": ["en", "de"]})
     assert rows(read(table)) == [("Hello", "en"), ("Hallo", "de")]
 

@@ -76,7 +76,7 @@ def bert(
     Raises:
         SettingError: a width or number is too small, or the heads do not divide the width.
     """
-    check_sizes(dim, dim, depth, num_heads, feedforward_dim, dropout)
+    check_sizes(1, dim, depth, num_heads, feedforward_dim, dropout)  # ids have no width
     check(0 <= attention_dropout < 1, "attention_dropout", attention_dropout, "a number from 0 to below 1")
     for key, value in (("max_length", max_length), ("num_segments", num_segments)):
         check(value >= 1, key, value, "at least 1")

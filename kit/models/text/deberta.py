@@ -84,10 +84,11 @@ def deberta(
     Raises:
         SettingError: a width or number is too small, or the heads do not divide the width.
     """
-    check_sizes(dim, dim, depth, num_heads, feedforward_dim, dropout)
+    check_sizes(1, dim, depth, num_heads, feedforward_dim, dropout)  # ids have no width
     check(0 <= attention_dropout < 1, "attention_dropout", attention_dropout, "a number from 0 to below 1")
     check(max_length >= 1, "max_length", max_length, "at least 1")
-    for key, value in (("num_segments", num_segments), ("convolution", convolution)):
+    check(max_distance >= 2, "max_distance", max_distance, "at least 2")
+    for key, value in (("num_segments", num_segments), ("convolution", convolution), ("buckets", buckets)):
         check(value >= 0, key, value, "at least 0")
     ids = keras.Input((None,), dtype="int32", name="ids")
     segments = keras.Input((None,), dtype="int32", name="segments")
