@@ -173,7 +173,8 @@ def too_few_examples(facts):
         "any setting."
     )
     settings = facts.settings
-    if "model.weights" not in settings or settings["model.weights"] is not None:
+    is_of_texts = "data.tokenizer" in settings  # whose weights are a folder that is to be found first
+    if is_of_texts or settings.get("model.weights", "") is not None:
         return finding, ()
     return f"{finding} Of photographs, published weights need the fewest (of the backbones that have some).", _flags(
         facts, {"model.weights": "imagenet"}

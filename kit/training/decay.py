@@ -36,6 +36,8 @@ KINDS = {
     # Those of kit.
     "PeepholeLSTMCell": {**_RECURRENT, "peephole": True},  # kernels with one weight a unit
     "LearnedPosition": {"embeddings": False},
+    "RelativeEmbedding": {"embeddings": False},  # of relative positions
+    "Bias": {"bias": False},
     "ClassToken": {"token": False},
     "WindowAttention": {"relative_position_bias": False},
     "LayerScale": {"factor": False},

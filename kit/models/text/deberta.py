@@ -5,6 +5,7 @@ He, Liu, Gao and Chen, "DeBERTa: Decoding-enhanced BERT with Disentangled Attent
 """
 
 import functools
+from typing import Literal
 
 import keras
 from keras import layers, ops
@@ -40,7 +41,7 @@ def deberta(
     num_segments: int = 0,
     buckets: int = 256,
     max_distance: int = 512,
-    kinds: tuple[str, ...] = ("p2c", "c2p"),
+    kinds: tuple[Literal["c2p", "p2c"], ...] = ("p2c", "c2p"),
     share_key: bool = True,
     use_key_bias: bool = True,
     normalize_positions: bool = True,
