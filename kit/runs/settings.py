@@ -156,7 +156,8 @@ def stated(schema, config_file, overrides):
     of_file = flat.pop("recipe", schema.name)
     if of_file != schema.name:
         raise SettingError("recipe", f"{path} is for {of_file!r}, not {schema.name!r}")
-    overrides = _of_published(schema, flat, overrides) | overrides
+    published = _of_published(schema, flat, overrides)
+    overrides = published | overrides | {key: published[key] for key in published if key == "model.weights"}
     changed = {key for key in overrides if overrides[key] != flat.get(key)}
     # A file's numbers for one backbone mean nothing for another, nor do arguments that another optimizer lacks.
     for name, table in schema.backbone_tables.items():
@@ -192,7 +193,7 @@ def _of_published(schema, flat, overrides):
         raise SettingError("model.weights", f"{weights} holds a {name}, which {schema.name} has no use for")
     asked = overrides.get("model.backbone", name)
     check(asked == name, "model.backbone", asked, f"{name!r}, which {weights} holds")
-    return found
+    return found | {"model.weights": published.absolute(weights)}  # a run is carried on from anywhere
 
 
 def resolve(schema, config_file, overrides, seed):

@@ -55,13 +55,14 @@ def test_pairs(tmp_path):
         run.predict("a b c")
 
 
-def test_published_weights_bring_sizes_and_tokenizer(folder, tmp_path):
+def test_published_weights_bring_sizes_and_tokenizer(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     run = kit.train(
-        "text_classification", data=texts(), model={"weights": str(folder)}, folder=tmp_path / "run", **QUICK
+        "text_classification", data=texts(), model={"weights": folder.name}, folder=tmp_path / "run", **QUICK
     )
     settings = config.read_toml(run.folder / "config.toml")
     assert settings["model.backbone"] == "bert" and settings["backbone.dim"] == 32 and settings["backbone.depth"] == 2
-    assert settings["data.tokenizer"] == str(folder)
+    assert settings["data.tokenizer"] == settings["model.weights"] == str(folder)
     assert run.model.get_layer("bert").get_layer("token_embedding").embeddings.shape == (40, 32)
     assert run.assets["embeddings"] == 40 and len(WORDS) < 40
     again = kit.load(run.folder)
