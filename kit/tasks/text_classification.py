@@ -71,9 +71,18 @@ def baseline(splits, settings, seconds):
     """
     if not settings.get("baseline"):
         return None
+    try:
+        return _baseline(splits, seconds)
+    except ValueError as error:  # scikit-learn's, such as of texts without a word; it is not worth the training
+        log.info("baseline: %s cannot be fitted (%s)", NAME, " ".join(str(error).split())[:150])
+        return None
+
+
+def _baseline(splits, seconds):
     texts, labels = _texts(splits.train), splits.train.target("label")
     if len(texts) > 2 * _TRIED:
         rows = np.random.default_rng(0).permutation(len(texts))[:_TRIED]
+        rows[:2] = np.unique(labels, return_index=True)[1][:2]  # two classes at least
         began = time.process_time()
         _fitted([texts[row] for row in rows], labels[rows])
         expected = (time.process_time() - began) * len(texts) / _TRIED

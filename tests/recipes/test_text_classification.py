@@ -10,6 +10,7 @@ import kit
 from kit import config
 from kit.commands.export import export
 from kit.errors import KitError, SettingError
+from kit.tasks.text_classification import baseline
 from kit.weights import loading, published
 from kit.weights.tensors import Tensors
 from tests.weights.published import fixture, publish
@@ -124,6 +125,17 @@ def test_labels_that_are_no_classes(empty_folder):
         kit.train("text_classification", data=[(f"text {row}", str(row)) for row in range(40)], **QUICK)
     with pytest.raises(KitError, match="only one class, 'a'; expected at least two"):
         kit.train("text_classification", data=[("text", "a")] * 20, **QUICK)
+
+
+def test_a_baseline_that_cannot_be_fitted_costs_no_training(tmp_path):
+    """Texts without a word have no TF-IDF; among many texts the rare class is in the trial of its time, too."""
+    signs = [(sign * (2 + row % 5), "ab"[sign == "?"]) for row in range(30) for sign in "!?"]
+    run = kit.train("text_classification", data=signs, folder=tmp_path / "signs", **SMALL, **QUICK)
+    assert "baseline" not in run.metrics
+    assert "baseline: TF-IDF with logistic regression cannot be fitted" in (run.folder / "run.log").read_text()
+    rare = [(f"word {row}", "a") for row in range(2000)] + [(f"other {row}", "b") for row in range(4)]
+    splits = config.call(kit.recipes.text_classification.labelled_texts, 0, None, source=rare)
+    assert baseline(splits, {"baseline": True}, 1e6)["accuracy"] > 0.99
 
 
 def test_rare_classes_count_more():
