@@ -116,7 +116,7 @@ class DisentangledAttention(Attention):
         **kwargs,
     ):
         super().__init__(num_heads, dropout=dropout, **kwargs)
-        check(buckets >= 0, "buckets", buckets, "at least 0")
+        check(buckets >= 0 and buckets != 1, "buckets", buckets, "0, or at least 2")
         check(max_distance >= 2, "max_distance", max_distance, "at least 2")
         check(0 <= position_dropout < 1, "position_dropout", position_dropout, "a number from 0 to below 1")
         for kind in kinds:

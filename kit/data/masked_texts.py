@@ -59,8 +59,8 @@ class Masking:
 
         order, hidden = uniform((batch, time), 0), tf.gather(self.is_special, ids)
         if self.begins_word is not None:
-            places = tf.where(tf.gather(self.begins_word, ids) | hidden, tf.range(time), 0)
-            order = tf.gather(order, _running_maximum(places), batch_dims=1)
+            begins = tf.gather(self.begins_word, ids) | hidden  # the first, the start, does
+            order = tf.gather(order, tf.cumsum(tf.cast(begins, tf.int32), axis=1) - 1, batch_dims=1)  # one a word
         order = tf.where(hidden, 2.0, order)
         positions = tf.argsort(order, axis=1, stable=True)[:, : self.most]
         real = tf.reduce_sum(tf.cast(~hidden, tf.float32), axis=1)
@@ -74,11 +74,6 @@ class Masking:
         rows = tf.broadcast_to(tf.range(batch)[:, None], tf.shape(positions))
         ids = tf.tensor_scatter_nd_update(ids, tf.stack([rows, positions], -1), shown)
         return {"ids": ids, "positions": positions}, tf.where(is_told, true, IGNORED)
-
-
-def _running_maximum(values):
-    """Returns the largest value so far of each row, (batch, time)."""
-    return tf.transpose(tf.scan(tf.maximum, tf.transpose(values)))
 
 
 def pieces(texts, tokenizer, length, least=8):

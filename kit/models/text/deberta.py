@@ -88,6 +88,7 @@ def deberta(
     check_sizes(1, dim, depth, num_heads, feedforward_dim, dropout)  # ids have no width
     check(0 <= attention_dropout < 1, "attention_dropout", attention_dropout, "a number from 0 to below 1")
     check(max_length >= 1, "max_length", max_length, "at least 1")
+    check(buckets != 1, "buckets", buckets, "0, or at least 2")
     check(max_distance >= 2, "max_distance", max_distance, "at least 2")
     for key, value in (("num_segments", num_segments), ("convolution", convolution), ("buckets", buckets)):
         check(value >= 0, key, value, "at least 0")
