@@ -22,7 +22,7 @@ class Full(Unavailable):
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What one request asks of a run.
+    """Prediction job: the inputs of one request, and where their answer goes.
 
     Args:
         inputs: Its inputs, as the run takes them.

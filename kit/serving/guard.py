@@ -27,7 +27,7 @@ class TooLarge(Exception):
 
 
 class Gone(Exception):
-    """Whoever asked has left before the answer; whatever receives from them is told so."""
+    """Client disconnected before its answer; raised where more of its request is received."""
 
 
 def error(status, message, **headers):

@@ -17,7 +17,7 @@ from kit.weights import keras_applications
 
 @dataclasses.dataclass
 class Facts:
-    """What rules go by.
+    """Facts of a data set that decide settings: numbers of examples, classes and words, sizes of images.
 
     Args:
         examples: Training examples.
@@ -149,21 +149,21 @@ def weights(facts):
 
 
 def freeze(facts):
-    """What is published keeps its weights at first."""
+    """Freezes a published backbone at first."""
     if facts.settings.get("model.weights"):
         return ("backbone",), "published weights, until the new last layer knows the classes"
     return (), None
 
 
 def unfreeze_epochs(facts):
-    """Its stages are set free one by one, the first after a quarter of the training."""
+    """Unfreezes a published backbone stage by stage, the first after a quarter of the training."""
     if facts.settings.get("model.weights"):
         return max(facts.settings["train.epochs"] // 4, 1), "published weights are set free stage by stage"
     return 0, None
 
 
 def unfreeze_rate(facts):
-    """What was learned on more images moves less."""
+    """Learning rate of unfrozen layers as a share of the others': a tenth for published weights."""
     return (0.1, "published weights move less") if facts.settings.get("model.weights") else (1.0, None)
 
 
