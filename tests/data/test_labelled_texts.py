@@ -229,3 +229,40 @@ def test_texts_that_a_user_gives(tmp_path):
     ):
         with pytest.raises(KitError, match=said):
             read_parts(inputs, count)
+
+
+@pytest.fixture
+def tiny_tfds(tmp_path, monkeypatch):
+    """A data set of tensorflow-datasets with pairs of texts, a class, and a number as text."""
+    import tensorflow_datasets as tfds
+
+    class Tiny(tfds.core.GeneratorBasedBuilder):
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            features = {name: tfds.features.Text() for name in ("premise", "hypothesis", "genre")}
+            features["label"] = tfds.features.ClassLabel(names=["no", "yes"])
+            return self.dataset_info_from_configs(features=tfds.features.FeaturesDict(features))
+
+        def _split_generators(self, manager):
+            return {"train": self._generate_examples(0), "test": self._generate_examples(10)}
+
+        def _generate_examples(self, first):
+            for row in range(first, first + 4):
+                label = -1 if row == 13 else row % 2
+                yield row, {"premise": f"p {row}", "hypothesis": f"h {row}", "genre": "ab"[row % 2], "label": label}
+
+    builder = Tiny(data_dir=tmp_path / "tfds")
+    builder.download_and_prepare()
+    monkeypatch.setattr(tfds, "builder", lambda name: builder)
+
+
+def test_tfds(tiny_tfds):
+    found = read("tfds:tiny")
+    assert len(found.texts) == 7 and found.split.tolist().count("test") == 3  # a secret label is left out
+    assert sorted(found.texts[:4]) == ["p 0", "p 1", "p 2", "p 3"] and set(found.targets) == {"no", "yes"}
+    assert all(first[2:] == second[2:] for first, second in zip(*found.parts, strict=True))
+    alone = read("tfds:tiny", text="hypothesis", target="genre")
+    assert alone.second is None and set(alone.targets) == {"a", "b"} and len(alone.texts) == 8
+    with pytest.raises(SettingError, match="target: unknown name 'lable'; did you mean 'label'"):
+        read("tfds:tiny", target="lable")

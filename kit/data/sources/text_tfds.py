@@ -29,20 +29,21 @@ def read(source, *, text=None, second_text=None, target=None):
     classes = [name for name, each in features.items() if isinstance(each, tfds.features.ClassLabel)]
     if not texts or not (classes or target):
         raise SettingError("source", f"{source} holds no texts with a class")
-    first = choose(features, text or texts[0], "text") and (text or texts[0])
+    first, answer = text or texts[0], target or classes[0]
     second = second_text or (texts[1] if text is None and len(texts) > 1 else None)
-    answer = choose(features, target or classes[0], "target") and (target or classes[0])
-    if second is not None:
-        choose(features, second, "second_text")
+    for name, key in ((first, "text"), (answer, "target"), (second, "second_text")):
+        if name is not None:
+            choose(features, name, key)
     prepare(builder, source)
-    name_of = features[answer].int2str if isinstance(features[answer], tfds.features.ClassLabel) else str
+    is_class = isinstance(features[answer], tfds.features.ClassLabel)
+    name_of = features[answer].int2str if is_class else _as_text
     found = Texts([], [], [], None if second is None else [], None)
     splits = []
     for part in builder.info.splits:
         if not split_named(part):
             continue
         for row, example in enumerate(tfds.as_numpy(builder.as_dataset(split=part))):
-            if int(example[answer]) < 0:
+            if is_class and example[answer] < 0:
                 continue  # the label of a test split that is kept secret
             found.texts.append(example[first].decode("utf-8").strip())
             if second is not None:
@@ -54,3 +55,7 @@ def read(source, *, text=None, second_text=None, target=None):
         raise KitError(f"{source}: no training texts")
     found.split = np.array(splits, dtype=object)
     return found
+
+
+def _as_text(value):
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
