@@ -236,7 +236,7 @@ def tiny_tfds(tmp_path, monkeypatch):
     """A data set of tensorflow-datasets with pairs of texts, a class, and a number as text."""
     import tensorflow_datasets as tfds
 
-    class Tiny(tfds.core.GeneratorBasedBuilder):
+    class LabelledPairs(tfds.core.GeneratorBasedBuilder):
         VERSION = tfds.core.Version("1.0.0")
 
         def _info(self):
@@ -252,7 +252,7 @@ def tiny_tfds(tmp_path, monkeypatch):
                 label = -1 if row == 13 else row % 2
                 yield row, {"premise": f"p {row}", "hypothesis": f"h {row}", "genre": "ab"[row % 2], "label": label}
 
-    builder = Tiny(data_dir=tmp_path / "tfds")
+    builder = LabelledPairs(data_dir=tmp_path / "tfds")
     builder.download_and_prepare()
     monkeypatch.setattr(tfds, "builder", lambda name: builder)
 
