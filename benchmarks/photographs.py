@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from measure import SEEDS, day, machine, scratch_folder, spread, train, write
+from measure import SEEDS, day, machine, rows, scratch_folder, spread, train, write
 
 RECIPE = "image_classification"
 _FOLDS, _SIDE, _EPOCHS, _BATCH = 5, 180, 15, 32
@@ -115,12 +115,11 @@ def _network(num_classes):
     return model
 
 
-def kits(source, scratch, seed, minutes):
-    """Trains every fold with nothing stated but the source; returns its table of answers and CPU-seconds a fold."""
+def kits(source, scratch, seed, name, more):
+    """Trains every fold with nothing else stated; returns its table of answers and CPU-seconds a fold."""
     import pandas as pd
 
-    folder = Path(scratch) / f"flowers-{minutes or 'own'}-{seed}"
-    more = () if minutes is None else ("--train.minutes", str(minutes))
+    folder = Path(scratch) / f"flowers-{name}-{seed}"
     train(RECIPE, str(folder), "--seed", str(seed), "--data.source", str(source), "--train.folds", str(_FOLDS), *more)
     table = pd.read_csv(folder / "tables" / "out_of_fold.csv", dtype={"label": str, "prediction": str})
     metrics = [json.loads((folder / f"fold-{fold}" / "metrics.json").read_text()) for fold in range(_FOLDS)]
@@ -152,6 +151,7 @@ def main():
     parser.add_argument("--data", help="folder that holds flowers/; without it nothing is measured")
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
     parser.add_argument("--minutes", type=float, help="minutes of a fold; by default what own.toml decides")
+    parser.add_argument("--weights", help="folder of published weights that the kit begins with, at 160 pixels")
     parser.add_argument("--runs", help="folder that keeps the runs: finished ones are not trained again")
     parser.add_argument("--table", help=argparse.SUPPRESS)
     parser.add_argument("--seconds", type=float, help=argparse.SUPPRESS)
@@ -168,37 +168,41 @@ def main():
         right, seconds = tutorial(table, source, options.seeds[0], options.seconds)
         print(json.dumps({"right": right.tolist(), "seconds": seconds}))
         return
+    more = () if options.minutes is None else ("--train.minutes", str(options.minutes))
+    more += ("--model.weights", options.weights, "--data.image_size", "160") if options.weights else ()
+    name = f"{options.minutes or 'own'}{'-published' if options.weights else ''}"
     right, seconds = {"kit": [], "long": [], "own": []}, {"kit": [], "long": [], "own": []}
     with scratch_folder(options.runs) as scratch:
         for seed in options.seeds:
-            table, spent = kits(source, scratch, seed, options.minutes)
+            table, spent = kits(source, scratch, seed, name, more)
             table = table.sort_values("example").reset_index(drop=True)
-            path = Path(scratch) / f"examples-{seed}.csv"
+            path = Path(scratch) / f"examples-{name}-{seed}.csv"
             table.to_csv(path, index=False)
             right["kit"].append((table["label"] == table["prediction"]).to_numpy())
             seconds["kit"].append(spent)
-            for kind, more in (("own", ()), ("long", ("--seconds", str(spent)))):
-                words = ["--data", options.data, "--table", str(path), "--seeds", str(seed), *more]
-                answers, spent_there = _in_a_process(scratch, f"{kind}-{options.minutes or 'own'}-{seed}", words)
+            for kind, limit in (("own", ()), ("long", ("--seconds", str(spent)))):
+                words = ["--data", options.data, "--table", str(path), "--seeds", str(seed), *limit]
+                answers, spent_there = _in_a_process(scratch, f"{kind}-{name}-{seed}", words)
                 right[kind].append(answers)
                 seconds[kind].append(spent_there)
             found = {kind: f"{100 * np.mean(values[-1]):.2f}" for kind, values in right.items()}
             print(f"  seed {seed}: {found}", file=sys.stderr, flush=True)
+    stated = [f"{options.minutes:g} minutes"] if options.minutes else []
+    stated += [f"weights of {Path(options.weights).name}"] if options.weights else []
     names = {
-        "kit": "the kit, nothing stated" + (f" but {options.minutes:g} minutes" if options.minutes else ""),
+        "kit": "the kit, nothing stated" + (f" but {' and '.join(stated)}" if stated else ""),
         "own": "the tutorial's network, 15 epochs",
-        "long": "the tutorial's network, as many CPU-seconds",
+        "long": "the tutorial's network, as many CPU-seconds" + (f" as with {' and '.join(stated)}" if stated else ""),
     }
-    rows = [
+    found = [
         f"| {names[kind]} | {spread([100 * each.mean() for each in right[kind]])} | "
         f"{statistics.mean(seconds[kind]):,.0f} | {compared(right['kit'], right[kind]) if kind != 'kit' else ''} | "
         f"{day()} |"
         for kind in names
     ]
-    text = "\n".join([f"| {' | '.join(_COLUMNS)} |", "| --- " * len(_COLUMNS) + "|", *rows])
-    print(f"{text}\n\n{machine()}")
+    print("\n".join([f"| {' | '.join(_COLUMNS)} |", "| --- " * len(_COLUMNS) + "|", *found]) + f"\n\n{machine()}")
     if options.write:
-        write(RECIPE, text, "photographs")
+        write(RECIPE, rows(RECIPE, {_COLUMNS: found}, "photographs"), "photographs")
 
 
 if __name__ == "__main__":

@@ -156,9 +156,9 @@ def freeze(facts):
 
 
 def unfreeze_epochs(facts):
-    """Unfreezes a published backbone stage by stage, the first after a quarter of the training."""
+    """Unfreezes a published backbone stage by stage, the first after a tenth of the training."""
     if facts.settings.get("model.weights"):
-        return max(facts.settings["train.epochs"] // 4, 1), "published weights are set free stage by stage"
+        return max(facts.settings["train.epochs"] // 10, 1), "published weights are set free stage by stage"
     return 0, None
 
 
@@ -233,9 +233,9 @@ def image_sizes(facts):
 
 
 def image_rate(facts):
-    """A tenth of what random weights need for published ones; else by the batch, as tuned for residual networks."""
+    """By the batch, as tuned for residual networks; the new last layer of published ones takes large steps."""
     if facts.settings.get("model.weights"):
-        return 0.001, "published weights"
+        return 0.01, "the new last layer; published weights take smaller steps (train.unfreeze_rate)"
     return rate_by_batch(0.01, 128)(facts)
 
 
