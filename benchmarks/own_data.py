@@ -10,6 +10,7 @@ import argparse
 import gzip
 import math
 import os
+import re
 import shutil
 import statistics
 from pathlib import Path
@@ -76,7 +77,7 @@ def sentences(data, folder, name, count):
         if "README" in path.name or "LICENSE" in path.name:
             continue
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        parts = content.decode("utf-8").strip().split("\n\n")
+        parts = re.split(r"\n\s*\n", content.decode("utf-8").strip())
         if "test" not in path.name:
             most = count if "train" in path.name else max(count // 8, 50)
             order = _new_tags_first(parts, np.random.default_rng(0).permutation(len(parts)))
@@ -187,7 +188,7 @@ RECIPES = {
     "image_classification": ("accuracy", 100, True, ()),
     "sequence_tagging": ("f1", 100, True, ()),
     "translation": ("bleu", 1, True, ("--data.source_locale", "en", "--data.target_locale", "de")),
-    "autoencoder": ("nats", 1, False, ()),
+    "autoencoder": ("elbo", 1, True, ()),
 }
 SETS = {
     "image_classification": {
@@ -254,8 +255,6 @@ def row(recipe, name, data, scratch, seeds):
 
 def _examples(scratch, recipe, name, seeds):
     """Returns the number of training examples of a set, as the log of a run tells it."""
-    import re
-
     log = (Path(scratch) / f"{recipe}-{name}-own-{seeds[0]}" / "run.log").read_text(encoding="utf-8")
     found = re.search(r"([\d,]+) training (?:examples|sentences|pairs|images)", log)
     return found.group(1) if found else "?"
