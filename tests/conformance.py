@@ -255,6 +255,19 @@ def check_interrupted_and_resumed(smoke):
         assert resumed.metrics[split] == smoke.run.metrics[split]
 
 
+def check_no_epoch_keeps_what_it_began_with(smoke):
+    """Without an epoch nothing is trained: a run's weights give its scores once more, and are kept."""
+    settings = {"epochs": 0, "start_from": str(smoke.run.folder)}
+    run = train(smoke.name, smoke.folder / "as_it_is", train=settings)
+    assert run.metrics["epochs"] == run.metrics["best_epoch"] == 0 and not len(run.history)
+    assert kit.load(run.folder).metrics == run.metrics
+    for ours, theirs in zip(run.model.get_weights(), smoke.run.model.get_weights(), strict=True):
+        assert ours.dtype.kind != "f" or np.array_equal(ours, theirs)  # counters of steps begin again
+    for name, value in smoke.run.metrics["test"].items():
+        assert run.metrics["test"][name] == pytest.approx(value, rel=1e-5), name
+    assert "best epoch" not in (run.folder / "report.html").read_text(encoding="utf-8")
+
+
 def assert_same(first, second):
     """Asserts that two run folders hold the same history, checkpoint and weights, bit for bit."""
     assert (first / "history.csv").read_bytes() == (second / "history.csv").read_bytes()

@@ -54,6 +54,10 @@ def test_run_folder(smoke):
     conformance.check_run_folder(smoke)
 
 
+def test_no_epoch_keeps_what_it_began_with(smoke):
+    conformance.check_no_epoch_keeps_what_it_began_with(smoke)
+
+
 def test_assets_are_json(smoke):
     conformance.check_assets_are_json(smoke)
 

@@ -312,6 +312,12 @@ def _cards(metrics):
     return [
         *numbers.scores(metrics["test"]),
         ("parameters", count, exact),
+        *([("training", "none", "")] if not epochs else _of_training(metrics, epochs, best)),
+    ]
+
+
+def _of_training(metrics, epochs, best):
+    return [
         ("best epoch", f"{best:,} of {epochs:,}", ""),
         ("training time", numbers.seconds(metrics["train_seconds"]), ""),
         ("training examples a second", f"{metrics['examples_per_second']:,.0f}", ""),

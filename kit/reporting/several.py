@@ -101,7 +101,8 @@ def table(metrics):
     """
     kind = kind_of(metrics)
     columns = {name: score[kind] for name, score in metrics["test"].items()}
-    columns[metrics["monitor"]] = metrics["monitored"][kind]
+    if "monitored" in metrics:  # nothing is where no epoch was trained
+        columns[metrics["monitor"]] = metrics["monitored"][kind]
     columns |= {name: metrics[name][kind] for name in ("epochs", "best_epoch", "train_cpu_seconds")}
     return pd.DataFrame({"run": metrics["folders"], kind.removesuffix("s"): metrics[kind], **columns})
 

@@ -231,7 +231,7 @@ def _optimizers(recipe, settings, training, steps_per_epoch, budget):
         for name in others:
             another = settings["optimizer"][name]
             with table(f"optimizer.{name}"):
-                made[f"{name}_optimizer"], more = optimizers.build(another, steps, budget=budget)
+                made[f"{name}_optimizer"], more = optimizers.build(another, max(steps, 1), budget=budget)
             needed[f"{name}."] = another, more
         for key, (each, more) in needed.items() if others else ():
             if more:

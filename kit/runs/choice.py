@@ -21,6 +21,8 @@ def said(parts, history, averaged):
         history: Table of epochs.
         averaged: Number of epochs whose mean they are; 0 where they are those of one.
     """
+    if not len(history):
+        return "those that it began with: nothing was trained"
     if averaged:
         return f"the mean of the last {averaged} epochs"
     if parts.training.use_validation:

@@ -207,7 +207,7 @@ def load(folder):
         model = keras.models.load_model(folder / "best.keras", compile=False, safe_mode=True)
     with reading(folder / "history.csv"):
         history = pd.read_csv(folder / "history.csv")
-        history.loc[0, "epoch"]  # one at least
+        history["epoch"]  # one row at least, but where nothing was trained
     metrics = read_json(folder / "metrics.json")
     assets = read_json(folder / "assets" / "assets.json") | _calibration(folder)
     check_unchanged(folder, "assets.json")

@@ -319,7 +319,7 @@ def _finish(folder, parts, plan, trained):
         "chosen": choice.said(parts, history, trained.averaged_epochs),
         **({"averaged_epochs": trained.averaged_epochs} if parts.training.average_epochs else {}),
     }
-    if task.hints is not None and not parts.training.use_validation:
+    if epochs and task.hints is not None and not parts.training.use_validation:
         found = task.hints(history, trained.best_epoch, splits.validation, assets)
         for hint in found:
             log.warning("note: %s", hint)
@@ -329,7 +329,8 @@ def _finish(folder, parts, plan, trained):
         metrics |= {"baseline": beside} if beside else {}
     if splits.findings:
         metrics["data_findings"] = [str(finding) for finding in splits.findings]
-    metrics["advice"] = advice.of_run(parts, history, trained.best_epoch, metrics["test"], folder)
+    if epochs:
+        metrics["advice"] = advice.of_run(parts, history, trained.best_epoch, metrics["test"], folder)
     if task.scores_last:
         kept = network.get_weights()
         network.set_weights(trained.last_weights)
@@ -353,8 +354,8 @@ def _finish(folder, parts, plan, trained):
     curves = parts.monitor.removeprefix("val_")
     metric = curves if curves != "loss" else next(iter(task.monitors)).removeprefix("val_")
     figures = {
-        "1_learning_curves": lambda: plots.learning_curves(history, metric, trained.best_epoch),
-        **(task.curves(history) if task.curves else {}),
+        **({"1_learning_curves": lambda: plots.learning_curves(history, metric, trained.best_epoch)} if epochs else {}),
+        **(task.curves(history) if task.curves and epochs else {}),
         **results["test"].figures,
         **_of_validation(results),
         **(task.illustrate(splits, settings["seed"]) if task.illustrate else {}),

@@ -304,9 +304,10 @@ def _finish(recipe, run_folder, settings, several):
     places = [run_folder / member.folder for member in several]
     found = [read_json(folder / "metrics.json") for folder in places]
     monitor = found[0]["monitor"]
-    values = [_monitored(folder, monitor) for folder in places]
+    is_trained = settings["train"]["epochs"] > 0 or settings["train"]["minutes"] is not None
+    values = [_monitored(folder, monitor) for folder in places] if is_trained else []
     better = max if recipe.task.monitors[monitor] == "max" else min
-    best = 0 if settings["train"]["use_validation"] else values.index(better(values))
+    best = 0 if settings["train"]["use_validation"] or not is_trained else values.index(better(values))
     kind = "folds" if settings["train"]["folds"] else "seeds"
     pooled = {}
     if kind == "folds":
@@ -316,7 +317,7 @@ def _finish(recipe, run_folder, settings, several):
         "folders": [folder.name for folder in places],
         "best": places[best].name,
         "monitor": monitor,
-        "monitored": page.statistics(values, kind),
+        **({"monitored": page.statistics(values, kind)} if is_trained else {}),
         **pooled,
         **page.summarize(found, kind),
     }

@@ -262,7 +262,7 @@ class WatchedValue(keras.callbacks.Callback):
 
 def write_history(path, rows):
     """Writes one row an epoch; no wall-clock time, so that a repeated run gives the same file."""
-    write_text(path, pd.DataFrame(rows).to_csv(index=False))
+    write_text(path, pd.DataFrame(rows, columns=None if rows else ["epoch"]).to_csv(index=False))
 
 
 def _arrays(variables):

@@ -31,7 +31,7 @@ class Trained:
 
     Args:
         history: A dictionary of values for each epoch.
-        best_epoch: The best epoch, from 1.
+        best_epoch: The best epoch, from 1; 0 where nothing was trained.
         seconds: Seconds of training.
         cpu_seconds: CPU-seconds of training.
         score_cpu_seconds: Those of them that the recipe's own validation took, such as playing episodes.
@@ -121,6 +121,10 @@ def fit(
     )
     parts.check_counts(model)
     training = plan.training
+    if not training.epochs and budget is None:
+        log.info("train.epochs is 0: the weights stay as they are")
+        write_history(folder / "history.csv", [])
+        return Trained([], 0, 0.0, 0.0, last_weights=network.get_weights())
     most = training.epochs if budget is None else MOST_EPOCHS
     path = folder / "checkpoint" / "state.npz"
     path.parent.mkdir(exist_ok=True)

@@ -14,7 +14,8 @@ class Training:
     """The settings of `[train]`.
 
     Args:
-        epochs: Most epochs to train; early stopping may end sooner, and so may `minutes`.
+        epochs: Most epochs to train; early stopping may end sooner, and so may `minutes`. 0 trains nothing: weights are
+            evaluated and kept as they are, such as published ones (`model.weights`) or those of `train.start_from`.
         minutes: Minutes that the whole run may take, reading, evaluation and page included: it trains as many epochs as
             go into them, whatever `epochs` says, and the learning rate's schedule follows the clock. Two such runs are
             not the same, since the clock is not; one that is carried on has what was left of its minutes. With several
@@ -80,8 +81,8 @@ class Training:
 
     def __post_init__(self):
         for key in ("epochs", "batch_size", "devices", "seeds"):
-            value = getattr(self, key)
-            check(value >= 1, key, value, "at least 1")
+            value, least = getattr(self, key), 0 if key == "epochs" else 1
+            check(value >= least, key, value, f"at least {least}")
             check(value < 2**31, key, value, "less than 2147483648")
         check(self.folds != 1 and 0 <= self.folds < 2**31, "folds", self.folds, "0, or at least 2")
         check(not self.folds or self.seeds == 1, "folds", self.folds, "0 with several seeds: each --seed has its own")
@@ -89,11 +90,14 @@ class Training:
         check(is_possible, "minutes", self.minutes, "a number of minutes above 0")
         check(self.average_epochs != 1, "average_epochs", 1, "0, or at least 2")
         check(
-            self.average_epochs <= self.epochs, "average_epochs", self.average_epochs, f"at most {self.epochs} epochs"
+            not self.epochs or self.average_epochs <= self.epochs,
+            "average_epochs",
+            self.average_epochs,
+            f"at most {self.epochs} epochs",
         )
         unfreeze_epochs = self.transfer.unfreeze_epochs
         check(
-            not unfreeze_epochs or unfreeze_epochs < self.epochs,
+            not unfreeze_epochs or not self.epochs or unfreeze_epochs < self.epochs,
             "unfreeze_epochs",
             unfreeze_epochs,
             f"less than the {self.epochs} epochs of the training",

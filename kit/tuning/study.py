@@ -150,6 +150,8 @@ def _settings(schema, folder, overrides, config_file, seed, searched):
     with table("tune"):
         search = Search(**chosen)
     resolved = run_settings.resolve(schema, path, base, seed)
+    if not resolved["train"]["epochs"]:
+        raise SettingError("train.epochs", "expected at least 1: trials are told apart by what they learn")
     if resolved["train"]["use_validation"]:
         raise SettingError("train.use_validation", "expected false: trials are compared on the validation split")
     if resolved["train"]["seeds"] != 1:

@@ -289,6 +289,7 @@ def test_the_median_rule():
         ({"tune": {"time_limit_seconds": 0.0}}, "tune.time_limit_seconds"),
         ({"space": [1]}, "space: expected a dictionary"),
         ({"train": {"use_validation": True, "patience": 0}}, "train.use_validation: expected false"),
+        ({"train": {"epochs": 0}}, "train.epochs: expected at least 1"),
         ({"train": {"epohs": 1}}, "^train.epohs: unknown setting"),
         ({"space": {"data.source": ["no_such_folder"]}}, "no_such_folder.*in the rehearsal"),
         ({"train": {"monitor": "val_f1"}}, "train.monitor: unknown name 'val_f1'.*in the rehearsal"),
