@@ -10,7 +10,7 @@ RECIPE ?= image_classification
 # What a user gives may hold anything: quotes, spaces, `;`, `$(...)`, line ends. So no text of it stands in a command:
 # each variable is handed over in the environment as it was typed ($(value ...)), and the shell reads it there, quoted.
 # Make itself would expand the variables of its command line while it exports them; hence `unexport`.
-GIVEN = RECIPE DATA CONFIG FOLDER SEED RESUME OUTPUT TRIALS MINUTES RUN RUNS INPUT INPUTS TEXT FORMAT PORT HOST SET
+GIVEN = RECIPE DATA CONFIG FOLDER SEED RESUME OUTPUT TRIALS MINUTES RUN RUNS INPUT INPUTS TEXT PASSAGE FORMAT PORT HOST SET
 unexport $(GIVEN) JSON DRY FIND_LR
 $(foreach name,$(GIVEN),$(eval export GIVEN_$(name) := $$(value $(name))))
 flag = $(if $(value $(1)),"--$(2)=$$GIVEN_$(1)")
@@ -48,7 +48,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo '  make train RECIPE=image_classification DATA=photos SET="model.backbone=resnet18 train.epochs=5"'
-	@echo '  variables: RECIPE DATA CONFIG SET SEED FOLDER TRIALS MINUTES RESUME=last DRY=1 FIND_LR=1 OUTPUT RUN INPUT TEXT FORMAT PORT HOST JSON=1 PYTHON'
+	@echo '  variables: RECIPE DATA CONFIG SET SEED FOLDER TRIALS MINUTES RESUME=last DRY=1 FIND_LR=1 OUTPUT RUN INPUT TEXT PASSAGE FORMAT PORT HOST JSON=1 PYTHON'
 	@echo "  SET, INPUTS and RUNS hold several, divided by spaces; what has a space is quoted: SET=\"data.source='my photos'\""
 
 setup: $(READY) ## make .venv with the versions of constraints.txt
@@ -77,7 +77,7 @@ evaluate: $(READY) ## score the finished run RUN again
 	@$(WITH_SET) evaluate $(JSON_FLAG) -- "$$GIVEN_RUN"
 
 predict: $(READY) ## apply the finished run RUN to INPUT or INPUTS, or to TEXT="...", or SET="count=64" where it makes something
-	@$(WITH) INPUTS $(KIT) predict $(call flag,TEXT,text) $(JSON_FLAG) -- "$$GIVEN_RUN" $(if $(value INPUT),"$$GIVEN_INPUT")
+	@$(WITH) INPUTS $(KIT) predict $(call flag,TEXT,text) $(call flag,PASSAGE,passage) $(JSON_FLAG) -- "$$GIVEN_RUN" $(if $(value INPUT),"$$GIVEN_INPUT")
 
 serve: $(READY) ## answer requests to the finished run RUN, or RUNS="... ...", over HTTP at PORT (8000), with a page
 	@$(WITH) RUNS $(KIT) serve $(call flag,PORT,port) $(call flag,HOST,host) $(JSON_FLAG) -- $(if $(value RUNS),,"$$GIVEN_RUN")

@@ -157,6 +157,9 @@ def _parser():
         command.add_argument("run", metavar="RUN", help="run folder")
         command.add_argument("inputs", metavar="INPUT", nargs="*", help="files or folders")
         command.add_argument("--text", action="append", default=[], help="a text, for recipes that take text")
+    predict.add_argument(
+        "--passage", metavar="FILE", help="passage that each --text is a question about; - reads it from standard input"
+    )
     explain.add_argument("--output", metavar="DIR", help="new folder for the page; by default in RUN/explained/")
     export = verb("export", "write the model of a finished run in another format, and check it")
     export.add_argument("run", metavar="RUN", help="run folder")
@@ -251,7 +254,7 @@ def _say(mistake):
 _READER_LEFT = 1
 # Verbs whose settings may be given without the name of their table, and the flags that they have beside them.
 _OWN_TABLE = {
-    "predict": ("--json", "--text", "--allow", "--help"),
+    "predict": ("--json", "--text", "--passage", "--allow", "--help"),
     "evaluate": ("--json", "--split", "--allow", "--help"),
     "explain": ("--json", "--text", "--output", "--allow", "--help"),
 }

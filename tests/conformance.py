@@ -98,6 +98,7 @@ def _inputs(run, folder):
     yield None
     yield ["Maria flew to Oslo on 3 May 2031.", "It costs 5 dollars."]
     yield ["Maria ___ to Oslo on 3 May ___.", "It costs ___ dollars."]
+    yield ["Who flew to Oslo?\tMaria flew to Oslo on 3 May 2031.", "How much is it?\tIt costs 5 dollars."]
     shape = run.model.inputs[0].shape[1:]
     if len(shape) == 3:
         folder.mkdir()
@@ -316,6 +317,8 @@ def _requests(run, about):
     found = []
     if about["takes"] == "text":
         texts = ["Maria flew to Oslo on 3 May 2031.", "5 dollars", "It costs 5 dollars.\n\nMay 3, 2031", "3 May"]
+        if len(about["parts"]) > 1:
+            texts = [text.replace("\n\n", "\n\nWhen?\t") for text in (f"How much?\t{text}" for text in texts)]
         try:
             run.predict(texts[0])
         except KitError:  # it wants texts with gaps

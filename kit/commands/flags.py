@@ -67,7 +67,18 @@ def refuse(words, verb):
     """Refuses words that no argument takes, naming the nearest flag."""
     for word in words:
         flags = (
-            *("--json", "--config", "--folder", "--resume", "--seed", "--split", "--text", "--output", "--allow"),
+            *(
+                "--json",
+                "--config",
+                "--folder",
+                "--resume",
+                "--seed",
+                "--split",
+                "--text",
+                "--passage",
+                "--output",
+                "--allow",
+            ),
             *("--recipe", "--dry-run", "--find-learning-rate", "--port", "--host", "--timeout", "--batch-size"),
         )
         hint = guess(word, flags) if word.startswith("--") else ""

@@ -4,7 +4,9 @@ import sys
 from pathlib import Path
 
 from kit import config, terminal
+from kit.data.sources import text_files
 from kit.errors import KitError
+from kit.files import as_path
 from kit.reporting.several import kind_of
 from kit.runs import finished
 
@@ -16,7 +18,10 @@ def run(options, overrides):
     if isinstance(loaded, finished.Runs):
         loaded, overrides = _of_several(loaded, overrides)
     task = loaded.recipe.task
-    table = finished.predict(loaded, given_inputs(options, loaded.recipe, "predict"), overrides)
+    inputs = given_inputs(options, loaded.recipe, "predict")
+    if options.passage:
+        inputs = with_passage(options, loaded.recipe, task.parts(loaded.assets))
+    table = finished.predict(loaded, inputs, overrides)
     if not options.json:
         is_terminal = sys.stdout.isatty()
         print(task.show(terminal.printable_frame(table) if is_terminal else table, is_terminal))
@@ -45,12 +50,34 @@ def given_inputs(options, recipe, verb):
     if options.text and kind != "text":
         raise KitError(f"--text: {recipe.name} takes files, not text")
     inputs = [*map(Path, options.inputs), *options.text]
+    if getattr(options, "passage", None):
+        return inputs
     if not inputs and kind == "text" and sys.stdin and not sys.stdin.isatty():
         inputs = [_standard_input()]
     if not inputs and kind in ("files", "text"):
         text = ', --text "..." or text on standard input' if kind == "text" else ""
         raise KitError(f"{verb}: nothing to {verb}; expected files{text}")
     return inputs
+
+
+def with_passage(options, recipe, parts):
+    """Returns the questions of a command, each with the passage that they are asked of.
+
+    Raises:
+        KitError: the passage cannot be read, there is no question, or the recipe has no passages.
+    """
+    if "passage" not in parts:
+        raise KitError(f"--passage: {recipe.name} takes no passages; expected no such flag")
+    if not options.text or options.inputs:
+        raise KitError('--passage: expected --text "..." with it, a question, and no other input')
+    passage = _standard_input() if options.passage == "-" else _content(as_path(options.passage, "--passage"))
+    return [(question, passage) for question in options.text]
+
+
+def _content(path):
+    if not path.is_file():
+        raise KitError(f"--passage: no file {str(path)!r}; expected a text file, or - for standard input")
+    return "\n".join(text for _, text in text_files.lines(path))
 
 
 def _standard_input():

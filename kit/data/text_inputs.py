@@ -9,12 +9,13 @@ from kit.errors import KitError
 from kit.files import as_path
 
 
-def read_lines(inputs):
+def read_lines(inputs, tabs=False):
     """Returns the lines of what a user gave, and where each stands, such as `notes.txt:3`.
 
     Args:
         inputs: A text, a file (`pathlib.Path`), or a list of these; of a .jsonl file the `text` or `source` of each
             object.
+        tabs: A line of a .tsv file may have tabs.
 
     Raises:
         KitError: something else, or a file that cannot be read.
@@ -27,7 +28,7 @@ def read_lines(inputs):
     for item in inputs:
         is_json = isinstance(item, Path) and text_files.plain_name(item).endswith((".jsonl", ".ndjson"))
         rows = list(_texts(as_path(item, "inputs"))) if is_json else list(enumerate(_lines(item), 1))
-        if isinstance(item, Path) and text_files.plain_name(item).endswith(".tsv"):
+        if isinstance(item, Path) and text_files.plain_name(item).endswith(".tsv") and not tabs:
             for number, text in rows:
                 if "\t" in text:
                     raise KitError(f"{item}:{number}: columns between tabs; expected a sentence alone in each line")
@@ -53,7 +54,7 @@ def read_parts(inputs, num_texts):
         for number, each in enumerate(inputs if isinstance(inputs, list | tuple) else [inputs], 1):
             if isinstance(each, str) and not each.strip():
                 raise KitError(f"inputs: text {number} is empty")
-        lines = [(line, place) for line, place in zip(*read_lines(inputs), strict=True) if line.strip()]
+        lines = [(line, place) for line, place in zip(*read_lines(inputs, num_texts > 1), strict=True) if line.strip()]
         rows = [(line,) if num_texts == 1 else tuple(line.split("\t")) for line, _ in lines]
         places = [place for _, place in lines]
     for place, row in zip(places, rows, strict=True):

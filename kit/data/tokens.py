@@ -2,6 +2,9 @@
 
 import json
 import re
+import unicodedata
+
+import numpy as np
 
 from kit.errors import check
 
@@ -141,6 +144,29 @@ class Tokenizer:
     def encode(self, texts):
         """Returns the ids of each text, without start and end."""
         return [each.ids for each in self._known.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+    def encode_in_place(self, text):
+        """Returns the ids of a text, and the (start, end) of each token in it, in characters, (tokens, 2).
+
+        Spaces around a token do not belong to it: a token that is nothing else ends where it starts. Marks that are
+        written apart, such as accents, belong to their letter.
+        """
+        found = self._known.encode(text, add_special_tokens=False)
+        spans = np.array(found.offsets, "int32").reshape(-1, 2)
+        is_space = np.array([*map(str.isspace, text), False])
+        for _ in range(int((spans[:, 1] - spans[:, 0]).max(initial=0))):
+            inside = spans[:, 0] < spans[:, 1]
+            left, right = inside & is_space[spans[:, 0]], inside & is_space[spans[:, 1] - 1]
+            if not (left | right).any():
+                break
+            spans[:, 0] += left
+            spans[:, 1] -= right & ~(left & (spans[:, 0] == spans[:, 1]))
+        if len(spans) and not unicodedata.is_normalized("NFC", text):
+            is_mark = np.array([*(unicodedata.combining(sign) > 0 for sign in text), False])
+            ends = np.append(spans[1:, 0], len(text))  # where the next token begins
+            while (grows := (spans[:, 0] < spans[:, 1]) & (spans[:, 1] < ends) & is_mark[spans[:, 1]]).any():
+                spans[:, 1] += grows
+        return found.ids, spans
 
     def decode(self, rows):
         """Returns the text of each list of ids; padding, start and end are left out, the unknown one is "⁇"."""

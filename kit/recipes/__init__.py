@@ -8,6 +8,7 @@ from kit.errors import choose
 _BUILDERS = {
     "image_classifier": "image_classification",
     "text_classifier": "text_classification",
+    "question_answerer": "question_answering",
     "masked_language_model": "masked_language_modelling",
     "sequence_tagger": "sequence_tagging",
     "translator": "translation",

@@ -108,9 +108,12 @@ def _baseline(metrics):
     found = metrics.get("baseline")
     if not found:
         return []
-    share, low, high = (f"{100 * found[name]:.1f}" for name in ("accuracy", "accuracy_low", "accuracy_high"))
+    scores = []
+    for name in (each for each in found if f"{each}_low" in found):  # shares, those that have an interval
+        share, low, high = (f"{100 * found[f'{name}{end}']:.1f}" for end in ("", "_low", "_high"))
+        scores.append(f"{html.escape(numbers.label(name))} {share} % ({low} to {high})")
     seconds = f"{found['cpu_seconds']:,.1f} CPU-seconds"
-    return [f"<p>Beside it, {html.escape(found['name'])}: accuracy {share} % ({low} to {high}) after {seconds}.</p>"]
+    return [f"<p>Beside it, {html.escape(found['name'])}: {', '.join(scores)} after {seconds}.</p>"]
 
 
 def embedded(path):

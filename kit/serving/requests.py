@@ -96,6 +96,8 @@ def described(served):
     content = {}
     if served.takes == "text":
         text = {"type": "string", "maxLength": served.limits.max_text}
+        if len(served.parts) > 1:
+            text["description"] = f"In each line {' and '.join(served.parts)}, with a tab between them."
         fields = {"text": {"oneOf": [text, {"type": "array", "items": text}]}, **fields}
         content["text/plain"] = {"schema": text}
     if served.animates:

@@ -48,6 +48,7 @@ class ServedRun:
 
     Attributes:
         takes: What a request brings: "images", "text" or "nothing".
+        parts: Names of the texts of an input, of several such as a question and its passage, with tabs between them.
         makes: Whether a request may bring nothing.
         animates: Whether what is done can be watched.
 
@@ -72,6 +73,7 @@ class ServedRun:
             raise KitError(f"{run.folder}: {run.recipe.name} takes files that are no images; they cannot be served")
         self.makes = task.inputs in ("none", "optional")
         self.animates = "video" in self.offered
+        self.parts = task.parts(run.assets) if self.takes == "text" else ()
         self.chosen = run.prediction(self.settings)
         with reading(run.folder / "metrics.json"):
             self.scores = [list(map(str, each[:2])) for each in terminal.with_intervals(run.metrics["test"])][:4]
@@ -137,6 +139,7 @@ class ServedRun:
             "makes": self.makes,
             "animates": self.animates,
             "image_shape": self.shape,
+            "parts": list(self.parts),
             "classes": [str(name) for name in self.run.assets.get("class_names", [])][:1000],
             "settings": [_described(self.offered[name], most, self.chosen) for name, most in served.items()],
             "scores": self.scores,
@@ -172,7 +175,7 @@ class ServedRun:
         if self.takes == "text":
             for text in _WARM_UP:
                 try:
-                    self._rows(None, [text], chosen)
+                    self._rows(None, ["\t".join([text] * len(self.parts))], chosen)
                     break
                 except KitError:  # no letter that it knows, or too many; where none fits the first request waits
                     continue
@@ -192,7 +195,7 @@ class ServedRun:
         names = [name for job in jobs for name in job.inputs[0] or ()]
         try:
             rows, _ = self._rows(names, [value for job in jobs for value in job.inputs[1]], jobs[0].inputs[2])
-            parts = self._parts(rows, [job.size for job in jobs])
+            parts = self._parts(rows, jobs)
         except Exception:  # one of them is to blame
             return [self._alone(job) for job in jobs]
         # A text of which nothing is left has a message of its own, which it gets alone.
@@ -205,8 +208,9 @@ class ServedRun:
             return error
         return {"predictions": rows} | ({"animation": animation} if animation else {})
 
-    def _parts(self, rows, sizes):
-        """Divides the rows of a call among jobs of so many images or lines."""
+    def _parts(self, rows, jobs):
+        """Divides the rows of a call among its jobs, which have so many images or lines."""
+        sizes = [job.size for job in jobs]
         ends = np.cumsum(sizes).tolist()
         starts = [end - size for end, size in zip(ends, sizes, strict=True)]
         if rows and "sentence" in rows[0]:  # from 1, over the lines of all
@@ -214,7 +218,9 @@ class ServedRun:
                 [{**row, "sentence": row["sentence"] - start} for row in rows if start < row["sentence"] <= end]
                 for start, end in zip(starts, ends, strict=True)
             ]
-        if len(rows) != ends[-1]:
+        lines = [line for job in jobs if self.takes == "text" for text in job.inputs[1] for line in split_lines(text)]
+        # An empty line has no row; with several rows for another one the numbers may be equal by chance.
+        if len(rows) != ends[-1] or not all(map(str.strip, lines)):
             raise KitError(f"{self.name}: {len(rows)} answers to {ends[-1]} inputs")
         return [rows[start:end] for start, end in zip(starts, ends, strict=True)]
 

@@ -97,6 +97,8 @@ class Task:
             What an input is answered goes by those beside it then, so that requests to a served run share no call.
         baseline: Function `(splits, settings, seconds) -> dict` of the scores of a classical model on the test split,
             with its `name`, given the settings of `evaluate` and the CPU-seconds of the training; or None.
+        parts: Function `(assets) -> tuple` of the names of the texts of which an input consists, such as question and
+            passage; of several `kit predict` and a served run are given a line with tabs between them.
         check: Function `(model, inputs, assets)` that raises KitError for inputs which `predict` would refuse alone,
             though not beside those of others; or None.
     """
@@ -125,6 +127,7 @@ class Task:
     served: dict = dataclasses.field(default_factory=dict)
     by_chance: dict = dataclasses.field(default_factory=dict)
     baseline: Callable | None = None
+    parts: Callable = lambda assets: ("text",)
     check: Callable | None = None
 
     @property
@@ -182,7 +185,7 @@ class Recipe:
         own_data: `kit.tasks.own_data.OwnData`: how data of a user's own decide the settings that `own.toml` leaves to
             them; or None.
         examples: What its data are, for `kit inspect`: "labelled images", "images", "sentences" (tagged), "pairs" of
-            sentences, "labelled texts" or "plain texts"; None where they are made by acting.
+            sentences, "labelled texts", "plain texts" or "questions"; None where they are made by acting.
     """
 
     name: str
@@ -194,7 +197,9 @@ class Recipe:
     optimizers: tuple = ("optimizer",)
     stages: Stages = dataclasses.field(default_factory=Stages)
     own_data: object = None
-    examples: Literal["labelled images", "images", "sentences", "pairs", "labelled texts", "plain texts"] | None = None
+    examples: (
+        Literal["labelled images", "images", "sentences", "pairs", "labelled texts", "plain texts", "questions"] | None
+    ) = None
 
     @property
     def backbone_tables(self):

@@ -24,6 +24,7 @@ from kit.reporting.statistics import Bootstrap
 from kit.scoring import classification as scores_of_classes
 from kit.scoring import tagging as scores
 from kit.scoring.classification import softmax
+from kit.tasks.any_length import compile_for_all_lengths
 from kit.tasks.recipe import Evaluation, Task, members
 from kit.tasks.tag_scores import named, pooled, predictions_of, scored, suspects_of, worst, worst_table
 from kit.tasks.text_explanation import tag_explainer
@@ -96,7 +97,7 @@ def _decoded_together(members, batch_size, probabilities=True):
     lengths = words_of(sequences)
     labels, shares = [None] * len(sequences), [None] * len(sequences)
     for each, own in members if len(sequences) else ():
-        _compile_for_all_lengths(each, own.arrays([0])[0])
+        compile_for_all_lengths(each, own.arrays([0])[0])
     for rows in sequences.chunks(batch_size):
         found = [each.predict_on_batch(own.arrays(rows)[0]) for each, own in members]
         outputs = found[0] if len(found) == 1 else np.mean(found, 0)
@@ -108,25 +109,6 @@ def _decoded_together(members, batch_size, probabilities=True):
             labels[row] = best[index, : lengths[row]]
             shares[row] = share[index, : lengths[row]] if probabilities else None
     return labels, shares
-
-
-def _compile_for_all_lengths(model, inputs):
-    """Lets a model's predictions be compiled once for batches of any shape; Keras compiles anew for the first few.
-
-    Args:
-        model: The tagger.
-        inputs: A batch of inputs, by name.
-    """
-    if model.predict_function is not None or model.run_eagerly or model.jit_compile or tf.distribute.has_strategy():
-        return
-    shapes = {tensor.name: tensor.shape for tensor in model.inputs}
-    spec = {name: tf.TensorSpec(shapes[name], values.dtype) for name, values in inputs.items()}
-
-    @tf.function(input_signature=[[(spec,)]])
-    def predict(data):
-        return model(data[0][0], training=False)
-
-    model.predict_function = predict
 
 
 @functools.cache

@@ -34,7 +34,8 @@ class Beside(classification.AsItIs):
 
 def task():
     """Returns the `Task` of classification of texts; see `kit.tasks.classification`."""
-    return classification.task(_read, "texts", views=Beside(), inputs="text", baseline=baseline, describe=_described)
+    made = classification.task(_read, "texts", views=Beside(), inputs="text", baseline=baseline, describe=_described)
+    return dataclasses.replace(made, parts=lambda assets: ("text", "second text")[: assets["num_texts"]])
 
 
 def _described(examples, rows):

@@ -1,6 +1,6 @@
 """Sources of data: each module offers `read(source, ...)`, and `NAMES`, `PREFIX` or `accepts(path)` to say of what.
 
-A source gives `Images` or `Sentences`; splitting and batching are the same for all of a kind.
+A source gives `Images`, `Sentences` and the like; splitting and batching are the same for all of a kind.
 """
 
 import dataclasses
@@ -22,6 +22,7 @@ _KINDS = {
     "pairs": ("phrase_pairs", "pair_tfds", "pair_files"),
     "texts": ("phrase_languages", "text_tfds", "text_tables", "text_folder"),
     "documents": ("python_manual", "text_documents"),
+    "questions": ("phrase_questions", "question_tfds", "question_files"),
 }
 
 
@@ -310,7 +311,7 @@ def read(source, kind, options):
 
     Args:
         source: As for `find`.
-        kind: "images", "sentences", "pairs", "texts" or "documents".
+        kind: "images", "sentences", "pairs", "texts", "documents" or "questions".
         options: Dictionary of options by name. Those that are None or an empty tuple are left to the reader, those that
             it lacks are passed over.
 
@@ -331,7 +332,7 @@ def find(source, kind):
 
     Args:
         source: Name, or path of a file or folder; anything else is taken as data given in Python.
-        kind: "images", "sentences", "pairs", "texts" or "documents".
+        kind: "images", "sentences", "pairs", "texts", "documents" or "questions".
 
     Raises:
         SettingError: there is no such name or path, or nothing in it that a module reads.

@@ -142,7 +142,7 @@ _UNITS = {
     "temperature": ("temperature-celsius", "temperature-fahrenheit", "temperature-kelvin"),
 }
 # Share of the sentences and of the names of each split.
-_SHARES = {"train": 0.7, "validation": 0.12, "test": 0.18}
+SHARES = {"train": 0.7, "validation": 0.12, "test": 0.18}
 
 
 def read(source, column=None, *, locale="en", num_sentences=4000, seed=0):
@@ -172,9 +172,9 @@ def read(source, column=None, *, locale="en", num_sentences=4000, seed=0):
             "locale", f"there are sentences in {', '.join(sorted(_TEMPLATES))} and their territories, got {locale!r}"
         )
     random = np.random.default_rng((seed, 2))
-    names = _divided(cldr, random)
+    names = divided_names(cldr, random)
     words, tags, split = [], [], []
-    for part, share in _SHARES.items():
+    for part, share in SHARES.items():
         for _ in range(max(round(share * num_sentences), 1)):
             template = _pick(_TEMPLATES[cldr.language], random)
             sentence, sentence_tags = _fill(template, cldr, names[part], random)
@@ -185,17 +185,23 @@ def read(source, column=None, *, locale="en", num_sentences=4000, seed=0):
     return Sentences(words, tags, places, np.array(split, dtype=object))
 
 
-def _divided(cldr, random):
-    """Returns places, languages and persons of each split; none is in two."""
+def divided_names(cldr, random, more_persons=()):
+    """Returns places, languages and persons of each split; none is in two.
+
+    Args:
+        cldr: Babel's `Locale`.
+        random: Generator of the draw.
+        more_persons: Names of persons beside the usual ones.
+    """
     places = sorted(
         {name for code, name in cldr.territories.items() if len(code) == 2 and code not in ("ZZ", "QO", "XA", "XB")}
     )
     languages = sorted({name for code, name in cldr.languages.items() if len(code) <= 3 and "(" not in name})
-    parts = {part: {} for part in _SHARES}
-    for kind, names in (("place", places), ("language", languages), ("person", list(_PERSONS))):
+    parts = {part: {} for part in SHARES}
+    for kind, names in (("place", places), ("language", languages), ("person", [*_PERSONS, *more_persons])):
         names = [names[index] for index in random.permutation(len(names))]
         start = 0
-        for part, share in _SHARES.items():
+        for part, share in SHARES.items():
             stop = len(names) if part == "test" else start + round(share * len(names))
             parts[part][kind] = names[start:stop]
             start = stop
@@ -217,14 +223,18 @@ def _fill(template, cldr, names, random):
             tags += ["O"] * len(tokens)
             continue
         kind = slot[1]
-        value = _pick(names[kind], random) if kind in names else _DRAWN[kind](cldr, random)
-        tokens = tokenize(value)[0]
+        tokens = tokenize(value(kind, cldr, names, random))[0]
         words += tokens
         if kind in _TYPES:
             tags += [f"B-{_TYPES[kind]}"] + [f"I-{_TYPES[kind]}"] * (len(tokens) - 1)
         else:
             tags += ["O"] * len(tokens)
     return words, tags
+
+
+def value(kind, cldr, names, random):
+    """Returns a text of a kind, such as "date": one of those names, or drawn as people of a locale write it."""
+    return _pick(names[kind], random) if kind in names else _DRAWN[kind](cldr, random)
 
 
 def _date(cldr, random):
