@@ -160,7 +160,11 @@ def _parser():
     predict.add_argument(
         "--passage", metavar="FILE", help="passage that each --text is a question about; - reads it from standard input"
     )
-    explain.add_argument("--output", metavar="DIR", help="new folder for the page; by default in RUN/explained/")
+    explain.add_argument(
+        "--output",
+        metavar="DIR",
+        help="new folder for the page, or a .png file for the figures alone; by default in RUN/explained/",
+    )
     export = verb("export", "write the model of a finished run in another format, and check it")
     export.add_argument("run", metavar="RUN", help="run folder")
     export.add_argument("format", metavar="FORMAT", help="saved_model, litert, litert_int8, onnx or safetensors")

@@ -28,3 +28,37 @@ def functional(model):
     if isinstance(model, keras.Sequential):
         return model._functional
     return model if hasattr(model, "operations") else None
+
+
+def parts(model):
+    """Returns a functional model and all functional models inside it, the outermost first."""
+    inner = [layer for layer in model.layers if isinstance(layer, keras.Model) and hasattr(layer, "operations")]
+    return [model, *(each for layer in inner for each in parts(layer))]
+
+
+def run(model, inputs, around):
+    """Runs a functional model, not training, operation by operation; it makes no other model out of its layers.
+
+    Args:
+        model: Functional model.
+        inputs: Its inputs; a dictionary by their names, or a list in their order.
+        around: Function `(operation, call)` that returns what an operation is taken to return, those of models inside
+            the model too; `call()` returns what it does.
+    """
+    inputs = [inputs[each.name] for each in model.inputs] if isinstance(inputs, dict) else keras.tree.flatten(inputs)
+    known = {id(symbol): value for symbol, value in zip(model.inputs, inputs, strict=True)}
+    for depth in sorted(model._nodes_by_depth, reverse=True):
+        for node in model._nodes_by_depth[depth]:
+            if node.is_input:
+                continue
+            arguments, keywords = node.arguments.fill_in(known)
+
+            def call(operation=node.operation, arguments=arguments, keywords=keywords):
+                if isinstance(operation, keras.Model) and hasattr(operation, "operations"):
+                    return run(operation, keras.tree.flatten(arguments), around)
+                return operation(*arguments, **keywords)
+
+            outputs = keras.tree.flatten(around(node.operation, call))
+            known |= {id(symbol): value for symbol, value in zip(node.outputs, outputs, strict=True)}
+    found = [known[id(each)] for each in model.outputs]
+    return found[0] if len(found) == 1 else found

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kit import terminal
 from kit.commands.predict import given_inputs
+from kit.errors import check
 from kit.files import as_path
 from kit.reporting.samples import new_folder
 from kit.runs import finished
@@ -14,23 +15,33 @@ from kit.runs import finished
 def run(options, overrides):
     """Explains a run's answers to inputs, writes the page, prints the table, and returns both."""
     finished.check_settings(options.run, "explain", overrides)
-    folder = new_folder(as_path(options.output, "output")) if options.output else None
+    path = as_path(options.output, "output") if options.output else None
+    is_picture = path is not None and path.suffix.lower() == ".png"
+    if is_picture:
+        check(path.parent.is_dir(), "output", options.output, "a .png file in a known folder")
+    folder = None if path is None or is_picture else new_folder(path)
     loaded = finished.load_one(options.run)
     if finished.has_several(options.run):
         print(f"{loaded.folder} is explained, the best of several by validation", file=sys.stderr)
     inputs = given_inputs(options, loaded.recipe, "explain")
     settings = {key.removeprefix("explain."): value for key, value in overrides.items()}
     found = loaded.explain(inputs, **settings)
-    folder = folder or _new(loaded.folder / "explained")
-    folder.mkdir(parents=True, exist_ok=True)
-    page = found.write(folder)
+    if is_picture:
+        found.write_picture(path)
+        written = {"picture": str(path)}
+    else:
+        folder = folder or _new(loaded.folder / "explained")
+        folder.mkdir(parents=True, exist_ok=True)
+        written = {"folder": str(folder), "page": str(found.write(folder))}
     if not options.json:
-        shown = terminal.printable_frame(found.table)
-        print(shown.to_string(index=False, max_rows=40, float_format=lambda value: f"{value:.3f}"))
+        for table in (found.table, *found.tables.values()):
+            shown = terminal.printable_frame(table)
+            print(shown.to_string(index=False, max_rows=40, float_format=lambda value: f"{value:.3f}"))
         for note in found.notes:
             print(terminal.printable(note))
-        print(f"page  {page}")
-    return {"folder": str(folder), "page": str(page), "rows": found.table.to_dict("records"), "notes": found.notes}
+        name, place = list(written.items())[-1]
+        print(f"{name}  {place}")
+    return {**written, **found.rows(), "notes": found.notes}
 
 
 def _new(folder):

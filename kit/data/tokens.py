@@ -168,6 +168,27 @@ class Tokenizer:
                 spans[:, 1] += grows
         return found.ids, spans
 
+    def words(self, text):
+        """Returns the words of a text as they stand in it, and the number of the word that each token is a piece of.
+
+        A token for nothing but a space belongs to the word behind it.
+        """
+        known = self._known.encode(text, add_special_tokens=False)
+        spans, owners, following, last = [], [], False, None
+        for word, (start, end) in zip(known.word_ids, known.offsets, strict=True):
+            if word == last or following:
+                spans[-1] = (min(start, spans[-1][0]), max(end, spans[-1][1]))
+            else:
+                spans.append((start, end))
+            following, last = not text[slice(*spans[-1])].strip(), word
+            owners.append(len(spans) - 1)
+        return [text[start:end].strip() for start, end in spans], owners
+
+    def is_special(self, ids):
+        """Tells of each of a sequence of ids whether it is padding, start or end."""
+        special = {self.pad_id, self.start_id, *self.end_ids}
+        return [int(each) in special for each in ids]
+
     def decode(self, rows):
         """Returns the text of each list of ids; padding, start and end are left out, the unknown one is "⁇"."""
         hidden = {self.pad_id, self.start_id, *self.end_ids}

@@ -263,31 +263,6 @@ def _overlay(axis, image, values):
     axis.imshow(values, alpha=0.85 * strength if is_signed else 0.25 + 0.55 * strength, **kind)
 
 
-def contributions(values, words, answers):
-    """Draws how much each word of a text adds to each of several answers.
-
-    Args:
-        values: (answers, words): positive speaks for the answer, negative against it.
-        words: Text of each word.
-        answers: Text of each answer.
-    """
-    words, answers = ([_clipped(text, 24) for text in texts] for texts in (words, answers))
-    values = np.asarray(values)
-    beside, below = (0.4 + 0.09 * max(map(len, texts), default=0) for texts in (answers, words))
-    size = (beside + 0.32 * len(words) + 1.1, below + 0.24 * len(answers) + 0.5)
-    figure = new_figure(figsize=size, layout="constrained")
-    axis = figure.subplots()
-    most = np.abs(values).max() or 1.0
-    drawn = axis.imshow(values, cmap="RdBu_r", vmin=-most, vmax=most, aspect="auto")
-    axis.set_xticks(range(len(words)), words, rotation=90, parse_math=False)
-    axis.set_yticks(range(len(answers)), answers, parse_math=False)
-    axis.set_title("adds to the log-probability of", loc="left", fontsize=10)
-    plain(axis)
-    bar = figure.colorbar(drawn, ax=axis, fraction=0.03, pad=0.02)
-    bar.ax.tick_params(labelsize=9)
-    return figure
-
-
 def histograms(values, columns=4):
     """Draws how numbers are spread, a panel for each kind.
 
@@ -313,49 +288,6 @@ def plain(axis):
     for side in ("top", "right"):
         axis.spines[side].set_visible(False)
     axis.tick_params(labelsize=9, length=0)
-
-
-# Inches: most that a figure is wide, so that its letters keep their size on a page, and most that heads are high.
-_WIDEST, _HIGHEST = 10.5, 24
-
-
-def attention(weights, seen, looking=None):
-    """Draws which word looks at which, one panel a head, in letters that can be read where the figure is shown whole.
-
-    Where there is no room for every head, their mean is drawn.
-
-    Args:
-        weights: Attention weights, (heads, time, source): who looks, at whom.
-        seen: Text of each position that is looked at; the first 40 are shown.
-        looking: Text of each position that looks, where it is not the same.
-    """
-    weights, seen, looking = weights[:, :40, :40], seen[:40], (looking or seen)[:40]
-    seen, looking = ([_clipped(text) for text in texts] for texts in (seen, looking))
-    beside, below = (0.3 + 0.09 * max(map(len, texts), default=0) for texts in (looking, seen))
-    width, height = 0.2 * len(seen) + 0.25, 0.2 * len(looking) + 0.35
-    columns = max(1, min(len(weights), int((_WIDEST - beside) / width)))
-    titles = [f"head {head}" for head in range(1, len(weights) + 1)]
-    if math.ceil(len(weights) / columns) * height > _HIGHEST:
-        titles, weights, columns = [f"mean of {len(weights)} heads"], weights.mean(0, keepdims=True), 1
-    rows = math.ceil(len(weights) / columns)
-    figure = new_figure(figsize=(beside + width * columns, below + height * rows), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False)
-    for index, axis in enumerate(axes.ravel()):
-        if index >= len(weights):
-            axis.axis("off")
-            continue
-        axis.imshow(weights[index], cmap="Blues", vmin=0)
-        axis.set_title(titles[index], loc="left", fontsize=10)
-        is_lowest, is_first = index + columns >= len(weights), index % columns == 0
-        axis.set_xticks(range(len(seen)), seen if is_lowest else [""] * len(seen), rotation=90, parse_math=False)
-        axis.set_yticks(range(len(looking)), looking if is_first else [""] * len(looking), parse_math=False)
-        plain(axis)
-    return figure
-
-
-def _clipped(text, most=18):
-    """Returns a text of a few characters, its end left out where it has more."""
-    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def latent_space(codes, labels, class_names):

@@ -124,8 +124,8 @@ def task(
         views: Option record with `logits`, such as `MirrorImages()`; by default an example is looked at as it is.
         mistakes: Function `(examples, rows, captions)` that draws the most confident mistakes; None draws none.
         illustrate, inputs, explain, baseline: See `Task`.
-        explained: Function `(model, examples, rows, captions, classes)` that draws what speaks for the classes that
-            mistakes were taken for; or None.
+        explained: Function `(model, examples, assets, rows, captions, classes)` that draws what speaks for the classes
+            that mistakes were taken for; or None.
         describe: Function `(examples, rows) -> dict` of columns that show examples in a table of mistakes, such as
             their text; or None.
     """
@@ -158,7 +158,8 @@ def task(
             top_k: A second accuracy counts an example as right if its class is among this many most probable ones.
             temperature_scaling: Divide logits by the temperature that fits the validation split best.
             explain_mistakes: Draw the most confident mistakes once more, with what speaks for the wrong class over each
-                (Grad-CAM, or integrated gradients of architectures without a feature map); it takes some seconds.
+                (of images Grad-CAM, or integrated gradients of architectures without a feature map; of texts integrated
+                gradients); it takes some seconds.
             batch_size: Examples in a step.
 
         Returns:
@@ -197,7 +198,7 @@ def task(
             figures["3_most_confident_mistakes"] = lambda: mistakes(examples, worst, captions)
         if len(worst) and explain_mistakes and explained is not None:
             figures["3_most_confident_mistakes_explained"] = lambda: explained(
-                model, examples, worst, captions, predicted[worst]
+                model, examples, assets, worst, captions, predicted[worst]
             )
         suspects = label_errors.named(label_errors.likely(probabilities, labels), names)
         if len(suspects) and mistakes is not None:

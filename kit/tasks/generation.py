@@ -18,7 +18,7 @@ from kit.data.text_inputs import read_lines
 from kit.data.tokens import Tokenizer
 from kit.errors import KitError, check
 from kit.files import as_path, atomic
-from kit.reporting import plots
+from kit.reporting import plots, token_plots
 from kit.reporting.statistics import Bootstrap
 from kit.scoring import text as scores
 from kit.tasks.recipe import Evaluation, Task
@@ -194,7 +194,7 @@ def task(decoding_step, max_positions, has_attention=lambda model: True):
         several = len(weights) > 1
         names = [f"_of_layer_{index}" if several else "" for index in range(1, len(weights) + 1)]
         return {
-            f"2_attention{name}": lambda layer=layer: plots.attention(
+            f"2_attention{name}": lambda layer=layer: token_plots.attention(
                 layer, source_tokenizer.pieces(source), target_tokenizer.pieces(ids)
             )
             for name, layer in zip(names, weights, strict=True)

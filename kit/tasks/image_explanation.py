@@ -129,12 +129,13 @@ def mistakes(examples, rows, captions):
     return plots.image_grid(examples.arrays(rows)[0], captions)
 
 
-def mistakes_explained(model, examples, rows, captions, classes):
+def mistakes_explained(model, examples, assets, rows, captions, classes):
     """Draws images and, over each, what speaks for the class that it was taken for.
 
     Args:
         model: The classifier.
         examples, rows, captions: As for `mistakes`; the first twelve are drawn.
+        assets: The assets of the data.
         classes: Index of the class that each was taken for.
     """
     rows, classes = rows[:12], np.asarray(classes)[:12]

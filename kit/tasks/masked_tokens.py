@@ -1,5 +1,7 @@
 """Masked language modelling: which tokens were hidden; cross-entropy, perplexity, accuracy, and what fits a gap."""
 
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 from jsonargparse.typing import PositiveInt
@@ -8,8 +10,10 @@ from kit.data.masked_texts import IGNORED
 from kit.data.text_inputs import read_lines
 from kit.data.tokens import Tokenizer
 from kit.errors import KitError
+from kit.reporting.explanation import Explanation
 from kit.reporting.statistics import share_interval
 from kit.scoring.classification import softmax
+from kit.tasks.attention_maps import attention_parts
 from kit.tasks.recipe import Evaluation, Task
 from kit.training.decay import sparing
 from kit.training.losses import SparseCategoricalCrossentropy
@@ -155,10 +159,10 @@ def predict(model, inputs, assets, *, top_k: PositiveInt = 5, batch_size: Positi
     return pd.DataFrame(found)
 
 
-def _with_gaps(text, place, tokenizer, length):
-    """Returns the ids of a text, those of gaps masked."""
+def _with_gaps(text, place, tokenizer, length, least=1):
+    """Returns the ids of a text, those of gaps masked, of which it has so many at least."""
     parts = text.replace("[MASK]", "___").split("___")
-    if len(parts) == 1:
+    if len(parts) <= least:
         raise KitError(f"{place}: no gap; expected ___ or [MASK] in the place of a token")
     ids = [tokenizer.start_id]
     for number, part in enumerate(parts):
@@ -168,6 +172,46 @@ def _with_gaps(text, place, tokenizer, length):
     if len(ids) > length:
         raise KitError(f"{place}: {len(ids)} tokens; expected at most {length}")
     return ids
+
+
+def explain(
+    model,
+    inputs,
+    assets,
+    *,
+    method: Literal["attention"] = "attention",
+    most_inputs: PositiveInt = 4,
+):
+    """Shows which token looks at which: the attention weights of every layer and head.
+
+    Args:
+        model: The language model.
+        inputs: Texts, and files of them; with `___` or `[MASK]` for hidden tokens, or without.
+        assets: The assets of the data that the model was trained on.
+        method: "attention".
+        most_inputs: Number of texts that are shown; of more the first.
+
+    Returns:
+        `Explanation` with a row a head: `layer` and `head` from 1, and what the tokens of the texts look at, start and
+        end apart: `mean_distance` in tokens, and the shares of the weights on `neighbours`, `itself` and `special`
+        tokens.
+
+    Raises:
+        KitError: no text, one that is too long, or a file that cannot be read.
+    """
+    tokenizer, length = Tokenizer(assets["tokenizer"]), assets["max_length"]
+    rows = [(text, place) for text, place in zip(*read_lines(inputs), strict=True) if text.strip()]
+    if not rows:
+        raise KitError("inputs: no texts")
+    ids = [
+        np.array([_with_gaps(text, place, tokenizer, length, least=0)], "int32") for text, place in rows[:most_inputs]
+    ]
+    batches = [{"ids": each, "positions": np.zeros((1, 1), "int32")} for each in ids]
+    shown = [(tokenizer.pieces(each[0]), np.array(tokenizer.is_special(each[0]))) for each in ids]
+    table, figures, arrays, notes = attention_parts(model, batches, shown)
+    if len(rows) > most_inputs:
+        notes = (*notes, f"The first {most_inputs} of {len(rows)} texts; explain.most_inputs says how many.")
+    return Explanation("Which token looks at which", table, figures, arrays, notes)
 
 
 def show(predictions, is_terminal):
@@ -185,6 +229,7 @@ def task():
         monitors={"val_loss": "min", "val_accuracy": "max"},
         evaluate=evaluate,
         predict=predict,
+        explain=explain,
         show=show,
         inputs="text",
         usage='--text "a list is a ___ of values"',

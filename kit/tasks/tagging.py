@@ -9,9 +9,7 @@ import pandas as pd
 import tensorflow as tf
 from jsonargparse.typing import PositiveInt
 
-from kit.attribution.calls import call_in
 from kit.blocks import crf
-from kit.blocks.attention import Attention
 from kit.data import tags
 from kit.data.sequences import tagged_examples, words_of
 from kit.data.sources import conllu
@@ -19,12 +17,13 @@ from kit.data.text import Features, tokenize
 from kit.data.text_inputs import conllu_files, read_sentences
 from kit.data.word_cuts import WordCuts
 from kit.errors import KitError, check
-from kit.reporting import plots
+from kit.reporting import token_plots
 from kit.reporting.statistics import Bootstrap
 from kit.scoring import classification as scores_of_classes
 from kit.scoring import tagging as scores
 from kit.scoring.classification import softmax
 from kit.tasks.any_length import compile_for_all_lengths
+from kit.tasks.attention_maps import attention_weights, has_attention
 from kit.tasks.recipe import Evaluation, Task, members
 from kit.tasks.tag_scores import named, pooled, predictions_of, scored, suspects_of, worst, worst_table
 from kit.tasks.text_explanation import tag_explainer
@@ -207,20 +206,14 @@ def _of_texts(model, examples, assets, gold, batch_size, samples):
 
 def _attention_figures(model, examples):
     """Returns a heat map of each attention layer, on one sentence of moderate length."""
-    encoder = next((layer for layer in model.layers if isinstance(layer, keras.Model)), None)
-    attention = [layer for layer in encoder.layers if isinstance(layer, Attention)] if encoder else []
-    if not attention:
+    if not has_attention(model):
         return {}
     row = int(np.argmin(np.abs(words_of(examples) - 12)))
-    inputs = examples.arrays([row])[0]
-    to_encoder = keras.Model(model.inputs, call_in(model, encoder).arguments.keras_tensors)
-    to_weights = keras.Model(encoder.inputs, [layer.output[1] for layer in attention])
-    weights = to_weights.predict_on_batch(to_encoder.predict_on_batch(inputs))
-    weights = weights if isinstance(weights, list) else [weights]
+    weights = attention_weights(model, examples.arrays([row])[0])
     words = examples.extra("words")[row]
     return {
-        f"3_attention_of_{layer.name.removesuffix('_attention')}": lambda each=each: plots.attention(each[0], words)
-        for layer, each in zip(attention, weights, strict=True)
+        f"3_attention_of_{name.removesuffix('_attention')}": lambda each=each: token_plots.attention(each[0], words)
+        for name, each in weights.items()
     }
 
 

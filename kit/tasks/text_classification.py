@@ -11,7 +11,7 @@ from kit.data.text_inputs import read_parts
 from kit.data.tokens import Tokenizer
 from kit.reporting.statistics import share_interval
 from kit.scoring import classification as scores
-from kit.tasks import classification
+from kit.tasks import classification, text_class_explanation
 
 log = logging.getLogger("kit")
 
@@ -34,7 +34,15 @@ class Beside(classification.AsItIs):
 
 def task():
     """Returns the `Task` of classification of texts; see `kit.tasks.classification`."""
-    made = classification.task(_read, "texts", views=Beside(), inputs="text", baseline=baseline, describe=_described)
+    made = classification.task(
+        _read,
+        "texts",
+        views=Beside(),
+        inputs="text",
+        baseline=baseline,
+        describe=_described,
+        **text_class_explanation.functions(),
+    )
     return dataclasses.replace(made, parts=lambda assets: ("text", "second text")[: assets["num_texts"]])
 
 

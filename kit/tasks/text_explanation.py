@@ -16,11 +16,11 @@ from kit.data.text import Features, tokenize
 from kit.data.text_inputs import read_lines, read_sentences
 from kit.data.word_cuts import WordCuts
 from kit.errors import KitError
-from kit.reporting import plots
+from kit.reporting import token_plots
 from kit.reporting.explanation import Explanation
 
 # A sum of attributions that lacks more than this share of what it should be is said to be incomplete.
-_INCOMPLETE = 0.05
+INCOMPLETE = 0.05
 
 
 def embedded_and_rest(model):
@@ -105,7 +105,7 @@ class Sentences:
         for head, own, difference, gap in zip(heads, values, differences, gaps, strict=True):
             numbers = {"difference": float(difference), "gap": float(gap)}
             self.rows.append({"sentence": number, **head, "because": strongest(own, words), **numbers})
-        self.figures[f"{number:02}_words"] = lambda: plots.contributions(values, words, labels)
+        self.figures[f"{number:02}_words"] = lambda: token_plots.contributions(values, words, labels)
         self.figures |= {f"{number:02}_{name.partition('_')[2]}": draw for name, draw in drawn.items()}
         self.arrays[f"sentence_{number}"] = values
         self.gaps += list(gaps)
@@ -123,7 +123,7 @@ class Sentences:
             f"Integrated gradients: how much each word adds to the log-probability of {answer}, beside a sentence "
             "whose embeddings are all 0. They add up to the difference of the two."
         ]
-        if self.gaps and max(self.gaps) > _INCOMPLETE:
+        if self.gaps and max(self.gaps) > INCOMPLETE:
             notes.append(f"Some sums lack up to {max(self.gaps):.0%} of the difference: raise explain.steps.")
         if count > most:
             notes.append(f"The first {most} of {count} sentences; explain.most_inputs says how many.")

@@ -8,7 +8,7 @@ import pytest
 
 from kit import config
 from kit.errors import KitError
-from kit.reporting import page, plots
+from kit.reporting import page, plots, token_plots
 
 
 def test_learning_curves_have_a_panel_each():
@@ -90,7 +90,7 @@ def test_figures_stand_side_by_side_where_there_is_room():
 @pytest.mark.parametrize(("heads", "words"), [(1, 3), (4, 12), (8, 12), (8, 40), (16, 40), (2, 1)])
 def test_attention_is_no_larger_than_a_page(heads, words):
     weights = np.random.default_rng(0).random((heads, words, words))
-    figure = plots.attention(weights, [f"word{index}" for index in range(words)])
+    figure = token_plots.attention(weights, [f"word{index}" for index in range(words)])
     width, height = figure.get_size_inches()
     assert width <= 11 and height <= 30
     drawn = [axis for axis in figure.axes if axis.images]

@@ -11,7 +11,7 @@ from PIL import Image
 import kit
 from kit.cli import main
 from kit.errors import KitError, SettingError
-from kit.reporting import plots
+from kit.reporting import plots, token_plots
 from kit.reporting.explanation import Explanation
 from kit.tasks.text_explanation import embedded_and_rest
 from tests.conftest import draw
@@ -154,4 +154,4 @@ def test_maps_are_drawn_over_images_of_every_kind(tmp_path):
         plots.save(plots.explained_image(image, "$x", maps), tmp_path / f"{channels}.png")
         with Image.open(tmp_path / f"{channels}.png") as drawn:
             assert min(drawn.size) > 5
-    plots.save(plots.contributions(np.zeros((1, 1)), ["word"], ["$answer"]), tmp_path / "words.png")
+    plots.save(token_plots.contributions(np.zeros((1, 1)), ["word"], ["$answer"]), tmp_path / "words.png")
