@@ -117,6 +117,44 @@ def deberta_v2_apart():
     _deberta("deberta_v2_apart", transformers.DebertaV2Model(config))
 
 
+def big_bird():
+    """BigBird with its heads: block-sparse attention in long sequences, padded inside, with padding in the batch."""
+    config = transformers.BigBirdConfig(vocab_size=40, block_size=4, num_random_blocks=1, **_BIG_BIRD, **_SMALL)
+    model = randomised(transformers.BigBirdForPreTraining(config))
+    ids, mask, segments = tokens(40, (50, 41, 9))
+    outputs = {}
+    for name, wide in (("", 50), ("short_", 24)):  # the longer first: a short one turns the others off for good
+        found, inside = ({**each} for each in _big_bird_answers(model, ids, mask, segments, wide))
+        outputs |= {
+            f"{name}sequence": inside["last_hidden_state"],
+            f"{name}pooled": inside["pooler_output"],
+            f"{name}masked_tokens": found["prediction_logits"],
+            f"{name}next_sentence": found["seq_relationship_logits"],
+        }
+    write("big_bird", model, {"ids": ids, "segments": segments}, outputs)
+
+
+def big_bird_full():
+    """BigBird with attention to all, scaled embeddings and no biases of queries, keys and values."""
+    config = transformers.BigBirdConfig(
+        vocab_size=40, attention_type="original_full", use_bias=False, rescale_embeddings=True, **_BIG_BIRD, **_SMALL
+    )
+    model = randomised(transformers.BigBirdModel(config))
+    ids, mask, segments = tokens(40, (50, 41, 9))
+    _, inside = _big_bird_answers(model, ids, mask, segments, 50)
+    write("big_bird_full", model, {"ids": ids, "segments": segments}, {"sequence": inside.last_hidden_state})
+
+
+_BIG_BIRD = {"max_position_embeddings": 64}
+
+
+def _big_bird_answers(model, ids, mask, segments, wide):
+    """Returns what a network and its encoder answer to the first tokens of each row."""
+    said = {"input_ids": ids, "attention_mask": mask, "token_type_ids": segments}
+    said = {name: value[:, :wide].long() for name, value in said.items()}
+    return model(**said), getattr(model, "bert", model)(**said)
+
+
 _DEBERTA = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_biased_input": False}
 
 
@@ -127,7 +165,7 @@ def _deberta(name, model):
     write(name, model, {"ids": ids, "segments": segments}, {"sequence": found.last_hidden_state})
 
 
-MAKERS = {maker.__name__: maker for maker in (bert, deberta, deberta_v2, deberta_v2_apart)}
+MAKERS = {maker.__name__: maker for maker in (bert, big_bird, big_bird_full, deberta, deberta_v2, deberta_v2_apart)}
 
 if __name__ == "__main__":
     torch.set_num_threads(1)

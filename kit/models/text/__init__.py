@@ -3,7 +3,7 @@
 `VARIANTS` take [sequence, mask], whatever their embedding is; `OF_TOKENS` take ids of tokens and have their own.
 """
 
-from kit.models.text import bag_of_ngrams, bert, cnn, deberta, recurrent, text_cnn, transformer
+from kit.models.text import bag_of_ngrams, bert, big_bird, cnn, deberta, recurrent, text_cnn, transformer
 
 
 def _table(*modules):
@@ -16,4 +16,4 @@ def _table(*modules):
 
 
 VARIANTS = _table(recurrent, cnn, transformer, text_cnn)
-OF_TOKENS = _table(bag_of_ngrams, bert, deberta)
+OF_TOKENS = _table(bag_of_ngrams, bert, big_bird, deberta)

@@ -76,6 +76,51 @@ def bert(
     Raises:
         SettingError: a width or number is too small, or the heads do not divide the width.
     """
+    return transformer_of_tokens(
+        vocabulary_size,
+        pad_id,
+        lambda index: functools.partial(Attention, num_heads, dropout=attention_dropout),
+        dim=dim,
+        depth=depth,
+        num_heads=num_heads,
+        feedforward_dim=feedforward_dim,
+        max_length=max_length,
+        num_segments=num_segments,
+        activation=activation,
+        approximate_gelu=approximate_gelu,
+        epsilon=epsilon,
+        dropout=dropout,
+        attention_dropout=attention_dropout,
+        name=name,
+    )
+
+
+def transformer_of_tokens(
+    vocabulary_size,
+    pad_id,
+    attention,
+    *,
+    dim,
+    depth,
+    num_heads,
+    feedforward_dim,
+    max_length,
+    num_segments,
+    activation,
+    approximate_gelu,
+    epsilon,
+    dropout,
+    attention_dropout,
+    embedding_scale=1.0,
+    name,
+):
+    """Builds a Transformer encoder as `bert` does, with attention that is passed in.
+
+    Args:
+        attention: Function from the number of a block, from 1, to a function from a name to its attention layer.
+        embedding_scale: What embeddings of tokens are multiplied by.
+        others: As for `bert`.
+    """
     check_sizes(1, dim, depth, num_heads, feedforward_dim, dropout)  # ids have no width
     check(0 <= attention_dropout < 1, "attention_dropout", attention_dropout, "a number from 0 to below 1")
     for key, value in (("max_length", max_length), ("num_segments", num_segments)):
@@ -89,6 +134,7 @@ def bert(
         vocabulary_size, dim, embeddings_initializer=start(), reverse_dtype="float32", name="token_embedding"
     )
     x = tokens(ids)  # (batch, time, dim)
+    x = x if embedding_scale == 1 else x * embedding_scale
     kinds = layers.Embedding(num_segments, dim, embeddings_initializer=start(), name="segment_embedding")(segments)
     x = LearnedPosition(max_length, name="position_embedding")(layers.Add(name="embedding_add")([x, kinds]))
     x = layers.Dropout(dropout, name="embedding_dropout")(norm_of(name="embedding_norm")(x))
@@ -96,7 +142,7 @@ def bert(
         x = encoder_block(
             x,
             mask,
-            attention=functools.partial(Attention, num_heads, dropout=attention_dropout),
+            attention=attention(index),
             feedforward=functools.partial(
                 FeedForward, feedforward_dim, activation=_function(activation, approximate_gelu)
             ),
