@@ -74,7 +74,8 @@ def export(folder, format, path=None, data=None):
         raise KitError(f"{path}: exists already; expected a new path")
     splits = finished.data_of(run, data)
     batch = next(iter(splits.test.take(slice(0, _CHECKED_EXAMPLES)).batches(_CHECKED_EXAMPLES)))
-    inputs, labels = _arrays(batch[0]), np.asarray(batch[1]) if len(batch) > 1 else None
+    inputs, labels = _arrays(batch[0]), batch[1] if len(batch) > 1 else None
+    labels = None if labels is None or isinstance(labels, dict) else np.asarray(labels)
     calibration = next(iter(splits.train.take(slice(0, _CALIBRATION_EXAMPLES)).batches(_CALIBRATION_EXAMPLES)))[0]
     expected = np.asarray(model.predict_on_batch(inputs))
     model(_first(inputs))  # some converters want a model that was called outside of `predict`, too
@@ -234,7 +235,8 @@ def _of_weights(run):
     from kit.commands import export_weights
 
     def start(path):
-        return lambda inputs: np.asarray(export_weights.read(run, path).predict_on_batch(inputs))
+        model = run.recipe.task.exported(export_weights.read(run, path))
+        return lambda inputs: np.asarray(model.predict_on_batch(inputs))
 
     return lambda model, path, calibration: export_weights.write(run, path), start
 

@@ -4,6 +4,7 @@ Devlin et al., "BERT", 2019, section 3.1: of 15 % of the tokens four fifths are 
 ones, and a tenth stay. Whole words: the update of 2019 to its published code.
 """
 
+import dataclasses
 import math
 
 import numpy as np
@@ -53,11 +54,7 @@ class Masking:
         ids = inputs["ids"]
         batch, time = tf.shape(ids)[0], tf.shape(ids)[1]
 
-        def uniform(shape, stream):
-            seed = tf.stack([tf.constant(self.seed * 8 + stream, tf.int64), tf.cast(step, tf.int64)])
-            return tf.random.stateless_uniform(shape, seed)
-
-        order, hidden = uniform((batch, time), 0), tf.gather(self.is_special, ids)
+        order, hidden = self.uniform(step, (batch, time), 0), tf.gather(self.is_special, ids)
         if self.begins_word is not None:
             begins = tf.gather(self.begins_word, ids) | hidden  # the first, the start, does
             order = tf.gather(order, tf.cumsum(tf.cast(begins, tf.int32), axis=1) - 1, batch_dims=1)  # one a word
@@ -67,13 +64,34 @@ class Masking:
         count = tf.minimum(tf.maximum(tf.round(self.rate * real), 1.0), real)
         is_told = tf.cast(tf.range(tf.shape(positions)[1]), tf.float32) < count[:, None]
         true = tf.gather(ids, positions, batch_dims=1)
-        draw = uniform(tf.shape(positions), 1)
-        others = tf.gather(self.ordinary, tf.cast(uniform(tf.shape(positions), 2) * len(self.ordinary), tf.int32))
+        draw = self.uniform(step, tf.shape(positions), 1)
+        which = self.uniform(step, tf.shape(positions), 2) * len(self.ordinary)
+        others = tf.gather(self.ordinary, tf.cast(which, tf.int32))
         shown = tf.where(draw < 0.8, self.mask, tf.where(draw < 0.9, others, true))
         shown = tf.where(is_told, tf.cast(shown, ids.dtype), true)
         rows = tf.broadcast_to(tf.range(batch)[:, None], tf.shape(positions))
         ids = tf.tensor_scatter_nd_update(ids, tf.stack([rows, positions], -1), shown)
         return {"ids": ids, "positions": positions}, tf.where(is_told, true, IGNORED)
+
+    def uniform(self, step, shape, stream):
+        """Returns numbers from 0 to below 1 of the seed, the step and the number of a stream, 0 to 7."""
+        seed = tf.stack([tf.constant(self.seed * 8 + stream, tf.int64), tf.cast(step, tf.int64)])
+        return tf.random.stateless_uniform(shape, seed)
+
+
+@dataclasses.dataclass
+class MaskedExamples(Examples):
+    """Examples of masked texts; held-out ones, masked once, know what they are of, for whoever trains on them, too.
+
+    Args:
+        whole: Training examples of the same rows, or None of those that are such.
+    """
+
+    whole: Examples | None = None
+
+    def join(self, others):
+        """Returns these training examples and then those of another split, all masked anew in every step."""
+        return super().join(dataclasses.replace(others.whole, rows=others.rows))
 
 
 def pieces(texts, tokenizer, length, least=8):
@@ -110,11 +128,28 @@ def masked_examples(ids, masking, is_training):
     """
     positions = np.zeros((len(ids), masking.most), "int32")
     labels = np.full((len(ids), masking.most), IGNORED, "int32")
+    whole = MaskedExamples(
+        {"ids": Dense(ids), "positions": Dense(positions)}, {"label": Dense(labels)}, transform=masking
+    )
     if is_training:
-        found = Examples({"ids": Dense(ids), "positions": Dense(positions)}, {"label": Dense(labels)})
-        found.transform = masking
-        return found
+        return whole
     if len(ids):
         inputs, labels = masking(tf.constant(0, tf.int64), {"ids": tf.constant(ids), "positions": None}, None)
         ids, positions, labels = (each.numpy() for each in (inputs["ids"], inputs["positions"], labels))
-    return Examples({"ids": Dense(ids), "positions": Dense(positions)}, {"label": Dense(labels)})
+    return MaskedExamples({"ids": Dense(ids), "positions": Dense(positions)}, {"label": Dense(labels)}, whole=whole)
+
+
+def masked_splits(texts, split, tokenizer, length, hidden):
+    """Returns the examples of training, validation and test split, and their number of tokens.
+
+    Args:
+        texts: The documents.
+        split: Name of the split of each.
+        tokenizer: `kit.data.tokens.Tokenizer`.
+        length: Tokens of a piece.
+        hidden: `Masking` of each split.
+    """
+    ids, owners = pieces(texts, tokenizer, length)
+    parts = [ids[split[owners] == name] for name in ("train", "validation", "test")]
+    examples = [masked_examples(part, own, not row) for row, (part, own) in enumerate(zip(parts, hidden, strict=True))]
+    return examples, int((ids != tokenizer.pad_id).sum())

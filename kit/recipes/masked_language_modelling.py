@@ -6,12 +6,13 @@ import keras
 from keras import ops
 
 from kit.data import sources
-from kit.data.masked_texts import Masking, masked_examples, pieces
+from kit.data.masked_texts import Masking, masked_splits
 from kit.data.options import Division, TokenOptions
+from kit.data.sentence_pairs import paired_splits
 from kit.data.splits import Splits, assign
 from kit.data.tokens import Tokenizer
 from kit.errors import KitError, SettingError, check, choose
-from kit.models.text import bert, deberta
+from kit.models.text import bert, big_bird, deberta
 from kit.tasks import masked_tokens
 from kit.tasks.recipe import Recipe, Stages
 from kit.weights import published
@@ -20,6 +21,7 @@ log = logging.getLogger("kit")
 
 BACKBONES = {
     **{name: (bert.bert, arguments) for name, arguments in bert.VARIANTS.items()},
+    **{name: (big_bird.big_bird, arguments) for name, arguments in big_bird.VARIANTS.items()},
     **{name: (deberta.deberta, arguments) for name, arguments in deberta.VARIANTS.items()},
 }
 
@@ -28,6 +30,7 @@ def masked_language_model(
     vocabulary_size,
     *,
     pad_id=0,
+    next_sentence=False,
     backbone: str = "bert_tiny",
     weights: str | None = None,
     optimizer="adamw",
@@ -37,14 +40,17 @@ def masked_language_model(
     Args:
         vocabulary_size: Number of tokens.
         pad_id: Id of padding.
+        next_sentence: The network also tells whether the second of two segments follows the first.
         backbone: Variant of an architecture, as `kit list` prints them; or a `keras.Model` from `ids` and `segments`
             whose layer `token_embedding` is reversible.
         weights: Folder of published weights that the encoder begins with, or `hf:OWNER/NAME`.
         optimizer: Keras optimizer or its name.
 
     Shape:
-        in: `ids` (batch, time), `positions` (batch, predictions): places that are asked for
-        out: (batch, predictions, vocabulary_size), logits
+        in: `ids` (batch, time), `positions` (batch, predictions): places that are asked for; with `next_sentence` also
+            `segments` (batch, time)
+        out: (batch, predictions, vocabulary_size), logits; with `next_sentence` that as `token`, and `next_sentence`
+            (batch, 2)
 
     Raises:
         SettingError: an unknown backbone; the message names the argument.
@@ -57,11 +63,28 @@ def masked_language_model(
         published.load(backbone, weights)
     ids = keras.Input((None,), dtype="int32", name="ids")
     positions = keras.Input((None,), dtype="int32", name="positions")
-    x = keras.Model(backbone.input, backbone.output).call({"ids": ids, "segments": ops.zeros_like(ids)})
+    inputs = {"ids": ids, "positions": positions}
+    if next_sentence:
+        inputs["segments"] = keras.Input((None,), dtype="int32", name="segments")
+    segments = inputs.get("segments", ops.zeros_like(ids))
+    x = keras.Model(backbone.input, backbone.output).call({"ids": ids, "segments": segments})
     dim = x.shape[-1]
     index = ops.repeat(positions[..., None], dim, axis=-1)  # (batch, predictions, dim)
-    logits = bert.masked_tokens(backbone, ops.take_along_axis(x, index, axis=1))
-    return masked_tokens.compiled({"ids": ids, "positions": positions}, logits, optimizer, "masked_language_model")
+    logits = bert.masked_tokens(backbone, ops.take_along_axis(x, index, axis=1), **_head_of(backbone))
+    if next_sentence:
+        logits = {"token": logits, "next_sentence": bert.next_sentence(bert.pooled(x))}
+    return masked_tokens.compiled(inputs, logits, optimizer, "masked_language_model")
+
+
+def _head_of(backbone):
+    """Returns the activation and the small number of the head, those of the encoder's blocks as published ones have."""
+    layers = {layer.name: layer for layer in backbone.layers}
+    found = {}
+    if "block1_feedforward_in" in layers:
+        found["activation"] = layers["block1_feedforward_in"].activation
+    if "embedding_norm" in layers:
+        found["epsilon"] = layers["embedding_norm"].epsilon
+    return found
 
 
 def masked_texts(
@@ -74,6 +97,7 @@ def masked_texts(
     max_length: int = 128,
     mask_rate: float = 0.15,
     whole_words: bool = False,
+    next_sentence: bool = False,
     division: Division = Division(test_fraction=0.1),
 ):
     """Reads plain texts, cuts them into pieces, and hides tokens of them.
@@ -91,9 +115,10 @@ def masked_texts(
         max_length: Tokens of a piece, start and end included.
         mask_rate: Share of the tokens that are to be told.
         whole_words: Hide all tokens of a word together.
+        next_sentence: Train on pairs of segments, too, half of which follow each other: which ones do?
 
     Returns:
-        `Splits` of pieces of texts, with facts `vocabulary_size` and `pad_id`.
+        `Splits` of pieces of texts, with facts `vocabulary_size`, `pad_id` and `next_sentence`.
 
     Raises:
         KitError: a file that cannot be used; the message names it.
@@ -117,18 +142,20 @@ def masked_texts(
         training = (text for text, part in zip(found.texts, split, strict=True) if part == "train")
         known = tokens.learn(training, at_most=True, mask=True)
         embeddings = len(known)
-    ids, owners = pieces(found.texts, known, max_length)
-    division_of = split[owners]
-    parts = [ids[division_of == name] for name in ("train", "validation", "test")]
-    log.info("%s tokens in pieces of %d", f"{int((ids != known.pad_id).sum()):,}", max_length)
     hidden = [Masking(known, max_length, mask_rate, whole_words, each) for each in (seed, 0, 1)]
+    make = paired_splits if next_sentence else masked_splits
+    parts, count = make(found.texts, split, known, max_length, hidden)
+    log.info("%s tokens in pieces of %d", f"{count:,}", max_length)
     path = {} if tokenizer is None else {"tokenizer": published.absolute(tokenizer)}
     return Splits(
-        *(masked_examples(part, own, not row) for row, (part, own) in enumerate(zip(parts, hidden, strict=True))),
-        facts={"vocabulary_size": embeddings, "pad_id": known.pad_id},
+        *parts,
+        facts={"vocabulary_size": embeddings, "pad_id": known.pad_id, "next_sentence": next_sentence},
         assets={"tokenizer": known.to_json(), "embeddings": embeddings, "max_length": max_length},
         assignment=assignment,
         settings={"source": str(origin)} | path,
+        monitors=("val_loss", "val_token_accuracy", "val_next_sentence_accuracy")
+        if next_sentence
+        else ("val_loss", "val_accuracy"),
     )
 
 
@@ -151,6 +178,6 @@ RECIPE = Recipe(
     stages=Stages(
         prepare=_check_positions,
         tied_layers={"tokenizer": ("token_embedding", "masked_tokens_bias")},
-        optional_facts=("pad_id",),
+        optional_facts=("pad_id", "next_sentence"),
     ),
 )

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+import keras
 import numpy as np
 import pandas as pd
 from jsonargparse.typing import PositiveInt
@@ -24,11 +25,34 @@ _SHOWN = 24  # pieces in the table of examples
 
 
 def compiled(inputs, logits, optimizer, name):
-    """Returns a compiled model from ids and positions to logits (batch, predictions, tokens)."""
+    """Returns a compiled model from ids and positions to logits (batch, predictions, tokens).
+
+    Args:
+        inputs: Its inputs, by name.
+        logits: Logits of tokens; or a dictionary of them, `token`, and of `next_sentence` (batch, 2).
+        optimizer: Keras optimizer or its name.
+        name: Name of the model.
+    """
     model = ModelOfParts(inputs, logits, name=name)
     loss = SparseCategoricalCrossentropy(ignore_class=IGNORED)
-    model.compile(optimizer=sparing(optimizer, model), loss=loss, metrics=[Accuracy(ignore_class=IGNORED)])
+    metrics = [Accuracy(ignore_class=IGNORED)]
+    if isinstance(logits, dict):
+        loss = {"token": loss, "next_sentence": SparseCategoricalCrossentropy()}
+        metrics = {"token": metrics, "next_sentence": [Accuracy()]}
+    model.compile(optimizer=sparing(optimizer, model), loss=loss, metrics=metrics)
     return model
+
+
+def _tells_next_sentence(model):
+    return len(model.inputs) > 2
+
+
+def _logits(model, inputs):
+    """Returns logits of tokens, and of the next sentence or None; where segments are not given, there is one."""
+    if not _tells_next_sentence(model):
+        return model.predict_on_batch(inputs), None
+    found = model.predict_on_batch({"segments": np.zeros_like(inputs["ids"]), **inputs})
+    return found["token"], found["next_sentence"]
 
 
 def evaluate(model, examples, assets, *, top_k: PositiveInt = 5, batch_size: PositiveInt = 64):
@@ -43,15 +67,19 @@ def evaluate(model, examples, assets, *, top_k: PositiveInt = 5, batch_size: Pos
 
     Returns:
         `Evaluation` with cross-entropy in nats a token, its exponential (perplexity), accuracy with its interval
-        (Wilson's), and top-k accuracy.
+        (Wilson's), and top-k accuracy; of pairs also the accuracy of whether the second segment follows the first.
     """
     tokenizer, losses, best, right = Tokenizer(assets["tokenizer"]), [], [], []
-    rows = []
+    rows, right_pairs, others = [], [], []
     for start in range(0, len(examples), batch_size):
         inputs, labels = examples.arrays(np.arange(start, min(start + batch_size, len(examples))))
         if examples.transform is not None:  # of the training split nothing is hidden yet
             inputs, labels = _hidden(examples.transform, start, inputs, labels)
-        logits = model.predict_on_batch(inputs)
+        logits, follows = _logits(model, inputs)
+        if follows is not None:
+            labels, is_other = labels["token"], labels["next_sentence"]
+            right_pairs.append(follows.argmax(1) == is_other)
+            others.append(is_other)
         told = labels != IGNORED
         chosen, true = logits[told].astype("float64"), labels[told]
         highest = chosen.max(1)
@@ -73,14 +101,24 @@ def evaluate(model, examples, assets, *, top_k: PositiveInt = 5, batch_size: Pos
         f"top_{top_k}_accuracy": float(best.mean()),
         "hidden_tokens": len(losses),
     }
+    if right_pairs:
+        right_pairs, others = np.concatenate(right_pairs), np.concatenate(others)
+        low, high = share_interval(int(right_pairs.sum()), len(right_pairs))
+        metrics |= {
+            "next_sentence_accuracy": float(right_pairs.mean()),
+            "next_sentence_accuracy_low": float(low),
+            "next_sentence_accuracy_high": float(high),
+            "followed_share": float(1 - others.mean()),  # the accuracy of who says that all do
+            "pairs": len(others),
+        }
     return Evaluation(metrics, {"1_hidden_tokens": pd.DataFrame(rows)})
 
 
 def _hidden(transform, step, inputs, labels):
     import tensorflow as tf
 
-    inputs, labels = transform(tf.constant(step, tf.int64), inputs, labels)
-    return {name: value.numpy() for name, value in inputs.items()}, labels.numpy()
+    found = transform(tf.constant(step, tf.int64), inputs, labels)
+    return tf.nest.map_structure(lambda value: value.numpy(), found)
 
 
 def _shown(tokenizer, inputs, labels, logits):
@@ -149,7 +187,7 @@ def predict(model, inputs, assets, *, top_k: PositiveInt = 5, batch_size: Positi
         positions = np.zeros((len(ids), most), "int32")
         for row, (each, own) in enumerate(zip(ids, gaps, strict=True)):
             padded[row, : len(each)], positions[row, : len(own)] = each, own
-        logits = model.predict_on_batch({"ids": padded, "positions": positions})
+        logits, _ = _logits(model, {"ids": padded, "positions": positions})
         for row, ((text, _), own) in enumerate(zip(part, gaps, strict=True)):
             for gap in range(len(own)):
                 shares = softmax(logits[row, gap][None].astype("float64"))[0]
@@ -223,10 +261,20 @@ def show(predictions, is_terminal):
     return "\n".join(lines)
 
 
+def _tokens_alone(network):
+    """Returns the network without the answer whether one segment follows another."""
+    if not _tells_next_sentence(network):
+        return network
+    return keras.Model(network.input, network.output["token"], name=network.name)
+
+
 def task():
     """Returns the `Task` of masked language modelling."""
     return Task(
-        monitors={"val_loss": "min", "val_accuracy": "max"},
+        monitors={
+            "val_loss": "min",
+            **dict.fromkeys(("val_accuracy", "val_token_accuracy", "val_next_sentence_accuracy"), "max"),
+        },
         evaluate=evaluate,
         predict=predict,
         explain=explain,
@@ -234,4 +282,5 @@ def task():
         inputs="text",
         usage='--text "a list is a ___ of values"',
         draws=(),
+        exported=_tokens_alone,
     )

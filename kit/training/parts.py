@@ -14,6 +14,29 @@ def check_counts(model):
         raise TypeError(f"{model.name}: its loss has an ignore_class; expected a kit.training.parts.ModelOfParts")
 
 
+class SumOfMeans(keras.metrics.Metric):
+    """Sum of the means of several losses, each over parts of its own.
+
+    Args:
+        names: Names of the losses.
+        name: Name of the metric.
+    """
+
+    def __init__(self, names, name="loss"):
+        super().__init__(name=name)
+        self.means = {each: keras.metrics.Mean(name=each) for each in names}
+
+    def update_state(self, *args):
+        raise NotImplementedError("its means are updated, one by one")
+
+    def result(self):
+        return sum(mean.result() for mean in self.means.values())
+
+    def reset_state(self):
+        for mean in self.means.values():
+            mean.reset_state()
+
+
 @keras.saving.register_keras_serializable("kit")
 class ModelOfParts(keras.Model):
     """A functional model whose loss is a mean over the parts of its targets, on any number of batches and devices.
@@ -24,7 +47,7 @@ class ModelOfParts(keras.Model):
     divide it. On one device that gradient is Keras' own.
 
     The loss must be one of Keras or kit that returns the mean over the parts of a batch; parts with the label that it
-    has for an `ignore_class` do not count.
+    has for an `ignore_class` do not count. Of several outputs by name, each with a loss, the means are summed.
 
     Shape:
         labels: (batch, parts...), integers
@@ -42,12 +65,27 @@ class ModelOfParts(keras.Model):
         return [*own, *(metric for metric in super().metrics if metric.name != "loss")]
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
-        ignored = getattr(self.loss, "ignore_class", None)
+        if not isinstance(self.loss, dict):
+            loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+            return self._of_parts(loss, self.loss, y, self.of_parts.loss, training)
+        found = 0.0
+        for name, mean in self.of_parts.loss.means.items():
+            loss = self.loss[name](y[name], y_pred[name])
+            found = found + self._of_parts(loss, self.loss[name], y[name], mean, training)
+        return found
+
+    def compile(self, *args, loss=None, **kwargs):
+        if isinstance(loss, dict):
+            self.of_parts.loss = SumOfMeans(loss)
+        super().compile(*args, loss=loss, **kwargs)
+
+    def _of_parts(self, loss, function, y, mean, training):
+        """Returns the loss of a batch as devices share it, and counts it into a mean over parts."""
+        ignored = getattr(function, "ignore_class", None)
         counts = ops.ones_like(y, "bool") if ignored is None else ops.not_equal(y, ignored)
         count = ops.sum(ops.cast(counts, loss.dtype))
         devices = tf.distribute.get_strategy().num_replicas_in_sync
-        self.of_parts.loss.update_state(loss * devices, count)  # Keras has divided it by the devices
+        mean.update_state(loss * devices, count)  # Keras has divided it by the devices
         if devices > 1 and training:
             mean = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, count)
             loss = loss * ops.divide_no_nan(count, mean)

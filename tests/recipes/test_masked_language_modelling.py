@@ -2,9 +2,13 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import kit
 from kit.commands.export import export
+from kit.data.masked_texts import Masking, masked_examples
+from kit.data.sentence_pairs import Pairing, pairs
+from kit.data.tokens import Tokenizer
 from kit.errors import KitError, SettingError
 
 WORDS = [*"abcdefgh"]
@@ -103,3 +107,88 @@ def test_what_cannot_be_is_refused(run, empty_folder):
             verbose=False,
         )
     assert not (empty_folder / "runs").exists()
+
+
+PAIRED = DATA | {"next_sentence": True}
+
+
+def stories(count=24):
+    """Returns documents of six sentences, each of one word that no other document has."""
+    return [" ".join(f"{WORDS[row % 8]} w{row} {WORDS[n]}." for n in range(6)) for row in range(count)]
+
+
+def test_pairs_follow_each_other_or_are_of_two_documents():
+    texts = stories()
+    tokenizer = Tokenizer.learn(texts, kind="word", vocabulary_size=500, min_count=1, mask=True)
+    first, second, owners = pairs(texts, tokenizer, 20)
+    assert np.bincount(owners).min() >= 1 and (first >= 0).any(1).all() and (second >= 0).any(1).all()
+    pairing = Pairing(Masking(tokenizer, 20, 0.15, False, 3), tokenizer, 20)
+    whole = {"first": first, "second": second, "document": owners}
+    shares = []
+    for step in range(20):
+        inputs, labels = pairing(tf.constant(step, tf.int64), whole, None)
+        ids, told = inputs["ids"].numpy(), labels["token"].numpy()
+        rows, columns = np.nonzero(told >= 0)
+        ids[rows, inputs["positions"].numpy()[rows, columns]] = told[rows, columns]
+        is_other, segments = labels["next_sentence"].numpy(), inputs["segments"].numpy()
+        partner = []
+        for row, each in enumerate(ids):
+            length = int((each != tokenizer.pad_id).sum())
+            assert each[0] == tokenizer.start_id and each[length - 1] == tokenizer.end_id
+            cut = 1 + (first[row] >= 0).sum()
+            assert (each[1:cut] == first[row][first[row] >= 0]).all() and each[cut] == tokenizer.end_id
+            assert (segments[row] == (np.arange(20) > cut) * (np.arange(20) < length)).all()
+            rest = each[cut + 1 : length - 1].tolist()
+            same = second[row][second[row] >= 0].tolist()
+            assert (rest == same) == (not is_other[row])
+            partner.append(
+                next(o for o, other in zip(owners, second, strict=True) if rest == other[other >= 0].tolist())
+            )
+        assert ((np.array(partner) != owners) == is_other).all()
+        shares.append(is_other.mean())
+    assert 0.4 < np.mean(shares) < 0.6
+    again = pairing(tf.constant(19, tf.int64), whole, None)
+    np.testing.assert_array_equal(again[0]["ids"], inputs["ids"])
+    alone, labels = pairing(tf.constant(0, tf.int64), {name: value[:1] for name, value in whole.items()}, None)
+    assert labels["next_sentence"].numpy().tolist() == [0] and (alone["ids"].numpy()[0] != 0).any()
+
+
+def test_next_sentences_are_trained_scored_and_exported(tmp_path):
+    run = kit.train(
+        "masked_language_modelling",
+        folder=tmp_path / "run",
+        data={"source": stories(), **PAIRED},
+        model={"backbone": "bert"},
+        backbone=BACKBONE,
+        train=TRAIN | {"epochs": 2, "monitor": "val_next_sentence_accuracy"},
+        verbose=False,
+    )
+    scores = run.metrics["test"]
+    assert scores["next_sentence_accuracy_low"] <= scores["next_sentence_accuracy"] <= 1 and scores["pairs"] > 0
+    assert 0 < scores["followed_share"] < 1 and scores["hidden_tokens"] > 0
+    history = run.history
+    total = history["val_loss"].iloc[-1]
+    assert total > scores["cross_entropy"] * 0.5 and np.isfinite(history["loss"]).all()
+    assert run.predict("a ___ c.").groupby("gap").size().tolist() == [5]
+    done = export(run.folder, "safetensors", tmp_path / "weights", data=stories())
+    from safetensors.numpy import load_file
+
+    names = load_file(done.path / "model.safetensors").keys()
+    assert {"cls.seq_relationship.weight", "pooler.dense.weight"} <= {name.removeprefix("bert.") for name in names}
+
+
+def test_documents_of_one_sentence_have_no_next_one():
+    with pytest.raises(KitError, match="data.next_sentence: no document of the train split has two sentences or more"):
+        kit.train("masked_language_modelling", data={"source": ["a b c"] * 30, **PAIRED}, verbose=False)
+
+
+def test_validation_texts_that_are_trained_on_are_masked_anew():
+    tokenizer = Tokenizer.learn(documents(), kind="word", vocabulary_size=50, min_count=1, mask=True)
+    ids = np.tile(np.array([tokenizer.start_id, *range(5, 13), tokenizer.end_id], "int32"), (6, 1))
+    maskings = [Masking(tokenizer, 10, 0.3, False, seed) for seed in (4, 0)]
+    train, held_out = (masked_examples(ids, each, not row) for row, each in enumerate(maskings))
+    both = train.join(held_out.take([1, 2]))
+    assert len(both) == 8 and (both.input("ids")[6:] == ids[:2]).all() and both.transform is train.transform
+    steps = list(both.stream(8, 0, 0, 2))
+    assert all((inputs["ids"].numpy() == tokenizer.mask_id).any() for inputs, _ in steps)
+    assert (steps[0][0]["positions"].numpy() != steps[1][0]["positions"].numpy()).any()
