@@ -244,7 +244,9 @@ def explain(
     ids = [
         np.array([_with_gaps(text, place, tokenizer, length, least=0)], "int32") for text, place in rows[:most_inputs]
     ]
-    batches = [{"ids": each, "positions": np.zeros((1, 1), "int32")} for each in ids]
+    names = {each.name for each in model.inputs}  # one that tells the next sentence takes segments, too
+    batches = [{"ids": each, "positions": np.zeros((1, 1), "int32"), "segments": np.zeros_like(each)} for each in ids]
+    batches = [{name: each[name] for name in names} for each in batches]
     shown = [(tokenizer.pieces(each[0]), np.array(tokenizer.is_special(each[0]))) for each in ids]
     table, figures, arrays, notes = attention_parts(model, batches, shown)
     if len(rows) > most_inputs:

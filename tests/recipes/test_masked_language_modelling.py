@@ -175,6 +175,7 @@ def test_next_sentences_are_trained_scored_and_exported(tmp_path):
 
     names = load_file(done.path / "model.safetensors").keys()
     assert {"cls.seq_relationship.weight", "pooler.dense.weight"} <= {name.removeprefix("bert.") for name in names}
+    assert {"layer", "head", "neighbours"} <= set(run.explain("a b c").table)
 
 
 def test_documents_of_one_sentence_have_no_next_one():
