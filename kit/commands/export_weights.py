@@ -11,6 +11,10 @@ from kit.files import write_json, write_text
 from kit.weights import loading, published, tensors
 
 
+# How transformers calls what is answered, where that is not one class.
+_PROBLEMS = {"labels": "multi_label_classification", "number": "regression"}
+
+
 def write(run, folder):
     """Writes the backbone of a run, and its last layer as `classifier`, as published weights are.
 
@@ -39,12 +43,18 @@ def write(run, folder):
         arguments |= {"vocabulary_size": assets["embeddings"], "pad_id": tokenizer.pad_id}
     config = module.configuration(arguments)
     found = loading.tensors_of(backbone, module.FAMILY)
-    logits = next((layer for layer in run.model.layers if layer.name == "logits"), None)
-    if logits is not None and "class_names" in assets:
-        kernel, bias = (keras.ops.convert_to_numpy(each) for each in logits.weights)
-        found |= {"classifier.weight": kernel.T, "classifier.bias": bias}
-        config["id2label"] = {str(number): name for number, name in enumerate(assets["class_names"])}
-        config["label2id"] = {name: number for number, name in enumerate(assets["class_names"])}
+    last = next((layer for layer in run.model.layers if layer.name in ("logits", "number")), None)
+    if last is not None and ("class_names" in assets or "deviation" in assets):
+        kernel, bias = (keras.ops.convert_to_numpy(each) for each in last.weights)
+        names = assets.get("class_names", [])
+        if not names:  # its number is standardised: here it is in the unit of the data
+            kernel, bias = kernel * assets["deviation"], bias * assets["deviation"] + assets["mean"]
+            names = [f"LABEL_{number}" for number in range(len(bias))]
+        found |= {"classifier.weight": kernel.T.astype("float32"), "classifier.bias": bias.astype("float32")}
+        config["id2label"] = {str(number): name for number, name in enumerate(names)}
+        config["label2id"] = {name: number for number, name in enumerate(names)}
+        if assets.get("answer") in _PROBLEMS:
+            config["problem_type"] = _PROBLEMS[assets["answer"]]
     folder = Path(folder)
     folder.mkdir()
     tensors.save(found, folder / "model.safetensors")

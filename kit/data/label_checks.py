@@ -41,6 +41,26 @@ def check(labels, class_names, split, noun="images", weights="data.class_weights
     ]
 
 
+def of_answers(answers, split, noun):
+    """Returns findings on the classes or labels of examples; none on numbers.
+
+    Args:
+        answers: `kit.data.text_answers.Answers`.
+        split, noun: As for `check`.
+    """
+    if answers.kind == "number":
+        return []
+    if answers.kind == "label":
+        return check(answers.values, answers.names, split, noun)
+    split, names = np.asarray(split, object), answers.names
+    counts = {name: answers.counts(split == name) for name in SPLITS}
+    return [
+        *alike_names(names, answers.values.sum(0).astype(int)),
+        *_few(counts["train"], names, noun),
+        *_missing(counts, names, noun),
+    ]
+
+
 def _empty(names):
     if not names:
         return []
@@ -152,20 +172,25 @@ def _uneven(counts, class_names, noun, weights):
                 [{"label": class_names[row], noun: int(counts[row])} for row in counts.argsort()[:10]],
             )
         )
-    few = [row for row in present if counts[row] < _FEW]
-    if few:
-        found.append(
-            Finding(
-                "few_examples",
-                "warning",
-                f"{len(few):,} of {len(class_names):,} classes have fewer than {_FEW} training {noun}: "
-                f"{some(class_names[row] for row in few)}",
-                "add examples, or leave such classes out",
-                len(few),
-                [{"label": class_names[row], noun: int(counts[row])} for row in few[:20]],
-            )
+    return found + _few(counts, class_names, noun)
+
+
+def _few(counts, class_names, noun):
+    """Returns a finding on classes with few training examples."""
+    few = [row for row in np.flatnonzero(counts) if counts[row] < _FEW]
+    if not few:
+        return []
+    return [
+        Finding(
+            "few_examples",
+            "warning",
+            f"{len(few):,} of {len(class_names):,} classes have fewer than {_FEW} training {noun}: "
+            f"{some(class_names[row] for row in few)}",
+            "add examples, or leave such classes out",
+            len(few),
+            [{"label": class_names[row], noun: int(counts[row])} for row in few[:20]],
         )
-    return found
+    ]
 
 
 def _missing(counts, class_names, noun):

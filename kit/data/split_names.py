@@ -10,7 +10,7 @@ UNUSED = "unused"
 # split.
 SPLIT_NAMES = {
     "train": ("train", "training"),
-    "validation": ("validation", "valid", "val", "dev", "devel", "development"),
+    "validation": ("validation", "valid", "val", "dev", "devel", "development", "trial"),
     "test": ("test", "testing"),
 }
 EXPECTED = "train, validation (or val, valid, dev) or test"

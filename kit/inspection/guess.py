@@ -147,11 +147,16 @@ def _of_json(lines):
         if isinstance(row, dict):
             inner = row.get("translation", row)
             texts = [value for value in inner.values() if isinstance(value, str)] if isinstance(inner, dict) else []
-            has_lists = any(isinstance(value, list) for value in row.values())
+            has_lists = any(isinstance(value, list) and not _are_labels(name, value) for name, value in row.items())
             if not has_lists and text_tables.is_heading({name.lower() for name in row}):
                 return "labelled texts"
             return "sentences" if has_lists else "pairs" if len(texts) >= 2 else None
     return None
+
+
+def _are_labels(name, values):
+    """Tells a list of a text's labels from tags of words, and from spans, which are lists or objects themselves."""
+    return name.lower() in ("label", "labels") and all(isinstance(value, str) for value in values)
 
 
 def _first_lines(path):

@@ -9,7 +9,7 @@ import pandas as pd
 
 from kit.data import label_checks, sources
 from kit.data.split_names import SPLITS
-from kit.data.text_classes import classes_of
+from kit.data.text_answers import OTHERS, AnswerOptions, answers_of
 from kit.inspection import text_checks
 from kit.inspection.dividing import divided
 from kit.inspection.inspection import Inspection
@@ -34,17 +34,17 @@ def inspected(recipe, source, data, division):
     """
     found, origin = sources.read(source, "texts", data | {"on_bad": "skip", "seed": division.split_seed})
     log.info("texts: %s of %s are read", f"{len(found.texts):,}", origin)
-    class_names, labels = classes_of(found.targets, origin)
-    advice = "add texts: training refuses so few"
-    assignment, findings = divided(found, division, advice, labels, class_names)
+    asked = {key: data[key] for key in ("answer", "separator") if data.get(key) is not None}
+    answers = answers_of(found, AnswerOptions(**asked), origin)
+    assignment, findings = divided(found, division, "add texts: training refuses so few", **answers.classes)
     split = assignment["split"].to_numpy(object)
     sides = [
         text_checks.Texts([_WORDS.findall(text) for text in side], found.places, split, "texts") for side in found.parts
     ]
     findings += [
-        *label_checks.check(labels, class_names, split, "texts"),
+        *label_checks.of_answers(answers, split, "texts"),
         *text_checks.of_skipped(found.skipped),
-        *text_checks.of_copies(_whole(sides, found), found.targets, other="with another label"),
+        *text_checks.of_copies(_whole(sides, found), found.targets, other=OTHERS[answers.kind]),
     ]
     for side, name in zip(sides, _names(sides), strict=True):
         findings += [*text_checks.of_characters(side, name), *text_checks.of_lengths(side)]
@@ -58,11 +58,11 @@ def inspected(recipe, source, data, division):
         numbers={
             "texts": len(found.texts),
             **{f"{name} texts": int((split == name).sum()) for name in SPLITS},
-            "classes": len(class_names),
+            **({"classes" if answers.kind == "label" else "labels": len(answers.names)} if answers.names else {}),
             **{name: sum(each) for name, each in lengths.items()},
         },
         tables={
-            "classes": _classes_table(labels, class_names, split),
+            **_answers_table(answers, split),
             **{
                 f"lengths{name}": text_checks.lengths_table(side.words, split)
                 for side, name in zip(sides, _names(sides), strict=True)
@@ -72,7 +72,10 @@ def inspected(recipe, source, data, division):
                 for side, name in zip(sides, _names(sides), strict=True)
             },
         },
-        figures={"words of a text": lambda: plots.histograms(lengths)},
+        figures={
+            "words of a text": lambda: plots.histograms(lengths),
+            **({} if answers.names else {"numbers": lambda: plots.histograms({"number": answers.values})}),
+        },
     )
 
 
@@ -91,7 +94,10 @@ def _whole(sides, found):
     return whole
 
 
-def _classes_table(labels, class_names, split):
-    """Returns a table with the number of texts of each class and split."""
-    counts = {name: np.bincount(labels[split == name], minlength=len(class_names)) for name in SPLITS}
-    return pd.DataFrame({"label": class_names, **counts})
+def _answers_table(answers, split):
+    """Returns a table with the number of texts of each class or label and split; of numbers their spread."""
+    if answers.kind == "number":
+        parts = {name: pd.Series(answers.values[split == name]) for name in SPLITS}
+        return {"numbers": pd.DataFrame({name: part.describe() for name, part in parts.items()}).reset_index(names="")}
+    counts = {name: answers.counts(split == name) for name in SPLITS}
+    return {"classes" if answers.kind == "label" else "labels": pd.DataFrame({"label": answers.names, **counts})}

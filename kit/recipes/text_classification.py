@@ -1,4 +1,4 @@
-"""Text classification: which of several classes does a text, or a pair of texts, belong to?"""
+"""Text classification: a label, several labels or a number that belong to a text, or to a pair of texts."""
 
 import logging
 from typing import Literal
@@ -8,19 +8,18 @@ import numpy as np
 from keras import layers, ops
 
 from kit.blocks.sequence_pooling import sequence_pooling
-from kit.data import label_checks, sources
+from kit.data import label_checks
 from kit.data.columns import Dense
 from kit.data.findings import tell
-from kit.data.labelled_texts import text_examples
+from kit.data.labelled_texts import TextSource, text_examples
 from kit.data.options import Division, TextOptions, TokenOptions
 from kit.data.overlap import overlap
-from kit.data.sources import phrase_languages, text_folder, text_tables
 from kit.data.splits import Splits, assign, divided
-from kit.data.text_classes import classes_of
+from kit.data.text_answers import OTHERS, AnswerOptions, answers_of, balanced, check_learned, columns_of
 from kit.data.tokens import Tokenizer
 from kit.errors import check, choose
 from kit.models import text
-from kit.tasks import classification, text_classification
+from kit.tasks import classification, multi_label, regression, text_classification
 from kit.tasks.recipe import Recipe, Stages
 from kit.weights import published
 
@@ -35,6 +34,8 @@ def text_classifier(
     *,
     num_texts=1,
     pad_id=0,
+    answer="label",
+    positive_weights=None,
     backbone: str = "text_cnn",
     weights: str | None = None,
     pooling: Literal["mean", "max", "attention", "first"] = "mean",
@@ -42,17 +43,21 @@ def text_classifier(
     embedding_dropout: float = 0.3,
     dropout: float = 0.3,
     label_smoothing: float = 0.0,
+    loss: Literal["mse", "mae", "huber", "quantile"] | None = None,
+    quantiles: tuple[float, ...] | None = None,
     optimizer="adamw",
 ):
-    """Builds a compiled text classifier.
+    """Builds a compiled model that answers to a text with a label, several, or a number.
 
-    It takes ids of tokens and, of pairs of texts, segments; it returns logits.
+    It takes ids of tokens and, of pairs of texts, segments; it returns logits, or a standardised number.
 
     Args:
         vocabulary_size: Number of tokens.
-        num_classes: Number of classes.
+        num_classes: Number of classes or labels; 1 of a number.
         num_texts: 1, or 2 for pairs of texts.
         pad_id: Id of padding.
+        answer: "label", "labels" or "number".
+        positive_weights: Factor of the loss of a text that has a label, for each of several labels; None is 1.
         backbone: Variant of an architecture, as `kit list` prints them; or a `keras.Model` from [sequence (batch, time,
             dim), mask (batch, time)] to (batch, time, dim), or from `ids` and `segments`; or a function that returns
             the first for an `input_dim`.
@@ -62,18 +67,28 @@ def text_classifier(
         embedding_dim: Width of a token's embedding, of backbones that have none of their own.
         embedding_dropout: Share of it that is dropped while training.
         dropout: Share of the pooled features that is dropped while training.
-        label_smoothing: Share of the target that is spread evenly over all classes.
+        label_smoothing: Share of the target that is spread evenly over all classes; of several labels, over yes and no.
+        loss: Loss of a number: "mse", its default, squared error; "mae", absolute; "huber", squared up to an error of
+            one standard deviation of the training texts, absolute beyond; "quantile", several quantiles, of which the
+            median is the answer.
+        quantiles: Levels of the quantiles, 0.5 among them; by default 0.05, 0.5 and 0.95.
         optimizer: Keras optimizer or its name.
 
     Shape:
         in: `ids` (batch, time) and, of pairs, `segments` (batch, time)
-        out: (batch, num_classes), logits
+        out: (batch, num_classes), logits; of a number (batch, 1), or (batch, quantiles)
 
     Raises:
         SettingError: an unknown backbone, or a value out of range; the message names the argument.
         KitError: published weights that do not fit.
     """
-    check(num_classes >= 2, "num_classes", num_classes, "at least 2")
+    least = 2 if answer == "label" else 1
+    check(num_classes >= least, "num_classes", num_classes, f"at least {least}")
+    if answer == "number":
+        check(not label_smoothing, "label_smoothing", label_smoothing, "0 of numbers")
+    else:
+        for key, value in (("loss", loss), ("quantiles", quantiles)):
+            check(value is None, key, value, "none where the answer is no number")
     check(num_texts in (1, 2), "num_texts", num_texts, "1 or 2")
     check(embedding_dim >= 1, "embedding_dim", embedding_dim, "at least 1")
     for key, value in (("embedding_dropout", embedding_dropout), ("dropout", dropout)):
@@ -104,19 +119,22 @@ def text_classifier(
     x = sequence_pooling(x, mask, pooling)
     if dropout:
         x = layers.Dropout(dropout, name="head_dropout")(x)
+    if answer == "number":
+        model = regression.network(inputs, x, "text_classifier", loss or "mse", quantiles)
+        return regression.compiled(model, optimizer, loss or "mse")
     x = layers.Dense(num_classes, dtype="float32", name="logits")(x)
-    return classification.compiled(keras.Model(inputs, x, name="text_classifier"), optimizer, label_smoothing)
+    model = keras.Model(inputs, x, name="text_classifier")
+    if answer == "labels":
+        return multi_label.compiled(model, optimizer, label_smoothing, positive_weights)
+    return classification.compiled(model, optimizer, label_smoothing)
 
 
 def labelled_texts(
     seed,
     saved,
     *,
-    source: str = "languages",
-    text: int | str | None = None,
-    second_text: int | str | None = None,
-    target: int | str | None = None,
-    num_texts: int | None = None,
+    where: TextSource = TextSource(),
+    answers: AnswerOptions = AnswerOptions(),
     tokenizer: str | None = None,
     tokens: TokenOptions = TokenOptions(),
     max_length: int = 128,
@@ -129,79 +147,64 @@ def labelled_texts(
     Args:
         seed: Seed of the run, which the data does not depend on.
         saved: `Kept` of an earlier run, which is used again, or None.
-        source: `languages` (phrases in twelve languages, generated), `tfds:NAME`, a .csv, .tsv or .jsonl file with
-            columns of texts and labels, a folder of such files with train, dev and test in their names, or a folder
-            with a folder of .txt files for each class. In Python also a list of (text, label) or (text, second text,
-            label), a table of pandas or Arrow, or a dictionary of these for train, validation and test.
-        text: Column of the texts: its name, or its number from 1, or from the end as -1; by default a usual name such
-            as text or sentence1.
-        second_text: Column of the second texts of pairs; by default a usual name such as sentence2, where there is one.
-        target: Column of the labels; by default a usual name such as label or category.
-        num_texts: Number of generated texts; 6000 by default.
         tokenizer: Folder of published weights whose tokenizer is used; by default tokens are learned from the training
             texts.
         max_length: Most tokens of an example; what is longer is cut.
-        class_weights: "balanced" makes rare classes count as much as frequent ones in the loss.
+        class_weights: "balanced" makes rare classes, or labels, count as much as frequent ones in the loss.
 
     Returns:
-        `Splits` of labelled texts, with facts `vocabulary_size`, `num_classes`, `num_texts` and `pad_id`.
+        `Splits` of labelled texts, with facts `vocabulary_size`, `num_classes`, `num_texts`, `pad_id`, `answer` and
+        `positive_weights`.
 
     Raises:
         KitError: a file that cannot be used; the message names it and the line.
         SettingError: a value out of range; the message names the key.
     """
     check(8 <= max_length <= 100_000, "max_length", max_length, "8 to 100000")
-    module, origin = sources.find(source, "texts")
-    columns = {"text": text, "second_text": second_text, "target": target}
-    options = {}
-    if module is phrase_languages:
-        options = {"seed": division.split_seed, **({} if num_texts is None else {"num_texts": num_texts})}
-    else:
-        check(num_texts is None, "num_texts", num_texts, "none where texts are not generated")
-    if module in (phrase_languages, text_folder):
-        for key, value in columns.items():
-            check(value is None, key, value, "none where texts are in no table")
-    else:
-        options |= columns
-    if module in (text_folder, text_tables):
-        options["on_bad"] = texts.on_bad
-    found = module.read(origin, **options)
-    class_names, labels = classes_of(found.targets, origin)
-    assignment = assign(found.names, found.split, division, saved, found, labels=labels, class_names=class_names)
+    found, origin = where.read(answers.answer, texts.on_bad, division.split_seed)
+    wanted = answers_of(found, answers, origin)
+    is_balanced = class_weights == "balanced"
+    check(not (is_balanced and wanted.kind == "number"), "class_weights", class_weights, "'none' of numbers")
+    assignment = assign(found.names, found.split, division, saved, found, **wanted.classes)
+    split = assignment["split"].to_numpy(object)
+    check_learned(wanted, split, origin)
+    is_training = split == "train"
     if saved is not None:
         known, embeddings = Tokenizer(saved.assets["tokenizer"]), saved.assets["embeddings"]
     elif tokenizer is not None:
         known, embeddings = published.tokenizer_of(tokenizer)
     else:
-        training = np.flatnonzero(assignment["split"] == "train")
-        known = tokens.learn((part[row] for part in found.parts for row in training), at_most=True)
+        known = tokens.learn((part[row] for part in found.parts for row in np.flatnonzero(is_training)), at_most=True)
         embeddings = len(known)
-    examples, cut = text_examples(found.parts, known, max_length, labels)
+    targets, extras, of_answer = columns_of(wanted, is_training)
+    examples, cut = text_examples(found.parts, known, max_length, targets, extras)
     if cut:
         log.info(
             "%s of %s texts are longer than %d tokens and cut (data.max_length)",
             f"{cut:,}",
-            f"{len(labels):,}",
+            f"{len(split):,}",
             max_length,
         )
     keys = list(zip(*found.parts, strict=True))
     train, *held_out = divided(examples, assignment)
-    if class_weights == "balanced":
-        counts = np.bincount(train.target("label"), minlength=len(class_names))
-        of_classes = (counts.sum() / (len(class_names) * np.maximum(counts, 1))).astype("float32")
-        train.weights = Dense(of_classes[labels])
+    weights = balanced(wanted, is_training) if is_balanced else None
+    if weights is not None and wanted.kind == "label":
+        train.weights = Dense(weights[wanted.values])
     path = {} if tokenizer is None else {"tokenizer": published.absolute(tokenizer)}
     return Splits(
         train,
         *held_out,
         facts={
             "vocabulary_size": embeddings,
-            "num_classes": len(class_names),
+            "num_classes": len(wanted.names) or 1,
             "num_texts": len(found.parts),
             "pad_id": known.pad_id,
+            "answer": wanted.kind,
+            "positive_weights": weights if wanted.kind == "labels" else None,
         },
         assets={
-            "class_names": class_names,
+            "answer": wanted.kind,
+            **of_answer,
             "tokenizer": known.to_json(),
             "embeddings": embeddings,
             "max_length": max_length,
@@ -210,14 +213,15 @@ def labelled_texts(
         },
         assignment=assignment,
         settings={"source": str(origin)} | path,
-        findings=tell(label_checks.check(labels, class_names, assignment["split"], "texts")),
-        overlap=overlap(keys, assignment["split"], "texts", found.targets),
+        monitors=tuple(text_classification.TASKS[wanted.kind].monitors),
+        findings=tell(label_checks.of_answers(wanted, split, "texts")),
+        overlap=overlap(keys, split, "texts", found.targets, OTHERS[wanted.kind]),
     )
 
 
 RECIPE = Recipe(
     name="text_classification",
-    purpose="Which of several classes does a text, or a pair of texts, belong to?",
+    purpose="Which label, which labels, or which number belongs to a text, or to a pair of texts?",
     examples="labelled texts",
     build=text_classifier,
     data=labelled_texts,
@@ -225,7 +229,7 @@ RECIPE = Recipe(
     task=text_classification.task(),
     stages=Stages(
         tied_layers={"class_names": ("logits",), "tokenizer": ("*token_embedding", "*ngram*_embedding")},
-        optional_facts=("num_texts", "pad_id"),
+        optional_facts=("num_texts", "pad_id", "answer", "positive_weights"),
         presets={
             "text_cnn": {"pooling": "max"},
             **{name: {"pooling": "attention"} for name in ("bilstm", "bigru")},

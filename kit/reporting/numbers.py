@@ -6,7 +6,9 @@ from kit import terminal
 from kit.terminal import number, with_intervals
 
 # Scores that are shares of 1.
-_SHARE = re.compile(r"(.*_)?(accuracy|f1|precision|recall|exact_match|share|read_correctly(_\w+)?)(_low|_high)?")
+_SHARE = re.compile(
+    r"(.*_)?(accuracy|f1|precision|recall|exact_match|share|coverage(_wanted)?|read_correctly(_\w+)?)(_low|_high)?"
+)
 _WORDS = {
     "f1": "F1",
     "bleu": "BLEU",
@@ -17,6 +19,12 @@ _WORDS = {
     "kid": "KID",
     "iqm": "IQM",
     "pca": "PCA",
+    "r2": "R²",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "pearson": "Pearson's r",
+    "spearman": "Spearman's ρ",
+    "hamming": "Hamming",
     "frechet": "Fréchet",
     "gaussian": "Gaussian",
     "q": "Q",

@@ -108,10 +108,10 @@ def _baseline(metrics):
     found = metrics.get("baseline")
     if not found:
         return []
-    scores = []
-    for name in (each for each in found if f"{each}_low" in found):  # shares, those that have an interval
-        share, low, high = (f"{100 * found[f'{name}{end}']:.1f}" for end in ("", "_low", "_high"))
-        scores.append(f"{html.escape(numbers.label(name))} {share} % ({low} to {high})")
+    known = {name: value for name, value in found.items() if name not in ("name", "cpu_seconds")}
+    scores = [
+        f"{html.escape(name)} {value} ({interval})" for name, value, interval in numbers.scores(known) if interval
+    ]
     seconds = f"{found['cpu_seconds']:,.1f} CPU-seconds"
     return [f"<p>Beside it, {html.escape(found['name'])}: {', '.join(scores)} after {seconds}.</p>"]
 

@@ -340,7 +340,7 @@ def _start_from(recipe, network, assets, start_from):
         new = [
             pattern
             for asset, patterns in recipe.stages.tied_layers.items()
-            if run.assets.get(asset) != here[asset]
+            if run.assets.get(asset) != here.get(asset)
             for pattern in patterns
         ]
     else:

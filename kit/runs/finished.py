@@ -128,7 +128,7 @@ class Runs:
             raise SettingError("predict.ensemble", f"answers of {self.recipe.name} have no mean; expected false")
         for run in self.runs:
             for name in same:
-                if run.assets[name] != self.best.assets[name]:
+                if run.assets.get(name) != self.best.assets.get(name):
                     raise SettingError(
                         "predict.ensemble",
                         f"{run.folder} and {self.best.folder} differ in their {name.replace('_', ' ')}; expected false",

@@ -4,7 +4,7 @@ from kit.errors import KitError, shown
 from kit.files import reading, write_text
 
 # Columns that are text, whatever stands in them.
-_TEXTS = ("example", "label", "prediction", "token", "source")
+_TEXTS = ("example", "label", "prediction", "labels", "predicted labels", "token", "source")
 
 
 def write(folder, splits, evaluation):

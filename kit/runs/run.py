@@ -352,7 +352,8 @@ def _finish(folder, parts, plan, trained):
     for name, content in tables.items():
         write_text(folder / "tables" / f"{name}.csv", content.to_csv(index=False))
     curves = parts.monitor.removeprefix("val_")
-    metric = curves if curves != "loss" else next(iter(task.monitors)).removeprefix("val_")
+    others = [name.removeprefix("val_") for name in splits.monitors or task.monitors]
+    metric = curves if curves != "loss" else next((name for name in others if name != "loss"), curves)
     figures = {
         **({"1_learning_curves": lambda: plots.learning_curves(history, metric, trained.best_epoch)} if epochs else {}),
         **(task.curves(history) if task.curves and epochs else {}),

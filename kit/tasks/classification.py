@@ -131,12 +131,6 @@ def task(
     """
     no_views = AsItIs() if views is None else views
 
-    def answers(model, examples, batch_size, views):
-        """Returns the logits of all examples, in order."""
-        inputs = examples.batches(batch_size).map(lambda inputs, *_: inputs)
-        found = views.logits(lambda batches: model.predict(batches, verbose=0), inputs)
-        return _in_order(found, examples, batch_size)
-
     def evaluate(
         model,
         examples,
@@ -168,8 +162,8 @@ def task(
             cross-entropy, expected calibration error, and the temperature with the error that there is
             without it.
         """
+        examples, logits = outputs_of(model, examples, batch_size, views)
         names, labels = assets["class_names"], examples.target("label")  # (examples,)
-        logits = answers(model, examples, batch_size, views)
         temperature = assets.get("temperature", 1.0) if temperature_scaling else 1.0
         probabilities = scores.softmax(logits / temperature)  # (examples, classes)
         predicted = probabilities.argmax(1)
@@ -208,7 +202,7 @@ def task(
 
     def calibrate(model, examples, assets, *, views: type(no_views) = no_views, batch_size: PositiveInt = 256):
         """Returns the temperature by which logits are divided so that probabilities say how often they are right."""
-        logits = answers(model, examples, batch_size, views)
+        examples, logits = outputs_of(model, examples, batch_size, views)
         return {"temperature": scores.temperature(logits, examples.target("label"))}
 
     def predict(
@@ -337,6 +331,22 @@ def _of_suspects(suspects):
         for label, likely, share in zip(first["label"], first["likely"], first["p(likely)"], strict=True)
     ]
     return first["row"].to_numpy(int), captions
+
+
+def outputs_of(model, examples, batch_size, views):
+    """Returns examples, and what a model answers to each of them, in their order.
+
+    Args:
+        model: The model.
+        examples: `Examples` of a split.
+        batch_size: Examples in a step.
+        views: Option record with `logits`, and perhaps `whole`: a function `(examples, outputs)` that returns both with
+            one row for what belongs together, such as windows of one text.
+    """
+    inputs = examples.batches(batch_size).map(lambda inputs, *_: inputs)
+    found = views.logits(lambda batches: model.predict(batches, verbose=0), inputs)
+    found = _in_order(found, examples, batch_size)
+    return views.whole(examples, found) if hasattr(views, "whole") else (examples, found)
 
 
 def _in_order(values, examples, batch_size):

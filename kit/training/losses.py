@@ -188,3 +188,70 @@ class NegativeLogLikelihood(keras.losses.Loss):
 
     def get_config(self):
         return {**super().get_config(), "likelihood": self.likelihood, "stddev": self.stddev}
+
+
+@keras.saving.register_keras_serializable("kit")
+class BinaryCrossentropy(keras.losses.Loss):
+    """Cross-entropy of several labels, each of which an example has or has not, with a weight of those that it has.
+
+    Args:
+        label_smoothing: Share of each target that is moved to one half, from 0 to below 1.
+        positive_weights: Factor of the loss of an example that has a label, for each label; None is 1.
+        name: Name of the loss.
+
+    Shape:
+        y_true: (batch, labels), 0 or 1
+        y_pred: (batch, labels), logits
+
+    Raises:
+        SettingError: `label_smoothing` is out of range.
+    """
+
+    def __init__(self, label_smoothing=0.0, positive_weights=None, name="binary_crossentropy", **kwargs):
+        super().__init__(name=name, **kwargs)
+        check(0 <= label_smoothing < 1, "label_smoothing", label_smoothing, "a number from 0 to below 1")
+        self.label_smoothing = label_smoothing
+        self.positive_weights = None if positive_weights is None else [float(each) for each in positive_weights]
+
+    def call(self, y_true, y_pred):
+        y_true = ops.cast(y_true, y_pred.dtype)
+        shares = (1 - self.label_smoothing) * y_true + 0.5 * self.label_smoothing
+        loss = ops.softplus(y_pred) - shares * y_pred  # (batch, labels)
+        if self.positive_weights is not None:
+            loss = loss * (1 + y_true * (ops.convert_to_tensor(self.positive_weights, y_pred.dtype) - 1))
+        return ops.mean(loss, axis=-1)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "label_smoothing": self.label_smoothing,
+            "positive_weights": self.positive_weights,
+        }
+
+
+@keras.saving.register_keras_serializable("kit")
+class QuantileLoss(keras.losses.Loss):
+    """Pinball loss of several quantiles: least where a share of the true numbers that is the level lies below each.
+
+    Koenker and Bassett, "Regression Quantiles", 1978.
+
+    Args:
+        levels: Level of each quantile, between 0 and 1.
+        name: Name of the loss.
+
+    Shape:
+        y_true: (batch, 1)
+        y_pred: (batch, levels)
+    """
+
+    def __init__(self, levels=(0.5,), name="quantile_loss", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.levels = [float(level) for level in levels]
+
+    def call(self, y_true, y_pred):
+        above = ops.cast(y_true, y_pred.dtype) - y_pred  # (batch, levels)
+        levels = ops.convert_to_tensor(self.levels, y_pred.dtype)
+        return ops.mean(ops.maximum(levels * above, (levels - 1) * above), axis=-1)
+
+    def get_config(self):
+        return {**super().get_config(), "levels": self.levels}

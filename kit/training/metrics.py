@@ -73,3 +73,57 @@ class PeakSignalToNoise(keras.metrics.Mean):
         true, made = (ops.cast(images, "float32") / 255.0 for images in (y_true, y_pred))
         error = ops.mean(ops.square(true - made), axis=(1, 2, 3))
         super().update_state(-10.0 * ops.log10(ops.maximum(error, 1e-10)), sample_weight)
+
+
+@keras.saving.register_keras_serializable("kit")
+class MicroF1(keras.metrics.Metric):
+    """F1 of all labels together, each being answered where its logit is above 0.
+
+    Args:
+        name: Name of the metric.
+        dtype: As for every Keras metric.
+
+    Shape:
+        y_true: (batch, labels), 0 or 1
+        y_pred: (batch, labels), logits
+    """
+
+    def __init__(self, name="micro_f1", dtype=None):
+        super().__init__(name=name, dtype=dtype)
+        self.right = self.add_variable((), "zeros", name="right")
+        self.all = self.add_variable((), "zeros", name="all")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        true, answered = ops.cast(y_true, self.dtype), ops.cast(y_pred > 0, self.dtype)
+        weight = 1.0 if sample_weight is None else ops.reshape(ops.cast(sample_weight, self.dtype), (-1, 1))
+        self.right.assign_add(ops.sum(2 * weight * true * answered))
+        self.all.assign_add(ops.sum(weight * (true + answered)))
+
+    def result(self):
+        return self.right / ops.maximum(self.all, 1.0)
+
+
+@keras.saving.register_keras_serializable("kit")
+class AbsoluteError(keras.metrics.Mean):
+    """Mean absolute error of one of several outputs, such as the median among quantiles.
+
+    Args:
+        index: Number of the output, from 0.
+        name: Name of the metric.
+        dtype: As for every Keras metric.
+
+    Shape:
+        y_true: (batch, 1)
+        y_pred: (batch, outputs)
+    """
+
+    def __init__(self, index=0, name="mae", dtype=None):
+        super().__init__(name=name, dtype=dtype)
+        self.index = index
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        true = ops.reshape(ops.cast(y_true, "float32"), (-1,))
+        super().update_state(ops.abs(ops.cast(y_pred[:, self.index], "float32") - true), sample_weight)
+
+    def get_config(self):
+        return {**super().get_config(), "index": self.index}

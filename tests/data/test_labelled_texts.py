@@ -187,7 +187,7 @@ def tokenizer():
 
 
 def test_texts_begin_and_end(tokenizer):
-    examples, cut = text_examples([["a b", "c"]], tokenizer, 16, [0, 1])
+    examples, cut = text_examples([["a b", "c"]], tokenizer, 16, {"label": np.arange(2)})
     arrays = examples.arrays(np.arange(2))[0]
     a, b, c = (tokenizer.encode([each])[0][-1] for each in "abc")
     start, end = tokenizer.start_id, tokenizer.end_id

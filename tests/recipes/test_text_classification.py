@@ -10,7 +10,7 @@ import kit
 from kit import config
 from kit.commands.export import export
 from kit.errors import KitError, SettingError
-from kit.tasks.text_classification import baseline
+from kit.tasks.text_baselines import of_label as baseline
 from kit.weights import loading, published
 from kit.weights.tensors import Tensors
 from tests.weights.published import fixture, publish

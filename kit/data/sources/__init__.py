@@ -235,11 +235,13 @@ class Texts:
     Args:
         texts: The texts.
         second: Second text of each pair, or None.
-        targets: What is to be answered of each, as it stands in the source: a label, or a number.
+        targets: What is to be answered of each, as it stands in the source: a label, labels between separators or a
+            number as text, or a list of labels.
         places: Where each text stands, such as `train.csv:12`, unique and stable.
         split: Split that the source prescribes for each text, or None.
         skipped: A message on each row that was left out, since it cannot be read.
         columns: Name of each other column or key of the source to its values, (texts,).
+        label_names: All labels in their order where each was a column of its own, or None.
     """
 
     texts: list
@@ -249,6 +251,7 @@ class Texts:
     split: np.ndarray | None = None
     skipped: list = dataclasses.field(default_factory=list)
     columns: dict = dataclasses.field(default_factory=dict)
+    label_names: list | None = None
 
     @property
     def ids(self):

@@ -7,6 +7,7 @@ import numpy as np
 
 from kit.data.sources import Texts, by_split
 from kit.data.sources.text_tables import MOST_CHARACTERS, chosen
+from kit.data.sources.text_targets import target_of
 from kit.data.text import is_text
 from kit.errors import KitError, SettingError
 
@@ -16,12 +17,13 @@ LAYOUT = (
 )
 
 
-def read(source, *, text=None, second_text=None, target=None):
+def read(source, *, text=None, second_text=None, target=None, answer="auto"):
     """Returns the texts of what was given.
 
     Args:
         source: `GivenData`.
         text, second_text, target: Columns of a table, as of a file.
+        answer: What is answered; of "labels" a text may have none.
 
     Raises:
         KitError: a text that cannot be; the message names it.
@@ -32,20 +34,24 @@ def read(source, *, text=None, second_text=None, target=None):
     if not parts.keys() & {None, "train"}:
         raise SettingError("source", f"no training texts; expected {LAYOUT}")
     asked = {"text": text, "second_text": second_text, "target": target}
-    texts, second, targets, places, split = [], [], [], [], []
+    texts, second, targets, places, split, columns = [], [], [], [], [], []
     for name, part in parts.items():
-        for row, (first, other, answer) in enumerate(_rows(part, asked)):
+        for row, (first, other, found, column) in enumerate(_rows(part, asked)):
             place = f"{name or 'text'}:{row}"
             for each in (first, other) if other is not None else (first,):
                 if not isinstance(each, str) or not each.strip() or not is_text(each):
                     raise KitError(f"data: {place}: {str(each)[:60]!a}; expected a text that is not empty")
                 if len(each) > MOST_CHARACTERS:
                     raise KitError(f"data: {place}: {len(each):,} characters; expected at most {MOST_CHARACTERS:,}")
-            if str(answer).strip().lower() in ("", "none", "nan", "<na>"):
-                raise KitError(f"data: {place}: an empty label; expected a label or a number")
+            if str(found.get(column)) == "<NA>":  # of pandas, which has no truth value
+                found = {column: None}
+            of_row, problem = target_of(found, column, answer)
+            if problem:
+                raise KitError(f"data: {place}: {problem}")
             texts.append(first.strip())
             second.append(other if other is None else other.strip())
-            targets.append(str(answer).strip())
+            targets.append(of_row)
+            columns.append(column)
             places.append(place)
             split.append(name)
     if not texts:
@@ -58,11 +64,12 @@ def read(source, *, text=None, second_text=None, target=None):
         places,
         second=None if second[0] is None else second,
         split=None if None in parts else np.array(split, dtype=object),
+        label_names=list(columns[0]) if isinstance(columns[0], tuple) else None,
     )
 
 
 def _rows(part, asked):
-    """Yields text, second text or None, and target of each row."""
+    """Yields text, second text or None, a dictionary with the target, and its key or keys of each row."""
     if hasattr(part, "to_pandas"):
         part = part.to_pandas()
     if hasattr(part, "iterrows"):
@@ -71,7 +78,7 @@ def _rows(part, asked):
         rows = part.to_dict("records")
         roles = chosen(Path("data"), list(part.columns), rows[:1000], asked)
         for row in rows:
-            yield row[roles["text"]], row.get(roles.get("second_text")), row[roles["target"]]
+            yield row[roles["text"]], row.get(roles.get("second_text")), row, roles["target"]
         return
     if any(value is not None for value in asked.values()):
         key = next(key for key, value in asked.items() if value is not None)
@@ -83,4 +90,4 @@ def _rows(part, asked):
             raise KitError(
                 f"data: text:{row}: {str(each)[:60]!r}; expected (text, label) or (text, second text, label)"
             )
-        yield (each[0], None, each[1]) if len(each) == 2 else tuple(each)
+        yield each[0], None if len(each) == 2 else each[1], {"label": each[-1]}, "label"

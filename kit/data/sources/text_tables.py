@@ -11,6 +11,7 @@ import numpy as np
 
 from kit.data.sources import Texts, as_columns
 from kit.data.sources.text_files import BadRows, candidates, json_rows, lines, plain_name, splitter
+from kit.data.sources.text_targets import columns_of, said, target_of
 from kit.data.split_names import EXPECTED, SPLITS, split_named
 from kit.data.text import is_text
 from kit.errors import KitError, SettingError, closest, shown
@@ -50,7 +51,7 @@ def is_heading(names):
     return bool(names & set(_TEXT)) and bool(names & (set(_TARGET) - {"target"}))
 
 
-def read(source, *, text=None, second_text=None, target=None, on_bad="error"):
+def read(source, *, text=None, second_text=None, target=None, answer="auto", on_bad="error"):
     """Returns the texts of a table, or of those in a folder.
 
     Args:
@@ -59,7 +60,8 @@ def read(source, *, text=None, second_text=None, target=None, on_bad="error"):
             table without a heading the column of the longest texts.
         second_text: Column of the second text of pairs; by default a usual name, such as sentence2, or none.
         target: Column of what is to be answered; by default a usual name such as label, or in a table without a heading
-            the other column of fewest different values.
+            the other column of fewest different values. Several, as `a,b,c`, are labels that are 0 or 1.
+        answer: What is answered; of "labels" a text may have none.
         on_bad: "skip" lists rows that cannot be read and leaves them out; "error" names the first.
 
     Raises:
@@ -77,10 +79,10 @@ def read(source, *, text=None, second_text=None, target=None, on_bad="error"):
         parts = {part: files[0] for part, files in parts.items()}
     rows = []
     for part, path in parts.items():
-        found = list(_rows(path, {"text": text, "second_text": second_text, "target": target}, bad))
+        found = list(_rows(path, {"text": text, "second_text": second_text, "target": target}, answer, bad))
         bad.check_any(path, len(found), "texts and labels")
         rows += [(part or own, *rest) for own, *rest in found]
-    splits, places, texts, second, targets, others = map(list, zip(*rows, strict=True))
+    splits, places, texts, second, targets, others, columns = map(list, zip(*rows, strict=True))
     if any(each is None for each in second) and any(each is not None for each in second):
         row = second.index(None)
         raise KitError(f"{places[row]}: no second text; other files have one")
@@ -94,6 +96,7 @@ def read(source, *, text=None, second_text=None, target=None, on_bad="error"):
         split=np.array(splits, dtype=object) if any(splits) else None,
         skipped=bad.told(),
         columns=as_columns(others),
+        label_names=list(columns[0]) if isinstance(columns[0], tuple) else None,
     )
 
 
@@ -107,12 +110,14 @@ def _is_table(path):
     return plain_name(path).endswith((*_TABLES, *_JSON))
 
 
-def _rows(path, asked, bad):
-    """Yields split, place, text, second text or None, target and other columns of each row."""
+def _rows(path, asked, answer, bad):
+    """Yields split, place, text, second text or None, target, other columns and the target's column of each row."""
     is_json = plain_name(path).endswith(_JSON)
     names, rows = (_of_json if is_json else _of_table)(path, asked, bad)
     split_column = next((name for name in names if isinstance(name, str) and name.strip().lower() == "split"), None)
     roles = chosen(path, names, [row for _, row in rows[:1000]], asked)
+    of_target = roles.pop("target")
+    used = {*roles.values(), *(of_target if isinstance(of_target, tuple) else (of_target,)), split_column}
     for number, row in rows:
         place, problem = f"{path.name}:{number}", None
         found = {}
@@ -120,29 +125,25 @@ def _rows(path, asked, bad):
             value = row.get(name)
             found[role] = str(value).strip() if isinstance(value, str | int | float) else ""
             if not found[role]:
-                problem = problem or f"an empty {_said(name)}; expected {_EXPECTED[role]}"
+                problem = problem or f"an empty {said(name)}; expected {_EXPECTED[role]}"
             elif not is_text(found[role]):
                 problem = problem or "holds characters that are none (lone surrogates); expected text"
             elif len(found[role]) > MOST_CHARACTERS:
                 problem = problem or f"{len(found[role]):,} characters; expected at most {MOST_CHARACTERS:,}"
+        found["target"], wrong = target_of(row, of_target, answer)
+        problem = problem or wrong
         split = row.get(split_column) if split_column else None
         if split and not split_named(split):
             problem = problem or f"split {shown(split)}; expected {EXPECTED}"
         if problem:
             bad.add(path, number, problem)
             continue
-        others = {
-            str(name): value for name, value in row.items() if name not in roles.values() and name != split_column
-        }
+        others = {str(name): value for name, value in row.items() if name not in used}
         split = split_named(split) if split else None
-        yield split, place, found["text"], found.get("second_text"), found["target"], others
+        yield split, place, found["text"], found.get("second_text"), found["target"], others, of_target
 
 
-_EXPECTED = {"text": "a text", "second_text": "the second text of a pair", "target": "a label or a number"}
-
-
-def _said(name):
-    return f"column {name + 1}" if isinstance(name, int) else name
+_EXPECTED = {"text": "a text", "second_text": "the second text of a pair"}
 
 
 def _of_json(path, asked, bad):
@@ -167,9 +168,13 @@ def _of_table(path, asked, bad):
     first = [field.strip() for field in table[0][1]]
     usual = {*_TEXT, *_SECOND, *_TARGET}
     named = {name for name in asked.values() if isinstance(name, str)}
+    several = columns_of(asked["target"], first)
+    named = named - {asked["target"]} | set(several) if isinstance(several, tuple) else named
     has_heading = bool(named & set(first)) or any(field.lower() in usual for field in first)
     if named and not has_heading:
-        raise SettingError(next(key for key in asked if asked[key] in named), _no_column(path, sorted(named)[0], first))
+        wrong = sorted(named)[0]
+        key = next((key for key in asked if asked[key] == wrong), "target")
+        raise SettingError(key, _no_column(path, wrong, first))
     names = first if has_heading else list(range(len(first)))
     for name in names:
         if names.count(name) > 1 and name in named:
@@ -223,7 +228,10 @@ def chosen(path, names, rows, asked):
     """Returns the column of each role, and says in the log where it was not told."""
     found = {}
     for role, usual in (("text", _TEXT), ("second_text", _SECOND), ("target", _TARGET)):
-        name = asked[role]
+        name = columns_of(asked[role], names) if role == "target" else asked[role]
+        if isinstance(name, tuple):
+            found[role] = tuple(_column(path, names, each, role) for each in name)
+            continue
         if name is not None:
             found[role] = _column(path, names, name, role)
             continue
@@ -243,11 +251,11 @@ def chosen(path, names, rows, asked):
             found["target"] = min(rest, key=kinds.get)
     for role in ("text", "target"):
         if role not in found:
-            columns = ", ".join(map(_said, names)) or "none"
+            columns = ", ".join(map(said, names)) or "none"
             raise KitError(f"{path}: no column of {role}s among {columns}; data.{role} names one")
     if any(asked[role] is None for role in found):
-        said = ", ".join(f"{role} is {_said(name)}" for role, name in found.items())
-        log.info("%s: %s; data.text, data.second_text and data.target name others", path.name, said)
+        shown_roles = ", ".join(f"{role} is {said(name)}" for role, name in found.items())
+        log.info("%s: %s; data.text, data.second_text and data.target name others", path.name, shown_roles)
     return found
 
 

@@ -1,0 +1,163 @@
+"""Classical models beside a network of texts: TF-IDF with logistic regression, or with ridge regression of numbers."""
+
+import logging
+import time
+
+import numpy as np
+
+from kit.reporting.statistics import bootstrap, f1_interval, share_interval, wider
+from kit.scoring import classification, multi_label, regression
+
+log = logging.getLogger("kit")
+
+NAME = "TF-IDF with logistic regression"
+_TRIED = 500  # texts that tell how long all of them take
+
+
+def of_label(splits, settings, seconds):
+    """Returns the scores of TF-IDF with logistic regression on the test split, or None where it takes too long.
+
+    Args:
+        splits: `Splits` of texts.
+        settings: Settings of `[evaluate]`.
+        seconds: CPU-seconds of the network's training, which it may take at most.
+
+    Returns:
+        Dictionary: `name`, `accuracy` with its interval, `macro_f1`, and `cpu_seconds` of fitting and answering.
+    """
+    names = splits.assets["class_names"]
+
+    def scored(model):
+        return _of_classes(names, splits.test.target("label"), model.predict(_texts(splits.test)))
+
+    return _beside(NAME, _classifier, splits, splits.train.target("label"), scored, settings, seconds)
+
+
+def of_labels(splits, settings, seconds):
+    """Returns the scores of one logistic regression for each label, with a threshold chosen on the validation split."""
+    name = "TF-IDF with logistic regression of each label"
+
+    def scored(model):
+        threshold = 0.5
+        if len(splits.validation):
+            own = model.predict_proba(_texts(splits.validation))
+            threshold = multi_label.best_threshold(own.ravel(), splits.validation.target("labels").ravel())
+        answered = model.predict_proba(_texts(splits.test)) >= threshold
+        return _of_labels(splits.assets["class_names"], splits.test.target("labels"), answered, settings)
+
+    return _beside(name, _classifiers, splits, splits.train.target("labels"), scored, settings, seconds)
+
+
+def of_number(splits, settings, seconds):
+    """Returns the scores of TF-IDF with ridge regression on the test split."""
+
+    def scored(model):
+        predicted = model.predict(_texts(splits.test))
+        return regression.scores(splits.test.extra("number"), predicted, settings["bootstrap_samples"])
+
+    name, numbers = "TF-IDF with ridge regression", splits.train.extra("number")
+    return _beside(name, _ridge, splits, numbers, scored, settings, seconds)
+
+
+def _beside(name, fitted, splits, targets, scored, settings, seconds):
+    """Returns name, scores and CPU-seconds of a model, None where it is not asked for, takes too long or cannot be.
+
+    Args:
+        name: What it is called.
+        fitted: Function `(texts, targets)` that returns the model.
+        splits: `Splits` of texts.
+        targets: What is to be learned of each training text.
+        scored: Function from the model to its scores.
+        settings: Settings of `[evaluate]`.
+        seconds: CPU-seconds that it may take at most.
+    """
+    if not settings.get("baseline"):
+        return None
+    try:
+        texts = _texts(splits.train)
+        if len(texts) > 2 * _TRIED:
+            rows = np.random.default_rng(0).permutation(len(texts))[:_TRIED]
+            if targets.ndim == 1:
+                rows[:2] = np.unique(targets, return_index=True)[1][:2]  # two classes at least
+            began = time.process_time()
+            fitted([texts[row] for row in rows], targets[rows])
+            expected = (time.process_time() - began) * len(texts) / _TRIED
+            if expected > seconds:
+                log.info("baseline: %s would take about %.0f CPU-seconds, longer than the training", name, expected)
+                return None
+        began = time.process_time()
+        found = scored(fitted(texts, targets))
+        spent = time.process_time() - began
+    except ValueError as error:  # scikit-learn's, such as of texts without a word; it is not worth the training
+        log.info("baseline: %s cannot be fitted (%s)", name, " ".join(str(error).split())[:150])
+        return None
+    score, value = next(iter(found.items()))
+    log.info("baseline  %s  %s %.4f after %.1f CPU-seconds", name, score.replace("_", " "), value, spent)
+    return {"name": name, **found, "cpu_seconds": round(spent, 2)}
+
+
+def _of_classes(names, labels, answers):
+    matrix = np.zeros((len(names), len(names)), int)  # (true, predicted)
+    np.add.at(matrix, (labels, answers), 1)
+    right = int(matrix.diagonal().sum())
+    low, high = share_interval(right, len(labels))
+    found = classification.macro_f1(classification.confusion_f1(matrix), names)
+    return {
+        "accuracy": right / len(labels),
+        "accuracy_low": float(low),
+        "accuracy_high": float(high),
+        "macro_f1": float(found["macro_f1"]),
+    }
+
+
+def _of_labels(names, true, answered, settings):
+    each = multi_label.counts(true, answered)
+    sums = each.sum((0, 1))
+    draws = bootstrap(each.sum(1), multi_label.f1_of, settings["bootstrap_samples"])
+    low, high = wider(draws, f1_interval(sums[0], sums[1:].sum()))
+    found = classification.macro_f1(multi_label.f1_of(each.sum(0)), names)
+    return {
+        "micro_f1": float(np.nan_to_num(multi_label.f1_of(sums))),
+        "micro_f1_low": float(low),
+        "micro_f1_high": float(high),
+        "macro_f1": float(found["macro_f1"]),
+    }
+
+
+def _texts(examples):
+    """Returns the texts, of pairs both in one."""
+    first = list(examples.extra("text"))
+    if "second_text" not in examples.extras:
+        return first
+    return [f"{one} ⁂ {other}" for one, other in zip(first, examples.extra("second_text"), strict=True)]
+
+
+def _classifier(texts, labels):
+    from sklearn.linear_model import LogisticRegression
+
+    return _fitted(LogisticRegression(C=10.0, max_iter=300), texts, labels)
+
+
+def _classifiers(texts, labels):
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
+
+    return _fitted(OneVsRestClassifier(LogisticRegression(C=10.0, max_iter=300)), texts, labels)
+
+
+def _ridge(texts, numbers):
+    from sklearn.linear_model import Ridge
+
+    return _fitted(Ridge(), texts, numbers)
+
+
+def _fitted(model, texts, targets):
+    import warnings
+
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.pipeline import make_pipeline
+
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b|⁂")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it has not converged matters little here
+        return make_pipeline(words, model).fit(texts, targets)
