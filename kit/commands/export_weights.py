@@ -10,7 +10,6 @@ from kit.errors import KitError
 from kit.files import write_json, write_text
 from kit.weights import loading, published, tensors
 
-
 # How transformers calls what is answered, where that is not one class.
 _PROBLEMS = {"labels": "multi_label_classification", "number": "regression"}
 

@@ -4,7 +4,6 @@ import copy
 import logging
 import re
 
-import numpy as np
 import pandas as pd
 
 from kit.data import label_checks, sources
