@@ -47,6 +47,8 @@ class Examples:
         batching: Which examples make a batch; see `kit.data.batching`.
         transform: Function `(step, *batch) -> batch` for the training stream, stateless in `step`, such as
             augmentation; or None.
+        changed: Function `(examples, rows, seed, step) -> batch` that makes the training batches of ragged examples in
+            place of `arrays`, stateless, such as augmentation of texts; or None.
         is_named: Give a single input as a dictionary, too, to a model whose inputs are one.
         reference: What made examples of this kind are compared by; or None.
     """
@@ -58,6 +60,7 @@ class Examples:
     rows: np.ndarray | None = None
     batching: object = Uniform()
     transform: Callable | None = None
+    changed: Callable | None = None
     is_named: bool = False
     reference: object = None
 
@@ -117,7 +120,7 @@ class Examples:
                     yield chosen[index::count]
 
             size = len(range(index, batch_size, count)) if self.batching.has_fixed_size else None
-            made = self._generated(rows, size, stop - start)
+            made = self._generated(rows, size, stop - start, self._read_at(seed, start))
             if self.transform is None:
                 return made
             steps = tf.data.Dataset.range(start, stop)
@@ -247,9 +250,16 @@ class Examples:
         batch = tf.autograph.experimental.do_not_convert(batch)
         return prefetched(steps.map(batch, num_parallel_calls=os.cpu_count() or 1, deterministic=True))
 
-    def _generated(self, rows, batch_size, count):
+    def _read_at(self, seed, start):
+        """Returns a function from an iterator of the rows of steps to one of their batches."""
+        if self.changed is None:
+            return None
+        return lambda rows: (self.changed(self, own, seed, step) for step, own in enumerate(rows, start))
+
+    def _generated(self, rows, batch_size, count, read=None):
         """Returns a data set of batches that Python makes, given a function that returns an iterator of rows."""
         import tensorflow as tf
 
-        made = generated(lambda: map(self.arrays, rows()), self._packed(lambda column: column.spec(batch_size)))
+        read = read or functools.partial(map, self.arrays)
+        made = generated(lambda: read(rows()), self._packed(lambda column: column.spec(batch_size)))
         return prefetched(made.apply(tf.data.experimental.assert_cardinality(count)))

@@ -11,6 +11,9 @@ from kit.data.examples import Examples
 from kit.data.sources import phrase_languages, text_folder, text_tables
 from kit.errors import check
 
+# Extras of examples that hold their texts.
+TEXTS = ("text", "second_text")
+
 
 @dataclasses.dataclass(frozen=True)
 class TextSource:
@@ -96,7 +99,7 @@ def text_examples(parts, tokenizer, max_length, targets=None, extras=None):
     if len(parts) > 1:
         inputs["segments"] = Ragged.of([0] * (2 + len(texts[0])) + [1] * (1 + len(texts[1])) for texts in kept)
     extras = {name: Dense(values) for name, values in (extras or {}).items()}
-    for name, texts in zip(("text", "second_text"), parts, strict=False):
+    for name, texts in zip(TEXTS, parts, strict=False):
         column = np.empty(len(texts), object)
         column[:] = texts
         extras[name] = Dense(column)

@@ -16,6 +16,7 @@ from kit.data.options import Division, TextOptions, TokenOptions
 from kit.data.overlap import overlap
 from kit.data.splits import Splits, assign, divided
 from kit.data.text_answers import OTHERS, AnswerOptions, answers_of, balanced, check_learned, columns_of
+from kit.data.text_augmentation import TextAugmentation
 from kit.data.tokens import Tokenizer
 from kit.errors import check, choose
 from kit.models import text
@@ -139,6 +140,7 @@ def labelled_texts(
     tokens: TokenOptions = TokenOptions(),
     max_length: int = 128,
     class_weights: Literal["none", "balanced"] = "none",
+    augmentation: TextAugmentation = TextAugmentation(),
     texts: TextOptions = TextOptions(),
     division: Division = Division(),
 ):
@@ -190,7 +192,9 @@ def labelled_texts(
     weights = balanced(wanted, is_training) if is_balanced else None
     if weights is not None and wanted.kind == "label":
         train.weights = Dense(weights[wanted.values])
-    path = {} if tokenizer is None else {"tokenizer": published.absolute(tokenizer)}
+    train.changed = augmentation.of(train, known, max_length)
+    path = augmentation.paths()
+    path |= {} if tokenizer is None else {"tokenizer": published.absolute(tokenizer)}
     return Splits(
         train,
         *held_out,
@@ -210,7 +214,8 @@ def labelled_texts(
             "max_length": max_length,
             "num_texts": len(found.parts),
             "skipped": found.skipped,
-        },
+        }
+        | augmentation.assets(),
         assignment=assignment,
         settings={"source": str(origin)} | path,
         monitors=tuple(text_classification.TASKS[wanted.kind].monitors),

@@ -1,10 +1,11 @@
 """Plots of texts: which token looks at which, what words add to an answer, and texts in colours."""
 
+import difflib
 import math
 
 import numpy as np
 
-from kit.reporting.plots import GREY, new_figure, plain
+from kit.reporting.plots import GREY, ORANGE, new_figure, plain
 
 # Inches: most that a figure is wide, so that its letters keep their size on a page, and most that heads are high.
 _WIDEST, _HIGHEST = 10.5, 24
@@ -183,14 +184,47 @@ def coloured(texts):
     return figure
 
 
-def _in_lines(words):
-    """Returns words in lines, each (first letter, word, value, strength), a number having room under each word."""
+def _in_lines(words, least=4):
+    """Returns words in lines, each (first letter, word, value, strength); a word has room for so many letters."""
     lines, place = [[]], 0
     for word, value, strength in words:
-        room = max(len(word), 4) + 1
+        room = max(len(word), least) + 1
         if place + room > _LINE_LETTERS and lines[-1]:
             lines.append([])
             place = 0
         lines[-1].append((place, word, value, strength))
         place += room
     return [line for line in lines if line]
+
+
+def changed_texts(pairs):
+    """Draws texts before and after a change, words that are new or elsewhere in orange.
+
+    Args:
+        pairs: Of each text what it was, and what it is.
+    """
+    lines, places = [], []  # of each its words with whether they are new, and whether it is what it was; where it is
+    for number, (before, after) in enumerate(pairs):
+        words = before.split()
+        lines += [(line, True) for line in _in_lines([(_clipped(word, 90), False, 0) for word in words], 0)]
+        matcher = difflib.SequenceMatcher(None, words, after.split(), autojunk=False)
+        known = {place for block in matcher.get_matching_blocks() for place in range(block.b, block.b + block.size)}
+        new = [(_clipped(word, 90), place not in known, 0) for place, word in enumerate(after.split())]
+        lines += [(line, False) for line in _in_lines(new, 0)]
+        places += [row + 0.5 * number for row in range(len(places), len(lines))]
+    width = max([40, *(line[-1][0] + len(line[-1][1]) for line, _ in lines)])
+    height = places[-1] + 1 if places else 1
+    figure = new_figure(figsize=(0.3 + _LETTER * width, 0.2 + 0.24 * height))
+    axis = figure.add_axes((0, 0, 1, 1))
+    axis.set_xlim(-0.15 / _LETTER, width + 0.15 / _LETTER)
+    axis.set_ylim(height + 0.4, -0.4)
+    axis.axis("off")
+    for row, (line, is_before) in zip(places, lines, strict=True):
+        for start, word, is_new, _ in line:
+            ink = GREY if is_before else ORANGE if is_new else "black"
+            weight = "bold" if is_new else "normal"
+            style = {"family": "monospace", "parse_math": False, "va": "center", "fontsize": _POINTS}
+            axis.text(start, row + 0.5, word, color=ink, weight=weight, **style)
+    if not lines:
+        axis.text(0, 0.5, "no text was changed in the first steps", fontsize=10, va="center")
+    return figure

@@ -12,6 +12,7 @@ from kit import config
 from kit.data.split_lists import absolute
 from kit.errors import SettingError, Unavailable, choose, table
 from kit.files import as_path, reading
+from kit.runs import back_translation
 from kit.runs import folder as folders
 from kit.runs import settings as run_settings
 from kit.runs.finished import load_one
@@ -110,7 +111,7 @@ def _assemble(recipe, run_folder, settings, training, inputs, is_rehearsal, star
 
     from kit.training import device, plan, sampling, transfer
 
-    splits = _splits(recipe, run_folder, settings, training, inputs)
+    splits = _splits(recipe, run_folder, settings, training, inputs, is_rehearsal)
     settings = settings | {"data": _absolute(settings["data"]) | splits.settings}
     with table("train"):
         if splits.train.follows_model:
@@ -156,7 +157,7 @@ def _assemble(recipe, run_folder, settings, training, inputs, is_rehearsal, star
     return Assembled(recipe, settings, training, splits, model, network, callbacks, monitor, mode, steps, budget)
 
 
-def _splits(recipe, run_folder, settings, training, inputs):
+def _splits(recipe, run_folder, settings, training, inputs, is_rehearsal):
     """Returns the data of a run, divided as before where it has begun."""
     with table("data"):
         saved = kept_data(run_folder) or _of_equal_data(inputs.beside, settings["data"])
@@ -164,6 +165,9 @@ def _splits(recipe, run_folder, settings, training, inputs):
         check_assets(run_folder, splits, settings["data"].get("source"))
     part = trained_share(splits.train, training.share, settings["data"])
     splits = dataclasses.replace(splits, train=part)
+    with table("data"):
+        if back_translation.prepare(splits, settings["data"], is_rehearsal):
+            forget()
     if training.use_validation:
         splits = dataclasses.replace(splits, train=splits.train.join(splits.validation))
     return splits

@@ -7,10 +7,13 @@ import numpy as np
 from kit.data.labelled_texts import text_examples
 from kit.data.text_inputs import read_parts
 from kit.data.tokens import Tokenizer
+from kit.reporting import token_plots
 from kit.tasks import classification, multi_label, regression, text_baselines, text_class_explanation
 from kit.tasks.by_answer import by_answer
 
 _SHOWN = 300  # characters of a text in a table of mistakes
+_TEXTS = ("text", "second_text")
+_CHANGED, _TRIES = 10, 6  # changed texts in a figure, and steps in which they are looked for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,13 +28,33 @@ class Beside(classification.AsItIs):
     baseline: bool = True
 
 
+def _illustrate(splits, seed):
+    """Returns a figure of training texts before and after random changes, if there are any."""
+    train = splits.train
+    if train.changed is None:
+        return {}
+
+    def draw():
+        rows = np.arange(min(_CHANGED, len(train)))
+        before = list(zip(*(train.extra(name)[rows] for name in _TEXTS if name in train.extras), strict=True))
+        found = []
+        for step in range(_TRIES):  # the first steps in which the texts are not as they are
+            after = train.changed.texts(train, rows, seed, step)
+            found += [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
+        pairs = [tuple(" | ".join(texts) for texts in pair) for pair in found[:_CHANGED]]
+        return token_plots.changed_texts([tuple(map(_beginning, pair)) for pair in pairs])
+
+    return {"5_training_texts": draw}
+
+
+def _beginning(text):
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
 def _described(examples, rows):
     """Returns the texts of examples, the beginning of long ones, as columns of a table."""
-    columns = {name: examples.extra(name) for name in ("text", "second_text") if name in examples.extras}
-    return {
-        name.replace("_", " "): [text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..." for text in values[rows]]
-        for name, values in columns.items()
-    }
+    columns = {name: examples.extra(name) for name in _TEXTS if name in examples.extras}
+    return {name.replace("_", " "): [_beginning(text) for text in values[rows]] for name, values in columns.items()}
 
 
 def _read(inputs, assets, batch_size):
@@ -60,4 +83,6 @@ TASKS = {
 def task():
     """Returns the `Task` of texts: that of `TASKS` which the data ask for."""
     made = by_answer(TASKS)
-    return dataclasses.replace(made, parts=lambda assets: ("text", "second text")[: assets["num_texts"]])
+    return dataclasses.replace(
+        made, illustrate=_illustrate, parts=lambda assets: ("text", "second text")[: assets["num_texts"]]
+    )
