@@ -203,24 +203,15 @@ _OF_OTHERS = ("word", "characters", "shape", "prefix2", "prefix3", "suffix2", "s
 
 
 @dataclasses.dataclass(frozen=True)
-class WordOptions:
-    """Which features of words a model is given, and pretrained vectors.
+class VectorOptions:
+    """Pretrained word vectors that an embedding begins with.
 
     Args:
-        features: What the model sees of a word: word, characters, case, shape, prefix1 to prefix5, suffix1 to suffix5;
-            "auto" is word, characters, shape and affixes of 2 and 3 letters, for generated sentences without characters
-            and prefixes.
-        min_count: What occurs less often in the training sentences is unknown.
-        lowercase: Make words and affixes lower-case.
-        max_characters: Characters of a word that are looked at; of longer ones the first and the last.
-        vectors: Text file of pretrained word vectors (word2vec or GloVe).
+        vectors: File of pretrained word vectors: text, plain or .gz, as word2vec and GloVe write it, or word2vec's
+            binary .bin.
         max_vectors: Number of vectors that are read; 100000 by default.
     """
 
-    features: tuple[str, ...] | Literal["auto"] = "auto"
-    min_count: int = 2
-    lowercase: bool = True
-    max_characters: int = 16
     vectors: str | None = None
     max_vectors: int | None = None
 
@@ -229,14 +220,53 @@ class WordOptions:
         check(is_used, "max_vectors", self.max_vectors, "none without data.vectors")
         is_possible = self.max_vectors is None or self.max_vectors >= 1
         check(is_possible, "max_vectors", self.max_vectors, "at least 1")
-        if self.vectors is not None and self.features != "auto":
-            check("word" in self.features, "features", list(self.features), "'word' among them where there are vectors")
 
-    def learn(self, words, is_generated=False):
+    def read(self, lowercase):
+        """Returns words and their vectors (words, dim), or no words and None where there is no file.
+
+        Raises:
+            SettingError: no file of vectors.
+            KitError: one that cannot be read.
+        """
+        from kit.data import vectors
+
+        if self.vectors is None:
+            return [], None
+        most = 100_000 if self.max_vectors is None else self.max_vectors
+        return vectors.read_file(self.vectors, lowercase, most)
+
+    @property
+    def settings(self):
+        """The path as it is kept with a run: absolute."""
+        from pathlib import Path
+
+        return {} if self.vectors is None else {"vectors": str(Path(self.vectors).expanduser().resolve())}
+
+
+@dataclasses.dataclass(frozen=True)
+class WordOptions:
+    """Which features of words a model is given.
+
+    Args:
+        features: What the model sees of a word: word, characters, case, shape, prefix1 to prefix5, suffix1 to suffix5;
+            "auto" is word, characters, shape and affixes of 2 and 3 letters, for generated sentences without characters
+            and prefixes.
+        min_count: What occurs less often in the training sentences is unknown.
+        lowercase: Make words and affixes lower-case.
+        max_characters: Characters of a word that are looked at; of longer ones the first and the last.
+    """
+
+    features: tuple[str, ...] | Literal["auto"] = "auto"
+    min_count: int = 2
+    lowercase: bool = True
+    max_characters: int = 16
+
+    def learn(self, words, pretrained, is_generated=False):
         """Returns the `Features` learned from training words, and the pretrained vectors that are known to them.
 
         Args:
             words: Training words, one after the other.
+            pretrained: `VectorOptions`.
             is_generated: They are of generated sentences, which "auto" features depend on.
 
         Returns:
@@ -245,17 +275,15 @@ class WordOptions:
         Raises:
             SettingError: no file of vectors, or one that cannot be read.
         """
-        from kit.data import vectors
         from kit.data.text import Features
 
+        if pretrained.vectors is not None and self.features != "auto":
+            check("word" in self.features, "features", list(self.features), "'word' among them where there are vectors")
         names = self.features
         if names == "auto":
             names = _OF_GENERATED if is_generated else _OF_OTHERS
             log.info("data.features=auto: %s", ", ".join(names))
-        known, matrix = [], None
-        if self.vectors is not None:
-            most = 100_000 if self.max_vectors is None else self.max_vectors
-            known, matrix = vectors.read_file(self.vectors, self.lowercase, most)
+        known, matrix = pretrained.read(self.lowercase)
         features = Features.learn(
             words,
             names,

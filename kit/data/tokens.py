@@ -6,6 +6,8 @@ import unicodedata
 
 import numpy as np
 
+import numpy as np
+
 from kit.errors import check
 
 PADDING, UNKNOWN, START, END = 0, 1, 2, 3  # of the tokenizers that `Tokenizer.learn` makes
@@ -126,6 +128,32 @@ class Tokenizer:
             f"at least {known.get_vocab_size()}, for every character of the training sentences",
         )
         return cls(known.to_str())
+
+    def with_words(self, words):
+        """Returns this tokenizer of whole words with others added, those that it could cut a text into."""
+        content = json.loads(self.to_json())
+        vocabulary = content["model"]["vocab"]
+        for word in words:
+            if word.isalpha():
+                vocabulary.setdefault(f"{_SPACE}{word}", len(vocabulary))
+        return Tokenizer(json.dumps(content, ensure_ascii=False))
+
+    def vectors_of(self, words, matrix):
+        """Returns the ids of tokens that are words with vectors, and these (tokens, dim); of a word also in capitals.
+
+        Args:
+            words: The words.
+            matrix: Their vectors, (words, dim).
+        """
+        rows = {word: row for row, word in enumerate(words)}
+        found = {}
+        for name, token in self._known.get_vocab().items():
+            word = name.removeprefix(_SPACE)
+            row = rows.get(word, rows.get(word.lower()))
+            if row is not None:
+                found[token] = row
+        tokens = sorted(found)
+        return np.array(tokens, int), matrix[[found[token] for token in tokens]]
 
     def __len__(self):
         return self._known.get_vocab_size()

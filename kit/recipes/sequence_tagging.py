@@ -1,6 +1,5 @@
 """Sequence tagging: which tag has each word of a sentence? Parts of speech, named entities and the like."""
 
-from pathlib import Path
 from typing import Literal
 
 import keras
@@ -11,7 +10,7 @@ from kit.blocks.embedding import token_embedding
 from kit.config import renamed
 from kit.data import label_checks, sources, tags
 from kit.data.findings import tell
-from kit.data.options import Division, TextOptions, WordOptions
+from kit.data.options import Division, TextOptions, VectorOptions, WordOptions
 from kit.data.overlap import overlap
 from kit.data.sequences import tagged_examples
 from kit.data.sources import phrases, tagged_files
@@ -138,6 +137,7 @@ def tagged_sentences(
     max_length: int = 1000,
     texts: TextOptions = TextOptions(),
     words: WordOptions = WordOptions(),
+    pretrained: VectorOptions = VectorOptions(),
 ):
     """Reads tagged sentences and divides them into training, validation and test split.
 
@@ -189,7 +189,9 @@ def tagged_sentences(
         tags.move_unknown(assignment, found.tags, parts_of(division.split_files))
     names, labels = tags.numbered(found, named, assignment, learned, str(origin))
     training = np.flatnonzero(assignment["split"] == "train")
-    features, vectors = words.learn((word for row in training for word in found.words[row]), module is phrases)
+    features, vectors = words.learn(
+        (word for row in training for word in found.words[row]), pretrained, module is phrases
+    )
     # Texts that tell where words end are a file's own; only those of the training split are learned from.
     learned_of_file = {} if found.field is None else {"field": found.field}
     if saved is not None and "word_cuts" in saved.assets:
@@ -198,7 +200,6 @@ def tagged_sentences(
         parts = ([each[row] for row in training] for each in (found.words, found.texts))
         learned_of_file["word_cuts"] = WordCuts.learn(*parts).to_json()
     words_of, tags_of = (list(map(tuple, each)) for each in (found.words, found.tags))
-    path = {} if words.vectors is None else {"vectors": str(Path(words.vectors).expanduser().resolve())}
     return Splits(
         *divided(tagged_examples(found.words, features, labels, found.texts), assignment),
         facts={"vocabulary_size": features.sizes(), "num_tags": len(names), "vectors": vectors},
@@ -213,7 +214,7 @@ def tagged_sentences(
             "skipped": found.skipped,
         },
         assignment=assignment,
-        settings={"source": str(origin), **path},
+        settings={"source": str(origin), **pretrained.settings},
         findings=tell(label_checks.alike_names(sorted({tag for each in found.tags for tag in each}), what="tags")),
         overlap=overlap(words_of, assignment["split"], "sentences", tags_of, "with other tags"),
         monitors=(*(("val_f1",) if scheme != "none" else ()), "val_accuracy", "val_loss"),

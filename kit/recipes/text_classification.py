@@ -8,11 +8,11 @@ import numpy as np
 from keras import layers, ops
 
 from kit.blocks.sequence_pooling import sequence_pooling
-from kit.data import label_checks
+from kit.data import label_checks, word_vectors
 from kit.data.columns import Dense
 from kit.data.findings import tell
 from kit.data.labelled_texts import TextSource, text_examples
-from kit.data.options import Division, TextOptions, TokenOptions
+from kit.data.options import Division, TextOptions, TokenOptions, VectorOptions
 from kit.data.overlap import overlap
 from kit.data.splits import Splits, assign, divided
 from kit.data.text_answers import OTHERS, AnswerOptions, answers_of, balanced, check_learned, columns_of
@@ -22,6 +22,7 @@ from kit.errors import check, choose
 from kit.models import text
 from kit.tasks import classification, multi_label, regression, text_classification
 from kit.tasks.recipe import Recipe, Stages
+from kit.training.transfer import put_vectors
 from kit.weights import published
 
 log = logging.getLogger("kit")
@@ -138,6 +139,7 @@ def labelled_texts(
     answers: AnswerOptions = AnswerOptions(),
     tokenizer: str | None = None,
     tokens: TokenOptions = TokenOptions(),
+    pretrained: VectorOptions = VectorOptions(),
     max_length: int = 128,
     class_weights: Literal["none", "balanced"] = "none",
     augmentation: TextAugmentation = TextAugmentation(),
@@ -176,8 +178,10 @@ def labelled_texts(
     elif tokenizer is not None:
         known, embeddings = published.tokenizer_of(tokenizer)
     else:
-        known = tokens.learn((part[row] for part in found.parts for row in np.flatnonzero(is_training)), at_most=True)
+        training = np.flatnonzero(is_training)
+        known = word_vectors.tokenizer(tokens, pretrained, (part[row] for part in found.parts for row in training))
         embeddings = len(known)
+    vectors = word_vectors.of_tokens(known, tokens, pretrained, tokenizer)
     targets, extras, of_answer = columns_of(wanted, is_training)
     examples, cut = text_examples(found.parts, known, max_length, targets, extras)
     if cut:
@@ -205,6 +209,7 @@ def labelled_texts(
             "pad_id": known.pad_id,
             "answer": wanted.kind,
             "positive_weights": weights if wanted.kind == "labels" else None,
+            "vectors": vectors,
         },
         assets={
             "answer": wanted.kind,
@@ -217,7 +222,7 @@ def labelled_texts(
         }
         | augmentation.assets(),
         assignment=assignment,
-        settings={"source": str(origin)} | path,
+        settings={"source": str(origin)} | path | pretrained.settings,
         monitors=tuple(text_classification.TASKS[wanted.kind].monitors),
         findings=tell(label_checks.of_answers(wanted, split, "texts")),
         overlap=overlap(keys, split, "texts", found.targets, OTHERS[wanted.kind]),
@@ -233,6 +238,7 @@ RECIPE = Recipe(
     backbones={"backbone": BACKBONES},
     task=text_classification.task(),
     stages=Stages(
+        prepare=lambda model, splits: put_vectors(model, splits, "token_embedding", "model.embedding_dim"),
         tied_layers={"class_names": ("logits",), "tokenizer": ("*token_embedding", "*ngram*_embedding")},
         optional_facts=("num_texts", "pad_id", "answer", "positive_weights"),
         presets={

@@ -31,6 +31,7 @@ from kit.training.decay import sparing
 from kit.training.losses import SparseCategoricalCrossentropy
 from kit.training.metrics import Accuracy
 from kit.training.parts import ModelOfParts
+from kit.training.transfer import put_vectors
 
 
 def compiled(inputs, logits, mask, head, optimizer, label_smoothing, name):
@@ -59,15 +60,7 @@ def compiled(inputs, logits, mask, head, optimizer, label_smoothing, name):
 
 def prepare(model, splits):
     """Puts pretrained vectors into the word embedding, and forbids what no scheme allows in the CRF."""
-    if splits.facts["vectors"] is not None:
-        rows, matrix = splits.facts["vectors"]
-        layer = next((layer for layer in model.layers if layer.name == "word_embedding"), None)
-        width, dim = matrix.shape[1], layer.output_dim if layer else 0
-        check(dim == width, "model.word_dim", dim, f"{width}, the width of the vectors")
-        embeddings = layer.embeddings
-        values = keras.ops.convert_to_numpy(embeddings).copy()
-        values[rows] = matrix
-        embeddings.assign(values)
+    put_vectors(model, splits, "word_embedding", "model.word_dim")
     if _has_crf(model) and splits.assets["learned_scheme"] != "none":
         model.get_layer("crf").allow(*tags.allowed(splits.assets["tag_names"], splits.assets["learned_scheme"]))
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from kit.data.labelled_texts import text_examples
+from kit.data.labelled_texts import TEXTS, text_examples
 from kit.data.text_inputs import read_parts
 from kit.data.tokens import Tokenizer
 from kit.reporting import token_plots
@@ -12,7 +12,6 @@ from kit.tasks import classification, multi_label, regression, text_baselines, t
 from kit.tasks.by_answer import by_answer
 
 _SHOWN = 300  # characters of a text in a table of mistakes
-_TEXTS = ("text", "second_text")
 _CHANGED, _TRIES = 10, 6  # changed texts in a figure, and steps in which they are looked for
 
 
@@ -36,7 +35,7 @@ def _illustrate(splits, seed):
 
     def draw():
         rows = np.arange(min(_CHANGED, len(train)))
-        before = list(zip(*(train.extra(name)[rows] for name in _TEXTS if name in train.extras), strict=True))
+        before = list(zip(*(train.extra(name)[rows] for name in TEXTS if name in train.extras), strict=True))
         found = []
         for step in range(_TRIES):  # the first steps in which the texts are not as they are
             after = train.changed.texts(train, rows, seed, step)
@@ -53,7 +52,7 @@ def _beginning(text):
 
 def _described(examples, rows):
     """Returns the texts of examples, the beginning of long ones, as columns of a table."""
-    columns = {name: examples.extra(name) for name in _TEXTS if name in examples.extras}
+    columns = {name: examples.extra(name) for name in TEXTS if name in examples.extras}
     return {name.replace("_", " "): [_beginning(text) for text in values[rows]] for name, values in columns.items()}
 
 

@@ -200,3 +200,29 @@ class Freeze(keras.callbacks.Callback):
         for group, trainable in zip(self.groups, self.trainable, strict=True):
             for layer, wish in zip(group, trainable, strict=True):
                 layer.trainable = wish
+
+
+def put_vectors(model, splits, name, setting):
+    """Puts the pretrained vectors that are a fact of the data, if any, into an embedding.
+
+    Args:
+        model: The built model.
+        splits: `Splits`, whose fact `vectors` is None or the ids and their vectors (words, dim).
+        name: Name of the embedding.
+        setting: Setting that its width goes by, for messages; of an embedding inside a backbone it is `backbone.dim`.
+
+    Raises:
+        SettingError: the embedding is of another width, or there is none.
+    """
+    if splits.facts["vectors"] is None:
+        return
+    rows, matrix = splits.facts["vectors"]
+    layers = [layer for layer in model._flatten_layers() if layer.name == name and hasattr(layer, "embeddings")]
+    width, dim = matrix.shape[1], layers[0].output_dim if layers else 0
+    is_own = not layers or any(layer is layers[0] for layer in model.layers)
+    check(dim == width, setting if is_own else "backbone.dim", dim, f"{width}, the width of the vectors")
+    values = keras.ops.convert_to_numpy(layers[0].embeddings).copy()
+    size = splits.facts["vocabulary_size"]
+    for start in range(0, len(values), size if isinstance(size, int) else len(values)):
+        values[rows + start] = matrix  # more than once where each text of a pair has rows of its own
+    layers[0].embeddings.assign(values)

@@ -1,6 +1,7 @@
 """Text classification: pairs, published weights with their tokenizer, and the way back to the published layout."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 import kit
 from kit import config
 from kit.commands.export import export
+from kit.data.tokens import Tokenizer
 from kit.errors import KitError, SettingError
 from kit.tasks.text_baselines import of_label as baseline
 from kit.weights import loading, published
@@ -144,3 +146,63 @@ def test_rare_classes_count_more():
     labels, weights = splits.train.target("label"), splits.train.weights.values(splits.train.rows)
     totals = [weights[labels == label].sum() for label in (0, 1)]
     assert totals[0] == pytest.approx(totals[1], rel=1e-5)
+
+
+WORDY = [(f"{a} {b} the cat", "xy"[row % 2]) for row in range(40) for a, b in [("good" if row % 2 else "Bad", "film")]]
+VECTORS = {"good": [1.0, 0.0, 0.5], "bad": [-1.0, 0.5, 0.0], "film": [0.0, 2.0, 0.0], "unseen": [3.0, 3.0, 3.0]}
+
+
+def write_vectors(path, vectors=VECTORS):
+    if path.suffix == ".bin":
+        rows = [word.encode() + b" " + np.array(row, "<f4").tobytes() + b"\n" for word, row in vectors.items()]
+        path.write_bytes(f"{len(vectors)} 3\n".encode() + b"".join(rows))
+    else:
+        path.write_text("".join(f"{word} {' '.join(map(str, row))}\n" for word, row in vectors.items()))
+    return str(path)
+
+
+def of_vectors(path, folder, backbone="text_cnn", model=None, **train):
+    return kit.train(
+        "text_classification",
+        folder=folder,
+        data={"source": WORDY, "vectors": path},
+        model={"backbone": backbone, "embedding_dim": 3} | (model or {}),
+        train={"epochs": 1, "batch_size": 8, "steps_per_execution": 1, "jit_compile": False} | train,
+        evaluate={"bootstrap_samples": 10},
+        verbose=False,
+    )
+
+
+@pytest.mark.parametrize("name", ["words.txt", "words.bin"])
+def test_the_embedding_begins_with_word_vectors_and_may_stay(name, tmp_path):
+    run = of_vectors(write_vectors(tmp_path / name), tmp_path / "run", freeze=["token_embedding"])
+    tokenizer = Tokenizer(run.assets["tokenizer"])
+    table = np.asarray(run.model.get_layer("token_embedding").embeddings)
+    for text, word in (("good", "good"), ("Bad", "bad"), ("unseen", "unseen"), ("film", "film")):
+        (token,) = tokenizer.encode([text])[0]
+        assert token != tokenizer.unknown_id
+        np.testing.assert_array_equal(table[token], np.float32(VECTORS[word]))
+    assert len(run.predict(["an unseen film"])) == 1
+
+
+def test_word_vectors_that_cannot_be_are_refused(tmp_path):
+    good = write_vectors(tmp_path / "words.txt")
+    with pytest.raises(SettingError, match="model.embedding_dim: expected 3, the width of the vectors, got 8"):
+        of_vectors(good, tmp_path / "run", model={"embedding_dim": 8})
+    with pytest.raises(SettingError, match="backbone.dim: expected 3, the width of the vectors"):
+        of_vectors(good, tmp_path / "run", backbone="bag_of_ngrams")
+    strange = write_vectors(tmp_path / "strange.txt", {"zzz": [1.0, 2.0, 3.0]})
+    with pytest.raises(
+        SettingError, match="data.vectors: none of the 1 words of .*strange.txt is in the training texts"
+    ):
+        of_vectors(strange, tmp_path / "run")
+    (tmp_path / "ragged.txt").write_text("good 1 2 3\nbad 1 2\n")
+    with pytest.raises(KitError, match="ragged.txt:2: 2 numbers after the word, expected 3"):
+        of_vectors(str(tmp_path / "ragged.txt"), tmp_path / "run")
+    (tmp_path / "latin.txt").write_bytes("gut 1 2 3\nschön 1 2 3\n".encode("latin-1"))
+    with pytest.raises(KitError, match="latin.txt:2: not UTF-8"):
+        of_vectors(str(tmp_path / "latin.txt"), tmp_path / "run")
+    cut = (tmp_path / "cut.bin").write_bytes(Path(write_vectors(tmp_path / "words.bin")).read_bytes()[:-3])
+    assert cut > 0
+    with pytest.raises(KitError, match="cut.bin: word 4: expected 3 numbers of 4 bytes"):
+        of_vectors(str(tmp_path / "cut.bin"), tmp_path / "run")
