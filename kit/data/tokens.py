@@ -6,8 +6,6 @@ import unicodedata
 
 import numpy as np
 
-import numpy as np
-
 from kit.errors import check
 
 PADDING, UNKNOWN, START, END = 0, 1, 2, 3  # of the tokenizers that `Tokenizer.learn` makes

@@ -3,7 +3,6 @@
 import functools
 import zlib
 
-import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
