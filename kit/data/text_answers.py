@@ -114,6 +114,7 @@ def _guessed(found, are_lists, separator):
     targets, total = found.targets, len(found.targets)
     numbers = [target for target in targets if _NUMBER.fullmatch(target)]
     decimals = [target for target in numbers if float(target) != np.round(float(target))]
+    numbers += [target for target in targets if target.lower().strip("+-") in ("nan", "inf", "infinity")]
     if decimals and len(numbers) > _MOSTLY * total:
         return "number", f"{len(numbers):,} of {total:,} are numbers, with decimals such as {decimals[0]}"
     whole = len(set(targets))
@@ -179,9 +180,10 @@ def _several(found, are_lists, separator, source):
     names = found.label_names or _sorted(counts)
     if not counts:
         raise KitError(f"{source}: no text has a label; expected labels of some")
-    if len(names) > max(len(lists) // 2, 2):
+    once = sum(count == 1 for count in counts.values())
+    if once > max(len(lists) // 2, 5):
         raise SettingError(
-            "target", f"{len(names):,} different labels of {len(lists):,} texts; expected labels that occur again"
+            "target", f"{once:,} labels of {len(lists):,} texts occur once; expected labels that occur again"
         )
     numbers = {name: number for number, name in enumerate(names)}
     values = np.zeros((len(lists), len(names)), "float32")
