@@ -185,12 +185,8 @@ def labelled_texts(
     targets, extras, of_answer = columns_of(wanted, is_training)
     examples, cut = text_examples(found.parts, known, max_length, targets, extras)
     if cut:
-        log.info(
-            "%s of %s texts are longer than %d tokens and cut (data.max_length)",
-            f"{cut:,}",
-            f"{len(split):,}",
-            max_length,
-        )
+        counts = f"{cut:,} of {len(split):,}"
+        log.info("%s texts are longer than %d tokens and cut (data.max_length)", counts, max_length)
     keys = list(zip(*found.parts, strict=True))
     train, *held_out = divided(examples, assignment)
     weights = balanced(wanted, is_training) if is_balanced else None
