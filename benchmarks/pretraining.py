@@ -58,9 +58,7 @@ def sets(data, folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--data", help="folder that holds brown/ and sentence_polarity/"
-    )
+    parser.add_argument("--data", help="folder that holds brown/ and sentence_polarity/")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--epochs", default="12", help="epochs of pre-training")
     parser.add_argument("--runs", help="folder that keeps the runs: finished ones are not trained again")
