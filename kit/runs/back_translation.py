@@ -102,7 +102,7 @@ def _translated(run, texts):
     """Returns the translation of each text in a line, None for one that the run cannot take."""
     try:
         table = run.predict(texts, n_best=1)
-        return [text.strip() or None for text in table["translation"]]
+        return [text.strip() or None for text in table.translation]
     except KitError:
         if len(texts) == 1:
             return [None]
