@@ -218,6 +218,7 @@ def fit(
                 )
         finally:
             progress.stop()
+            network.predict_function = None  # traced with what is faster while it trains: equal to rounding alone
             if freeze:
                 freeze.restore()
         if begun:  # the rest of that epoch is trained and saved; from here on it is a run after whole epochs
