@@ -205,10 +205,11 @@ def load(folder):
     device.warn_of_unseen_card()
     with reading(folder / "best.keras"):
         model = keras.models.load_model(folder / "best.keras", compile=False, safe_mode=True)
+    metrics = read_json(folder / "metrics.json")
     with reading(folder / "history.csv"):
         history = pd.read_csv(folder / "history.csv")
-        history["epoch"]  # one row at least, but where nothing was trained
-    metrics = read_json(folder / "metrics.json")
+        if metrics.get("epochs") != 0:
+            history.loc[0, "epoch"]  # one at least
     assets = read_json(folder / "assets" / "assets.json") | _calibration(folder)
     check_unchanged(folder, "assets.json")
     return Run(folder, recipe, tables, model, history, metrics, assets)

@@ -117,7 +117,7 @@ BAD_SETTINGS = {
     "--train.epohcs=3": "train.epohcs: unknown setting; did you mean 'epochs'?",
     "--trian.epochs=3": "trian.epochs: unknown table [trian]; did you mean 'train'?",
     "--train.epochs=many": "train.epochs: expected a whole number, got 'many'",
-    "--train.epochs=0": "train.epochs: expected at least 1, got 0",
+    "--train.epochs=-1": "train.epochs: expected at least 0, got -1",
     "--train.epochs": "train.epochs: expected a value after it",
     "--model.dropout=5": "model.dropout: expected a number from 0 to below 1, got 5.0",
     "--model.label_smoothing=-1": "model.label_smoothing: expected a number from 0 to below 1",

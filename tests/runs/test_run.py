@@ -428,14 +428,14 @@ def test_a_refused_run_takes_nothing_of_the_users_away(tmp_path):
         kit.train("image_classification", folder=tmp_path / "run")
     precious.rename(tmp_path / "run" / "environment.json")
     with pytest.raises(SettingError):
-        kit.train("image_classification", folder=tmp_path / "run", train={"epochs": 0})
+        kit.train("image_classification", folder=tmp_path / "run", train={"epochs": -1})
     assert (tmp_path / "run" / "environment.json").read_text() == "x"
     assert precious.parent.is_dir()
 
 
 def test_a_refused_run_leaves_no_folder(tmp_path):
     with pytest.raises(SettingError):
-        kit.train("image_classification", folder=tmp_path / "a" / "b", train={"epochs": 0})
+        kit.train("image_classification", folder=tmp_path / "a" / "b", train={"epochs": -1})
     assert not (tmp_path / "a").exists()
 
 

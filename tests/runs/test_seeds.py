@@ -231,7 +231,7 @@ def test_a_run_of_other_settings_in_its_place_is_refused(digits):
         ({"train": {"seeds": 2**40}}, "train.seeds: expected a whole number of at most 2147483647"),
         ({"train": {"seeds": 3}, "seed": 2**31 - 2}, "train.seeds: expected seeds up to 2147483647"),
         ({"train": {"seeds": 2}, "data": {"source": "nowhere"}}, "data.source: no file or folder 'nowhere'"),
-        ({"train": {"seeds": 2, "epochs": 0}}, "train.epochs: expected at least 1, got 0"),
+        ({"train": {"seeds": 2, "epochs": -1}}, "train.epochs: expected at least 0, got -1"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(settings, said, empty_folder):

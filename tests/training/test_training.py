@@ -180,7 +180,7 @@ def test_damaged_checkpoint_is_named_and_nothing_is_unpickled(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "key"),
     [
-        ({"epochs": 0}, "epochs"),
+        ({"epochs": -1}, "epochs"),
         ({"batch_size": -1}, "batch_size"),
         ({"patience": -1}, "patience"),
         ({"steps_per_epoch": 0}, "steps_per_epoch"),
