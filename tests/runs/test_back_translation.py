@@ -52,7 +52,7 @@ def test_texts_are_translated_there_and_back_once(runs, tmp_path, monkeypatch):
     text = next(iter(rows))
     middle = there.predict(text)["translation"][0]
     assert rows[text] == ((back.predict(middle)["translation"][0].strip() or None) if middle.strip() else None)
-    assert first.settings["data"]["back_translation"] == [str(run) for run in runs]
+    assert list(first.settings["data"]["back_translation"]) == [str(run) for run in runs]
     kept = first.folder / "assets" / "back_translation.json"
     assert json.loads(kept.read_text()) == {"weights": path.stem}
     monkeypatch.setattr(back_translation, "_translated", lambda *_: pytest.fail("translated again"))
