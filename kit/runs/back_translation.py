@@ -5,6 +5,7 @@ import json
 import logging
 import time
 
+from kit.data.labelled_texts import TEXTS
 from kit.errors import KitError, SettingError
 from kit.files import as_path, read_json, write_json, write_text
 from kit.runs.finished import load_one
@@ -44,9 +45,10 @@ def prepare(splits, data, is_rehearsal=False):
         return True
     path = there.folder / "back_translations" / f"{key}.jsonl"
     known, examples = _read(path), splits.train
-    texts = dict.fromkeys(_line(text) for name in examples.extras for text in examples.extra(name))
+    given = [text for name in TEXTS if name in examples.extras for text in examples.extra(name)]
+    texts = dict.fromkeys(map(_line, given))
     missing = [text for text in texts if text not in known]
-    began, failed = time.perf_counter(), 0
+    began = time.perf_counter()
     for start in range(0, len(missing), _AT_ONCE):
         part = missing[start : start + _AT_ONCE]
         known |= dict(zip(part, _back_translated(there, back, part), strict=True))
@@ -61,10 +63,7 @@ def prepare(splits, data, is_rehearsal=False):
         *(f"{len(missing):,}", time.perf_counter() - began, f"{len(texts) - len(missing):,}", f"{failed:,}"),
     )
     of_lines = {text: translation for text, translation in known.items() if translation is not None}
-    for name in examples.extras:
-        for text in examples.extra(name):
-            if _line(text) in of_lines:
-                examples.changed.translations[text] = of_lines[_line(text)]
+    examples.changed.translations |= {text: of_lines[_line(text)] for text in given if _line(text) in of_lines}
     return True
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from jsonargparse.typing import PositiveInt
 
 from kit.attribution.token_embeddings import TokenEmbeddings
-from kit.data.labelled_texts import text_examples
+from kit.data.labelled_texts import TEXTS, text_examples
 from kit.data.text_inputs import read_parts
 from kit.data.tokens import Tokenizer
 from kit.errors import SettingError, choose
@@ -124,7 +124,8 @@ def mistakes_explained(model, examples, assets, rows, captions, classes):
     """
     rows, tokenizer = rows[:_MOST_MISTAKES], Tokenizer(assets["tokenizer"])
     batches = [examples.arrays([row])[0] for row in rows]
-    texts = list(zip(*([values[row] for row in rows] for values in map(examples.extra, examples.extras)), strict=True))
+    columns = [examples.extra(name) for name in TEXTS if name in examples.extras]
+    texts = [tuple(values[row] for values in columns) for row in rows]
     found = _integrated(model, tokenizer, batches, texts, classes[:_MOST_MISTAKES], "auto", 32)
     shown = [" ".join(caption.split()) for caption in captions[:_MOST_MISTAKES]]
     return token_plots.coloured([(caption, each.parts) for caption, each in zip(shown, found, strict=True)])
