@@ -1,10 +1,12 @@
 """Augmented texts: each change does what it says, statelessly, to the training split alone; bad inputs are refused."""
 
+import dataclasses
 import logging
 
 import numpy as np
 import pytest
 
+from kit import config
 from kit.data import text_augmentation
 from kit.data.text_augmentation import TextAugmentation
 from kit.errors import KitError, SettingError
@@ -58,8 +60,9 @@ def test_combining_marks_do_not_cut_words():
 ROWS = [(f"{'ab'[row % 2]} cat sat on the mat number {row}", "xy"[row % 2]) for row in range(40)]
 
 
-def splits_of(rows=ROWS, **settings):
-    return labelled_texts(0, None, source=rows, **settings)
+def splits_of(rows=ROWS, augmentation=None, **settings):
+    own = dataclasses.asdict(augmentation) if augmentation else {}
+    return config.call(labelled_texts, 0, None, source=rows, **own, **settings)
 
 
 def batches(examples, start, stop, seed=3, shard=(0, 1)):

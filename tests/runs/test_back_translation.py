@@ -5,7 +5,7 @@ import json
 import pytest
 
 import kit
-from kit.data.text_augmentation import TextAugmentation
+from kit import config
 from kit.errors import KitError, SettingError
 from kit.files import write_json
 from kit.recipes.text_classification import labelled_texts
@@ -68,8 +68,8 @@ def test_texts_are_translated_there_and_back_once(runs, tmp_path, monkeypatch):
 
 
 def test_a_translation_stands_in_for_a_text(runs):
-    augmentation = TextAugmentation(back_translation=tuple(map(str, runs)), back_translated_share=1.0)
-    data = labelled_texts(0, None, source=TEXTS, augmentation=augmentation)
+    settings = {"back_translation": tuple(map(str, runs)), "back_translated_share": 1.0}
+    data = config.call(labelled_texts, 0, None, source=TEXTS, **settings)
     text = data.train.extra("text")[0]
     data.train.changed.translations[text] = "another text"
     assert data.train.changed.texts(data.train, [0], 0, 0) == [("another text",)]
