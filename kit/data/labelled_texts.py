@@ -1,6 +1,7 @@
 """Labelled texts as examples: ids of tokens, of pairs with segments, and what is to be answered of each."""
 
 import dataclasses
+import logging
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from kit.data.columns import Dense, Ragged
 from kit.data.examples import Examples
 from kit.data.sources import phrase_languages, text_folder, text_tables
 from kit.errors import check
+
+log = logging.getLogger("kit")
 
 # Extras of examples that hold their texts.
 TEXTS = ("text", "second_text")
@@ -69,42 +72,120 @@ class TextSource:
         return module.read(origin, **options), origin
 
 
-def text_examples(parts, tokenizer, max_length, targets=None, extras=None):
-    """Returns examples of texts, or of pairs of texts, cut to a number of tokens.
+@dataclasses.dataclass(frozen=True)
+class Lengths:
+    """How long an example of text may be, and what becomes of a longer one.
+
+    Args:
+        max_length: Most tokens of an example; what is longer is cut, or read in windows.
+        window_stride: Tokens from the beginning of one window of a long text to that of the next: each of its windows,
+            of `max_length` tokens, is trained on with the answer of the text, and the text is answered with the mean of
+            what its windows are (their logits, or numbers). Of a pair the longer text is read so. 0 cuts long texts.
+
+    Raises:
+        SettingError: a value out of range.
+    """
+
+    max_length: int = 128
+    window_stride: int = 0
+
+    def __post_init__(self):
+        check(8 <= self.max_length <= 100_000, "max_length", self.max_length, "8 to 100000")
+        fits = 0 <= self.window_stride <= self.max_length
+        check(fits, "window_stride", self.window_stride, "0, or 1 to data.max_length")
+
+    def tell(self, examples, texts, longer):
+        """Says in the log how many texts are longer than an example, and what becomes of them."""
+        if not longer:
+            return
+        fate = "cut (data.max_length); data.window_stride reads them in windows"
+        if self.window_stride:
+            fate = f"read in windows (data.window_stride): {examples:,} examples"
+        log.info("%s of %s texts are longer than %d tokens and %s", f"{longer:,}", f"{texts:,}", self.max_length, fate)
+
+
+def text_examples(parts, tokenizer, lengths, targets=None, extras=None):
+    """Returns examples of texts, or of pairs of texts, cut to a number of tokens or read in windows.
 
     A batch is a dictionary of `ids` (batch, time) and, of pairs, `segments` (batch, time): 0 in the first text, 1 in
     the second. A text begins with the tokenizer's start, and each ends with its end. What is too long loses its last
-    tokens, of a pair the longer text first.
+    tokens, of a pair the longer text first; or it is several examples, see `Lengths`.
 
     Args:
         parts: Texts; of pairs also the second texts, in a list.
         tokenizer: `kit.data.tokens.Tokenizer`.
-        max_length: Most tokens of an example, start and ends included.
-        targets: Name to values of what is to be answered, (examples, ...); or None.
-        extras: Name to values of what only the evaluation looks at; or None.
+        lengths: `Lengths`, whose `max_length` counts start and ends, too.
+        targets: Name to values of what is to be answered, (texts, ...); or None.
+        extras: Name to values of what only the evaluation looks at, (texts, ...); or None.
 
     Returns:
-        `Examples`, with the texts as extras `text` and `second_text`; and how many were cut.
+        `Examples`, with the texts as extras `text` and `second_text`, and of windows the number of each one's text as
+        `window_of`; the number of each example's text, rising, (examples,); and how many texts are longer.
     """
     rows = [tokenizer.encode(part) for part in parts]
-    kept, room = [list(row) for row in zip(*rows, strict=True)], max_length - 1 - len(parts)
-    cut = 0
-    for texts in kept:
-        over = sum(map(len, texts)) - room
-        if over > 0:
-            cut += 1
-            _shorten(texts, room)
+    room, stride = lengths.max_length - 1 - len(parts), lengths.window_stride
+    kept, numbers, longer = [], [], 0
+    for number, texts in enumerate(list(row) for row in zip(*rows, strict=True)):
+        longer += sum(map(len, texts)) > room
+        found = _windows(texts, room, stride)
+        kept += found
+        numbers += [number] * len(found)
+    numbers = np.array(numbers, int)
     ids = [[tokenizer.start_id, *(each for text in texts for each in (*text, tokenizer.end_id))] for texts in kept]
     inputs = {"ids": Ragged.of(ids, fill=tokenizer.pad_id)}
     if len(parts) > 1:
         inputs["segments"] = Ragged.of([0] * (2 + len(texts[0])) + [1] * (1 + len(texts[1])) for texts in kept)
-    extras = {name: Dense(values) for name, values in (extras or {}).items()}
+    columns = dict(extras or {})
     for name, texts in zip(TEXTS, parts, strict=False):
-        column = np.empty(len(texts), object)
-        column[:] = texts
-        extras[name] = Dense(column)
-    targets = {name: Dense(values) for name, values in (targets or {}).items()}
-    return Examples(inputs, targets, extras=extras, batching=ByLength("ids"), is_named=True), cut
+        columns[name] = np.empty(len(texts), object)
+        columns[name][:] = texts
+    columns = {name: Dense(values[numbers]) for name, values in columns.items()}
+    if stride:
+        columns["window_of"] = Dense(numbers)
+    targets = {name: Dense(values[numbers]) for name, values in (targets or {}).items()}
+    examples = Examples(inputs, targets, extras=columns, batching=ByLength("ids"), is_named=True)
+    return examples, numbers, longer
+
+
+def whole_texts(examples, outputs=None):
+    """Returns examples with one row for each text, and the mean of what its windows are answered; others as they are.
+
+    Args:
+        examples: `Examples` of `text_examples`, or of a split of them.
+        outputs: What each is answered, (examples, ...); or None.
+    """
+    if "window_of" not in examples.extras:
+        return examples, outputs
+    numbers = examples.extra("window_of")
+    _, first = np.unique(numbers, return_index=True)
+    return examples.take(first), None if outputs is None else mean_of_windows(outputs, numbers)
+
+
+def mean_of_windows(outputs, numbers):
+    """Returns the mean of the outputs (windows, ...) of each text, in the order of the texts' numbers (windows,)."""
+    _, rows, counts = np.unique(numbers, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(counts), *outputs.shape[1:]))
+    np.add.at(sums, rows, outputs)
+    return sums / counts.reshape(-1, *[1] * (outputs.ndim - 1))
+
+
+def _windows(texts, room, stride):
+    """Returns a text's tokens, or those of a pair, as often as it has windows of so many tokens; once without stride.
+
+    The last window ends where the text does. Of a pair the shorter text, or half of the room, is in every window.
+    """
+    short = list(texts)
+    if sum(map(len, texts)) > room:
+        _shorten(short, room)
+    if not stride or short == texts:
+        return [short]
+    longer = max(range(len(texts)), key=lambda part: len(texts[part]))
+    size, total = len(short[longer]), len(texts[longer])
+    starts = [*range(0, total - size, min(stride, size)), total - size]
+    return [
+        [text[start : start + size] if part == longer else short[part] for part, text in enumerate(texts)]
+        for start in starts
+    ]
 
 
 def _shorten(texts, room):

@@ -66,26 +66,29 @@ class TextAugmentation:
         count = len(self.back_translation)
         check(count in (0, 2), "back_translation", self.back_translation, "two run folders, there and back")
 
-    def of(self, examples, tokenizer, max_length):
+    def of(self, examples, tokenizer, lengths):
         """Returns the changes of training examples, or None where there are none.
 
         Args:
             examples: `Examples` of the training split, as `text_examples` makes them.
             tokenizer: Their `Tokenizer`.
-            max_length: Most tokens of an example.
+            lengths: `kit.data.labelled_texts.Lengths`, as the examples were cut.
 
         Raises:
+            SettingError: long texts are read in windows, which are no texts to change.
             KitError: a file of synonyms that cannot be used, or that knows none of the training texts' words.
         """
         ways = {key: getattr(self, key) for key in _SHARES if getattr(self, key)}
         if not ways and not self.back_translation:
             return None
+        stride = lengths.window_stride
+        check(not stride, "window_stride", stride, "0 where training texts are changed")
         known = {}
         if self.synonyms is not None:
             texts = (text for name in TEXTS if name in examples.extras for text in examples.extra(name))
             known = synonyms(self.synonyms, {word.lower() for text in texts for word in tokenize(text)[0]})
         share = self.back_translated_share if self.back_translation else 0.0
-        return ChangedTexts(tokenizer, max_length, ways, known, self.augmented_share, share)
+        return ChangedTexts(tokenizer, lengths, ways, known, self.augmented_share, share)
 
     def assets(self):
         """Returns what tells a run that is carried on whether it has the synonyms that it began with."""
@@ -108,7 +111,7 @@ class ChangedTexts:
 
     Args:
         tokenizer: `kit.data.tokens.Tokenizer`.
-        max_length: Most tokens of an example.
+        lengths: `Lengths`.
         ways: Names of the changes to their shares.
         synonyms: Lower-case words to their synonyms.
         share: Probability of a text of being changed.
@@ -118,15 +121,15 @@ class ChangedTexts:
         translations: Texts to the translations of their translations; those of others are themselves.
     """
 
-    def __init__(self, tokenizer, max_length, ways, synonyms, share, translated_share=0.0):
-        self.tokenizer, self.max_length, self.share = tokenizer, max_length, share
+    def __init__(self, tokenizer, lengths, ways, synonyms, share, translated_share=0.0):
+        self.tokenizer, self.lengths, self.share = tokenizer, lengths, share
         self.ways, self.synonyms, self.translated_share = ways, synonyms, translated_share
         self.translations = {}
 
     def __call__(self, examples, rows, seed, step):
         """Returns the batch of some rows in a step: inputs of changed texts; targets and weights as they are."""
         parts = [list(each) for each in zip(*self.texts(examples, rows, seed, step), strict=True)]
-        changed, _ = text_examples(parts, self.tokenizer, self.max_length)
+        changed, *_ = text_examples(parts, self.tokenizer, self.lengths)
         return changed.arrays(np.arange(len(rows)))[0], *examples.arrays(rows)[1:]
 
     def texts(self, examples, rows, seed, step):

@@ -72,11 +72,13 @@ def kind_of(source):
 
 
 def _of_objects(content):
-    """Arrays and data sets are images; lists hold sentences, with a tag for each word, or pairs of texts."""
+    """Arrays and data sets are images; lists hold sentences with a tag a word, pairs, or texts with an answer."""
     part = next(iter(content.values())) if isinstance(content, dict) and content else content
     first = part[0] if isinstance(part, list) and part else None
     if isinstance(first, tuple | list) and len(first) == 2:
-        return "pairs" if isinstance(first[0], str) else "sentences"
+        if not isinstance(first[0], str):
+            return "sentences"
+        return "pairs" if isinstance(first[1], str) else "labelled texts"
     return "labelled images"
 
 

@@ -1,6 +1,6 @@
 """Text classification: a label, several labels or a number that belong to a text, or to a pair of texts."""
 
-import logging
+import dataclasses
 from typing import Literal
 
 import keras
@@ -11,7 +11,7 @@ from kit.blocks.sequence_pooling import sequence_pooling
 from kit.data import label_checks, word_vectors
 from kit.data.columns import Dense
 from kit.data.findings import tell
-from kit.data.labelled_texts import TextSource, text_examples
+from kit.data.labelled_texts import Lengths, TextSource, text_examples
 from kit.data.options import Division, TextOptions, TokenOptions, VectorOptions
 from kit.data.overlap import overlap
 from kit.data.splits import Splits, assign, divided
@@ -24,8 +24,6 @@ from kit.tasks import classification, multi_label, regression, text_classificati
 from kit.tasks.recipe import Recipe, Stages
 from kit.training.transfer import put_vectors
 from kit.weights import published
-
-log = logging.getLogger("kit")
 
 BACKBONES = text.OF_TOKENS | text.VARIANTS
 
@@ -140,7 +138,7 @@ def labelled_texts(
     tokenizer: str | None = None,
     tokens: TokenOptions = TokenOptions(),
     pretrained: VectorOptions = VectorOptions(),
-    max_length: int = 128,
+    lengths: Lengths = Lengths(),
     class_weights: Literal["none", "balanced"] = "none",
     augmentation: TextAugmentation = TextAugmentation(),
     texts: TextOptions = TextOptions(),
@@ -153,7 +151,6 @@ def labelled_texts(
         saved: `Kept` of an earlier run, which is used again, or None.
         tokenizer: Folder of published weights whose tokenizer is used; by default tokens are learned from the training
             texts.
-        max_length: Most tokens of an example; what is longer is cut.
         class_weights: "balanced" makes rare classes, or labels, count as much as frequent ones in the loss.
 
     Returns:
@@ -164,7 +161,6 @@ def labelled_texts(
         KitError: a file that cannot be used; the message names it and the line.
         SettingError: a value out of range; the message names the key.
     """
-    check(8 <= max_length <= 100_000, "max_length", max_length, "8 to 100000")
     found, origin = where.read(answers.answer, texts.on_bad, division.split_seed)
     wanted = answers_of(found, answers, origin)
     is_balanced = class_weights == "balanced"
@@ -183,16 +179,14 @@ def labelled_texts(
         embeddings = len(known)
     vectors = word_vectors.of_tokens(known, tokens, pretrained, tokenizer)
     targets, extras, of_answer = columns_of(wanted, is_training)
-    examples, cut = text_examples(found.parts, known, max_length, targets, extras)
-    if cut:
-        counts = f"{cut:,} of {len(split):,}"
-        log.info("%s texts are longer than %d tokens and cut (data.max_length)", counts, max_length)
+    examples, numbers, longer = text_examples(found.parts, known, lengths, targets, extras)
+    lengths.tell(len(examples), len(split), longer)
     keys = list(zip(*found.parts, strict=True))
-    train, *held_out = divided(examples, assignment)
+    train, *held_out = divided(examples, assignment.iloc[numbers])
     weights = balanced(wanted, is_training) if is_balanced else None
     if weights is not None and wanted.kind == "label":
-        train.weights = Dense(weights[wanted.values])
-    train.changed = augmentation.of(train, known, max_length)
+        train.weights = Dense(weights[wanted.values[numbers]])
+    train.changed = augmentation.of(train, known, lengths)
     path = augmentation.paths()
     path |= {} if tokenizer is None else {"tokenizer": published.absolute(tokenizer)}
     return Splits(
@@ -212,7 +206,7 @@ def labelled_texts(
             **of_answer,
             "tokenizer": known.to_json(),
             "embeddings": embeddings,
-            "max_length": max_length,
+            **dataclasses.asdict(lengths),
             "num_texts": len(found.parts),
             "skipped": found.skipped,
         }

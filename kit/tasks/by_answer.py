@@ -39,7 +39,7 @@ def by_answer(tasks):
         shares=tuple(name for task in each for name in task.shares),
         evaluate=_any_of({answer: task.evaluate for answer, task in tasks.items()}, first),
         predict=_any_of({answer: task.predict for answer, task in tasks.items()}, first),
-        calibrate=_any_of({answer: task.calibrate or _nothing for answer, task in tasks.items()}, first),
+        calibrate=_any_of({answer: task.calibrate or _nothing for answer, task in tasks.items()}, first, False),
         hints=hints,
         inputs=tasks[first].inputs,
         show=tasks[first].show,
@@ -64,7 +64,7 @@ def _unexplained(answer):
     return explain
 
 
-def _any_of(functions, first):
+def _any_of(functions, first, is_strict=True):
     """Returns a function `(model, given, assets, *, settings)` that calls the one of several that the assets name.
 
     Its signature and docstring have the settings of all, so that they are the schema.
@@ -72,6 +72,7 @@ def _any_of(functions, first):
     Args:
         functions: Value of the asset `answer` to function.
         first: The value that is meant where the assets say nothing.
+        is_strict: Refuse settings that the function has no use for, rather than leave them out.
     """
     parameters, hints, meanings = {}, {}, {}
     for function in functions.values():
@@ -86,7 +87,7 @@ def _any_of(functions, first):
         answer = assets.get("answer", first)
         known = inspect.signature(functions[answer]).parameters
         for name in settings.keys() - known.keys():
-            if settings[name] != parameters[name].default:
+            if is_strict and settings[name] != parameters[name].default:
                 raise SettingError(
                     name, f"expected {parameters[name].default!r}: it means nothing where data.answer is {answer!r}"
                 )

@@ -229,9 +229,9 @@ def task(
         Raises:
             KitError: no inputs, or one that cannot be read.
         """
-        names, batches = read(inputs, assets, batch_size)
         shares = []
         for network, own in members(model, assets):
+            names, batches = read(inputs, own, batch_size)  # each with what it has learned, such as tokens
             logits = np.concatenate([views.logits(network.predict_on_batch, batch) for batch in batches()])
             shares.append(scores.softmax(logits / (own.get("temperature", 1.0) if temperature_scaling else 1.0)))
         probabilities = np.mean(shares, 0) if len(shares) > 1 else shares[0]  # (inputs, classes)

@@ -125,9 +125,9 @@ def task(read, units, views=None, inputs="files", baseline=None, describe=None):
         Raises:
             KitError: no inputs, or one that cannot be read.
         """
-        names, batches = read(inputs, assets, batch_size)
         shares, cuts = [], []
         for network, own in members(model, assets):
+            names, batches = read(inputs, own, batch_size)
             logits = np.concatenate([views.logits(network.predict_on_batch, batch) for batch in batches()])
             shares.append(scores.sigmoid(logits))
             cuts.append(_thresholds(own, thresholds))

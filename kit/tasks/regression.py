@@ -149,9 +149,9 @@ def task(read, units, views=None, inputs="files", baseline=None, describe=None):
         Raises:
             KitError: no inputs, or one that cannot be read.
         """
-        names, batches = read(inputs, assets, batch_size)
         found = []
         for each, own in members(model, assets):
+            names, batches = read(inputs, own, batch_size)
             outputs = np.concatenate([views.logits(each.predict_on_batch, batch) for batch in batches()])
             found.append(_in_units(outputs, own))
             levels = levels_of(each)

@@ -1,10 +1,13 @@
 """Classical models beside a network of texts: TF-IDF with logistic regression, or with ridge regression of numbers."""
 
+import dataclasses
 import logging
 import time
 
 import numpy as np
 
+from kit.data.labelled_texts import whole_texts
+from kit.data.split_names import SPLITS
 from kit.reporting.statistics import bootstrap, f1_interval, share_interval, wider
 from kit.scoring import classification, multi_label, regression
 
@@ -27,17 +30,17 @@ def of_label(splits, settings, seconds):
     """
     names = splits.assets["class_names"]
 
-    def scored(model):
+    def scored(model, splits):
         return _of_classes(names, splits.test.target("label"), model.predict(_texts(splits.test)))
 
-    return _beside(NAME, _classifier, splits, splits.train.target("label"), scored, settings, seconds)
+    return _beside(NAME, _classifier, splits, lambda examples: examples.target("label"), scored, settings, seconds)
 
 
 def of_labels(splits, settings, seconds):
     """Returns the scores of one logistic regression for each label, with a threshold chosen on the validation split."""
     name = "TF-IDF with logistic regression of each label"
 
-    def scored(model):
+    def scored(model, splits):
         threshold = 0.5
         if len(splits.validation):
             own = model.predict_proba(_texts(splits.validation))
@@ -45,18 +48,18 @@ def of_labels(splits, settings, seconds):
         answered = model.predict_proba(_texts(splits.test)) >= threshold
         return _of_labels(splits.assets["class_names"], splits.test.target("labels"), answered, settings)
 
-    return _beside(name, _classifiers, splits, splits.train.target("labels"), scored, settings, seconds)
+    return _beside(name, _classifiers, splits, lambda examples: examples.target("labels"), scored, settings, seconds)
 
 
 def of_number(splits, settings, seconds):
     """Returns the scores of TF-IDF with ridge regression on the test split."""
 
-    def scored(model):
+    def scored(model, splits):
         predicted = model.predict(_texts(splits.test))
         return regression.scores(splits.test.extra("number"), predicted, settings["bootstrap_samples"])
 
-    name, numbers = "TF-IDF with ridge regression", splits.train.extra("number")
-    return _beside(name, _ridge, splits, numbers, scored, settings, seconds)
+    name = "TF-IDF with ridge regression"
+    return _beside(name, _ridge, splits, lambda examples: examples.extra("number"), scored, settings, seconds)
 
 
 def _beside(name, fitted, splits, targets, scored, settings, seconds):
@@ -66,13 +69,15 @@ def _beside(name, fitted, splits, targets, scored, settings, seconds):
         name: What it is called.
         fitted: Function `(texts, targets)` that returns the model.
         splits: `Splits` of texts.
-        targets: What is to be learned of each training text.
-        scored: Function from the model to its scores.
+        targets: Function from examples to what is to be learned of each.
+        scored: Function from the model and the splits, with a row a text, to its scores.
         settings: Settings of `[evaluate]`.
         seconds: CPU-seconds that it may take at most.
     """
     if not settings.get("baseline"):
         return None
+    splits = _of_texts(splits)
+    targets = targets(splits.train)
     try:
         texts = _texts(splits.train)
         if len(texts) > 2 * _TRIED:
@@ -86,7 +91,7 @@ def _beside(name, fitted, splits, targets, scored, settings, seconds):
                 log.info("baseline: %s would take about %.0f CPU-seconds, longer than the training", name, expected)
                 return None
         began = time.process_time()
-        found = scored(fitted(texts, targets))
+        found = scored(fitted(texts, targets), splits)
         spent = time.process_time() - began
     except ValueError as error:  # scikit-learn's, such as of texts without a word; it is not worth the training
         log.info("baseline: %s cannot be fitted (%s)", name, " ".join(str(error).split())[:150])
@@ -94,6 +99,12 @@ def _beside(name, fitted, splits, targets, scored, settings, seconds):
     score, value = next(iter(found.items()))
     log.info("baseline  %s  %s %.4f after %.1f CPU-seconds", name, score.replace("_", " "), value, spent)
     return {"name": name, **found, "cpu_seconds": round(spent, 2)}
+
+
+def _of_texts(splits):
+    """Returns splits with one example for each text, of those that are read in windows."""
+    parts = {name: whole_texts(getattr(splits, name))[0] for name in SPLITS}
+    return dataclasses.replace(splits, **parts)
 
 
 def _of_classes(names, labels, answers):

@@ -7,7 +7,7 @@ import pandas as pd
 from jsonargparse.typing import PositiveInt
 
 from kit.attribution.token_embeddings import TokenEmbeddings
-from kit.data.labelled_texts import TEXTS, text_examples
+from kit.data.labelled_texts import TEXTS, Lengths, text_examples
 from kit.data.text_inputs import read_parts
 from kit.data.tokens import Tokenizer
 from kit.errors import SettingError, choose
@@ -70,7 +70,7 @@ def explain(
     parts = read_parts(inputs, assets["num_texts"])
     count, parts = len(parts[0]), [part[:most_inputs] for part in parts]
     texts, tokenizer = list(zip(*parts, strict=True)), Tokenizer(assets["tokenizer"])
-    examples, _ = text_examples(parts, tokenizer, assets["max_length"])
+    examples, _, longer = text_examples(parts, tokenizer, Lengths(assets["max_length"]))
     batches = [examples.arrays([row])[0] for row in range(len(texts))]
     logits = model.predict_on_batch(examples.arrays(np.arange(len(texts)))[0])
     shares = softmax(logits / (assets.get("temperature", 1.0) if temperature_scaling else 1.0))
@@ -106,6 +106,8 @@ def explain(
         ]
         tables["heads"], drawn, weights, more = attention_parts(model, batches, shown)
         figures, arrays, notes = figures | drawn, arrays | weights, [*notes, *more]
+    if longer:
+        notes.append(f"Of {longer} long texts the first {assets['max_length']} tokens (data.max_length).")
     if count > most_inputs:
         notes.append(f"The first {most_inputs} of {count} texts; explain.most_inputs says how many.")
     return Explanation("What the answers rest on", pd.DataFrame(table), figures, arrays, tuple(notes), tables)

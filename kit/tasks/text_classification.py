@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from kit.data.labelled_texts import TEXTS, text_examples
+from kit.data.labelled_texts import TEXTS, Lengths, mean_of_windows, text_examples, whole_texts
 from kit.data.text_inputs import read_parts
 from kit.data.tokens import Tokenizer
 from kit.reporting import token_plots
@@ -13,11 +13,12 @@ from kit.tasks.by_answer import by_answer
 
 _SHOWN = 300  # characters of a text in a table of mistakes
 _CHANGED, _TRIES = 10, 6  # changed texts in a figure, and steps in which they are looked for
+_WINDOWS = 256  # windows of long texts in a call
 
 
 @dataclasses.dataclass(frozen=True)
 class Beside(classification.AsItIs):
-    """A text as it is, and a classical model beside the network.
+    """A text as it is, or the mean of its windows, and a classical model beside the network.
 
     Args:
         baseline: Fit TF-IDF with logistic regression, or with ridge regression of numbers, to the same training texts,
@@ -25,6 +26,20 @@ class Beside(classification.AsItIs):
     """
 
     baseline: bool = True
+
+    def logits(self, answer, inputs):
+        """Returns what inputs are answered, of windows of texts the mean of each text's."""
+        if not isinstance(inputs, dict) or "window_of" not in inputs:
+            return answer(inputs)
+        inputs = dict(inputs)
+        numbers = inputs.pop("window_of")
+        parts = [slice(start, start + _WINDOWS) for start in range(0, len(numbers), _WINDOWS)]
+        found = [answer({name: values[part] for name, values in inputs.items()}) for part in parts]
+        return mean_of_windows(np.concatenate(found), numbers)
+
+    def whole(self, examples, outputs):
+        """Returns examples and what they are answered, with one row for each text."""
+        return whole_texts(examples, outputs)
 
 
 def _illustrate(splits, seed):
@@ -59,11 +74,14 @@ def _described(examples, rows):
 def _read(inputs, assets, batch_size):
     """Returns the texts that a user gave, and a function that returns batches of their ids."""
     parts = read_parts(inputs, assets["num_texts"])
-    examples, _ = text_examples(parts, Tokenizer(assets["tokenizer"]), assets["max_length"])
+    lengths = Lengths(assets["max_length"], assets.get("window_stride", 0))
+    examples, numbers, _ = text_examples(parts, Tokenizer(assets["tokenizer"]), lengths)
 
     def batches():
-        for start in range(0, len(examples), batch_size):
-            yield examples.arrays(np.arange(start, min(start + batch_size, len(examples))))[0]
+        for start in range(0, len(parts[0]), batch_size):
+            rows = np.flatnonzero((start <= numbers) & (numbers < start + batch_size))
+            windows = {"window_of": numbers[rows]} if lengths.window_stride else {}
+            yield examples.arrays(rows)[0] | windows
 
     return [" | ".join(each) for each in zip(*parts, strict=True)], batches
 

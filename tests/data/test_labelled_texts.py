@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from kit.data import sources
-from kit.data.labelled_texts import text_examples
+from kit.data.labelled_texts import Lengths, text_examples, whole_texts
 from kit.data.text_inputs import read_parts
 from kit.data.tokens import Tokenizer
 from kit.errors import KitError, SettingError
@@ -187,7 +187,7 @@ def tokenizer():
 
 
 def test_texts_begin_and_end(tokenizer):
-    examples, cut = text_examples([["a b", "c"]], tokenizer, 16, {"label": np.arange(2)})
+    examples, _, cut = text_examples([["a b", "c"]], tokenizer, Lengths(16), {"label": np.arange(2)})
     arrays = examples.arrays(np.arange(2))[0]
     a, b, c = (tokenizer.encode([each])[0][-1] for each in "abc")
     start, end = tokenizer.start_id, tokenizer.end_id
@@ -206,13 +206,48 @@ def test_texts_begin_and_end(tokenizer):
 )
 def test_of_a_pair_the_longer_is_cut_first(tokenizer, first, second, kept):
     lengths = [len(tokenizer.encode([each])[0]) for each in (first, second)]
-    examples, cut = text_examples([[first], [second]], tokenizer, 11)
+    examples, _, cut = text_examples([[first], [second]], tokenizer, Lengths(11))
     arrays = examples.arrays(np.arange(1))[0]
     ids, segments = arrays["ids"][0], arrays["segments"][0]
     assert len(ids) == len(segments) == 11 if sum(lengths) > 8 else len(ids) == sum(lengths) + 3
     assert cut == (sum(lengths) > 8)
     assert (ids == tokenizer.end_id).sum() == 2 and ids[-1] == tokenizer.end_id
     assert (segments == 1).sum() - 1 == min(lengths[1], max(8 - lengths[0], 4))
+
+
+@pytest.mark.parametrize(("stride", "starts"), [(3, [0, 3, 4]), (100, [0, 4]), (1, [0, 1, 2, 3, 4])])
+def test_long_texts_are_read_in_windows(tokenizer, stride, starts):
+    text = " ".join("abcdefgh" * 2)
+    tokens = tokenizer.encode([text])[0]
+    room = len(tokens) - 4
+    lengths = Lengths(room + 2, min(stride, room + 2))
+    examples, numbers, longer = text_examples(
+        [["a b", text]], tokenizer, lengths, {"label": np.array([0, 1])}, {"number": np.array([1.5, 2.5])}
+    )
+    assert longer == 1 and numbers.tolist() == [0] + [1] * len(starts)
+    found = [ids[1:-1].tolist() for ids in examples.input("ids")[1:]]
+    assert found == [tokens[start : start + room] for start in starts]
+    assert examples.target("label").tolist() == numbers.tolist() and examples.extra("text")[2] == text
+    outputs = np.arange(len(numbers) * 2.0).reshape(-1, 2)
+    whole, means = whole_texts(examples, outputs)
+    assert whole.extra("number").tolist() == [1.5, 2.5] and whole.extra("text").tolist() == ["a b", text]
+    np.testing.assert_allclose(means, [outputs[0], outputs[1:].mean(0)])
+
+
+def test_of_a_pair_the_longer_is_read_in_windows(tokenizer):
+    first, second = "a b", " ".join("abcdefgh" * 2)
+    short, long = (tokenizer.encode([each])[0] for each in (first, second))
+    room = len(short) + 6
+    examples, numbers, _ = text_examples([[first, second], [second, first]], tokenizer, Lengths(room + 3, 6))
+    seen = [set(), set()]
+    for ids, segments, number in zip(examples.input("ids"), examples.input("segments"), numbers, strict=True):
+        sides = [ids[segments == side].tolist() for side in (0, 1)]
+        sides = [[each for each in side if each not in (tokenizer.start_id, tokenizer.end_id)] for side in sides]
+        assert sides[number] == list(short) and len(sides[1 - number]) == 6
+        seen[number].add(tuple(sides[1 - number]))
+    assert (
+        seen[0] == seen[1] == {tuple(long[start : start + 6]) for start in (*range(0, len(long) - 6, 6), len(long) - 6)}
+    )
 
 
 def test_texts_that_a_user_gives(tmp_path):

@@ -206,3 +206,17 @@ def test_word_vectors_that_cannot_be_are_refused(tmp_path):
     assert cut > 0
     with pytest.raises(KitError, match="cut.bin: word 4: expected 3 numbers of 4 bytes"):
         of_vectors(str(tmp_path / "cut.bin"), tmp_path / "run")
+
+
+def test_a_number_is_exported_in_its_unit(folder, tmp_path):
+    numbers = [(text, 1000 + 5.5 * row) for row, (text, _) in enumerate(texts())]
+    run = kit.train(
+        "text_classification", data=numbers, model={"weights": str(folder)}, folder=tmp_path / "run", **QUICK
+    )
+    done = export(run.folder, "safetensors", tmp_path / "tuned", data=numbers)
+    content = json.loads((done.path / "config.json").read_text())
+    assert content["problem_type"] == "regression" and content["id2label"] == {"0": "LABEL_0"}
+    tensors, last = Tensors(done.path), run.model.get_layer("number")
+    deviation, mean = run.assets["deviation"], run.assets["mean"]
+    np.testing.assert_allclose(tensors["classifier.weight"], last.kernel.numpy().T * deviation, rtol=1e-6)
+    np.testing.assert_allclose(tensors["classifier.bias"], last.bias.numpy() * deviation + mean, rtol=1e-6)
