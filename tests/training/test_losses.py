@@ -1,12 +1,19 @@
-"""Cross-entropy with a derivative of its own: the same numbers as the textbook's."""
+"""Losses and metrics that Keras lacks: the same numbers as the textbook's."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from sklearn import metrics
 
-from kit.training.losses import NegativeLogLikelihood, SparseCategoricalCrossentropy
-from kit.training.metrics import PeakSignalToNoise
+from kit.blocks.quantiles import Quantiles
+from kit.training.losses import (
+    BinaryCrossentropy,
+    NegativeLogLikelihood,
+    QuantileLoss,
+    SparseCategoricalCrossentropy,
+)
+from kit.training.metrics import AbsoluteError, MicroF1, PeakSignalToNoise
 
 
 @pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
@@ -62,3 +69,56 @@ def test_peak_signal_to_noise():
     made = np.stack([np.full((4, 4, 1), 25.5), np.full((4, 4, 1), 2.55)])
     metric.update_state(black, made)
     assert float(metric.result()) == pytest.approx((20 + 40) / 2, abs=1e-3)
+
+
+def again(each):
+    """Returns a loss or layer made anew of its settings."""
+    return type(each).from_config(each.get_config())
+
+
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.2])
+def test_binary_crossentropy_of_several_labels(label_smoothing):
+    random = np.random.default_rng(0)
+    true, logits = random.integers(0, 2, (5, 3)), random.normal(size=(5, 3)).astype("float32")
+    smooth = (1 - label_smoothing) * true + label_smoothing / 2
+    shares = 1 / (1 + np.exp(-logits))
+    each = -(smooth * np.log(shares) + (1 - smooth) * np.log(1 - shares))
+    loss = again(BinaryCrossentropy(label_smoothing))
+    assert float(loss(true, logits)) == pytest.approx(each.mean(), rel=1e-5)
+    weights = np.array([1.0, 2.0, 5.0], "float32")
+    loss = again(BinaryCrossentropy(label_smoothing, weights))
+    assert float(loss(true, logits)) == pytest.approx((each * np.where(true, weights, 1)).mean(), rel=1e-5)
+    assert float(BinaryCrossentropy()(np.array([[1, 0]]), np.array([[1e4, -1e4]], "float32"))) == 0
+
+
+def test_quantile_loss():
+    random = np.random.default_rng(0)
+    true, predicted = random.normal(size=(20, 1)), random.normal(size=(20, 3)).astype("float32")
+    levels = (0.1, 0.5, 0.9)
+    expected = [metrics.mean_pinball_loss(true, predicted[:, row], alpha=level) for row, level in enumerate(levels)]
+    assert float(again(QuantileLoss(levels))(true, predicted)) == pytest.approx(np.mean(expected), rel=1e-5)
+
+
+def test_quantiles_do_not_cross():
+    layer = again(Quantiles([0.1, 0.5, 0.9]))
+    assert layer.levels == [0.1, 0.5, 0.9]
+    found = keras.ops.convert_to_numpy(layer(np.array([[3.0, 1.0, 2.0], [0.0, 5.0, 4.0]], "float32")))
+    assert found.tolist() == [[1, 2, 3], [0, 4, 5]]
+
+
+def test_micro_f1_over_batches():
+    random = np.random.default_rng(0)
+    true, logits = random.integers(0, 2, (12, 3)), random.normal(size=(12, 3)).astype("float32")
+    metric = MicroF1()
+    for start in range(0, 12, 5):
+        metric.update_state(true[start : start + 5], logits[start : start + 5])
+    assert float(metric.result()) == pytest.approx(metrics.f1_score(true, logits > 0, average="micro"))
+    metric.reset_state()
+    metric.update_state(np.zeros((2, 3)), np.full((2, 3), -1.0))
+    assert float(metric.result()) == 0
+
+
+def test_absolute_error_of_the_median():
+    metric = AbsoluteError(1)
+    metric.update_state(np.array([[1.0], [2.0]]), np.array([[9, 1.5, 9], [9, 4, 9]], "float32"))
+    assert float(metric.result()) == pytest.approx(1.25)
