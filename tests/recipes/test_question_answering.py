@@ -150,7 +150,7 @@ def folder(tmp_path):
 
 
 def test_published_weights_bring_sizes_and_tokenizer(folder, tmp_path):
-    data = {"source": rows(), "max_length": 24, "stride": 6, "max_question_length": 8}
+    data = {"source": rows(), "max_length": 16, "stride": 4, "max_question_length": 4}
     tuned = kit.train("question_answering", data=data, model={"weights": str(folder)}, folder=tmp_path / "run", **QUICK)
     settings = config.read_toml(tuned.folder / "config.toml")
     assert settings["model.backbone"] == "bert" and settings["data.tokenizer"] == str(folder)
