@@ -42,7 +42,7 @@ class _NotFound:
 
 
 class _Process:
-    """What is known of this process: whether it runs one command of the kit and nothing else."""
+    """State of this process: whether it runs one command of the kit and nothing else."""
 
     is_ours = False
 

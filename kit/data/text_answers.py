@@ -22,7 +22,7 @@ _MOSTLY = 0.5  # a column of which more are decimals is one of numbers, and what
 
 @dataclasses.dataclass(frozen=True)
 class AnswerOptions:
-    """What is answered of an example: one label, several labels, or a number.
+    """Kind of answer of an example: one label (classification), several (multi-label), or a number (regression).
 
     Args:
         answer: "label" is one of several classes, "labels" any number of labels, also none, "number" a number. "auto"
@@ -41,10 +41,15 @@ class AnswerOptions:
         fits = self.separator is None or self.answer in ("auto", "labels")
         check(fits, "separator", self.separator, f"none with data.answer={self.answer}")
 
+    @property
+    def stated(self):
+        """The kind that the settings ask for: what a separator is stated of are several labels."""
+        return "labels" if self.separator is not None else self.answer
+
 
 @dataclasses.dataclass
 class Answers:
-    """What is to be learned of each example.
+    """Targets of examples: classes, sets of labels, or numbers.
 
     Args:
         kind: "label", "labels" or "number".

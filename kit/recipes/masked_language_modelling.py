@@ -11,11 +11,12 @@ from kit.data.options import Division, TokenOptions
 from kit.data.sentence_pairs import paired_splits
 from kit.data.splits import Splits, assign
 from kit.data.tokens import Tokenizer
-from kit.errors import KitError, SettingError, check, choose
+from kit.errors import KitError, SettingError, check
 from kit.models.text import bert, big_bird, deberta
 from kit.tasks import masked_tokens
 from kit.tasks.recipe import Recipe, Stages
 from kit.weights import published
+from kit.weights.encoders import text_encoder
 
 log = logging.getLogger("kit")
 
@@ -56,11 +57,7 @@ def masked_language_model(
         SettingError: an unknown backbone; the message names the argument.
         KitError: published weights that do not fit.
     """
-    if isinstance(backbone, str):
-        build, arguments = choose(BACKBONES, backbone, "backbone")
-        backbone = build(vocabulary_size, pad_id, **arguments, name=backbone)
-    if weights is not None:
-        published.load(backbone, weights)
+    backbone = text_encoder(backbone, BACKBONES, weights, vocabulary_size=vocabulary_size, pad_id=pad_id)
     ids = keras.Input((None,), dtype="int32", name="ids")
     positions = keras.Input((None,), dtype="int32", name="positions")
     inputs = {"ids": ids, "positions": positions}

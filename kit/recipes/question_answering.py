@@ -16,11 +16,12 @@ from kit.data.question_windows import WindowOptions, question_examples
 from kit.data.sources import phrase_questions, question_files
 from kit.data.splits import Splits, assign
 from kit.data.tokens import Tokenizer
-from kit.errors import KitError, check, choose
+from kit.errors import KitError, check
 from kit.models import text
 from kit.tasks import question_answering
 from kit.tasks.recipe import Recipe, Stages
 from kit.weights import published
+from kit.weights.encoders import text_encoder
 
 log = logging.getLogger("kit")
 
@@ -73,16 +74,8 @@ def question_answerer(
         check(0 <= value < 1, key, value, "a number from 0 to below 1")
     ids, segments = (keras.Input((None,), dtype="int32", name=name) for name in ("ids", "segments"))
     mask = ops.not_equal(ids, pad_id)
-    if isinstance(backbone, str):
-        build, arguments = choose(BACKBONES, backbone, "backbone")
-        if backbone in text.OF_TOKENS:
-            backbone = build(vocabulary_size, pad_id, **arguments, name=backbone)
-        else:
-            backbone = build(embedding_dim, **arguments, name=backbone)
-    elif not isinstance(backbone, keras.Model):
-        backbone = backbone(embedding_dim)
-    if weights is not None:
-        published.load(backbone, weights)
+    facts = {"vocabulary_size": vocabulary_size, "pad_id": pad_id, "embedding_dim": embedding_dim}
+    backbone = text_encoder(backbone, BACKBONES, weights, **facts)
     if isinstance(backbone.input, dict):
         x = backbone({"ids": ids, "segments": segments})
     else:

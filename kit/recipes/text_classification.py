@@ -18,12 +18,13 @@ from kit.data.splits import Splits, assign, divided
 from kit.data.text_answers import OTHERS, AnswerOptions, answers_of, balanced, check_learned, columns_of
 from kit.data.text_augmentation import TextAugmentation
 from kit.data.tokens import Tokenizer
-from kit.errors import check, choose
+from kit.errors import check
 from kit.models import text
 from kit.tasks import classification, multi_label, regression, text_classification
 from kit.tasks.recipe import Recipe, Stages
 from kit.training.transfer import put_vectors
 from kit.weights import published
+from kit.weights.encoders import text_encoder
 
 BACKBONES = text.OF_TOKENS | text.VARIANTS
 
@@ -99,16 +100,8 @@ def text_classifier(
     ids = inputs["ids"]
     segments = inputs.get("segments", ops.zeros_like(ids))
     mask = ops.not_equal(ids, pad_id)
-    if isinstance(backbone, str):
-        build, arguments = choose(BACKBONES, backbone, "backbone")
-        if backbone in text.OF_TOKENS:
-            backbone = build(vocabulary_size, pad_id, **arguments, name=backbone)
-        else:
-            backbone = build(embedding_dim, **arguments, name=backbone)
-    elif not isinstance(backbone, keras.Model):
-        backbone = backbone(embedding_dim)
-    if weights is not None:
-        published.load(backbone, weights)
+    facts = {"vocabulary_size": vocabulary_size, "pad_id": pad_id, "embedding_dim": embedding_dim}
+    backbone = text_encoder(backbone, BACKBONES, weights, **facts)
     if isinstance(backbone.input, dict):
         x = backbone({"ids": ids, "segments": segments})
     else:
@@ -161,7 +154,7 @@ def labelled_texts(
         KitError: a file that cannot be used; the message names it and the line.
         SettingError: a value out of range; the message names the key.
     """
-    found, origin = where.read(answers.answer, texts.on_bad, division.split_seed)
+    found, origin = where.read(answers.stated, texts.on_bad, division.split_seed)
     wanted = answers_of(found, answers, origin)
     is_balanced = class_weights == "balanced"
     check(not (is_balanced and wanted.kind == "number"), "class_weights", class_weights, "'none' of numbers")

@@ -134,7 +134,7 @@ def mistakes_explained(model, examples, assets, rows, captions, classes):
 
 
 class _Words:
-    """What the words of a text, or of a pair, add to a logit.
+    """Integrated gradients of a text, or of a pair, by words: what each adds to a logit.
 
     Args:
         tokenizer: The `Tokenizer`.

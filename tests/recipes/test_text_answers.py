@@ -212,3 +212,8 @@ def test_a_builder_of_each_answer():
     assert text_classifier(num_classes=1, answer="number", loss="quantile", **shared).output.shape == (None, 3)
     with pytest.raises(SettingError, match="num_classes: expected at least 2"):
         text_classifier(num_classes=1, **shared)
+
+
+def test_a_separator_is_refused_where_texts_have_one_label_each():
+    with pytest.raises(SettingError, match="answer: expected 'label' of texts that are generated, or in folders"):
+        kit.train("text_classification", data={"separator": ";"}, verbose=False)
