@@ -61,23 +61,25 @@ class ModelOfParts(keras.Model):
     @property
     def metrics(self):
         """The metrics, with the mean over parts in place of Keras' own `loss`."""
-        own = [self.of_parts.loss] if self.compiled else []
+        own = [self._mean()] if self.compiled else []
         return [*own, *(metric for metric in super().metrics if metric.name != "loss")]
+
+    def _mean(self):
+        """Returns the mean over parts, or the sum of those of several losses; compiling anew may change which it is."""
+        # Where `compile` is overridden, Keras does not compile a model that it loads.
+        if isinstance(self.loss, dict) and set(self.loss) != set(getattr(self.of_parts.loss, "means", ())):
+            self.of_parts.loss = SumOfMeans(self.loss)
+        return self.of_parts.loss
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         if not isinstance(self.loss, dict):
             loss = super().compute_loss(x, y, y_pred, sample_weight, training)
-            return self._of_parts(loss, self.loss, y, self.of_parts.loss, training)
+            return self._of_parts(loss, self.loss, y, self._mean(), training)
         found = 0.0
-        for name, mean in self.of_parts.loss.means.items():
+        for name, mean in self._mean().means.items():
             loss = self.loss[name](y[name], y_pred[name])
             found = found + self._of_parts(loss, self.loss[name], y[name], mean, training)
         return found
-
-    def compile(self, *args, loss=None, **kwargs):
-        if isinstance(loss, dict):
-            self.of_parts.loss = SumOfMeans(loss)
-        super().compile(*args, loss=loss, **kwargs)
 
     def _of_parts(self, loss, function, y, mean, training):
         """Returns the loss of a batch as devices share it, and counts it into a mean over parts."""
