@@ -176,11 +176,19 @@ def image_size(facts):
     return size, f"images of {facts.side} pixels in the median; more takes longer, and data.image_size chooses it"
 
 
-def epochs(facts):
+def usual_epochs(facts):
     """Fewer, the more examples there are: 80 epochs of 300 examples, 10 of 60,000."""
-    number = min(max(round(80 * (300 / max(facts.examples, 1)) ** 0.4), 8), 80)
+    return min(max(round(80 * (300 / max(facts.examples, 1)) ** 0.4), 8), 80)
+
+
+def epochs(facts):
+    """As usual; a quarter of it with published weights, and up to 240 epochs of few photographs without."""
+    number = usual_epochs(facts)
     if facts.settings.get("model.weights"):
         return max(number // 4, 4), f"{facts.examples:,} training examples, published weights"
+    if facts.is_photographs:  # few photographs that are altered each time go on teaching
+        long = min(round(240 * (300 / max(facts.examples, 1)) ** 0.8), 240)
+        return max(number, long), f"{facts.examples:,} training photographs"
     return number, f"{facts.examples:,} training examples"
 
 
@@ -204,6 +212,20 @@ def zoom(facts):
 def rotation(facts):
     """Photographs are not held straight."""
     return (10.0, "photographs: not held straight") if facts.is_photographs else (0.0, "small or grey images")
+
+
+def random_erasing(facts):
+    """Photographs that train from nothing are shown with a part missing, a quarter of them."""
+    if facts.is_photographs and not facts.settings.get("model.weights"):
+        return 0.25, "photographs: a thing may be hidden in part"
+    return 0.0, None
+
+
+def mirrored_answers(facts):
+    """Answers for photographs are averaged over both sides, where training mirrors them."""
+    if facts.is_photographs and facts.settings.get("data.flip") is True:
+        return True, "photographs, which training mirrors"
+    return False, None
 
 
 def image_backbone(facts):
@@ -248,6 +270,8 @@ LABELLED_IMAGES = OwnData(
         "data.translation": translation,
         "data.zoom": zoom,
         "data.rotation": rotation,
+        "data.random_erasing": random_erasing,
+        "evaluate.flip": mirrored_answers,
         "train.batch_size": batches(40, 16, "examples"),
         "train.epochs": epochs,
         "model.backbone": image_backbone,
@@ -272,8 +296,7 @@ def latent_dim(facts):
 
 def autoencoder_epochs(facts):
     """Twice those of a classifier: nothing over-fits that soon."""
-    number, reason = epochs(facts)
-    return min(2 * number, 100), reason
+    return min(2 * usual_epochs(facts), 100), f"{facts.examples:,} training examples"
 
 
 IMAGES = OwnData(
