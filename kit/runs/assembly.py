@@ -10,7 +10,7 @@ import time
 
 from kit import config
 from kit.data.split_lists import absolute
-from kit.errors import SettingError, Unavailable, choose, table
+from kit.errors import SettingError, Unavailable, check, choose, table
 from kit.files import as_path, reading
 from kit.runs import back_translation
 from kit.runs import folder as folders
@@ -109,7 +109,7 @@ def _assemble(recipe, run_folder, settings, training, inputs, is_rehearsal, star
     """Returns `Assembled`."""
     import keras
 
-    from kit.training import device, plan, sampling, transfer
+    from kit.training import device, layer_rates, lora, plan, sampling, transfer
 
     splits = _splits(recipe, run_folder, settings, training, inputs, is_rehearsal)
     settings = settings | {"data": _absolute(settings["data"]) | splits.settings}
@@ -138,6 +138,7 @@ def _assemble(recipe, run_folder, settings, training, inputs, is_rehearsal, star
     network = recipe.stages.network(model)
     with table("train"):
         transfer.check_layers(network, training.transfer.freeze)
+        _check_transfer(recipe, splits, training.transfer)
         if training.sampling.sampling_rate:
             sampling.switch_on(model, training.sampling.sampling_rate)
     if splits.train.follows_model:
@@ -154,7 +155,19 @@ def _assemble(recipe, run_folder, settings, training, inputs, is_rehearsal, star
             settings = settings | {"train": settings["train"] | {"start_from": str(path)}}
             if hasattr(model, "follow"):
                 model.follow()  # a training wrapper, whose kept network is not the one that trains
+    with table("train"):
+        if training.transfer.lora_rank:
+            lora.begin(network, training.transfer.lora_rank)
+        if training.transfer.layer_decay != 1:
+            layer_rates.tell(network, training.transfer.layer_decay)
     return Assembled(recipe, settings, training, splits, model, network, callbacks, monitor, mode, steps, budget)
+
+
+def _check_transfer(recipe, splits, wanted):
+    """Raises SettingError for what only one network that learns from a data set may be asked for."""
+    for key, value, usual in (("layer_decay", wanted.layer_decay, 1), ("lora_rank", wanted.lora_rank, 0)):
+        is_possible = not splits.train.follows_model and len(recipe.optimizers) == 1
+        check(value == usual or is_possible, key, value, f"{usual}, since {recipe.name} fine-tunes no backbone")
 
 
 def _splits(recipe, run_folder, settings, training, inputs, is_rehearsal):

@@ -8,7 +8,7 @@ import warnings
 
 import keras
 
-from kit.training import averaging, checkpoint, fused, parts, tracking, transfer
+from kit.training import averaging, checkpoint, fused, layer_rates, lora, parts, tracking, transfer
 from kit.training.budget import MOST_EPOCHS
 from kit.training.callbacks import (
     BestWeights,
@@ -123,6 +123,7 @@ def fit(
     training = plan.training
     if not training.epochs and budget is None:
         log.info("train.epochs is 0: the weights stay as they are")
+        lora.merge(network)
         write_history(folder / "history.csv", [])
         return Trained([], 0, 0.0, 0.0, last_weights=network.get_weights())
     most = training.epochs if budget is None else MOST_EPOCHS
@@ -203,8 +204,9 @@ def fit(
         restored = None  # may be large, and is in the hands of `RunState`
         progress = Progress(training.epochs, steps - begun, size * splits.train.batches_per_step, best, budget)
         heard = stop.heard() if stop else contextlib.nullcontext()
+        slower = layer_rates.lowered(model, network, frozen.layer_decay)
         try:
-            with warnings.catch_warnings(), fused.training(model), heard:
+            with warnings.catch_warnings(), fused.training(model), slower, heard:
                 warnings.filterwarnings("ignore", "A layer's `trainable` state has changed")  # `Freeze` sees to it
                 model.fit(
                     splits.train.stream(size, seed, done * steps + begun, most * steps),
@@ -224,12 +226,13 @@ def fit(
         if begun:  # the rest of that epoch is trained and saved; from here on it is a run after whole epochs
             return again()
         seconds = state.elapsed()
-    last_weights = network.get_weights()
+    last_weights = lora.merged_weights(network)
     network.set_weights(best.best_weights)
     averaged = 0
     if last.kept:
         kept = float(state.rows[best.best_epoch][monitor])
         averaged = _averaged(model, network, splits, plan, best, kept, last, freeze, seed, validate)
+    lora.merge(network)
     return Trained(state.rows, best.best_epoch + 1, *seconds, scores.cpu_seconds, averaged, last_weights)
 
 

@@ -23,6 +23,11 @@ class Transfer:
             keeps all frozen.
         unfreeze_rate: Factor of the learning rate from the first such moment on: what was learned before should move
             less than a new head.
+        layer_decay: Factor of the learning rate from the head to the topmost layers of the backbone, and again from
+            each of its stages or blocks to the one below: what is lower was learned more generally. 1 gives all the
+            same rate.
+        lora_rank: Rank of the two small matrices that are learned beside each dense kernel of the backbone, whose
+            weights all stay as they are; at the end they are added to the kernels. 0 is off.
 
     Raises:
         SettingError: a value is out of range.
@@ -32,6 +37,8 @@ class Transfer:
     freeze: tuple[str, ...] = ()
     unfreeze_epochs: int = 0
     unfreeze_rate: float = 1.0
+    layer_decay: float = 1.0
+    lora_rank: int = 0
 
     def __post_init__(self):
         epochs, rate = self.unfreeze_epochs, self.unfreeze_rate
@@ -39,6 +46,9 @@ class Transfer:
         check(epochs >= 0, "unfreeze_epochs", epochs, "at least 0")
         check(0 < rate <= 1, "unfreeze_rate", rate, "a number above 0 and at most 1")
         check(rate == 1 or epochs, "unfreeze_rate", rate, "1 without train.unfreeze_epochs")
+        check(0 < self.layer_decay <= 1, "layer_decay", self.layer_decay, "a number above 0 and at most 1")
+        check(0 <= self.lora_rank < 2**15, "lora_rank", self.lora_rank, "0 to 32767")
+        check(not self.lora_rank or not self.freeze, "freeze", self.freeze, "none with train.lora_rank, which freezes")
 
 
 def layers_by_path(network):
@@ -142,6 +152,23 @@ def groups(network, patterns):
             found.append([])
         found[-1].append(layer)
     return found
+
+
+def backbones(network):
+    """Returns the models inside a network, the outer ones."""
+    return [layer for layer in network.layers if isinstance(layer, keras.Model)]
+
+
+def backbone_groups(network):
+    """Returns the layers with weights of a network's backbone, in groups from the lowest to the topmost.
+
+    They are those that thaw together, but that all below the first numbered one, such as the embeddings, are one group.
+    """
+    found = groups(network, ("backbone",))
+    numbers = (index for index, group in enumerate(found) if any(map(str.isdigit, group[0].name.split("_")[0])))
+    first = next(numbers, 0)
+    below = [layer for group in found[:first] for layer in group]
+    return [*([below] if below else []), *found[first:]]
 
 
 class Freeze(keras.callbacks.Callback):
