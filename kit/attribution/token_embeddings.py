@@ -17,13 +17,16 @@ class TokenEmbeddings:
 
     Args:
         model: Functional model from `ids`, and perhaps more inputs, to logits (batch, classes).
+        score: Function `(outputs, label) -> (batch,)` that takes out of other outputs what is explained; by default it
+            is a logit.
 
     Raises:
         LookupError: it has no such embeddings.
     """
 
-    def __init__(self, model):
+    def __init__(self, model, score=None):
         self._model = model
+        self._score = score or (lambda outputs, label: ops.take(ops.cast(outputs, "float32"), label, axis=1))
         self._tables = next((tables for tables in map(_tables, parts(model)) if tables), None)
         if self._tables is None:
             raise LookupError("no embeddings of tokens")
@@ -31,7 +34,7 @@ class TokenEmbeddings:
         self._gradients = gradients_of(self._logit, (None, sum(self._widths)))
 
     def attribution(self, inputs, label, is_special, neutral=None, *, steps=64):
-        """Returns what each token of a text adds to a logit, beside a text whose tokens have other embeddings.
+        """Returns what each token of a text adds to a score, beside a text whose tokens have other embeddings.
 
         Special tokens, such as start and end, have theirs there, too.
 
@@ -78,8 +81,7 @@ class TokenEmbeddings:
         def put(operation, call):
             return embedded[id(operation)] if id(operation) in embedded else call()
 
-        logits = run(self._model, [tf.repeat(each, size, axis=0) for each in given], put)
-        return ops.take(ops.cast(logits, "float32"), label, axis=1)
+        return self._score(run(self._model, [tf.repeat(each, size, axis=0) for each in given], put), label)
 
 
 def _tables(network):

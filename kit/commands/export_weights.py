@@ -43,9 +43,9 @@ def write(run, folder):
     config = module.configuration(arguments)
     found = loading.tensors_of(backbone, module.FAMILY)
     last = next((layer for layer in run.model.layers if layer.name in ("logits", "number")), None)
-    if last is not None and ("class_names" in assets or "deviation" in assets):
+    if last is not None and assets.keys() & {"class_names", "tag_names", "deviation"}:
         kernel, bias = (keras.ops.convert_to_numpy(each) for each in last.weights)
-        names = assets.get("class_names", [])
+        names = assets.get("class_names", assets.get("tag_names", []))
         if not names:  # its number is standardised: here it is in the unit of the data
             kernel, bias = kernel * assets["deviation"], bias * assets["deviation"] + assets["mean"]
             names = [f"LABEL_{number}" for number in range(len(bias))]

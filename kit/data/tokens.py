@@ -171,6 +171,10 @@ class Tokenizer:
         """Returns the ids of each text, without start and end."""
         return [each.ids for each in self._known.encode_batch_fast(list(texts), add_special_tokens=False)]
 
+    def encode_words(self, words):
+        """Returns the ids of each word as it stands in a sentence, behind a space, which some tokenizers count in."""
+        return self.encode(f" {word}" for word in words)
+
     def encode_in_place(self, text):
         """Returns the ids of a text, and the (start, end) of each token in it, in characters, (tokens, 2).
 

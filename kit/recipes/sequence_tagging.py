@@ -2,11 +2,9 @@
 
 from typing import Literal
 
-import keras
 import numpy as np
-from keras import layers, ops
+from keras import layers
 
-from kit.blocks.embedding import token_embedding
 from kit.config import renamed
 from kit.data import label_checks, sources, tags
 from kit.data.findings import tell
@@ -17,12 +15,15 @@ from kit.data.sources import phrases, tagged_files
 from kit.data.split_lists import parts_of
 from kit.data.splits import Splits, assign, divided
 from kit.data.word_cuts import WordCuts
-from kit.errors import check, choose
+from kit.data.word_pieces import PieceOptions, Pieces
+from kit.errors import check
 from kit.models import text
 from kit.tasks import own_data, tagging
 from kit.tasks.recipe import Recipe, Stages
+from kit.weights import encoders
 
 ENCODERS = text.VARIANTS | {f"{name}_crf": variant for name, variant in text.VARIANTS.items()}
+OF_PIECES = {name: variant for name, variant in text.OF_TOKENS.items() if name != "bag_of_ngrams"}
 
 
 @renamed(encoder="backbone")
@@ -30,7 +31,9 @@ def sequence_tagger(
     vocabulary_size,
     num_tags,
     *,
+    pad_id=None,
     backbone: str = "bilstm_crf",
+    weights: str | None = None,
     head: Literal["auto", "softmax", "crf"] = "auto",
     word_dim: int = 64,
     feature_dim: int = 16,
@@ -49,10 +52,15 @@ def sequence_tagger(
 
     Args:
         vocabulary_size: Number of words, ids 0 (padding) and 1 (unknown) included; or a dictionary from feature to
-            number of ids: `word`, `characters`, and any other name with one id a word.
+            number of ids: `word`, `characters`, and any other name with one id a word; of words in pieces the number
+            of tokens.
         num_tags: Number of tags.
+        pad_id: Id of padding of words in pieces; None where words are whole.
         backbone: Variant of an architecture, as `kit list` prints them; or a `keras.Model` from [sequence (batch, time,
-            dim), mask (batch, time)] to (batch, time, dim); or a function that returns one for an `input_dim`.
+            dim), mask (batch, time)] to (batch, time, dim); or a function that returns one for an `input_dim`. Of words
+            in pieces one of those that take tokens, such as BERT, or a model from `ids` and `segments`.
+        weights: Folder of published weights for such a backbone, with `config.json`, `model.safetensors` and the
+            tokenizer; or `hf:OWNER/NAME`, which is fetched.
         head: "softmax" decides on each tag alone, "crf" on the tags of a sentence together; "auto" is "crf" if the
             encoder's name ends in `_crf`.
         word_dim: Width of a word's embedding; 0 leaves words out.
@@ -66,11 +74,13 @@ def sequence_tagger(
         optimizer: Keras optimizer or its name.
 
     Shape:
-        in: ids (batch, time), or a dictionary of them; `characters` (batch, time, characters)
+        in: ids (batch, time), or a dictionary of them; `characters` (batch, time, characters); of words in pieces `ids`
+            (batch, pieces) and `first_pieces` (batch, time), the position of each word's first, -1 where there is none
         out: logits (batch, time, num_tags), or potentials (batch, time, num_tags, num_tags)
 
     Raises:
         SettingError: an unknown backbone or a value out of range; the message names the argument.
+        KitError: published weights that do not fit.
     """
     check(num_tags >= 2, "num_tags", num_tags, "at least 2")
     check(head in ("auto", "softmax", "crf"), "head", head, "'auto', 'softmax' or 'crf'")
@@ -85,38 +95,20 @@ def sequence_tagger(
         ("character_units", character_units),
     ):
         check(value >= 2, key, value, "at least 2")
-    sizes = vocabulary_size if isinstance(vocabulary_size, dict) else {"word": vocabulary_size}
-    check(word_dim or set(sizes) - {"word"}, "word_dim", word_dim, "at least 1 where words are the only feature")
-    inputs = {
-        name: keras.Input((None, None) if name == "characters" else (None,), dtype="int32", name=name) for name in sizes
-    }
-    first = next(name for name in (*sizes, "characters") if name != "characters" or len(sizes) == 1)
-    known = ops.not_equal(inputs[first], 0)
-    mask = ops.any(known, axis=-1) if first == "characters" else known  # (batch, time)
-    x = token_embedding(
-        inputs,
-        sizes,
-        word_dim=word_dim,
-        feature_dim=feature_dim,
-        character_dim=character_dim,
-        character_units=character_units,
-        character_encoder=character_encoder,
-        word_dropout=word_dropout,
-    )
-    if dropout:
-        x = layers.Dropout(dropout, name="embedding_dropout")(x)
-    if isinstance(backbone, str):
-        build, arguments = choose(ENCODERS, backbone, "backbone")
-        backbone = build(x.shape[-1], **arguments, name=backbone)
-    elif not isinstance(backbone, keras.Model):
-        backbone = backbone(x.shape[-1])
-    x = backbone([x, mask])
+    if pad_id is None:
+        embedding = {"word_dim": word_dim, "feature_dim": feature_dim, "word_dropout": word_dropout}
+        embedding |= {"character_dim": character_dim, "character_units": character_units}
+        embedding |= {"character_encoder": character_encoder}
+        check(weights is None, "weights", weights, "none where words are whole: published ones take pieces")
+        inputs, x, mask, backbone = encoders.of_words(vocabulary_size, backbone, ENCODERS, embedding, dropout)
+    else:
+        inputs, x, mask, backbone = encoders.of_pieces(vocabulary_size, pad_id, backbone, OF_PIECES, weights)
     if dropout:
         x = layers.Dropout(dropout, name="head_dropout")(x)
     x = layers.Dense(num_tags, dtype="float32", name="logits")(x)
     if head == "auto":
         head = "crf" if backbone.name.endswith("_crf") else "softmax"
-    inputs = inputs if isinstance(vocabulary_size, dict) else inputs["word"]
+    inputs = inputs["word"] if list(inputs) == ["word"] and not isinstance(vocabulary_size, dict) else inputs
     return tagging.compiled(inputs, x, mask, head, optimizer, label_smoothing, "sequence_tagger")
 
 
@@ -137,6 +129,7 @@ def tagged_sentences(
     max_length: int = 1000,
     texts: TextOptions = TextOptions(),
     words: WordOptions = WordOptions(),
+    pieces: PieceOptions = PieceOptions(),
     pretrained: VectorOptions = VectorOptions(),
 ):
     """Reads tagged sentences and divides them into training, validation and test split.
@@ -189,9 +182,10 @@ def tagged_sentences(
         tags.move_unknown(assignment, found.tags, parts_of(division.split_files))
     names, labels = tags.numbered(found, named, assignment, learned, str(origin))
     training = np.flatnonzero(assignment["split"] == "train")
-    features, vectors = words.learn(
-        (word for row in training for word in found.words[row]), pretrained, module is phrases
-    )
+    features, vectors = pieces.learn(saved, words, pretrained), None
+    if features is None:
+        training_words = (word for row in training for word in found.words[row])
+        features, vectors = words.learn(training_words, pretrained, module is phrases)
     # Texts that tell where words end are a file's own; only those of the training split are learned from.
     learned_of_file = {} if found.field is None else {"field": found.field}
     if saved is not None and "word_cuts" in saved.assets:
@@ -202,19 +196,24 @@ def tagged_sentences(
     words_of, tags_of = (list(map(tuple, each)) for each in (found.words, found.tags))
     return Splits(
         *divided(tagged_examples(found.words, features, labels, found.texts), assignment),
-        facts={"vocabulary_size": features.sizes(), "num_tags": len(names), "vectors": vectors},
+        facts={
+            "vocabulary_size": features.sizes(),
+            "num_tags": len(names),
+            "pad_id": features.tokenizer.pad_id if isinstance(features, Pieces) else None,
+            "vectors": vectors,
+        },
         assets={
             "tag_names": names,
             "scheme": scheme,
             "learned_scheme": learned,
-            "features": features.to_json(),
+            **(features.assets() if isinstance(features, Pieces) else {"features": features.to_json()}),
             **learned_of_file,
             "word_column": word_column,
             "sentence_column": sentence_column,
             "skipped": found.skipped,
         },
         assignment=assignment,
-        settings={"source": str(origin), **pretrained.settings},
+        settings={"source": str(origin)} | pretrained.settings | pieces.settings,
         findings=tell(label_checks.alike_names(sorted({tag for each in found.tags for tag in each}), what="tags")),
         overlap=overlap(words_of, assignment["split"], "sentences", tags_of, "with other tags"),
         monitors=(*(("val_f1",) if scheme != "none" else ()), "val_accuracy", "val_loss"),
@@ -227,8 +226,17 @@ RECIPE = Recipe(
     examples="sentences",
     build=sequence_tagger,
     data=tagged_sentences,
-    backbones={"backbone": ENCODERS},
+    backbones={"backbone": ENCODERS | OF_PIECES},
     task=tagging.task(),
-    stages=Stages(prepare=tagging.prepare, tied_layers={"tag_names": ("logits", "crf"), "features": ("*_embedding",)}),
+    stages=Stages(
+        prepare=tagging.prepare,
+        tied_layers={
+            "tag_names": ("logits", "crf"),
+            "features": ("*_embedding",),
+            "tokenizer": ("*token_embedding",),
+        },
+        optional_facts=("pad_id",),
+        presets={name: {"dropout": 0.1} for name in OF_PIECES},
+    ),
     own_data=own_data.SENTENCES,
 )

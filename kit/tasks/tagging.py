@@ -10,9 +10,9 @@ from jsonargparse.typing import PositiveInt
 
 from kit.blocks import crf
 from kit.data import tags
-from kit.data.sequences import tagged_examples, words_of
+from kit.data.sequences import features_of, tagged_examples, words_of
 from kit.data.sources import conllu
-from kit.data.text import Features, tokenize
+from kit.data.text import tokenize
 from kit.data.text_inputs import conllu_files, read_sentences
 from kit.data.word_cuts import WordCuts
 from kit.errors import KitError, check
@@ -165,7 +165,7 @@ def evaluate(
     rows = worst(examples, gold, predicted, shares)
     if len(rows):
         tables["2_sentences_with_the_worst_errors"] = worst_table(examples, gold, predicted, shares, names, rows)
-    figures |= _attention_figures(model, examples)
+    figures |= _attention_figures(model, examples, assets)
     return Evaluation(
         metrics,
         tables,
@@ -183,7 +183,7 @@ def _of_texts(model, examples, assets, gold, batch_size, samples):
         return {}
     cut = WordCuts(**assets["word_cuts"])
     found = [cut(texts[row][0]) for row in known]
-    sequences = tagged_examples([words for words, _ in found], Features(**assets["features"]))
+    sequences = tagged_examples([words for words, _ in found], features_of(assets))
     predicted, _ = _decoded(model, sequences, batch_size, probabilities=False)
     words = examples.extra("words")
     counts = np.zeros((len(known), 2, 3), int)
@@ -196,13 +196,14 @@ def _of_texts(model, examples, assets, gold, batch_size, samples):
     return {"text_f1": tags_f1, "text_f1_low": low, "text_f1_high": high, "text_words_f1": words_f1}
 
 
-def _attention_figures(model, examples):
+def _attention_figures(model, examples, assets):
     """Returns a heat map of each attention layer, on one sentence of moderate length."""
     if not has_attention(model):
         return {}
     row = int(np.argmin(np.abs(words_of(examples) - 12)))
-    weights = attention_weights(model, examples.arrays([row])[0])
-    words = examples.extra("words")[row]
+    inputs = examples.arrays([row])[0]
+    weights = attention_weights(model, inputs)
+    words = features_of(assets).shown(inputs["ids"][0])[0] if "ids" in inputs else examples.extra("words")[row]
     return {
         f"3_attention_of_{name.removesuffix('_attention')}": lambda each=each: token_plots.attention(each[0], words)
         for name, each in weights.items()
@@ -238,7 +239,7 @@ def predict(model, inputs, assets, *, tokenized: bool = False, batch_size: Posit
         raise KitError("no words to tag; expected a text with at least one")
     chosen = [words for words in sentences if words]
     networks, own = zip(*members(model, assets), strict=True)
-    of_each = [tagged_examples(chosen, Features(**each["features"])) for each in own]
+    of_each = [tagged_examples(chosen, features_of(each)) for each in own]
     sequences = of_each[0]
     predicted, shares = _decoded_together(list(zip(networks, of_each, strict=True)), batch_size)
     names = np.array(assets["tag_names"], dtype=object)

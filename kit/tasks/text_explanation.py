@@ -9,10 +9,11 @@ from keras import ops
 
 from kit.attribution.calls import call_in
 from kit.attribution.integrated_gradients import gradients_of, integrated_gradients
+from kit.attribution.token_embeddings import TokenEmbeddings
 from kit.blocks import crf
 from kit.data.bitext import text_pairs
-from kit.data.sequences import tagged_examples
-from kit.data.text import Features, tokenize
+from kit.data.sequences import features_of, tagged_examples
+from kit.data.text import tokenize
 from kit.data.text_inputs import read_lines, read_sentences
 from kit.data.word_cuts import WordCuts
 from kit.errors import KitError
@@ -70,6 +71,34 @@ def word_contributions(rest, given, score, answers, *, steps=32, batch_size=32):
         differences.append(found.answer - found.baseline)
         gaps.append(found.gap)
     return np.array(values), np.array(differences), np.array(gaps)
+
+
+def _of_features(model, score, assets, steps):
+    """Returns a function `(inputs, answers)` that does `word_contributions` for a tagger of whole words."""
+    to_embeddings, rest = embedded_and_rest(model)
+
+    def contributions(inputs, answers):
+        return word_contributions(rest, to_embeddings(inputs, training=False), score, answers, steps=steps)
+
+    return contributions
+
+
+def _of_pieces(model, score, assets, steps):
+    """Returns a function like that of `_of_features` for a tagger of words in pieces; what these add is added up."""
+    num_tags, pieces = len(assets["tag_names"]), features_of(assets)
+    embeddings = TokenEmbeddings(model, lambda outputs, label: score(outputs, label // num_tags, label % num_tags))
+
+    def contributions(inputs, answers):
+        special, firsts = pieces.shown(inputs["ids"][0])[1], inputs["first_pieces"][0]
+        found = [
+            embeddings.attribution(inputs, place * num_tags + choice, special, steps=steps) for place, choice in answers
+        ]
+        values = np.array([np.add.reduceat(np.where(special, 0, of_pieces), firsts) for of_pieces, _ in found])
+        return values, *(
+            np.array(each) for each in zip(*((a.answer - a.baseline, a.gap) for _, a in found), strict=True)
+        )
+
+    return contributions
 
 
 def strongest(values, words, count=3):
@@ -136,7 +165,7 @@ def tag_explainer(decoded, has_crf, attention_figures):
     Args:
         decoded: Function `(model, examples, batch_size)` that returns labels and probabilities of each sentence.
         has_crf: Function from the model to whether it returns potentials.
-        attention_figures: Function `(model, examples)` that returns figures of attention for one sentence.
+        attention_figures: Function `(model, examples, assets)` that returns figures of attention for one sentence.
     """
 
     def explain(
@@ -175,28 +204,28 @@ def tag_explainer(decoded, has_crf, attention_figures):
         if not sentences:
             raise KitError("no words to explain; expected a text with at least one")
         chosen = sentences[:most_inputs]
-        sequences = tagged_examples(chosen, Features(**assets["features"]))
+        sequences = tagged_examples(chosen, features_of(assets))
         predicted, shares = decoded(model, sequences, 128)
         names, is_crf = assets["tag_names"], has_crf(model)
-        to_embeddings, rest = embedded_and_rest(model)
 
         def score(outputs, position, choice):
             logs = ops.log(ops.maximum(crf.marginals(outputs), 1e-12)) if is_crf else ops.log_softmax(outputs)
             return ops.take(ops.take(logs, position, axis=1), choice, axis=1)
+
+        of_tags = (_of_pieces if "tokenizer" in assets else _of_features)(model, score, assets, steps)
 
         explained = Sentences()
         for row, words in enumerate(chosen):
             tags = [int(label) for label in predicted[row]]
             answers = [(place, tag) for place, tag in enumerate(tags) if names[tag] != "O"] or list(enumerate(tags))
             answers = answers[:most_words]
-            given = to_embeddings(sequences.arrays([row])[0], training=False)
-            contributions = word_contributions(rest, given, score, answers, steps=steps)
+            contributions = of_tags(sequences.arrays([row])[0], answers)
             heads = [
                 {"token": words[place], "tag": names[tag], "probability": float(shares[row][place, tag])}
                 for place, tag in answers
             ]
             labels = [f"{head['token']}: {head['tag']}" for head in heads]
-            explained.add(heads, words, labels, contributions, attention_figures(model, sequences.take([row])))
+            explained.add(heads, words, labels, contributions, attention_figures(model, sequences.take([row]), assets))
         return explained.explanation("What the tags rest on", len(sentences), most_inputs, "a word's tag")
 
     return explain

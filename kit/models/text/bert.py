@@ -18,7 +18,7 @@ from kit.blocks.normalization import normalization
 from kit.blocks.position import LearnedPosition
 from kit.blocks.transformer import encoder_block
 from kit.errors import check
-from kit.models.text.transformer import check_sizes
+from kit.models.text.transformer import check_sizes, check_tokens
 
 VARIANTS = {
     f"bert_{name}": {"dim": dim, "depth": depth, "num_heads": heads, "feedforward_dim": 4 * dim}
@@ -121,6 +121,7 @@ def transformer_of_tokens(
         embedding_scale: What embeddings of tokens are multiplied by.
         others: As for `bert`.
     """
+    check_tokens(vocabulary_size)
     check_sizes(1, dim, depth, num_heads, feedforward_dim, dropout)  # ids have no width
     check(0 <= attention_dropout < 1, "attention_dropout", attention_dropout, "a number from 0 to below 1")
     for key, value in (("max_length", max_length), ("num_segments", num_segments)):

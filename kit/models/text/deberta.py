@@ -17,7 +17,7 @@ from kit.blocks.normalization import normalization
 from kit.blocks.position import LearnedPosition
 from kit.blocks.residual_half import named_half
 from kit.errors import check
-from kit.models.text.transformer import check_sizes
+from kit.models.text.transformer import check_sizes, check_tokens
 
 VARIANTS = {
     **{
@@ -85,6 +85,7 @@ def deberta(
     Raises:
         SettingError: a width or number is too small, or the heads do not divide the width.
     """
+    check_tokens(vocabulary_size)
     check_sizes(1, dim, depth, num_heads, feedforward_dim, dropout)  # ids have no width
     check(0 <= attention_dropout < 1, "attention_dropout", attention_dropout, "a number from 0 to below 1")
     check(max_length >= 1, "max_length", max_length, "at least 1")

@@ -13,7 +13,7 @@ from kit.blocks.attention import Attention
 from kit.blocks.feedforward import FeedForward
 from kit.blocks.position import position
 from kit.blocks.transformer import encoder_block
-from kit.errors import check
+from kit.errors import SettingError, check
 
 VARIANTS = {
     "transformer": {"depth": 2, "num_heads": 4, "feedforward_dim": 512},
@@ -78,6 +78,14 @@ def transformer(
         )
     last = layers.LayerNormalization(name="stage1") if norm == "pre" else layers.Identity(name="stage1")
     return keras.Model([inputs, mask], last(x), name=name)
+
+
+def check_tokens(vocabulary_size):
+    """Raises SettingError where an encoder of tokens would be given something else."""
+    if not isinstance(vocabulary_size, int):
+        raise SettingError(
+            "model.backbone", "takes pieces of words; expected data.tokenizer, a folder whose tokenizer makes them"
+        )
 
 
 def check_sizes(input_dim, dim, depth, num_heads, feedforward_dim, dropout):
