@@ -61,7 +61,7 @@ def write(run, folder):
         write_text(folder / "tokenizer.json", json.dumps(json.loads(tokenizer.to_json()), ensure_ascii=False))
         special = {"pad_token": "pad", "unk_token": "unknown", "cls_token": "start", "sep_token": "end"}
         names = {theirs: tokenizer.name(getattr(tokenizer, f"{ours}_id")) for theirs, ours in special.items()}
-        length = assets["max_length"]
+        length = assets["max_pieces"] if "max_pieces" in assets else assets["max_length"]
         write_json(folder / "tokenizer_config.json", names | {"model_max_length": length})
     else:
         config["image_size"] = int(run.model.inputs[0].shape[1])

@@ -14,6 +14,7 @@ from kit.data.tokens import Tokenizer
 from kit.errors import KitError, SettingError, check
 from kit.models.text import bert, big_bird, deberta
 from kit.tasks import masked_tokens
+from kit.tasks.any_length import check_positions
 from kit.tasks.recipe import Recipe, Stages
 from kit.weights import published
 from kit.weights.encoders import text_encoder
@@ -156,14 +157,6 @@ def masked_texts(
     )
 
 
-def _check_positions(model, splits):
-    """Raises SettingError for pieces that an architecture has no positions for."""
-    table = next((layer for layer in model.layers if layer.name == "position_embedding"), None)
-    length = splits.assets["max_length"]
-    if table is not None and table.max_length < length:
-        raise SettingError("data.max_length", f"expected at most {table.max_length}, backbone.max_length, got {length}")
-
-
 RECIPE = Recipe(
     name="masked_language_modelling",
     purpose="Which tokens of a text were hidden?",
@@ -173,7 +166,7 @@ RECIPE = Recipe(
     backbones={"backbone": BACKBONES},
     task=masked_tokens.task(),
     stages=Stages(
-        prepare=_check_positions,
+        prepare=check_positions,
         tied_layers={"tokenizer": ("token_embedding", "masked_tokens_bias")},
         optional_facts=("pad_id", "next_sentence"),
     ),

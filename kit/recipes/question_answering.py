@@ -19,6 +19,7 @@ from kit.data.tokens import Tokenizer
 from kit.errors import KitError, check
 from kit.models import text
 from kit.tasks import question_answering
+from kit.tasks.any_length import check_positions
 from kit.tasks.recipe import Recipe, Stages
 from kit.weights import published
 from kit.weights.encoders import text_encoder
@@ -222,7 +223,7 @@ RECIPE = Recipe(
     backbones={"backbone": BACKBONES},
     task=question_answering.task(),
     stages=Stages(
-        prepare=question_answering.prepare,
+        prepare=check_positions,
         tied_layers={"tokenizer": ("*token_embedding",)},
         optional_facts=("pad_id",),
     ),

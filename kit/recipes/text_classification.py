@@ -21,6 +21,7 @@ from kit.data.tokens import Tokenizer
 from kit.errors import check
 from kit.models import text
 from kit.tasks import classification, multi_label, regression, text_classification
+from kit.tasks.any_length import check_positions
 from kit.tasks.recipe import Recipe, Stages
 from kit.training.transfer import put_vectors
 from kit.weights import published
@@ -212,6 +213,12 @@ def labelled_texts(
     )
 
 
+def prepare(model, splits):
+    """Refuses texts that an architecture has no positions for, and puts pretrained vectors into the embedding."""
+    check_positions(model, splits)
+    put_vectors(model, splits, "token_embedding", "model.embedding_dim")
+
+
 RECIPE = Recipe(
     name="text_classification",
     purpose="Which label, which labels, or which number belongs to a text, or to a pair of texts?",
@@ -221,7 +228,7 @@ RECIPE = Recipe(
     backbones={"backbone": BACKBONES},
     task=text_classification.task(),
     stages=Stages(
-        prepare=lambda model, splits: put_vectors(model, splits, "token_embedding", "model.embedding_dim"),
+        prepare=prepare,
         tied_layers={"class_names": ("logits",), "tokenizer": ("*token_embedding", "*ngram*_embedding")},
         optional_facts=("num_texts", "pad_id", "answer", "positive_weights"),
         presets={

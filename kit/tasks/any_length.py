@@ -1,6 +1,22 @@
-"""Predictions of networks for sequences of any length, compiled once."""
+"""Sequences of any length: predictions that are compiled once, and networks that have no positions for long ones."""
 
 import tensorflow as tf
+
+from kit.errors import SettingError
+
+
+def check_positions(model, splits):
+    """Raises SettingError where sequences may be longer than a network has learned positions for.
+
+    Args:
+        model: The network.
+        splits: `Splits`, whose asset `max_pieces` or `max_length` says how long they may be.
+    """
+    key = next((each for each in ("max_pieces", "max_length") if each in splits.assets), None)
+    length = splits.assets.get(key, 0)
+    for layer in model._flatten_layers():
+        if layer.name == "position_embedding" and layer.max_length < length:
+            raise SettingError(f"data.{key}", f"expected at most {layer.max_length}, backbone.max_length, got {length}")
 
 
 def compile_for_all_lengths(model, inputs):

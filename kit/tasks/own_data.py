@@ -124,6 +124,15 @@ def rate_by_batch(rate, batch_size):
     return rule
 
 
+def by_weights(usual, published):
+    """Returns the rule that is `published` where a network begins with published weights, and else `usual`."""
+
+    def rule(facts):
+        return (published if facts.settings.get("model.weights") else usual)(facts)
+
+    return rule
+
+
 def side_of(facts):
     """Returns the side that images will have, the shorter one."""
     size = facts.settings.get("data.image_size") or facts.side
@@ -321,13 +330,24 @@ def tagging_units(facts):
     return values, f"{facts.tokens:,} training words"
 
 
+def published_batch(facts):
+    """At most 32 sentences: few epochs, and so many steps."""
+    size, reason = batches(100, 16, "sentences")(facts)
+    return min(size, 32), f"{reason}, published weights"
+
+
+def published_rate(facts):
+    """Published weights of Transformers take small steps."""
+    return 3e-4, "published weights"
+
+
 SENTENCES = OwnData(
     source_facts.of_sentences,
     {
-        "train.batch_size": batches(100, 16, "sentences"),
-        "train.epochs": epochs_of_steps(1500, 6, "sentences"),
+        "train.batch_size": by_weights(batches(100, 16, "sentences"), published_batch),
+        "train.epochs": by_weights(epochs_of_steps(1500, 6, "sentences"), epochs_of_steps(1000, 3, "sentences")),
         "model.backbone": tagging_units,
-        "optimizer.learning_rate": rate_by_batch(0.01, 64),
+        "optimizer.learning_rate": by_weights(rate_by_batch(0.01, 64), published_rate),
     },
 )
 

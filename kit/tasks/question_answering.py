@@ -38,16 +38,6 @@ def compiled(inputs, logits, optimizer, name):
     return model
 
 
-def prepare(model, splits):
-    """Raises SettingError for windows that an architecture has no positions for."""
-    length = splits.assets["max_length"]
-    for layer in model._flatten_layers():
-        if layer.name == "position_embedding" and layer.max_length < length:
-            raise SettingError(
-                "data.max_length", f"expected at most {layer.max_length}, backbone.max_length, got {length}"
-            )
-
-
 class Answers:
     """The best answers to questions, and how probable they are, from logits of all their windows.
 

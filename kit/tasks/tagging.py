@@ -21,7 +21,7 @@ from kit.reporting.statistics import Bootstrap
 from kit.scoring import classification as scores_of_classes
 from kit.scoring import tagging as scores
 from kit.scoring.classification import softmax
-from kit.tasks.any_length import compile_for_all_lengths
+from kit.tasks.any_length import check_positions, compile_for_all_lengths
 from kit.tasks.attention_maps import attention_weights, has_attention
 from kit.tasks.recipe import Evaluation, Task, members
 from kit.tasks.tag_scores import named, pooled, predictions_of, scored, suspects_of, worst, worst_table
@@ -58,7 +58,11 @@ def compiled(inputs, logits, mask, head, optimizer, label_smoothing, name):
 
 
 def prepare(model, splits):
-    """Puts pretrained vectors into the word embedding, and forbids what no scheme allows in the CRF."""
+    """Puts pretrained vectors into the word embedding, and forbids what no scheme allows in the CRF.
+
+    Sentences that an encoder of pieces has no positions for are refused.
+    """
+    check_positions(model, splits)
     put_vectors(model, splits, "word_embedding", "model.word_dim")
     if _has_crf(model) and splits.assets["learned_scheme"] != "none":
         model.get_layer("crf").allow(*tags.allowed(splits.assets["tag_names"], splits.assets["learned_scheme"]))

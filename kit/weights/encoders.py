@@ -5,7 +5,7 @@ from keras import layers, ops
 
 from kit.blocks.embedding import token_embedding
 from kit.config import facts_of
-from kit.errors import check, choose
+from kit.errors import SettingError, check, choose
 from kit.weights import published
 
 
@@ -81,6 +81,8 @@ def of_pieces(vocabulary_size, pad_id, backbone, variants, weights):
         Inputs `ids` (batch, pieces) and `first_pieces` (batch, time), else as `of_words`.
     """
     ids, firsts = (keras.Input((None,), dtype="int32", name=name) for name in ("ids", "first_pieces"))
+    if not isinstance(backbone, str | keras.Model):
+        raise SettingError("backbone", "takes whole words; expected one of tokens, such as bert, with data.tokenizer")
     backbone = text_encoder(backbone, variants, weights, vocabulary_size=vocabulary_size, pad_id=pad_id)
     x = backbone({"ids": ids, "segments": ops.zeros_like(ids)})
     x = ops.take_along_axis(x, ops.maximum(firsts, 0)[..., None], axis=1)  # (batch, time, dim)

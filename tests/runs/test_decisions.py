@@ -116,6 +116,18 @@ def test_photographs_begin_with_published_weights_that_are_here(photographs, tmp
     assert (stated["model"]["backbone"], stated["model"]["weights"]) == ("resnet20", None)
 
 
+def test_published_weights_take_small_steps_in_tagging(tmp_path):
+    path = tmp_path / "words.conll"
+    path.write_text("\n".join("a\tDET\ncat\tNOUN\n" for _ in range(200)))
+    usual = decided({"data.source": str(path)}, name="sequence_tagging")[1]
+    overrides = {"data.source": str(path), "model.backbone": "bert"}
+    settings = run_settings.resolve(schema.get("sequence_tagging"), None, overrides, None)
+    settings["model"]["weights"] = "a folder"
+    published = decisions.decided(recipes.get("sequence_tagging"), settings, PythonInputs())
+    assert usual["optimizer"]["learning_rate"] == 0.005 and published["optimizer"]["learning_rate"] == 3e-4
+    assert published["model"]["backbone"] == "bert" and published["train"]["batch_size"] == 16
+
+
 def test_embedded_data_and_named_settings_decide_nothing(photographs):
     for overrides, name in (
         ({}, None),
