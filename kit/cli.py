@@ -167,7 +167,9 @@ def _parser():
     )
     export = verb("export", "write the model of a finished run in another format, and check it")
     export.add_argument("run", metavar="RUN", help="run folder")
-    export.add_argument("format", metavar="FORMAT", help="saved_model, litert, litert_int8, onnx or safetensors")
+    export.add_argument(
+        "format", metavar="FORMAT", help="saved_model, litert, litert_int8, onnx, safetensors or word2vec"
+    )
     export.add_argument("--output", metavar="PATH", help="where to write; by default RUN/exports/")
     curve = verb(
         "learning-curve",

@@ -45,9 +45,9 @@ def export(folder, format, path=None, data=None):
     Args:
         folder: The run folder; of several seeds or folds the run that is best on the validation split is taken.
         format: `saved_model` (TensorFlow), `litert` (LiteRT, once TensorFlow Lite), `litert_int8` (the same with whole
-            numbers of 8 bits inside, calibrated on training examples), `onnx`, or `safetensors`: the backbone in the
+            numbers of 8 bits inside, calibrated on training examples), `onnx`, `safetensors`: the backbone in the
             published layout with its configuration and tokenizer, a folder that `model.weights` and other libraries
-            take.
+            take; or `word2vec`: word vectors in a text file, which `data.vectors` and other libraries take.
         path: Where to write; by default inside the run folder's `exports/`.
         data: The data of the run again, where they were given in Python.
 
@@ -60,8 +60,8 @@ def export(folder, format, path=None, data=None):
     """
     name, write, start = choose(_FORMATS, format, "format")
     run = finished.load_one(folder)
-    if format == "safetensors":
-        write, start = _of_weights(run)
+    if format in _OF_RUNS:
+        write, start = _OF_RUNS[format](run)
     if run.recipe.task.inputs == "none":
         raise KitError(f"{format}: {run.recipe.name} makes images out of noise; use best.keras with keras.Model.export")
     model = run.recipe.task.exported(run.model)
@@ -241,6 +241,17 @@ def _of_weights(run):
     return lambda model, path, calibration: export_weights.write(run, path), start
 
 
+def _of_vectors(run):
+    """Returns how word vectors are written, as word2vec writes them, and read back into the network."""
+    from kit.commands import export_vectors
+
+    def start(path):
+        model = export_vectors.read(run, path)
+        return lambda inputs: np.asarray(model.predict_on_batch(inputs))
+
+    return lambda model, path, calibration: export_vectors.write(run, path), start
+
+
 # Name of the file or folder, and how the format is written and run.
 _FORMATS = {
     "saved_model": ("saved_model", _write_saved_model, _start_saved_model),
@@ -248,7 +259,10 @@ _FORMATS = {
     "litert_int8": ("model_int8.tflite", _write_litert_int8, _start_litert),
     "onnx": ("model.onnx", _write_onnx, _start_onnx),
     "safetensors": ("safetensors", None, None),
+    "word2vec": ("vectors.txt", None, None),
 }
+# Those that go by a run's settings, and not by its model alone.
+_OF_RUNS = {"safetensors": _of_weights, "word2vec": _of_vectors}
 FORMATS = tuple(_FORMATS)
 
 

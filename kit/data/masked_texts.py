@@ -4,14 +4,13 @@ Devlin et al., "BERT", 2019, section 3.1: of 15 % of the tokens four fifths are 
 ones, and a tenth stay. Whole words: the update of 2019 to its published code.
 """
 
-import dataclasses
 import math
 
 import numpy as np
 import tensorflow as tf
 
 from kit.data.columns import Dense
-from kit.data.examples import Examples
+from kit.data.drawn_examples import DrawnExamples
 
 IGNORED = -1
 
@@ -79,21 +78,6 @@ class Masking:
         return tf.random.stateless_uniform(shape, seed)
 
 
-@dataclasses.dataclass
-class MaskedExamples(Examples):
-    """Examples of masked texts; held-out ones, masked once, know what they are of, for whoever trains on them, too.
-
-    Args:
-        whole: Training examples of the same rows, or None of those that are such.
-    """
-
-    whole: Examples | None = None
-
-    def join(self, others):
-        """Returns these training examples and then those of another split, all masked anew in every step."""
-        return super().join(dataclasses.replace(others.whole, rows=others.rows))
-
-
 def pieces(texts, tokenizer, length, least=8):
     """Returns documents in pieces of so many tokens, start and end included; what is left over is padded.
 
@@ -128,7 +112,7 @@ def masked_examples(ids, masking, is_training):
     """
     positions = np.zeros((len(ids), masking.most), "int32")
     labels = np.full((len(ids), masking.most), IGNORED, "int32")
-    whole = MaskedExamples(
+    whole = DrawnExamples(
         {"ids": Dense(ids), "positions": Dense(positions)}, {"label": Dense(labels)}, transform=masking
     )
     if is_training:
@@ -136,7 +120,7 @@ def masked_examples(ids, masking, is_training):
     if len(ids):
         inputs, labels = masking(tf.constant(0, tf.int64), {"ids": tf.constant(ids), "positions": None}, None)
         ids, positions, labels = (each.numpy() for each in (inputs["ids"], inputs["positions"], labels))
-    return MaskedExamples({"ids": Dense(ids), "positions": Dense(positions)}, {"label": Dense(labels)}, whole=whole)
+    return DrawnExamples({"ids": Dense(ids), "positions": Dense(positions)}, {"label": Dense(labels)}, whole=whole)
 
 
 def masked_splits(texts, split, tokenizer, length, hidden):

@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from kit.data.columns import Dense
-from kit.data.masked_texts import IGNORED, MaskedExamples
+from kit.data.drawn_examples import DrawnExamples
+from kit.data.masked_texts import IGNORED
 from kit.errors import KitError
 
 _CHUNK = 512  # held-out pairs among which the other half of a pair is looked for
@@ -116,7 +117,7 @@ def paired_examples(first, second, documents, pairing, is_training):
         is_training: Pair and mask while it trains.
     """
     count = len(first)
-    whole = MaskedExamples(
+    whole = DrawnExamples(
         {"first": Dense(first), "second": Dense(second), "document": Dense(documents)},
         {
             "token": Dense(np.full((count, pairing.most), IGNORED, "int32")),
@@ -136,7 +137,7 @@ def paired_examples(first, second, documents, pairing, is_training):
         for name, values in (inputs | labels).items():
             found[name][rows] = values.numpy()
     targets = {name: Dense(found.pop(name)) for name in ("token", "next_sentence")}
-    return MaskedExamples({name: Dense(values) for name, values in found.items()}, targets, whole=whole)
+    return DrawnExamples({name: Dense(values) for name, values in found.items()}, targets, whole=whole)
 
 
 def _as_tensors(arrays):

@@ -29,22 +29,14 @@ class PieceOptions:
     def __post_init__(self):
         check(3 <= self.max_pieces <= 100_000, "max_pieces", self.max_pieces, "3 to 100000")
 
-    @property
-    def settings(self):
-        """Settings as they are kept: an absolute path."""
-        if self.tokenizer is None:
-            return {}
-        from kit.weights import published
-
-        return {"tokenizer": published.absolute(self.tokenizer)}
-
-    def learn(self, saved, words, pretrained):
+    def learn(self, saved, words, pretrained, tokenizer_of):
         """Returns the `Pieces`, or None without a tokenizer.
 
         Args:
             saved: `Kept` of an earlier run, whose tokenizer is used again, or None.
             words: `WordOptions`, which have to be at their defaults.
             pretrained: `VectorOptions`, likewise.
+            tokenizer_of: Function from a folder to its `Tokenizer` and the number of tokens that have embeddings.
 
         Raises:
             KitError: the folder has no tokenizer that fits its weights.
@@ -59,9 +51,7 @@ class PieceOptions:
         check(vectors is None, "vectors", vectors, "none where data.tokenizer cuts words into pieces")
         if saved is not None:
             return Pieces(*(saved.assets[name] for name in ("tokenizer", "embeddings", "max_pieces")))
-        from kit.weights import published
-
-        tokenizer, embeddings = published.tokenizer_of(self.tokenizer)
+        tokenizer, embeddings = tokenizer_of(self.tokenizer)
         return Pieces(tokenizer.to_json(), embeddings, self.max_pieces)
 
 

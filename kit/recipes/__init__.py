@@ -10,6 +10,7 @@ _BUILDERS = {
     "text_classifier": "text_classification",
     "question_answerer": "question_answering",
     "masked_language_model": "masked_language_modelling",
+    "word_embedder": "word_vectors",
     "sequence_tagger": "sequence_tagging",
     "translator": "translation",
     "image_generator": "gan",

@@ -20,7 +20,7 @@ from kit.errors import check
 from kit.models import text
 from kit.tasks import own_data, tagging
 from kit.tasks.recipe import Recipe, Stages
-from kit.weights import encoders
+from kit.weights import encoders, published
 
 ENCODERS = text.VARIANTS | {f"{name}_crf": variant for name, variant in text.VARIANTS.items()}
 OF_PIECES = {name: variant for name, variant in text.OF_TOKENS.items() if name != "bag_of_ngrams"}
@@ -182,7 +182,7 @@ def tagged_sentences(
         tags.move_unknown(assignment, found.tags, parts_of(division.split_files))
     names, labels = tags.numbered(found, named, assignment, learned, str(origin))
     training = np.flatnonzero(assignment["split"] == "train")
-    features, vectors = pieces.learn(saved, words, pretrained), None
+    features, vectors = pieces.learn(saved, words, pretrained, published.tokenizer_of), None
     if features is None:
         training_words = (word for row in training for word in found.words[row])
         features, vectors = words.learn(training_words, pretrained, module is phrases)
@@ -193,6 +193,7 @@ def tagged_sentences(
     elif found.texts and any(found.texts[row] for row in training):
         parts = ([each[row] for row in training] for each in (found.words, found.texts))
         learned_of_file["word_cuts"] = WordCuts.learn(*parts).to_json()
+    path = {} if pieces.tokenizer is None else {"tokenizer": published.absolute(pieces.tokenizer)}
     words_of, tags_of = (list(map(tuple, each)) for each in (found.words, found.tags))
     return Splits(
         *divided(tagged_examples(found.words, features, labels, found.texts), assignment),
@@ -213,7 +214,7 @@ def tagged_sentences(
             "skipped": found.skipped,
         },
         assignment=assignment,
-        settings={"source": str(origin)} | pretrained.settings | pieces.settings,
+        settings={"source": str(origin)} | pretrained.settings | path,
         findings=tell(label_checks.alike_names(sorted({tag for each in found.tags for tag in each}), what="tags")),
         overlap=overlap(words_of, assignment["split"], "sentences", tags_of, "with other tags"),
         monitors=(*(("val_f1",) if scheme != "none" else ()), "val_accuracy", "val_loss"),

@@ -66,7 +66,7 @@ def learning_curves(history, metric, best_epoch):
     Returns:
         A figure with a panel for each of the three.
     """
-    panels = [name for name in ("loss", metric) if name in history or f"val_{name}" in history]
+    panels = [name for name in dict.fromkeys(("loss", metric)) if name in history or f"val_{name}" in history]
     figure = new_figure(figsize=(4 * (len(panels) + 1), 3), layout="constrained")
     axes = figure.subplots(1, len(panels) + 1, squeeze=False)[0]
     marker = "o" if len(history) < 3 else None

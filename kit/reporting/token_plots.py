@@ -228,3 +228,22 @@ def changed_texts(pairs):
     if not lines:
         axis.text(0, 0.5, "no text was changed in the first steps", fontsize=10, va="center")
     return figure
+
+
+def word_map(words, points):
+    """Draws words where their vectors lie in a plane.
+
+    Args:
+        words: The words.
+        points: Place of each, (words, 2).
+    """
+    figure = new_figure(figsize=(_WIDEST, 7), layout="constrained")
+    axis = figure.subplots()
+    axis.scatter(*points.T, s=8, color=ORANGE)
+    for word, (x, y) in zip(words, points, strict=True):
+        axis.annotate(word, (x, y), xytext=(3, 2), textcoords="offset points", fontsize=9, parse_math=False)
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.set_title("the two directions in which the words differ most", loc="left", fontsize=10)
+    plain(axis)
+    return figure

@@ -229,7 +229,7 @@ def summary(parts, folder):
     )
     backbones = parts.recipe.chosen(parts.settings["model"])
     return (
-        f"{parts.recipe.name}: {backbones} with {parts.network.count_params():,} parameters; "
+        f"{parts.recipe.name}: {backbones + ' with ' if backbones else ''}{parts.network.count_params():,} parameters; "
         f"{counts} examples\nrun folder {folder}"
     )
 

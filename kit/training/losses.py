@@ -197,28 +197,35 @@ class BinaryCrossentropy(keras.losses.Loss):
     Args:
         label_smoothing: Share of each target that is moved to one half, from 0 to below 1.
         positive_weights: Factor of the loss of an example that has a label, for each label; None is 1.
+        ignore_class: Value of a label that does not count, or None; the loss then is the mean over the others.
         name: Name of the loss.
 
     Shape:
-        y_true: (batch, labels), 0 or 1
+        y_true: (batch, labels), 0 or 1, or `ignore_class`
         y_pred: (batch, labels), logits
 
     Raises:
         SettingError: `label_smoothing` is out of range.
     """
 
-    def __init__(self, label_smoothing=0.0, positive_weights=None, name="binary_crossentropy", **kwargs):
+    def __init__(
+        self, label_smoothing=0.0, positive_weights=None, ignore_class=None, name="binary_crossentropy", **kwargs
+    ):
         super().__init__(name=name, **kwargs)
+        self.ignore_class = ignore_class
         check(0 <= label_smoothing < 1, "label_smoothing", label_smoothing, "a number from 0 to below 1")
         self.label_smoothing = label_smoothing
         self.positive_weights = None if positive_weights is None else [float(each) for each in positive_weights]
 
     def call(self, y_true, y_pred):
+        real = None if self.ignore_class is None else ops.cast(y_true != self.ignore_class, y_pred.dtype)
         y_true = ops.cast(y_true, y_pred.dtype)
         shares = (1 - self.label_smoothing) * y_true + 0.5 * self.label_smoothing
         loss = ops.softplus(y_pred) - shares * y_pred  # (batch, labels)
         if self.positive_weights is not None:
             loss = loss * (1 + y_true * (ops.convert_to_tensor(self.positive_weights, y_pred.dtype) - 1))
+        if real is not None:  # scaled so that Keras' mean over all labels is the mean over those that count
+            loss = loss * real * (ops.cast(ops.size(loss), loss.dtype) / ops.maximum(ops.sum(real), 1.0))
         return ops.mean(loss, axis=-1)
 
     def get_config(self):
@@ -226,6 +233,7 @@ class BinaryCrossentropy(keras.losses.Loss):
             **super().get_config(),
             "label_smoothing": self.label_smoothing,
             "positive_weights": self.positive_weights,
+            "ignore_class": self.ignore_class,
         }
 
 

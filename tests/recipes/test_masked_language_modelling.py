@@ -69,7 +69,7 @@ def test_classification_begins_with_its_weights(run, tmp_path):
     tuned = kit.train(
         "text_classification",
         folder=tmp_path / "run",
-        data=LABELLED,
+        data={"source": LABELLED, "max_length": 32},
         model={"backbone": "bert"},
         backbone=BACKBONE,
         train=TRAIN | {"start_from": str(run.folder), "epochs": 1},
@@ -85,7 +85,7 @@ def test_classification_begins_with_what_was_exported(run, tmp_path):
     tuned = kit.train(
         "text_classification",
         folder=tmp_path / "run",
-        data=LABELLED,
+        data={"source": LABELLED, "max_length": 32},
         model={"weights": str(done.path)},
         train=TRAIN,
         verbose=False,

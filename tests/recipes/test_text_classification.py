@@ -58,10 +58,21 @@ def test_pairs(tmp_path):
         run.predict("a b c")
 
 
+def short(data):
+    """Returns data of texts that are no longer than the published network's positions."""
+    return {"source": data, "max_length": 16}
+
+
+def test_texts_longer_than_the_positions_are_refused(folder, tmp_path):
+    with pytest.raises(SettingError, match="data.max_length: expected at most 16, backbone.max_length, got 64"):
+        kit.train("text_classification", data=texts(), model={"weights": str(folder)}, folder=tmp_path / "run", **QUICK)
+    assert not (tmp_path / "run").exists()
+
+
 def test_published_weights_bring_sizes_and_tokenizer(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = kit.train(
-        "text_classification", data=texts(), model={"weights": folder.name}, folder=tmp_path / "run", **QUICK
+        "text_classification", data=short(texts()), model={"weights": folder.name}, folder=tmp_path / "run", **QUICK
     )
     settings = config.read_toml(run.folder / "config.toml")
     assert settings["model.backbone"] == "bert" and settings["backbone.dim"] == 32 and settings["backbone.depth"] == 2
@@ -74,7 +85,7 @@ def test_published_weights_bring_sizes_and_tokenizer(folder, tmp_path, monkeypat
 
 def test_exported_it_is_published_again(folder, tmp_path):
     run = kit.train(
-        "text_classification", data=texts(), model={"weights": str(folder)}, folder=tmp_path / "run", **QUICK
+        "text_classification", data=short(texts()), model={"weights": str(folder)}, folder=tmp_path / "run", **QUICK
     )
     done = export(run.folder, "safetensors", tmp_path / "tuned", data=texts())
     assert done.difference == 0 and done.accuracy_lost == 0
@@ -90,7 +101,7 @@ def test_exported_it_is_published_again(folder, tmp_path):
     for name, value in own.items():
         np.testing.assert_array_equal(tensors[name], value)
     tuned = {"model": {"weights": str(done.path)}, "train": TRAIN | {"epochs": 1}, "evaluate": QUICK["evaluate"]}
-    kit.train("text_classification", data=texts(), folder=tmp_path / "second", verbose=False, **tuned)
+    kit.train("text_classification", data=short(texts()), folder=tmp_path / "second", verbose=False, **tuned)
 
 
 def test_what_published_weights_are_not_is_refused(folder, tmp_path, empty_folder):
@@ -211,7 +222,7 @@ def test_word_vectors_that_cannot_be_are_refused(tmp_path):
 def test_a_number_is_exported_in_its_unit(folder, tmp_path):
     numbers = [(text, 1000 + 5.5 * row) for row, (text, _) in enumerate(texts())]
     run = kit.train(
-        "text_classification", data=numbers, model={"weights": str(folder)}, folder=tmp_path / "run", **QUICK
+        "text_classification", data=short(numbers), model={"weights": str(folder)}, folder=tmp_path / "run", **QUICK
     )
     done = export(run.folder, "safetensors", tmp_path / "tuned", data=numbers)
     content = json.loads((done.path / "config.json").read_text())

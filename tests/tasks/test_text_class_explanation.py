@@ -134,7 +134,7 @@ def texts(pairs):
 def bert(tmp_path_factory):
     return kit.train(
         "text_classification",
-        data=texts(pairs=True),
+        data={"source": texts(pairs=True), "max_length": 32},
         model={"backbone": "bert"},
         backbone=BERT,
         folder=tmp_path_factory.mktemp("bert") / "run",
