@@ -101,6 +101,7 @@ def crf_ratio():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="folder that holds ud_english_ewt/ and wnut17/")
+    parser.add_argument("--weights", help="folder of published weights that are fine-tuned on EWT, such as MiniLM")
     parser.add_argument("--only", help="measure the row of this name alone, or `encoders`, or `crf`")
     parser.add_argument("--write", action="store_true", help="put the table into the recipe's README")
     options = parser.parse_args()
@@ -120,6 +121,11 @@ def main():
             command = f"{make} CONFIG={config} DATA={Path(source).name}" + (f" SET={more}" if more else "")
             words = ["--config", config, "--data.source", source, *([f"--{more}"] if more else [])]
             chosen.append((name, command, score, words))
+        if options.weights:
+            words = ["--config", "fine_tune", "--data.source", ewt, "--data.column", "upos"]
+            name, tuned = Path(options.weights).name, 'SET="data.column=upos model.weights=FOLDER"'
+            command = f"{make} CONFIG=fine_tune DATA=ud_english_ewt {tuned}"
+            chosen.append((f"fine_tune, {name}", command, "accuracy", [*words, "--model.weights", options.weights]))
         short = ["--config", "ewt_upos_fast", "--data.source", ewt, "--train.epochs", "3"]
         encoders = [(name, "", "accuracy", [*short, "--model.backbone", name]) for name in ENCODERS]
     if options.only:

@@ -90,6 +90,18 @@ def test_a_question_and_its_passage_as_a_command(run, tmp_path, capsys):
     assert capsys.readouterr().out.startswith("a ?  ")
 
 
+def test_questions_with_passages_come_from_a_file_too(run, tmp_path, capsys):
+    path = tmp_path / "asked.tsv"
+    path.write_text("a ?\tb a c.\nb ?\tq b e\n", encoding="utf-8")
+    assert cli.main(["predict", str(run.folder), str(path), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])["predictions"]
+    expected = run.predict([("a ?", "b a c."), ("b ?", "q b e")])
+    assert [row["answer"] for row in told] == expected["answer"].tolist()
+    path.write_text("a ?\tb a c.\nno passage\n", encoding="utf-8")
+    assert cli.main(["predict", str(run.folder), str(path)]) == 2
+    assert f"{path}:2" in capsys.readouterr().err
+
+
 def test_folds_are_scored_together():
     table = pd.DataFrame(
         {
