@@ -73,6 +73,21 @@ def kit_done(*words):
     return ended.output
 
 
+def assert_killed_ends_alike(folder, moment, *words):
+    """Runs a command of the kit twice, once killed and carried on: both have to end with the same model.
+
+    Args:
+        folder: Folder for the two run folders.
+        moment: Moment of `tests.moments` at which the second is killed.
+        words: The command, without `kit` and `--folder`.
+    """
+    kit_done(*words, "--folder", folder / "whole")
+    ended = kit(*words, "--folder", folder / "killed", dies=moment)
+    assert ended.status == -signal.SIGKILL, ended.output
+    kit_done(*words, "--folder", folder / "killed")
+    assert (folder / "whole" / "best.keras").read_bytes() == (folder / "killed" / "best.keras").read_bytes()
+
+
 def _work(connection, output, function, arguments):
     """The life of such a process."""
     signal.signal(signal.SIGINT, signal.default_int_handler)

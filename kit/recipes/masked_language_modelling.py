@@ -11,7 +11,7 @@ from kit.data.options import Division, TokenOptions
 from kit.data.sentence_pairs import paired_splits
 from kit.data.splits import Splits, assign
 from kit.data.tokens import Tokenizer
-from kit.errors import KitError, SettingError, check
+from kit.errors import SettingError, check
 from kit.models.text import bert, big_bird, deberta
 from kit.tasks import masked_tokens
 from kit.tasks.any_length import check_positions
@@ -124,10 +124,7 @@ def masked_texts(
     """
     check(8 <= max_length <= 4096, "max_length", max_length, "8 to 4096")
     check(0 < mask_rate <= 0.5, "mask_rate", mask_rate, "a share above 0, at most 0.5")
-    module, origin = sources.find(source, "documents")
-    found = module.read(origin)
-    if len(found.texts) < 3:
-        raise KitError(f"{origin}: {len(found.texts)} documents; expected at least 3, with empty lines between them")
+    found, origin = sources.documents(source)
     assignment = assign(found.names, found.split, division, saved, found)
     split = assignment["split"].to_numpy()
     if saved is not None:

@@ -75,10 +75,7 @@ def skip_grams(
         KitError: a file that cannot be used; the message names it.
         SettingError: a value out of range; the message names the key.
     """
-    module, origin = sources.find(source, "documents")
-    found = module.read(origin)
-    if len(found.texts) < 3:
-        raise KitError(f"{origin}: {len(found.texts)} documents; expected at least 3, with empty lines between them")
+    found, origin = sources.documents(source)
     assignment = assign(found.names, found.split, division, saved, found)
     split = assignment["split"].to_numpy()
     texts = [words_in(text, grams.lowercase) for text in found.texts]

@@ -1,7 +1,5 @@
 """Sequence tagging by encoders of tokens: words in pieces, from published weights or from a pre-training."""
 
-import signal
-
 import numpy as np
 import pytest
 
@@ -167,12 +165,7 @@ def test_a_killed_training_ends_as_one_that_was_not(weights, tmp_path):
     words = ["train", "sequence_tagging", f"--data.source={path}", "--config=default", f"--model.weights={weights}"]
     words += ["--model.head=crf", "--data.max_pieces=16", "--train.epochs=2", "--train.steps_per_epoch=2"]
     words += ["--train.batch_size=8", "--evaluate.bootstrap_samples=10"]
-    processes.kit_done(*words, "--folder", tmp_path / "whole")
-    ended = processes.kit(*words, "--folder", tmp_path / "killed", dies=AfterBatch(epoch=2, batch=1))
-    assert ended.status == -signal.SIGKILL
-    processes.kit_done(*words, "--folder", tmp_path / "killed")
-    first, second = (kit.load(tmp_path / name).model.get_weights() for name in ("whole", "killed"))
-    assert all((one == other).all() for one, other in zip(first, second, strict=True))
+    processes.assert_killed_ends_alike(tmp_path, AfterBatch(epoch=2, batch=1), *words)
 
 
 @pytest.mark.parametrize(

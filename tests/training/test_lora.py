@@ -1,7 +1,5 @@
 """Low-rank adaptation: what trains, what stays, and what is left at the end."""
 
-import signal
-
 import keras
 import numpy as np
 import pytest
@@ -71,12 +69,7 @@ def test_a_killed_run_ends_as_one_that_was_not(tmp_path):
     words += [f"--backbone.{key}={value}" for key, value in BERT.items()]
     words += [f"--train.{key}={value}" for key, value in {**TRAIN, "lora_rank": 2, "layer_decay": 0.9}.items()]
     words += ["--evaluate.bootstrap_samples=20", "--evaluate.baseline=false"]
-    processes.kit_done(*words, "--folder", tmp_path / "whole")
-    ended = processes.kit(*words, "--folder", tmp_path / "killed", dies=AfterBatch(epoch=2, batch=1))
-    assert ended.status == -signal.SIGKILL
-    processes.kit_done(*words, "--folder", tmp_path / "killed")
-    first, second = (kit.load(tmp_path / name).model.get_weights() for name in ("whole", "killed"))
-    assert all((one == other).all() for one, other in zip(first, second, strict=True))
+    processes.assert_killed_ends_alike(tmp_path, AfterBatch(epoch=2, batch=1), *words)
 
 
 @pytest.mark.parametrize(

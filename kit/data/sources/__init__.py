@@ -330,6 +330,20 @@ def read(source, kind, options):
     return module.read(origin, **asked), origin
 
 
+def documents(source):
+    """Returns the `Documents` of a source of plain texts, and the source as its reader wants it.
+
+    Raises:
+        KitError: a file that cannot be used, or fewer documents than there are splits; the message names it.
+        SettingError: there is no such source.
+    """
+    module, origin = find(source, "documents")
+    found = module.read(origin)
+    if len(found.texts) < 3:
+        raise KitError(f"{origin}: {len(found.texts)} documents; expected at least 3, with empty lines between them")
+    return found, origin
+
+
 def find(source, kind):
     """Returns the module that reads a source, and the source as that module wants it.
 
