@@ -89,8 +89,10 @@ def skip_grams(
     parts = []
     for number, name in enumerate(("train", "validation", "test")):
         rows = split[owners] == name
-        if not rows.any():
-            raise KitError(f"{origin}: no word of the {name} split is frequent enough (data.min_count)")
+        if not (around[rows] > 0).any():
+            raise KitError(
+                f"{origin}: no text of the {name} split has two words that are frequent enough (data.min_count)"
+            )
         draw = SkipGrams(counts, grams, seed if name == "train" else number - 1)
         parts.append(skip_gram_examples(centres[rows], around[rows], draw, name == "train"))
     return Splits(

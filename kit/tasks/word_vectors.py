@@ -56,6 +56,8 @@ def evaluate(model, examples, assets, *, batch_size: PositiveInt = 1024):
         frequency alone makes of that (`frequency_accuracy`); and the number of such pairs.
     """
     losses, right, by_frequency = [], [], []
+    options = (examples.transform or examples.whole.transform).options
+    width, count = 2 * options.window, options.negatives
     counts = np.concatenate([[0], assets["counts"]])
     for start in range(0, len(examples), batch_size):
         inputs, labels = examples.arrays(np.arange(start, min(start + batch_size, len(examples))))
@@ -67,9 +69,8 @@ def evaluate(model, examples, assets, *, batch_size: PositiveInt = 1024):
         logits = model.predict_on_batch(inputs).astype("float64")
         told = labels != IGNORED
         losses.append(np.logaddexp(0, np.where(labels == 1, -logits, logits))[told])
-        near = _near(labels, examples, inputs)
-        width, first = near.shape[1], slice(near.shape[1], None, (labels.shape[1] - near.shape[1]) // near.shape[1])
-        is_pair = near & (labels[:, first] == 0)
+        first = slice(width, None, count)  # the first random word beside each near one
+        is_pair = (labels[:, :width] == 1) & (labels[:, first] == 0)
         right.append((logits[:, :width] > logits[:, first])[is_pair])
         others = counts[inputs["others"]]
         same = (others[:, :width] == others[:, first])[is_pair]
@@ -92,12 +93,6 @@ def evaluate(model, examples, assets, *, batch_size: PositiveInt = 1024):
     drawn = range(min(_PASSED_OVER, max(len(words) - _DRAWN, 0)), len(words))[:_DRAWN]
     figures = {"2_map_of_words": lambda: token_plots.word_map([words[row] for row in drawn], _plane(vectors[drawn]))}
     return Evaluation(metrics, {"1_words_that_are_used_alike": table}, figures if len(drawn) > 2 else {})
-
-
-def _near(labels, examples, inputs):
-    """Returns which of the words around are near, (batch, 2 * window)."""
-    width = (examples.transform or examples.whole.transform).options.window * 2
-    return labels[:, :width] == 1
 
 
 def _unit(vectors):
