@@ -87,7 +87,7 @@ SETS = {
     "banking77, nothing pre-trained": ((banking77,), ("--config", "banking77"), False),
     "banking77, MiniLM": ((banking77,), ("--config", "fine_tune"), True),
     "banking77, 10 a class, MiniLM": ((banking77, 10), ("--config", "fine_tune", *_ALL), True),
-    "MR, nothing pre-trained": ((polarity,), ("--config", "banking77", "--train.epochs", "4", *_FOLDS), False),
+    "MR, nothing pre-trained": ((polarity,), ("--config", "sentences", *_FOLDS), False),
     "MR, MiniLM": ((polarity,), ("--config", "fine_tune", "--train.epochs", "2", *_FOLDS), True),
     "RTE, MiniLM": ((pairs, RTE, (1, 2, 3)), ("--config", "fine_tune", *_LONG), True),
     "MRPC, MiniLM": ((pairs, MRPC, (3, 4, 0)), ("--config", "fine_tune", *_LONG), True),
