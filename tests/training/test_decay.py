@@ -209,4 +209,6 @@ def test_the_optimizers_of_every_recipe_obey(name, tmp_path):
                         assert decay.decided(layer, variable.name) is not None, (type(layer).__name__, variable.name)
                         assert optimizer._use_weight_decay(variable) == decay.decays(layer, variable), variable.path
                         seen.add(variable.path)
-        assert any("kernel" in path for path in seen) and any("bias" in path or "beta" in path for path in seen)
+        is_tables = seen and all(path.endswith("/embeddings") for path in seen)  # nothing else is learned
+        has_both = any("kernel" in path for path in seen) and any("bias" in path or "beta" in path for path in seen)
+        assert is_tables or has_both
