@@ -64,7 +64,7 @@ def check_numbers(value, key):
 
 def closest(name, names):
     """Returns "; did you mean 'x'?" for the known name nearest to a misspelt one, or the list of all names."""
-    names = sorted(names)
+    names = sorted(map(str, names))
     match = difflib.get_close_matches(str(name), names, 1, 0.6)
     if match:
         return f"; did you mean {match[0]!r}?"

@@ -230,3 +230,9 @@ def test_old_names_of_parameters_are_read():
     assert [each.key for each in config.settings_of(paint, "model")] == ["model.colour"]
     with pytest.raises(SettingError, match="shade: is called 'colour' now"):
         paint(shade="blue", colour="red")
+
+
+def test_a_text_among_numbers_is_refused_in_one_line():
+    from kit.errors import closest
+
+    assert closest("", [2, 3]) == "; choose from 2, 3"

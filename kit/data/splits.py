@@ -92,6 +92,7 @@ def share_of(examples, share, seed):
     order = np.random.default_rng(seed).permutation(len(examples))
     is_labelled = "label" in getattr(examples, "targets", ())
     labels = np.asarray(examples.target("label")) if is_labelled else np.zeros(len(examples), int)
+    labels = labels if labels.ndim == 1 else np.zeros(len(examples), int)  # several of an example are no class
     groups = (order[labels[order] == label] for label in np.unique(labels))
     rows = np.concatenate([group[: max(1, round(share * len(group)))] for group in groups])
     return examples.take(np.sort(rows))

@@ -94,6 +94,18 @@ def test_classification_begins_with_what_was_exported(run, tmp_path):
     assert tuned.assets["tokenizer"] == run.assets["tokenizer"] and tuned.settings["backbone"]["dim"] == 16
 
 
+def test_half_of_the_pieces_may_train(run, tmp_path):
+    data = {"source": str(run.folder.parent / "book.txt"), **DATA}
+    settings = {"model": {"backbone": "bert"}, "backbone": BACKBONE, "train": TRAIN | {"share": 0.5}, "verbose": False}
+    half = kit.train("masked_language_modelling", folder=tmp_path / "run", data=data, **settings)
+    counts = [int(each.split(" training")[0].split()[-1]) for each in (_begun(run), _begun(half))]
+    assert counts[1] == round(counts[0] / 2)
+
+
+def _begun(run):
+    return next(line for line in (run.folder / "run.log").read_text().splitlines() if " training, " in line)
+
+
 def test_what_cannot_be_is_refused(run, empty_folder):
     with pytest.raises(KitError, match="2 documents; expected at least 3"):
         kit.train("masked_language_modelling", data=["a b", "c d"], verbose=False)
