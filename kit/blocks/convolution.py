@@ -8,6 +8,22 @@ from keras import layers, ops
 from kit.errors import check
 
 
+def check_kernel(kernel_size, image_shape, least=1):
+    """Refuses a kernel that is too small, or so large that it looks past the image on all sides.
+
+    Args:
+        kernel_size: Side of the kernel, in pixels.
+        image_shape: Height, width and channels of an image.
+        least: Smallest side that the network can use, in pixels.
+
+    Raises:
+        SettingError: the side is below `least`, or above twice the image's longer side.
+    """
+    most = 2 * max(image_shape[:2])
+    check(least <= kernel_size, "kernel_size", kernel_size, f"at least {least}")
+    check(kernel_size <= max(most, least), "kernel_size", kernel_size, f"at most {most}, twice the images' side")
+
+
 def convolution(
     x, filters, kernel_size=3, *, stride=1, dilation=1, groups=1, padding="symmetric", use_bias=False, name
 ):

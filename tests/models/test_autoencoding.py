@@ -60,6 +60,7 @@ def test_the_decoder_mirrors_the_encoder():
         (mlp_autoencoder, {"dropout": 1}, "dropout"),
         (convolutional_autoencoder, {"widths": (4, 4, 4)}, "widths: expected fewer"),
         (convolutional_autoencoder, {"kernel_size": 1}, "kernel_size"),
+        (convolutional_autoencoder, {"kernel_size": 100_000}, "kernel_size: expected at most 24"),
         (dbn_autoencoder, {"pretraining_rate": 0}, "pretraining_rate"),
         (dbn_autoencoder, {"units": (0,)}, "units"),
     ],

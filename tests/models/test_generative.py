@@ -193,6 +193,7 @@ def test_impossible_arguments_of_styles(arguments, said):
         ({"widths": (8, 8, 8, 8)}, "widths: expected fewer, or images whose sides are multiples of 16: these are 8x8"),
         ({"widths": ()}, "widths: expected channels of at least 1"),
         ({"kernel_size": 1}, "kernel_size: expected at least 2"),
+        ({"kernel_size": 100_000}, "kernel_size: expected at most 16, twice the images' side"),
         ({"dropout": 1.0}, "dropout: expected a number from 0 to below 1"),
     ],
 )

@@ -184,6 +184,7 @@ def test_stochastic_depth_grows_with_depth():
         ("resnet18", {"stride_first": True}, "stride_first"),
         ("alexnet_small", {"filters": (1, 2)}, "filters"),
         ("alexnet_small", {"groups": 5}, "groups"),
+        ("alexnet_small", {"kernel_size": 100_000}, "kernel_size"),
         ("alexnet", {}, "data.image_size"),
         ("vgg_small", {"depths": (1,)}, "widths"),
         ("vgg11", {"depths": (1,) * 6, "widths": (1,) * 6}, "data.image_size"),

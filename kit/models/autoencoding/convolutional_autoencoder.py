@@ -7,7 +7,7 @@ here with strides in place of pooling.
 import keras
 from keras import layers
 
-from kit.blocks.convolution import norm
+from kit.blocks.convolution import check_kernel, norm
 from kit.blocks.upsampling import halving, seed_map, upsampling
 from kit.errors import check
 
@@ -50,7 +50,7 @@ def convolutional_autoencoder(
         widths,
         f"fewer, or images whose sides are multiples of {factor}: these are {height}x{width}",
     )
-    check(kernel_size >= 2, "kernel_size", kernel_size, "at least 2")
+    check_kernel(kernel_size, image_shape, least=2)
     image = keras.Input(image_shape, name="image")
     x = image
     for index, filters in enumerate(widths, 1):

@@ -11,6 +11,7 @@ from keras import layers
 
 from kit.blocks import heads
 from kit.blocks.conditioning import latent_inputs
+from kit.blocks.convolution import check_kernel
 from kit.blocks.upsampling import halving, seed_map, upsampling
 from kit.errors import check
 from kit.models.generative.residual_discriminator import residual_discriminator
@@ -77,7 +78,7 @@ def dcgan(
     )
     has_widths = len(discriminator_widths) <= len(widths) and min(discriminator_widths, default=1) >= 1
     check(has_widths, "discriminator_widths", discriminator_widths, f"up to {len(widths)} channels of at least 1")
-    check(kernel_size >= 2, "kernel_size", kernel_size, "at least 2")
+    check_kernel(kernel_size, image_shape, least=2)
     check(0 <= dropout < 1, "dropout", dropout, "a number from 0 to below 1")
     if discriminator == "residual":
         normalization = discriminator_normalization

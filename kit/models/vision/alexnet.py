@@ -7,7 +7,7 @@ Krizhevsky, "One weird trick for parallelizing convolutional neural networks", 2
 import keras
 from keras import layers
 
-from kit.blocks.convolution import convolution
+from kit.blocks.convolution import check_kernel, convolution
 from kit.blocks.normalization import LocalResponseNormalization
 from kit.errors import check
 
@@ -57,7 +57,7 @@ def alexnet(
     """
     check(len(filters) == 5 and min(filters) >= 1, "filters", filters, "five widths of at least 1")
     check(len(units) and min(units) >= 1, "units", units, "widths of at least 1")
-    check(kernel_size >= 1, "kernel_size", kernel_size, "at least 1")
+    check_kernel(kernel_size, input_shape)
     check(stride >= 1, "stride", stride, "at least 1")
     check(groups >= 1 and not any(each % groups for each in filters), "groups", groups, "a divisor of all filters")
     check(0 <= dropout < 1, "dropout", dropout, "a number from 0 to below 1")
