@@ -80,6 +80,7 @@ COLA = _splits("CoLA.train.tsv", "CoLA.val.tsv", "CoLA.dev.tsv")
 _LONG = ("--data.max_length", "128")
 _ALL = ("--train.epochs", "20", "--train.use_validation", "true")
 _FOLDS = ("--train.folds", "10")
+_NUMBER = ("--data.answer", "number", "--model.label_smoothing", "0")
 
 # Row: how its table is made, settings, and whether they begin with published weights.
 SETS = {
@@ -93,19 +94,21 @@ SETS = {
     "MRPC, MiniLM": ((pairs, MRPC, (3, 4, 0)), ("--config", "fine_tune", *_LONG), True),
     "CoLA, MiniLM": ((pairs, COLA, (3, 1), False), ("--config", "fine_tune"), True),
     "SICK, entailment, MiniLM": ((pairs, SICK, (1, 2, 4)), ("--config", "fine_tune"), True),
+    "SICK, relatedness (Pearson's r), MiniLM": ((pairs, SICK, (1, 2, 3)), ("--config", "fine_tune", *_NUMBER), True),
 }
 
 
 def row(name, words, scratch, seeds=SEEDS, source=None):
     """Trains with every seed and returns a row of the table."""
     runs = _folds(name, words, scratch) if "--train.folds" in words else None
-    runs = runs or train_seeds(RECIPE, name.replace(" ", "-"), "accuracy", words, scratch, seeds)
+    score, factor, unit = ("pearson", 1, "") if set(_NUMBER) <= set(words) else ("accuracy", 100, " %")
+    runs = runs or train_seeds(RECIPE, name.replace(" ", "-"), score, words, scratch, seeds)
     beside = [run["baseline"] for run in runs if "baseline" in run]
     shown = " ".join(word if not Path(word).exists() else f"<{Path(word).name}>" for word in words)
-    classical = f"{spread([each['accuracy'] for each in beside], 100)} %" if beside else ""
+    classical = f"{spread([each[score] for each in beside], factor)}{unit}" if beside else ""
     return (
         f"| {name}{_commonest(source)} | `{shown or 'default'}` | "
-        f"{spread([run['test']['accuracy'] for run in runs], 100)} % | {classical} | "
+        f"{spread([run['test'][score] for run in runs], factor)}{unit} | {classical} | "
         f"{spread([run['train_cpu_seconds'] for run in runs], 1, 0)} | "
         f"{statistics.mean([each['cpu_seconds'] for each in beside]) if beside else 0:,.0f} | {runs[0]['params']:,} | "
         f"{day()} |"
