@@ -36,10 +36,10 @@ def _synonyms(plain, scratch):
     """Learns vectors of words from plain text and returns their file, which `data.synonyms` takes."""
     folder = Path(scratch) / "word_vectors"
     train("word_vectors", str(folder), "--data.source", str(plain), "--train.epochs", "5")
-    vectors = folder / "exports" / "word2vec"
+    vectors = folder / "exports" / "vectors.txt"
     if not vectors.exists():
         subprocess.run([sys.executable, "-m", "kit", "export", str(folder), "word2vec"], check=True)
-    return next(path for path in sorted(vectors.iterdir()) if path.suffix in (".txt", ".vec", ".gz"))
+    return vectors
 
 
 def _translators(data, scratch):
