@@ -23,6 +23,7 @@ _KINDS = {
     "texts": ("phrase_languages", "text_tfds", "text_tables", "text_folder"),
     "documents": ("python_manual", "text_documents"),
     "questions": ("phrase_questions", "question_tfds", "question_files"),
+    "tables": ("bundled_tables", "tables"),
 }
 
 
