@@ -205,7 +205,7 @@ def leaks(features, target, kind):
     """Returns a finding on columns of which one alone tells the answer.
 
     Args:
-        features: Name of each column to its values as numbers, (examples,), of training rows.
+        features: Name of each column to its values as numbers, (examples, values), of training rows.
         target: Class, (examples,), or number of each; of several labels nothing is looked for.
         kind: "label", "labels" or "number".
     """
@@ -222,7 +222,7 @@ def leaks(features, target, kind):
             return []
     make = DecisionTreeClassifier if kind == "label" else DecisionTreeRegressor
     for name, values in features.items():
-        score = cross_val_score(make(min_samples_leaf=1, random_state=0), values[rows][:, None], own, cv=2).min()
+        score = cross_val_score(make(min_samples_leaf=1, random_state=0), values[rows], own, cv=2).min()
         if score >= _LEAK:
             found.append(name)
     if not found:

@@ -217,3 +217,16 @@ def words_of(values, column):
             1 + zlib.crc32(f"{column['name']}={word}".encode()) % column["buckets"] for word in words
         ]
     return found
+
+
+def in_units(value, column):
+    """Returns a standardised number of a column in the unit of the data, the inverse of what `numbers_of` does."""
+    value = value * column["deviation"] + column["mean"]
+    if column["scaling"] == "quantile":
+        from scipy.special import ndtr
+
+        points = np.asarray(column["quantiles"])
+        return float(np.interp(ndtr(value), np.linspace(0, 1, len(points)), points)) if len(points) > 1 else value
+    if column["scaling"] == "log":
+        return float(np.sign(value) * np.expm1(np.abs(value)) * column["unit"] + column["fill"])
+    return float(value)

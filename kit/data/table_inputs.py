@@ -107,6 +107,38 @@ def feature_names(learned):
     return {"numbers": numbers, "categories": categories, "crosses": [each["name"] for each in learned["crosses"]]}
 
 
+def positions(learned):
+    """Returns which values of the inputs a column has become, by its name: a dictionary from input to their numbers.
+
+    Principal components are of no one column: nothing is said of the numbers then. Crossed columns are left out.
+    """
+    found, numbers, categories, words = {}, 0, 0, 0
+    for column in learned["columns"]:
+        if column["kind"] == "category":
+            found[column["name"]] = {"categories": [categories]}
+            categories += 1
+        elif column["kind"] == "text":
+            found[column["name"]] = {"words": list(range(words, words + column["max_words"]))}
+            words += column["max_words"]
+        else:
+            count = len(column.get("parts", "1")) + column["has_missing"]
+            if not learned["pca"]:
+                found[column["name"]] = {"numbers": list(range(numbers, numbers + count))}
+            numbers += count
+    return found
+
+
+def edges_of(numbers, most=32):
+    """Returns rising bounds of bins with about as many training rows each, of each column of standardised numbers."""
+    found = []
+    for values in numbers.T:
+        bounds = np.unique(np.quantile(values, np.linspace(0, 1, most + 1)).astype("float32"))
+        if len(bounds) < 2:
+            bounds = np.array([bounds[0], bounds[0] + 1])
+        found.append(bounds.tolist())
+    return found
+
+
 def sizes(learned):
     """Returns the number of ids of each category, of each crossed column, and of words; 0 where there are none."""
     categories = [

@@ -89,42 +89,51 @@ def tabnet(
     x, widths = flat_columns(
         inputs, columns, embedding_dim=embedding_dim, number_embedding="none", number_dim=1
     )  # (batch, features)
-    x = layers.BatchNormalization(momentum=0.99, epsilon=1e-5, name="first_norm")(x)
-    made = {}
     norm = {"virtual_batch_size": virtual_batch_size, "momentum": momentum}
+    groups, made = _groups(widths), {}  # (columns, features)
 
-    def dense(name, width, gain):
-        """Returns a dense layer; one of a name that was made already is the same one."""
-        made.setdefault(name, layers.Dense(width, use_bias=False, kernel_initializer=_Glorot(gain), name=name))
+    def layer(make, name, **arguments):
+        """Returns a layer; one of a name that was made already is the same one."""
+        if name not in made:
+            made[name] = make(name=name, **arguments)
         return made[name]
 
     def features(x, step):
-        return feature_transformer(x, decision_dim + attention_dim, num_shared, num_independent, dense, norm, step)
+        return feature_transformer(x, decision_dim + attention_dim, num_shared, num_independent, layer, norm, step)
 
-    look = features(x, "start")[:, decision_dim:]
-    groups = _groups(widths)  # (columns, features)
-    prior, found = None, 0
-    for number in range(1, steps + 1):
-        logits = dense(f"step{number}_attention", len(widths), "linear")(look)
-        logits = GhostBatchNormalization(**norm, name=f"step{number}_attention_norm")(logits)
-        prior = ops.ones_like(logits) if prior is None else prior
-        chosen = SparseMask(mask, sparsity / steps, name=f"step{number}_mask")(logits, prior)  # (batch, columns)
-        prior = prior * (relaxation - chosen)
-        own = chosen if len(groups) == groups.shape[1] else ops.matmul(chosen, groups)  # (batch, features)
-        out = features(x * own, f"step{number}")
-        found = found + layers.Activation("relu", name=f"step{number}_decision")(out[:, :decision_dim])
-        look = out[:, decision_dim:]
-    return keras.Model(inputs, found, name=name)
+    def encode(x, prior=None):
+        x = layer(layers.BatchNormalization, "first_norm", momentum=0.99, epsilon=1e-5)(x)
+        look, found = features(x, "start")[:, decision_dim:], 0
+        for step in (f"step{number}" for number in range(1, steps + 1)):
+            logits = layer(_dense, f"{step}_attention", units=len(widths), kind="linear")(look)
+            logits = layer(GhostBatchNormalization, f"{step}_attention_norm", **norm)(logits)
+            prior = ops.ones_like(logits) if prior is None else prior
+            chosen = layer(SparseMask, f"{step}_mask", kind=mask, sparsity=sparsity / steps)(logits, prior)
+            prior = prior * (relaxation - chosen)  # (batch, columns)
+            own = chosen if groups.shape[0] == groups.shape[1] else ops.matmul(chosen, groups)  # (batch, features)
+            out = features(x * own, step)
+            found = found + layer(layers.Activation, f"{step}_decision", activation="relu")(out[:, :decision_dim])
+            look = out[:, decision_dim:]
+        return found
+
+    network = keras.Model(inputs, encode(x), name=name)
+    network.encode, network.groups = encode, groups
+    network.pretraining = {"epochs": pretraining_epochs, "rate": pretraining_rate, "share": masked_share}
+    return network
 
 
-def feature_transformer(x, width, num_shared, num_independent, dense, norm, step):
+def _dense(name, units, kind):
+    return layers.Dense(units, use_bias=False, kernel_initializer=_Glorot(kind), name=name)
+
+
+def feature_transformer(x, width, num_shared, num_independent, layer, norm, step):
     """Gated layers, each but the first a residual one: some that all steps share, some of one step alone.
 
     Args:
         x: Features.
         width: Width of what comes out.
         num_shared, num_independent: Numbers of layers.
-        dense: Function `(name, width, gain)` that returns a dense layer, the same for the same name.
+        layer: Function `(make, name, **arguments)` that returns a layer, the same for the same name.
         norm: Arguments of `GhostBatchNormalization`.
         step: Prefix of the layers' names.
 
@@ -135,8 +144,8 @@ def feature_transformer(x, width, num_shared, num_independent, dense, norm, step
     names = [(f"shared{index}", f"{step}_shared{index}") for index in range(1, num_shared + 1)]
     names += [(f"{step}_own{index}",) * 2 for index in range(1, num_independent + 1)]
     for index, (name, own) in enumerate(names):
-        y = dense(name, 2 * width, "gated")(x)
-        y = GhostBatchNormalization(**norm, name=f"{own}_norm")(y)
+        y = layer(_dense, name, units=2 * width, kind="gated")(x)
+        y = layer(GhostBatchNormalization, f"{own}_norm", **norm)(y)
         y = y[:, :width] * ops.sigmoid(y[:, width:])
         x = y if index == 0 else (x + y) * np.sqrt(0.5).astype("float32")
     return x
