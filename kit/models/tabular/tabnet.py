@@ -3,6 +3,7 @@
 Arik and Pfister, "TabNet: Attentive Interpretable Tabular Learning", 2019.
 """
 
+import functools
 from typing import Literal
 
 import keras
@@ -89,30 +90,32 @@ def tabnet(
     x, widths = flat_columns(
         inputs, columns, embedding_dim=embedding_dim, number_embedding="none", number_dim=1
     )  # (batch, features)
-    norm = {"virtual_batch_size": virtual_batch_size, "momentum": momentum}
+    norm = functools.partial(GhostBatchNormalization, virtual_batch_size, momentum)
     groups, made = _groups(widths), {}  # (columns, features)
 
-    def layer(make, name, **arguments):
+    def layer(name, make):
         """Returns a layer; one of a name that was made already is the same one."""
         if name not in made:
-            made[name] = make(name=name, **arguments)
+            made[name] = make(name=name)
         return made[name]
 
     def features(x, step):
         return feature_transformer(x, decision_dim + attention_dim, num_shared, num_independent, layer, norm, step)
 
     def encode(x, prior=None):
-        x = layer(layers.BatchNormalization, "first_norm", momentum=0.99, epsilon=1e-5)(x)
+        x = layer("first_norm", functools.partial(layers.BatchNormalization, momentum=0.99, epsilon=1e-5))(x)
         look, found = features(x, "start")[:, decision_dim:], 0
         for step in (f"step{number}" for number in range(1, steps + 1)):
-            logits = layer(_dense, f"{step}_attention", units=len(widths), kind="linear")(look)
-            logits = layer(GhostBatchNormalization, f"{step}_attention_norm", **norm)(logits)
+            logits = layer(f"{step}_attention", functools.partial(_dense, len(widths), "linear"))(look)
+            logits = layer(f"{step}_attention_norm", norm)(logits)
             prior = ops.ones_like(logits) if prior is None else prior
-            chosen = layer(SparseMask, f"{step}_mask", kind=mask, sparsity=sparsity / steps)(logits, prior)
+            chosen = layer(f"{step}_mask", functools.partial(SparseMask, mask, sparsity / steps))(logits, prior)
             prior = prior * (relaxation - chosen)  # (batch, columns)
             own = chosen if groups.shape[0] == groups.shape[1] else ops.matmul(chosen, groups)  # (batch, features)
             out = features(x * own, step)
-            found = found + layer(layers.Activation, f"{step}_decision", activation="relu")(out[:, :decision_dim])
+            found = found + layer(f"{step}_decision", functools.partial(layers.Activation, "relu"))(
+                out[:, :decision_dim]
+            )
             look = out[:, decision_dim:]
         return found
 
@@ -122,7 +125,7 @@ def tabnet(
     return network
 
 
-def _dense(name, units, kind):
+def _dense(units, kind, name):
     return layers.Dense(units, use_bias=False, kernel_initializer=_Glorot(kind), name=name)
 
 
@@ -133,8 +136,8 @@ def feature_transformer(x, width, num_shared, num_independent, layer, norm, step
         x: Features.
         width: Width of what comes out.
         num_shared, num_independent: Numbers of layers.
-        layer: Function `(make, name, **arguments)` that returns a layer, the same for the same name.
-        norm: Arguments of `GhostBatchNormalization`.
+        layer: Function `(name, make)` that returns a layer, the same for the same name.
+        norm: Function from a name to a normalisation layer.
         step: Prefix of the layers' names.
 
     Shape:
@@ -144,8 +147,8 @@ def feature_transformer(x, width, num_shared, num_independent, layer, norm, step
     names = [(f"shared{index}", f"{step}_shared{index}") for index in range(1, num_shared + 1)]
     names += [(f"{step}_own{index}",) * 2 for index in range(1, num_independent + 1)]
     for index, (name, own) in enumerate(names):
-        y = layer(_dense, name, units=2 * width, kind="gated")(x)
-        y = layer(GhostBatchNormalization, f"{own}_norm", **norm)(y)
+        y = layer(name, functools.partial(_dense, 2 * width, "gated"))(x)
+        y = layer(f"{own}_norm", norm)(y)
         y = y[:, :width] * ops.sigmoid(y[:, width:])
         x = y if index == 0 else (x + y) * np.sqrt(0.5).astype("float32")
     return x
