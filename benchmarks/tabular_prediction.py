@@ -10,6 +10,9 @@ import argparse
 import gzip
 import os
 import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 from measure import day, machine, rows, scratch_folder, spread, train_seeds, write
@@ -76,6 +79,54 @@ def row(name, words, score, scratch, seeds):
     )
 
 
+def large(scratch, count=1_000_000):
+    """Reads, trains for an epoch and predicts a generated table of a million rows; returns seconds and memory."""
+    import numpy as np
+    import pandas as pd
+
+    random = np.random.default_rng(0)
+    columns = {f"number{index}": random.normal(size=count).round(4) for index in range(20)}
+    columns |= {
+        f"kind{index}": random.choice([f"value{each}" for each in range(5 + 10 * index)], count) for index in range(10)
+    }
+    score = columns["number0"] * columns["number1"] + (columns["kind1"] == "value3")
+    table, run = Path(scratch) / "large.csv", Path(scratch) / "large"
+    pd.DataFrame(columns | {"target": np.where(score > 0, "yes", "no")}).to_csv(table, index=False)
+    words = [sys.executable, "-m", "kit"]
+    told = []
+    for name, command in (
+        (
+            "read and trained for an epoch",
+            [
+                "train",
+                RECIPE,
+                "--folder",
+                str(run),
+                "--config",
+                "mlp",
+                "--data.source",
+                str(table),
+                "--train.epochs",
+                "1",
+                "--train.batch_size",
+                "1024",
+            ],
+        ),
+        ("predicted", ["predict", str(run), str(table), "--json"]),
+    ):
+        began = time.perf_counter()
+        with open(Path(scratch) / "large.out", "w", encoding="utf-8") as out:
+            process = subprocess.Popen([*words, *command], stdout=out, stderr=subprocess.DEVNULL)
+            _, status, used = os.wait4(process.pid, 0)
+        if status:
+            raise SystemExit(f"kit {command[0]} failed")
+        seconds = time.perf_counter() - began
+        told.append(
+            f"{name}: {seconds:.0f} s, {used.ru_utime + used.ru_stime:.0f} CPU-s, {used.ru_maxrss / 2**20:.1f} GiB"
+        )
+    return "; ".join(told)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="folder that holds the sets; without it nothing is measured")
@@ -83,7 +134,12 @@ def main():
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
     parser.add_argument("--runs", help="folder that keeps the runs: finished ones are not trained again")
     parser.add_argument("--write", action="store_true", help="put the table into the recipe's README")
+    parser.add_argument("--large", action="store_true", help="a generated table of a million rows in place of the sets")
     options = parser.parse_args()
+    if options.large:
+        with scratch_folder(options.runs) as scratch:
+            print(large(scratch))
+        return
     if not options.data:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

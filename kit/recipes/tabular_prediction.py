@@ -87,7 +87,9 @@ def tabular_predictor(
     else:
         network = backbone(shape)
     if cross_sizes and "crosses" not in network.input:
-        raise SettingError("data.crosses", f"expected none with {backbone}, which has no wide part; wide_and_deep has")
+        raise SettingError(
+            "data.crosses", f"expected none with {network.name}, which has no wide part; wide_and_deep has"
+        )
     inputs = {each.name: keras.Input(each.shape[1:], dtype=each.dtype, name=each.name) for each in network.inputs}
     x = network(inputs)
     if dropout:
