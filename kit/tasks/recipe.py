@@ -134,7 +134,7 @@ class Task:
     def example(self):
         """Arguments of `kit predict RUN` that a newcomer may copy."""
         by_inputs = {"text": '--text "..."', "none": "--count 64 --seed 1"}
-        return self.usage or by_inputs.get(self.inputs, "INPUT")
+        return by_inputs.get(self.inputs, "INPUT") if self.usage is None else self.usage
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pytest
 
 from kit.blocks.policy import head
 from kit.errors import SettingError
-from kit.models import autoencoding, control, generative, image_to_image, text, vision
+from kit.models import autoencoding, control, generative, image_to_image, series, text, vision
 from kit.models.text import seq2seq
 from tests.models.test_vision import SMALL
 
@@ -16,6 +16,7 @@ from tests.models.test_vision import SMALL
 REGISTRIES = {
     "vision": (vision.VARIANTS, {"input_shape": (28, 28, 1)}),
     "text": (text.VARIANTS, {"input_dim": 6}),
+    "series": (series.VARIANTS, {"input_dim": 3}),
     "tokens": (text.OF_TOKENS, {"vocabulary_size": 12, "pad_id": 0}),
     "seq2seq": (seq2seq.VARIANTS, {"input_dim": 6, "max_length": 9}),
     "generative": (generative.VARIANTS, {"latent_dim": 4, "num_conditions": 3, "image_shape": (8, 8, 1)}),
