@@ -4,7 +4,7 @@
 
 Sunspots are yearly, 1700 to 2008. CO2 at Mauna Loa is weekly, 1958 to 2001; its months are the means of their weeks,
 and the five months without any are left empty, which `data.missing=last` fills from before. Every training runs in a
-process of its own, through `kit train`, which fits ridge regression on lags beside it. Nothing but the season is stated.
+process of its own, through `kit train`, which fits ridge regression on lags beside it. The season alone is stated.
 """
 
 import argparse

@@ -6,7 +6,7 @@ import logging
 import numpy as np
 import pandas as pd
 
-from kit.data.time_steps import Grid, find_grid
+from kit.data.time_steps import Grid, find_grid, said
 from kit.errors import KitError
 
 log = logging.getLogger("kit")
@@ -82,55 +82,78 @@ def regular(frame, places, roles, columns, times, grid=None, keeps_future=False)
     """
     target, names, owners, rows = _long(frame, places, roles)
     if grid is not None and grid.is_dates != (times.dtype.kind == "M"):
-        kinds = ("dates", "numbers")
-        expected, got = kinds if grid.is_dates else kinds[::-1]
+        expected, got = ("dates", "numbers") if grid.is_dates else ("numbers", "dates")
         raise KitError(f"{places[0]}: {roles.time} is {frame[roles.time].iloc[0]}; expected {expected}, not {got}")
     order = np.lexsort((rows, times[rows], owners))
     target, owners, rows = target[order], owners[order], rows[order]
-    own, own_places = times[rows], _Picked(places, rows)
-    found = find_grid(own, owners, own_places, names) if grid is None else grid
-    steps = found.indices(own)
-    if not (steps == np.round(steps)).all():
-        row = int(np.argmax(steps != np.round(steps)))
-        raise KitError(f"{own_places[row]}: {own[row]} is not a whole number of steps of {found.words} as in training")
-    steps = steps.astype("int64")
-    twice = np.flatnonzero((np.diff(steps) == 0) & (owners[1:] == owners[:-1]))
-    if len(twice):
-        raise KitError(f"{own_places[twice[0] + 1]}: a second row of the time {own[twice[0] + 1]}; expected one")
-    known, past = (
-        np.stack([_numbers(frame[name], places, name) for name in group], 1)[rows]
-        if group
-        else np.zeros((len(rows), 0))
-        for group in (roles.known, roles.past)
-    )
-    kept = _inside(target, owners, names, keeps_future)
-    steps, owners, target, known, past = (each[kept] for each in (steps, owners, target, known, past))
-    own_places = _Picked(own_places, np.flatnonzero(kept))
+    found, steps = _steps(times[rows], owners, _Picked(places, rows), names, grid)
+    known, past = (_covariates(frame, places, group)[rows] for group in (roles.known, roles.past))
+    kept = _inside(target, owners, keeps_future)
+    steps, owners, target, known, past, rows = (each[kept] for each in (steps, owners, target, known, past, rows))
     present, owners = np.unique(owners, return_inverse=True)  # those that have any value
-    names = [names[number] for number in present]
-    gaps = np.flatnonzero((np.diff(steps) > 1) & (owners[1:] == owners[:-1])) + 1
-    if len(gaps):
-        missing = int((np.diff(steps)[gaps - 1] - 1).sum())
-        row = gaps[0]
-        first = found.texts([steps[row - 1] + 1])[0]
-        if columns.gaps == "error":
-            raise KitError(
-                f"{own_places[row]}: {first} is missing before it{_of(names, owners[row])}, {missing:,} times in all "
-                f"with steps of {found.words}; expected regular steps, or data.gaps=fill"
-            )
-        log.info("%s times are missing, with steps of %s; they are filled in (data.gaps)", f"{missing:,}", found.words)
-    tail = _behind(target, owners) if keeps_future else np.zeros(len(target), bool)
-    values = np.concatenate([target[:, None], known, past], 1)
-    values[np.ix_(tail, [0, *range(1 + known.shape[1], values.shape[1])])] = 0.0  # of the future nothing else is known
-    _check_missing(values, [names[each] if len(names) > 1 else "" for each in owners], own_places, roles, columns)
+    names, where = [names[number] for number in present], _Picked(places, rows)
+    _check_gaps(steps, owners, where, names, found, columns.gaps)
+    if keeps_future:
+        _check_missing(*_without_future(target, owners, known, past), owners, names, where, roles, columns)
+    else:
+        _check_missing(target, known, past, owners, names, where, roles, columns)
     first, lengths, (target, known, past) = _whole(steps, owners, target, known, past)
     observed = ~np.isnan(target)
-    tail = _behind(target, np.repeat(np.arange(len(names)), lengths)) if keeps_future else np.zeros(len(target), bool)
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype("int64")
     filled = _last(target[:, None], starts)[:, 0]
-    filled[tail] = np.nan
-    known, past = _last(known, starts), _last(past, starts)
-    return SeriesSet(names, found, first, lengths, filled, observed, known, past)
+    if keeps_future:
+        filled = np.where(_behind(target, np.repeat(np.arange(len(names)), lengths)), np.nan, filled)
+    return SeriesSet(names, found, first, lengths, filled, observed, _last(known, starts), _last(past, starts))
+
+
+def _steps(times, owners, places, names, grid):
+    """Returns the `Grid` of sorted times, and the step of each on it.
+
+    Raises:
+        KitError: a time that is not on it, or one that a series has twice; the message names the row.
+    """
+    found = find_grid(times, owners, places, names) if grid is None else grid
+    steps = found.indices(times)
+    if not (steps == np.round(steps)).all():
+        row = int(np.argmax(steps != np.round(steps)))
+        raise KitError(
+            f"{places[row]}: {said(times[row])} is not a whole number of steps of {found.words} as in training"
+        )
+    twice = np.flatnonzero((np.diff(steps) == 0) & (owners[1:] == owners[:-1]))
+    if len(twice):
+        row = int(twice[0]) + 1
+        raise KitError(
+            f"{places[row]}: a second row of the time {said(times[row])}{_of(names, owners[row])}; expected one"
+        )
+    return found, steps.astype("int64")
+
+
+def _covariates(frame, places, names):
+    if not names:
+        return np.zeros((len(frame), 0))
+    return np.stack([_numbers(frame[name], places, name) for name in names], 1)
+
+
+def _check_gaps(steps, owners, places, names, grid, wanted):
+    """Raises KitError where times are missing and that is an error; says it where they are filled in."""
+    gaps = np.flatnonzero((np.diff(steps) > 1) & (owners[1:] == owners[:-1])) + 1
+    if not len(gaps):
+        return
+    row, count = int(gaps[0]), int((np.diff(steps)[gaps - 1] - 1).sum())
+    missing = f"{count:,} time{'s are' if count > 1 else ' is'} missing"
+    if wanted == "error":
+        first = grid.texts([steps[row - 1] + 1])[0]
+        raise KitError(
+            f"{places[row]}: {first} is missing before it{_of(names, owners[row])}, and {missing} in all with steps of "
+            f"{grid.words}; expected regular steps, or data.gaps=fill"
+        )
+    log.info("%s, with steps of %s; filled in (data.gaps)", missing, grid.words)
+
+
+def _without_future(target, owners, known, past):
+    """Returns columns in which nothing but what is known in advance is missing behind the last value of a series."""
+    tail = _behind(target, owners)
+    return np.where(tail, 0.0, target), known, np.where(tail[:, None], 0.0, past)
 
 
 class _Picked:
@@ -189,7 +212,7 @@ def _numbers(values, places, name):
     return found
 
 
-def _inside(target, owners, names, keeps_future):
+def _inside(target, owners, keeps_future):
     """Returns which rows are between the first and the last value of their series; others are said and left out."""
     is_there = ~np.isnan(target)
     starts = np.flatnonzero(np.r_[True, owners[1:] != owners[:-1]])
@@ -237,27 +260,19 @@ def _behind(target, owners):
     return found
 
 
-def _check_missing(values, names, places, roles, columns):
-    """Raises KitError where a value is missing and that is an error; says it where the last one takes its place.
-
-    Args:
-        values: Columns of the target, of each covariate known in advance, and of each other one, (rows, columns).
-        names: Name of the series of each row, or an empty text where there is one.
-        places: Where each row stands.
-        roles: `Roles`.
-        columns: `SeriesColumns`.
-    """
+def _check_missing(target, known, past, owners, names, places, roles, columns):
+    """Raises KitError where a value is missing and that is an error; says it where the last one takes its place."""
+    values = np.concatenate([target[:, None], known, past], 1)
     titles = ["the target" if len(roles.targets) > 1 else roles.targets[0], *roles.known, *roles.past]
     for title, column in zip(titles, values.T, strict=True):
         missing = np.isnan(column)
         if not missing.any():
             continue
         row, count = int(np.argmax(missing)), f"{missing.sum():,} time{'s' if missing.sum() > 1 else ''}"
-        of = f" of {names[row]!r}" if names[row] else ""
         if columns.missing == "error":
             raise KitError(
-                f"{places[row]}: no {title}{of}, {count} in all; expected numbers, or data.missing=last, which takes "
-                "the last value before"
+                f"{places[row]}: no {title}{_of(names, owners[row])}, {count} in all; expected numbers, or "
+                "data.missing=last, which takes the last value before"
             )
         log.info("%s is missing %s, first in %s: the last value before is taken", title, count, places[row])
 

@@ -25,7 +25,7 @@ _SERIES = (
     "product",
     "name",
 )
-_TARGET = ("target", "y", "value", "values", "sales", "demand", "load", "price", "count", "quantity")
+_TARGET = ("target", "y", "value", "values", "sales", "demand", "load", "consumption", "quantity")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -119,7 +119,9 @@ def _by_format(texts, values, time_format, places, name):
 def _check_each(is_time, values, places, name, expected=_EXPECTED):
     if not is_time.all():
         row = int(np.argmin(is_time))
-        raise KitError(f"{places[row]}: {name} is {shown(values.iloc[row])}, no time; expected {expected}")
+        value = values.iloc[row]
+        value = value.item() if hasattr(value, "item") else value  # of NumPy
+        raise KitError(f"{places[row]}: {name} is {shown(value)}, no time; expected {expected}")
 
 
 def _without_zone(values, name):
@@ -245,8 +247,8 @@ def find_grid(times, series, places, names):
         of = f" of {names[series[row]]!r}" if len(names) > 1 else ""
         other = places[row - 1].rpartition(" ")[2]
         raise KitError(
-            f"{places[row]}: the time {times[row]}{of} is that of row {other}, too; expected each once in a series "
-            "(data.series names the column of several series)"
+            f"{places[row]}: the time {said(times[row])}{of} is that of row {other}, too; expected each once in a "
+            "series (data.series names the column of several series)"
         )
     usual = _commonest(steps)
     start = times.min()
@@ -257,9 +259,16 @@ def find_grid(times, series, places, names):
             return grid
     row = int(np.argmax(indices != np.round(indices)))
     raise KitError(
-        f"{places[row]}: {times[row]} is not a whole number of steps of {grid.words} from {start}; expected regular "
-        "steps (resample the table to such)"
+        f"{places[row]}: {said(times[row])} is not a whole number of steps of {grid.words} from {said(start)}; "
+        "expected regular steps (resample the table to such)"
     )
+
+
+def said(time):
+    """Returns a time as a message has it: a date without a clock at midnight, or a number."""
+    if not isinstance(time, np.datetime64):
+        return f"{time:.10g}"
+    return str(time).removesuffix(".000000").replace("T", " ").removesuffix(" 00:00:00")
 
 
 def _grids(times, usual):
