@@ -4,8 +4,9 @@ import numpy as np
 
 from kit.data.time_steps import seasons
 
-# Autocorrelation below which there is no season; and how much better a longer one by the calendar has to be.
-_LEAST, _BETTER = 0.2, 0.05
+# Autocorrelation below which there is no season; how much better a longer season has to be; and how much less a series
+# must be like itself within a season: one that moves slowly is like itself after any few steps.
+_LEAST, _BETTER, _LESS = 0.2, 0.05, 0.1
 _MOST_SERIES = 200
 
 
@@ -31,30 +32,34 @@ def find_season(series, end):
     longest = max(map(len, parts))
     tried = [lag for lag in seasons(series.grid) if 2 * lag <= longest]
     if tried:
-        strength = {lag: _mean(parts, lag) for lag in tried}
-        best = max(strength, key=lambda lag: (strength[lag], -lag))
-        shorter = [lag for lag in tried if lag < best and strength[lag] > strength[best] - _BETTER]
-        best = min(shorter, default=best)
-        if strength[best] >= _LEAST:
-            return best, f"by the calendar; autocorrelation {strength[best]:.2f} after {best} steps of {_unit(series)}"
-        return 1, f"none: autocorrelation after {best} steps of {_unit(series)} is {strength[best]:.2f}"
+        strength = {lag: _mean(parts, lag, lag) for lag in tried}
+        inside = {lag: min(_mean(parts, lag, max(lag // part, 1)) for part in (2, 3, 4)) for lag in tried}
+        found = [lag for lag in tried if strength[lag] >= max(_LEAST, inside[lag] + _LESS)]
+        if not found:
+            shown = ", ".join(f"{strength[lag]:.2f} after {lag}" for lag in tried)
+            return 1, f"none: autocorrelation {shown} steps of {series.grid.words}"
+        best = _shortest(found, strength)
+        return best, f"by the calendar; autocorrelation {strength[best]:.2f} after {best} steps of {series.grid.words}"
     if seasons(series.grid):
         return 1, "none: the series are shorter than two of the calendar's"
     curve = _curve(parts, longest // 3)
     peaks = [lag for lag in range(2, len(curve) - 1) if curve[lag] > curve[lag - 1] and curve[lag] >= curve[lag + 1]]
-    best = max(peaks, key=lambda lag: curve[lag], default=None)
-    if best is None or curve[best] < max(_LEAST, 2 / np.sqrt(longest)):
+    peaks = [lag for lag in peaks if curve[lag] >= max(_LEAST, 2 / np.sqrt(longest))]
+    if not peaks:
         return 1, "none: no peak of the autocorrelation"
+    best = _shortest(peaks, curve)
     return best, f"the peak of the autocorrelation, {curve[best]:.2f}"
 
 
-def _unit(series):
-    return series.grid.words
+def _shortest(lags, strength):
+    """Returns the shortest of some lags whose autocorrelation is about that of the best."""
+    best = max(strength[lag] for lag in lags)
+    return min(lag for lag in lags if strength[lag] > best - _BETTER)
 
 
-def _mean(parts, lag):
-    """Returns the mean autocorrelation at a lag of those series that are long enough for it."""
-    found = [_correlation(_without_trend(part, 2 * lag), lag) for part in parts if len(part) >= 2 * lag]
+def _mean(parts, season, lag):
+    """Returns the mean autocorrelation at a lag, without the trend over two seasons, of series of that length."""
+    found = [_correlation(_without_trend(part, 2 * season), lag) for part in parts if len(part) >= 2 * season]
     found = [value for value in found if value == value]
     return float(np.mean(found)) if found else 0.0
 

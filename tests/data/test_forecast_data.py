@@ -159,6 +159,9 @@ def test_a_season_without_a_calendar_is_the_peak_of_the_autocorrelation():
     frame = pd.DataFrame({"step": steps, "value": np.sin(2 * np.pi * steps / 11) + 0.02 * steps})
     found = made(frame, SeriesColumns(time="step"), ForecastOptions())
     assert found.settings["season"] == found.settings["horizon"] == 11
+    hours = pd.date_range("2024-01-01", periods=300, freq="30min")
+    day = pd.DataFrame({"time": hours, "value": np.sin(2 * np.pi * steps / 48) + 0.001 * (steps % 3)})
+    assert made(day, SeriesColumns(), ForecastOptions()).settings["season"] == 48  # not 2: it moves slowly, that is all
     noise = frame.assign(value=np.random.default_rng(0).normal(size=300))
     noisy = made(noise, SeriesColumns(time="step"), ForecastOptions())
     assert noisy.settings["season"] == 1 and noisy.settings["horizon"] == 12
