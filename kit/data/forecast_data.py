@@ -6,9 +6,11 @@ import logging
 import numpy as np
 import pandas as pd
 
+from kit import config
 from kit.data import sources
 from kit.data.forecast_windows import (
     LONGEST,
+    ForecastOptions,
     check_lengths,
     check_precision,
     divided,
@@ -20,7 +22,7 @@ from kit.data.forecast_windows import (
 )
 from kit.data.seasonality import find_season, scales
 from kit.data.series import regular
-from kit.data.series_columns import find_roles
+from kit.data.series_columns import SeriesColumns, find_roles
 from kit.data.time_steps import read_times
 from kit.errors import KitError, SettingError
 
@@ -68,7 +70,7 @@ class Prepared:
     assets: dict
 
 
-def prepare(where, columns, options):
+def prepare(*, where=SeriesSource(), columns=SeriesColumns(), options=ForecastOptions()):
     """Reads and divides series, and decides what the settings leave open; all of it by the training part.
 
     Args:
@@ -150,6 +152,25 @@ def prepare(where, columns, options):
             "last_steps": _kept(series, context),
         },
     )
+
+
+def facts_of(data, given=None):
+    """Returns facts of series as a dictionary: `examples`, the number of training windows.
+
+    Args:
+        data: Settings of `[data]`.
+        given: Table that was given in Python, or None.
+
+    Raises:
+        KitError: a table that cannot be used.
+    """
+    source = {} if given is None else {"source": given}
+    level = log.level
+    log.setLevel(logging.WARNING)  # the training says it
+    try:
+        return {"examples": len(config.call(prepare, **data | source).examples[0])}
+    finally:
+        log.setLevel(level)
 
 
 def _check_whole(found, origin):

@@ -15,6 +15,7 @@ log = logging.getLogger("kit")
 
 # The usual context, in horizons and seasons; and the largest share of the training part that it takes.
 _HORIZONS, _SEASONS, _SHARE = 2, 2, 3
+_MOST_VALIDATED = 10_000  # windows that are looked at after every epoch
 LONGEST = 60  # steps of a season that is a horizon
 
 
@@ -235,6 +236,10 @@ def forecast_examples(series, division, context, horizon, options, scale, tells_
                 f"no window of context {context} and horizon {horizon} has its future in the {name} split; expected "
                 "longer series, or a smaller data.context or data.horizon"
             )
+    every = -(-len(chosen["validation"]) // _MOST_VALIDATED)
+    if every > 1:
+        chosen["validation"] = chosen["validation"][::every]
+        log.info("of the windows of the validation split every %d. is looked at, %d", every, len(chosen["validation"]))
     everything = np.concatenate(list(chosen.values()))
     begin, owner = everything.T
     weights = np.where(series.observed, 1.0 / scale[series.owners], 0.0).astype("float32")

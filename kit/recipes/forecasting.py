@@ -147,7 +147,7 @@ def time_series(
         KitError: a table that cannot be used; the message names it and the row.
         SettingError: a value out of range, or no such column; the message names the key.
     """
-    found = prepare(where, columns, options)
+    found = prepare(where=where, columns=columns, options=options)
     assignment = assign(found.names, found.split, Division(), saved)
     return Splits(
         *found.examples,
@@ -165,5 +165,6 @@ RECIPE = Recipe(
     data=time_series,
     backbones={"backbone": series.VARIANTS},
     task=forecasting.task(),
+    own_data=forecasting.SERIES,
     stages=Stages(optional_facts=("season", "moments", "known_covariates", "least_scale")),
 )

@@ -6,12 +6,14 @@ import pandas as pd
 from jsonargparse.typing import PositiveInt
 
 from kit.blocks.quantiles import Quantiles
+from kit.data.forecast_data import facts_of
 from kit.data.forecast_inputs import continued
 from kit.errors import KitError, check
 from kit.reporting import forecast_plots
 from kit.reporting.statistics import Bootstrap
 from kit.scoring import forecasting as scores
 from kit.tasks import forecast_baseline
+from kit.tasks.own_data import OwnData
 from kit.tasks.recipe import Evaluation, Task, members
 from kit.training.decay import sparing
 from kit.training.losses import QuantileLoss
@@ -19,6 +21,7 @@ from kit.training.losses import QuantileLoss
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 _DRAWN_SERIES, _DRAWN_STEPS, _DRAWN_FORECASTS = 4, 300, 20
 _SHOWN = 60  # rows of a printed table
+_FEWEST, _MOST, _BATCH = 40, 400, 64  # steps of an epoch, and windows of a step
 
 
 def check_levels(levels):
@@ -227,6 +230,15 @@ def show(predictions, is_terminal):
     text = shown.to_string(index=False, float_format=lambda value: f"{value:.6g}")
     left = len(predictions) - len(shown)
     return text + (f"\n... and {left:,} rows more (--json, or a pipe, has all)" if left else "")
+
+
+def steps_per_epoch(facts):
+    """An epoch is one pass over the windows of training, but of 40 steps at least and 400 at most."""
+    number = min(max(round(facts.examples / _BATCH), _FEWEST), _MOST)
+    return number, f"{facts.examples:,} training windows"
+
+
+SERIES = OwnData(facts_of, {"train.steps_per_epoch": steps_per_epoch})
 
 
 def task():

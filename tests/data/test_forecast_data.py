@@ -37,7 +37,7 @@ OPTIONS = ForecastOptions(horizon=5, context=14)
 
 
 def made(frame, columns=COLUMNS, options=OPTIONS):
-    return prepare(SeriesSource(frame), columns, options)
+    return prepare(where=SeriesSource(frame), columns=columns, options=options)
 
 
 def batches(examples):
