@@ -112,13 +112,17 @@ def prepare(*, where=SeriesSource(), columns=SeriesColumns(), options=ForecastOp
     check_lengths(horizon, context, season, division, series)
     check_precision(series)
     scale = scales(series, season, division.validation)
-    tells_missing = not series.observed.all()
+    if np.isnan(scale).any():
+        log.info(
+            "%d series repeat themselves in the training part, or have hardly any: MASE leaves them out, such as %r",
+            np.isnan(scale).sum(),
+            series.names[int(np.argmax(np.isnan(scale)))],
+        )
+    tells_missing = not series.observed[series.steps < division.validation].all()
     examples = forecast_examples(series, division, context, horizon, options, _usable(scale), tells_missing)
+    widths = {name: column.flat.shape[1] for name, column in examples[0].inputs.items()}
     mean, deviation = moments(series, division.validation)
-    num_past, num_future = (
-        1 + len(examples[0].inputs["past"].flat[0, 1:]),
-        examples[0].inputs["future"].flat.shape[1] if "future" in examples[0].inputs else 0,
-    )
+    least_scale = _least(series, division.validation)
     _tell(series, division)
     return Prepared(
         examples,
@@ -129,11 +133,11 @@ def prepare(*, where=SeriesSource(), columns=SeriesColumns(), options=ForecastOp
             "context": context,
             "horizon": horizon,
             "season": season,
-            "num_past": num_past,
-            "num_future": num_future,
+            "num_past": widths["past"],
+            "num_future": widths.get("future", 0),
             "moments": (mean, deviation),
             "known_covariates": len(roles.known),
-            "least_scale": _least(series, division.validation),
+            "least_scale": least_scale,
         },
         {
             **dataclasses.asdict(roles),
@@ -143,12 +147,13 @@ def prepare(*, where=SeriesSource(), columns=SeriesColumns(), options=ForecastOp
             "context": context,
             "season": season,
             "calendar": options.calendar,
-            "tells_missing": tells_missing,
+            "tells_missing": bool(tells_missing),
             "gaps": columns.gaps,
             "missing": columns.missing,
             "series_names": series.names,
             "scales": [None if each != each else float(each) for each in scale],
             "moments": [mean, deviation],
+            "least_scale": least_scale,
             "last_steps": _kept(series, context),
         },
     )

@@ -139,9 +139,13 @@ def _joined(name, own, before, assets):
         return own
     if own["origin"] is None:
         own["origin"] = before["end"]
-        if own["first"] > before["end"]:
-            begin, end = _grid(assets).texts([own["first"], before["end"]])
-            raise KitError(f"{name!r}: the table begins at {begin}; expected {end}, the first step after training")
+        begin, end, last = _grid(assets).texts([own["first"], before["end"], own["end"] - 1])
+        if not own["first"] <= before["end"] < own["end"]:
+            raise KitError(
+                f"{name!r}: the table is of {begin} to {last}; expected it to go on at {end}, after training"
+            )
+        size = before["end"] - own["first"]  # what came before is known better
+        own |= {key: own[key][size:] for key in ("target", "observed", "known", "past")} | {"first": before["end"]}
     if own["first"] > before["end"]:
         grid = _grid(assets)
         begin, end = grid.texts([own["first"], before["end"]])

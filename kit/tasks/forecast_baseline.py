@@ -118,8 +118,8 @@ def _ridge(train, window, assets):
     told = told[:: -(-len(told) // _MOST_WINDOWS)]
     lags = min(assets["context"], _MOST_LAGS)
     series = window.series
-    past, place, scale = _lags(series.target, learned.rows[told], lags)
-    tested, test_place, test_scale = _lags(series.target, window.rows, lags)
+    past, place, scale = _lags(series.target, learned.rows[told], lags, assets["least_scale"])
+    tested, test_place, test_scale = _lags(series.target, window.rows, lags, assets["least_scale"])
     true = (learned.true[told] - place) / scale
     future = train.inputs["future"].flat if "future" in train.inputs else np.zeros((len(series.target), 0))
     predicted = np.zeros_like(window.true)
@@ -132,10 +132,9 @@ def _ridge(train, window, assets):
     return predicted * test_scale + test_place
 
 
-def _lags(values, rows, count):
+def _lags(values, rows, count, least):
     """Returns the past of windows less its last value and divided by its spread, (windows, lags); and these two."""
     past = values[rows[:, None] + np.arange(-count, 0)]
     place = past[:, -1:]
-    spread = np.abs(past - past.mean(1, keepdims=True)).mean(1, keepdims=True)
-    spread = np.where(spread > 1e-12, spread, 1.0)
+    spread = np.maximum(np.abs(past - past.mean(1, keepdims=True)).mean(1, keepdims=True), least)
     return (past - place) / spread, place, spread

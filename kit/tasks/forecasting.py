@@ -131,7 +131,7 @@ def evaluate(
     shown = shown[kept].rename(columns=lambda name: _title(name, titles))
     title = "MASE" if "MASE" in by_step["network"] else "MAE"
     figures = {
-        "2_forecasts_of_the_split": lambda: forecast_plots.forecasts(
+        "2_forecasts": lambda: forecast_plots.forecasts(
             _panels(window, quantiles, levels), assets["step"], levels[-1] - levels[0]
         ),
         "3_error_by_horizon": lambda: forecast_plots.error_by_step(by_step, title),

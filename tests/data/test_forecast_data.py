@@ -291,7 +291,9 @@ def test_what_is_known_in_advance_stands_behind_the_last_value():
     assets = assets_of(whole[:120], COVARIATES)
     later = whole[120:].drop(columns=["sold", "visitors"])
     found = continued(later, assets)
-    assert found.begin.tolist() == [120]
+    longer = continued(whole[100:].drop(columns=["sold", "visitors"]), assets)  # from before the end of training
+    assert found.begin.tolist() == longer.begin.tolist() == [120]
+    assert all(np.array_equal(found.inputs[name], longer.inputs[name]) for name in found.inputs)
     np.testing.assert_array_equal(found.inputs["future"][0, :, 0], whole["price"].to_numpy("float32")[120:125])
     values = whole[115:].copy()
     values.loc[123:, ["sold", "visitors"]] = np.nan
@@ -309,7 +311,7 @@ def test_what_is_known_in_advance_stands_behind_the_last_value():
         ),
         (
             lambda f: f[122:].drop(columns=["sold", "visitors"]),
-            r"'a': the table begins at 2024-05-02; expected 2024-04-30",
+            r"'a': the table is of 2024-05-02 to 2024-05-09; expected it to go on at 2024-04-30",
         ),
         (lambda f: f[122:], r"'a': 2 steps are missing from 2024-04-30 to 2024-05-02"),
         (lambda f: f[120:].drop(columns=["price"]), r"no column 'price'; expected the columns of training"),
