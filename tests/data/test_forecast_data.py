@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kit.data.forecast_data import SeriesSource, prepare
+from kit.data import forecast_windows
+from kit.data.forecast_data import SeriesSource, facts_of, prepare
 from kit.data.forecast_inputs import continued
 from kit.data.forecast_windows import ForecastOptions
 from kit.data.seasonality import find_season
@@ -260,6 +261,32 @@ def test_short_series_may_be_left_out():
     assert found.assets["series_names"] == ["a"]
 
 
+def test_mase_divides_by_the_seasonal_naive_error_of_the_training_part():
+    frame = table(series=("a",))
+    found = made(frame)
+    values = frame["sold"].to_numpy()[: found.examples[0].reference.division.validation]
+    assert found.assets["scales"] == [pytest.approx(np.abs(values[7:] - values[:-7]).mean())]
+    constant = made(table().assign(sold=lambda f: np.where(f["shop"] == "a", 3.0, f["sold"])))
+    assert constant.assets["scales"][0] is None and constant.assets["scales"][1] > 0
+    for examples in constant.examples:
+        assert all(np.isfinite(each).all() for each in (*batches(examples)[0].values(), *batches(examples)[1:]))
+
+
+def test_windows_of_validation_are_not_more_than_can_be_looked_at(monkeypatch):
+    monkeypatch.setattr(forecast_windows, "_MOST_VALIDATED", 10)
+    sizes = [len(examples) for examples in made(table()).examples]
+    monkeypatch.undo()
+    whole = [len(examples) for examples in made(table()).examples]
+    assert sizes[1] <= 10 < whole[1] and (sizes[0], sizes[2]) == (whole[0], whole[2])
+
+
+def test_the_rule_of_own_data_counts_the_windows_of_training():
+    data = {"source": "seasons", "num_series": 1, "num_steps": 100, "horizon": 5, "context": 14}
+    expected = len(prepare(where=SeriesSource("seasons", 1, 100), options=OPTIONS).examples[0])
+    assert facts_of(data) == {"examples": expected}
+    assert facts_of({**data, "num_series": None, "num_steps": None, "target": "sold"}, table())["examples"] == 126
+
+
 # What a finished run goes on from.
 
 
@@ -273,6 +300,18 @@ def test_without_inputs_it_goes_on_from_the_last_step():
     assert found.names == ["a", "b"] and found.begin.tolist() == [120, 120]
     np.testing.assert_array_equal(found.inputs["past"][1, :, 0], frame["sold"].to_numpy("float32")[-14:])
     assert found.grid.texts(found.begin)[0] == "2024-04-30"
+
+
+def test_columns_of_a_wide_table_go_on_together_and_numbers_may_name_series():
+    wide = table().pivot(index="date", columns="shop", values="sold").reset_index()
+    assets = assets_of(wide[:110], SeriesColumns(target=("a", "b")))
+    assert continued(wide[110:], assets).begin.tolist() == [120, 120]
+    with pytest.raises(KitError, match="no column 'b'"):
+        continued(wide[110:][["date", "a"]], assets)
+    numbered = table().assign(shop=lambda f: f["shop"].map({"a": 1, "b": 2}))[["date", "shop", "sold"]]
+    assets = assets_of(numbered[numbered["date"] < "2024-04-20"])
+    rest = numbered[(numbered["date"] >= "2024-04-20") & (numbered["shop"] == 2)]
+    assert continued(rest, assets).names == continued(rest.astype({"shop": str}), assets).names == ["2"]
 
 
 def test_later_rows_are_the_past_then():
