@@ -124,8 +124,7 @@ def usual_context(series, season, horizon, division):
     wanted = max(_SEASONS * season, _HORIZONS * horizon)
     trained = np.minimum(division.validation - series.first, series.lengths)
     room = max(int(np.median(trained[trained > 0])) // _SHARE, 1) if (trained > 0).any() else wanted
-    most = min(int(series.lengths.min()), int(trained.max())) - horizon
-    found = max(min(wanted, room, most), 1)
+    found = max(min(wanted, room, int(trained.max()) - horizon), 1)
     return found, f"season {season}, horizon {horizon}" + (", as far as the series go" if found < wanted else "")
 
 
