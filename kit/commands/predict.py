@@ -41,7 +41,7 @@ def _of_several(runs, overrides):
 
 
 def given_inputs(options, recipe, verb):
-    """Returns the files and texts of a command, or what standard input has.
+    """Returns the files and texts of a command, or what standard input has; None for the data of the run itself.
 
     Raises:
         KitError: none is given to a recipe that needs some, or a text to one that takes none.
@@ -52,6 +52,8 @@ def given_inputs(options, recipe, verb):
     inputs = [*map(Path, options.inputs), *options.text]
     if getattr(options, "passage", None):
         return inputs
+    if verb == "explain" and not inputs and recipe.task.explains_splits:
+        return None
     if not inputs and kind == "text" and sys.stdin and not sys.stdin.isatty():
         inputs = [_standard_input()]
     if not inputs and kind in ("files", "text"):
