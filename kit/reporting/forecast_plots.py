@@ -23,7 +23,7 @@ def forecasts(panels, step, share):
         axis.plot(panel["times"], panel["values"], color=GREY, linewidth=1.1, label="true")
         for index, (times, median, low, high) in enumerate(panel["forecasts"]):
             first = index == 0
-            interval = f"{share:.0%} interval" if first else None
+            interval = f"{100 * share:.0f} % interval" if first else None
             axis.fill_between(times, low, high, color=ORANGE, alpha=0.25, linewidth=0, label=interval)
             marker = "o" if len(times) == 1 else None
             label = "forecast" if first else None
