@@ -161,6 +161,7 @@ def time_series(
 RECIPE = Recipe(
     name="forecasting",
     purpose="How will time series go on? Quantiles of the next steps.",
+    examples="time series",
     build=forecaster,
     data=time_series,
     backbones={"backbone": series.VARIANTS},
