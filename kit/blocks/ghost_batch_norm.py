@@ -7,6 +7,28 @@ import keras
 from keras import ops
 
 
+@ops.custom_gradient
+def _normalised(x, mean, scale, share, gamma, beta):
+    """Returns (x - mean) * scale * gamma + beta, with the gradient of mean and scale, too: in a few steps, not in many.
+
+    Args:
+        x: (parts, rows, dim)
+        mean, scale: Mean of each part, and one over its standard deviation, (parts, 1, dim).
+        share: One over the number of rows of a part; 0 for rows that do not count, (parts, rows, 1).
+        gamma, beta: (dim,)
+    """
+    factor = scale * gamma
+
+    def gradient(*upstream):
+        (dy,) = upstream
+        normal = (x - mean) * scale
+        of_beta, of_gamma = ops.sum(dy, axis=1, keepdims=True), ops.sum(dy * normal, axis=1, keepdims=True)
+        dx = factor * (dy - share * (of_beta + normal * of_gamma))
+        return dx, None, None, None, ops.sum(of_gamma, axis=(0, 1)), ops.sum(of_beta, axis=(0, 1))
+
+    return x * factor + (beta - mean * factor), gradient
+
+
 @keras.saving.register_keras_serializable("kit")
 class GhostBatchNormalization(keras.layers.Layer):
     """Batch normalisation of parts of a batch; in prediction by moving means, as batch normalisation does.
@@ -36,20 +58,23 @@ class GhostBatchNormalization(keras.layers.Layer):
         if not training:
             scale = self.gamma * ops.rsqrt(self.moving_variance + self.epsilon)
             return x * ops.cast(scale, x.dtype) + ops.cast(self.beta - self.moving_mean * scale, x.dtype)
-        batch = ops.shape(x)[0]
+        batch, dim = ops.shape(x)[0], x.shape[-1]
         parts = (batch + self.virtual_batch_size - 1) // self.virtual_batch_size
         size = (batch + parts - 1) // parts
         # A last part of fewer rows is filled up with zeros, which do not count.
-        padded = ops.concatenate([x, ops.zeros((parts * size - batch, x.shape[-1]), x.dtype)])
-        grouped = ops.reshape(ops.cast(padded, "float32"), (parts, size, x.shape[-1]))  # (parts, rows, dim)
+        padded = ops.pad(ops.cast(x, "float32"), [[0, parts * size - batch], [0, 0]])
+        grouped = ops.reshape(padded, (parts, size, dim))  # (parts, rows, dim)
         is_real = ops.cast(ops.reshape(ops.arange(parts * size) < batch, (parts, size, 1)), "float32")
         count = ops.sum(is_real, axis=1, keepdims=True)  # (parts, 1, 1)
         mean = ops.sum(grouped, axis=1, keepdims=True) / count
-        centred = (grouped - mean) * is_real
-        variance = ops.sum(centred**2, axis=1, keepdims=True) / count
+        # Of the squares less the square of the mean, so that numbers are read once; they are near 0.
+        variance = ops.maximum(ops.sum(grouped**2, axis=1, keepdims=True) / count - mean**2, 0.0)
+        mean, variance = ops.stop_gradient(mean), ops.stop_gradient(variance)
         self._move(mean[:, 0], variance[:, 0], parts)
-        out = centred * (ops.rsqrt(variance + self.epsilon) * self.gamma) + self.beta
-        return ops.cast(ops.reshape(out, (-1, x.shape[-1]))[:batch], x.dtype)
+        scale = ops.rsqrt(variance + self.epsilon)
+        gamma, beta = 1.0 * self.gamma, 1.0 * self.beta  # tensors: variables would be read inside
+        out = _normalised(grouped, mean, scale, is_real / count, gamma, beta)
+        return ops.cast(ops.reshape(out, (-1, dim))[:batch], x.dtype)
 
     def _move(self, means, variances, parts):
         """Moves the moving means as part after part would."""

@@ -128,7 +128,7 @@ def positions(learned):
     return found
 
 
-def edges_of(numbers, most=32):
+def edges_of(numbers, most=64):
     """Returns rising bounds of bins with about as many training rows each, of each column of standardised numbers."""
     found = []
     for values in numbers.T:
