@@ -14,6 +14,7 @@ _BUILDERS = {
     "word_embedder": "word_vectors",
     "sequence_tagger": "sequence_tagging",
     "translator": "translation",
+    "forecaster": "forecasting",
     "image_generator": "gan",
     "image_translator": "image_to_image",
     "image_autoencoder": "autoencoder",

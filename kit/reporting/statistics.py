@@ -53,6 +53,35 @@ def bootstrap(counts, score, samples, seed=0):
     return percentiles(np.concatenate(scores))
 
 
+def block_bootstrap(counts, score, samples, block, seed=0):
+    """Returns the 95 % interval of a score over steps of time, drawn in blocks of neighbours, which are alike.
+
+    Politis and Romano, "A Circular Block-Resampling Procedure for Stationary Data", 1992: the last step is followed by
+    the first. With blocks of one step it is `bootstrap`.
+
+    Args:
+        counts: What each step adds, in order, (steps, ...).
+        score: As for `bootstrap`.
+        samples: Number of draws.
+        block: Steps of a block; at most half of all.
+        seed: Seed of the draws.
+
+    Returns:
+        Lower and upper end, shaped as the score of one sample.
+    """
+    random, total = np.random.default_rng(seed), len(counts)
+    block = max(min(block, total // 2), 1)
+    flat = counts.reshape(total, -1).astype("float64")
+    number, size, scores = -(-total // block), max(1, 10_000_000 // total), []
+    for start in range(0, samples, size):
+        count = min(size, samples - start)
+        begin = random.integers(0, total, (count, number))
+        drawn = (begin[..., None] + np.arange(block)).reshape(count, -1)[:, :total] % total
+        times = np.stack([np.bincount(each, minlength=total) for each in drawn])  # (samples, steps)
+        scores.append(score((times @ flat).reshape(count, *counts.shape[1:])))
+    return percentiles(np.concatenate(scores))
+
+
 def percentiles(draws):
     """Returns the ends of the middle 95 % of draws (samples, ...), NaN left out; NaN where there is nothing else."""
     if not np.isnan(draws).any():

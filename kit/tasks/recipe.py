@@ -136,7 +136,7 @@ class Task:
     def example(self):
         """Arguments of `kit predict RUN` that a newcomer may copy."""
         by_inputs = {"text": '--text "..."', "none": "--count 64 --seed 1"}
-        return self.usage or by_inputs.get(self.inputs, "INPUT")
+        return by_inputs.get(self.inputs, "INPUT") if self.usage is None else self.usage
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,7 +187,8 @@ class Recipe:
         own_data: `kit.tasks.own_data.OwnData`: how data of a user's own decide the settings that `own.toml` leaves to
             them; or None.
         examples: What its data are, for `kit inspect`: "labelled images", "images", "sentences" (tagged), "pairs" of
-            sentences, "labelled texts", "plain texts" or "questions"; None where they are made by acting.
+            sentences, "labelled texts", "plain texts", "questions" or "time series"; None where they are made by
+            acting.
     """
 
     name: str
@@ -200,7 +201,11 @@ class Recipe:
     stages: Stages = dataclasses.field(default_factory=Stages)
     own_data: object = None
     examples: (
-        Literal["labelled images", "images", "sentences", "pairs", "labelled texts", "plain texts", "questions"] | None
+        Literal[
+            *("labelled images", "images", "sentences", "pairs", "labelled texts", "plain texts", "questions"),
+            "time series",
+        ]
+        | None
     ) = None
 
     @property

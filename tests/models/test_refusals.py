@@ -9,7 +9,7 @@ import pytest
 from kit.blocks.policy import head
 from kit.blocks.table_columns import TableShape
 from kit.errors import SettingError
-from kit.models import autoencoding, control, generative, image_to_image, tabular, text, vision
+from kit.models import autoencoding, control, generative, image_to_image, series, tabular, text, vision
 from kit.models.text import seq2seq
 from tests.models.test_vision import SMALL
 
@@ -17,6 +17,7 @@ from tests.models.test_vision import SMALL
 REGISTRIES = {
     "vision": (vision.VARIANTS, {"input_shape": (28, 28, 1)}),
     "text": (text.VARIANTS, {"input_dim": 6}),
+    "series": (series.VARIANTS, {"input_dim": 3}),
     "tokens": (text.OF_TOKENS, {"vocabulary_size": 12, "pad_id": 0}),
     "seq2seq": (seq2seq.VARIANTS, {"input_dim": 6, "max_length": 9}),
     "tabular": (tabular.VARIANTS, {"columns": TableShape(2, (3,), (5,), 9, ((0.0, 1.0), (0.0, 1.0)), 2)}),

@@ -54,8 +54,9 @@ def test_rules_give_settings_that_can_be(name):
             images = {"side": side, "channels": channels, "is_of_one_size": side < 500}
             decided = ruled(name, flat, examples=examples, classes=5, **images, **texts)
             epochs, batch_size = before.get((side, channels), (10**6, 0))
-            assert epochs >= decided["train.epochs"] and batch_size <= decided["train.batch_size"]
-            before[side, channels] = decided["train.epochs"], decided["train.batch_size"]
+            now = decided.get("train.epochs", 0), decided.get("train.batch_size", 0)
+            assert epochs >= now[0] and batch_size <= now[1]
+            before[side, channels] = now
         rest = {key: value for key, value in flat.items() if key.partition(".")[0] in ("data", "model", "train")}
         run_settings.completed(schema.get(name), rest | decided)
 

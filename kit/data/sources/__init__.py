@@ -24,6 +24,7 @@ _KINDS = {
     "documents": ("python_manual", "text_documents"),
     "questions": ("phrase_questions", "question_tfds", "question_files"),
     "tables": ("bundled_tables", "tables"),
+    "series": ("seasons", "tables"),
 }
 
 
@@ -315,7 +316,7 @@ def read(source, kind, options):
 
     Args:
         source: As for `find`.
-        kind: "images", "sentences", "pairs", "texts", "documents" or "questions".
+        kind: "images", "sentences", "pairs", "texts", "documents", "questions", "tables" or "series".
         options: Dictionary of options by name. Those that are None or an empty tuple are left to the reader, those that
             it lacks are passed over.
 
@@ -350,7 +351,7 @@ def find(source, kind):
 
     Args:
         source: Name, or path of a file or folder; anything else is taken as data given in Python.
-        kind: "images", "sentences", "pairs", "texts", "documents" or "questions".
+        kind: "images", "sentences", "pairs", "texts", "documents", "questions", "tables" or "series".
 
     Raises:
         SettingError: there is no such name or path, or nothing in it that a module reads.
