@@ -92,31 +92,14 @@ def large(scratch, count=1_000_000):
     score = columns["number0"] * columns["number1"] + (columns["kind1"] == "value3")
     table, run = Path(scratch) / "large.csv", Path(scratch) / "large"
     pd.DataFrame(columns | {"target": np.where(score > 0, "yes", "no")}).to_csv(table, index=False)
-    words = [sys.executable, "-m", "kit"]
+    training = ["train", RECIPE, "--folder", str(run), "--config", "mlp", "--data.source", str(table)]
+    training += ["--train.epochs", "1", "--train.batch_size", "1024"]
+    commands = {"read and trained for an epoch": training, "predicted": ["predict", str(run), str(table), "--json"]}
     told = []
-    for name, command in (
-        (
-            "read and trained for an epoch",
-            [
-                "train",
-                RECIPE,
-                "--folder",
-                str(run),
-                "--config",
-                "mlp",
-                "--data.source",
-                str(table),
-                "--train.epochs",
-                "1",
-                "--train.batch_size",
-                "1024",
-            ],
-        ),
-        ("predicted", ["predict", str(run), str(table), "--json"]),
-    ):
+    for name, command in commands.items():
         began = time.perf_counter()
         with open(Path(scratch) / "large.out", "w", encoding="utf-8") as out:
-            process = subprocess.Popen([*words, *command], stdout=out, stderr=subprocess.DEVNULL)
+            process = subprocess.Popen([sys.executable, "-m", "kit", *command], stdout=out, stderr=subprocess.DEVNULL)
             _, status, used = os.wait4(process.pid, 0)
         if status:
             raise SystemExit(f"kit {command[0]} failed")
