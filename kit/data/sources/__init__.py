@@ -24,6 +24,7 @@ _KINDS = {
     "documents": ("python_manual", "text_documents"),
     "questions": ("phrase_questions", "question_tfds", "question_files"),
     "tables": ("bundled_tables", "tables"),
+    "interactions": ("generated_tastes", "interaction_tables"),
 }
 
 
