@@ -22,6 +22,8 @@ _WORDS = {
     "r2": "R²",
     "rmse": "RMSE",
     "mae": "MAE",
+    "ndcg": "NDCG",
+    "mrr": "MRR",
     "pearson": "Pearson's r",
     "spearman": "Spearman's ρ",
     "hamming": "Hamming",
