@@ -26,6 +26,7 @@ FREE_TEXTS = {
     *("environment", "environment_arguments", "locale", "source_locale", "target_locale", "held_out", "classes"),
     *("column", "word_column", "sentence_column", "tag_names", "text", "second_text", "tokenizer"),
     *("group", "time", "split_files", "target", "synonyms", "back_translation"),
+    *("user", "item", "rating", "items", "users"),
     *("freeze", "exclude_layers", "auxiliary"),
 }
 # Names that a table says, which is asked when they are used: `kit.errors.choose` refuses another one.
