@@ -8,8 +8,19 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[2]
 TOURS = sorted((ROOT / "recipes").glob("*/tour.ipynb"))
-# One for each family of recipes: images, sentences, pairs of sentences, out of noise, through a narrow place, agents.
-FAMILIES = {"actor_critic", "autoencoder", "gan", "image_classification", "sequence_tagging", "translation"}
+# One for each family of recipes: images, sentences, pairs of sentences, out of noise, through a narrow place, agents,
+# users and items.
+FAMILIES = {
+    *(
+        "actor_critic",
+        "autoencoder",
+        "gan",
+        "image_classification",
+        "recommendation",
+        "sequence_tagging",
+        "translation",
+    ),
+}
 
 
 def test_each_family_has_a_tour():
