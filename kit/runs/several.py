@@ -149,7 +149,8 @@ def check_possible(recipe, settings, inputs):
     if not folds:
         return
     if "fold" not in settings["data"]:
-        raise SettingError("train.folds", f"expected 0: {recipe.name} makes its data by acting; train.seeds repeats it")
+        reason = "makes its data by acting" if recipe.examples is None else "divides its data into no folds"
+        raise SettingError("train.folds", f"expected 0: {recipe.name} {reason}; train.seeds repeats it")
     check(
         settings["data"]["fold"] is None, "data.fold", settings["data"]["fold"], "none with train.folds, which sets it"
     )
