@@ -26,7 +26,7 @@ MODELS = {
         *("--backbone.hidden_dims", "[32,16]", "--data.negatives", "256"),
         *("--train.batch_size", "8", "--train.epochs", "6"),
     ),
-    "sequential": ("--train.epochs", "14"),
+    "sequential": (),
 }
 _ALL = ("--data.feedback", "clicks")
 

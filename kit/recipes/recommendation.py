@@ -198,8 +198,9 @@ RECIPE = Recipe(
     stages=Stages(
         network=recommendation.network_of,
         tied_layers={
-            "users": ("user_*",),
-            "items": ("item_*", "history_embedding"),
+            "users": ("user_embedding", "user_bias", "user_crosses"),
+            "items": ("item_embedding", "item_bias", "history_embedding"),
+            "features": ("*_features", "*_feature_embedding", "*_crosses"),
         },
         optional_facts=("user_features", "item_features", "max_length", "feedback", "log_counts"),
     ),

@@ -130,6 +130,8 @@ def _scores(model, users, assets, seen):
 
 def _rows(name, scores, n, assets, by):
     best = [row for row in tops(scores[None], n)[0] if np.isfinite(scores[row])]
+    if len(best) < n:
+        log.warning("%s: %d of %d wanted, since all others are taken (predict.seen)", name, len(best), n)
     return [
         {"input": name, "rank": rank, "item": assets["items"][row], "title": title(assets, row + 1), "by": by}
         | {"score": float(scores[row])}
