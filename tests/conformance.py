@@ -100,6 +100,7 @@ def _inputs(run, folder):
     yield ["Maria ___ to Oslo on 3 May ___.", "It costs ___ dollars."]
     yield ["Who flew to Oslo?\tMaria flew to Oslo on 3 May 2031.", "How much is it?\tIt costs 5 dollars."]
     yield ["u1", "u2"]  # users of generated tastes
+    yield [_row(run, value) for value in ("1", "2.5")]
     shape = run.model.inputs[0].shape[1:]
     if len(shape) == 3:
         folder.mkdir()
@@ -107,6 +108,11 @@ def _inputs(run, folder):
         for index, image in enumerate(pixels):
             Image.fromarray(image[..., 0] if shape[-1] == 1 else image).save(folder / f"{index}.png")
         yield [str(folder / f"{index}.png") for index in range(2)]
+
+
+def _row(run, value):
+    """Returns a row of a table: a value for each part of an input, with tabs between them."""
+    return "\t".join([value] * len(run.recipe.task.parts(run.assets)))
 
 
 def seen_again(run_folder, folder):
@@ -331,10 +337,10 @@ def _requests(run, about):
             texts = [text.replace("\n\n", "\n\nWhen?\t") for text in (f"How much?\t{text}" for text in texts)]
         with_gaps = ["Maria ___ to Oslo on ___ May.", "5 ___", "It ___ 5 dollars.\n\nMay ___, 2031", "___ May"]
         known_words = ["list", "a string", "a number\n\nthe value", "it is"]  # of one that learns from Python's manual
+        rows = [_row(run, "1"), _row(run, "2.5"), f"{_row(run, '1')}\n\n{_row(run, '3')}"]
         known_users = ["u1", "u2", "u3\n\nu4", "u5"]  # of generated tastes
-        texts = next(
-            each for each in (texts, with_gaps, known_words, known_users) if all(_takes(run, text) for text in each)
-        )
+        tried = (texts, with_gaps, known_words, rows, known_users)
+        texts = next(each for each in tried if all(_takes(run, text) for text in each))
         found += [(({"text": text},), lambda run, text=text: run.predict(text)) for text in texts]
     if about["takes"] == "images":
         for image in random_images(about["image_shape"], 5):

@@ -35,13 +35,25 @@ def run(options, overrides):
         written = {"folder": str(folder), "page": str(found.write(folder))}
     if not options.json:
         for table in (found.table, *found.tables.values()):
-            shown = terminal.printable_frame(table)
-            print(shown.to_string(index=False, max_rows=40, float_format=lambda value: f"{value:.3f}"))
+            print(_as_text(terminal.printable_frame(table)))
         for note in found.notes:
             print(terminal.printable(note))
         name, place = list(written.items())[-1]
         print(f"{name}  {place}")
     return {**written, **found.rows(), "notes": found.notes}
+
+
+def _as_text(table):
+    """Returns a table as text; a last column of texts is not moved to the right, where long ones would begin."""
+    left = {}
+    if len(table) and isinstance(table.iloc[0, -1], str):
+        name = table.columns[-1]
+        width = max(len(name), *table[name].astype(str).str.len())
+        left = {name: lambda value: f"{value:<{width}}"}
+        table = table.rename(columns={name: f"{name:<{width}}"})
+        left = {f"{name:<{width}}": left[name]}
+    text = table.to_string(index=False, max_rows=40, float_format=lambda value: f"{value:.3f}", formatters=left)
+    return "\n".join(line.rstrip() for line in text.splitlines())
 
 
 def _new(folder):

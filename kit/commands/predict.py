@@ -42,7 +42,7 @@ def _of_several(runs, overrides):
 
 
 def given_inputs(options, recipe, verb, says_it=False):
-    """Returns the files and texts of a command, or what standard input has.
+    """Returns the files and texts of a command, or what standard input has; None for the data of the run itself.
 
     Args:
         options: The command's options.
@@ -59,6 +59,8 @@ def given_inputs(options, recipe, verb, says_it=False):
     inputs = [*map(Path, options.inputs), *options.text]
     if getattr(options, "passage", None) or (says_it and not inputs):
         return inputs
+    if verb == "explain" and not inputs and recipe.task.explains_splits:
+        return None
     if not inputs and kind == "text" and sys.stdin and not sys.stdin.isatty():
         inputs = [_standard_input()]
     if not inputs and kind in ("files", "text"):

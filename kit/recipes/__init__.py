@@ -8,6 +8,7 @@ from kit.errors import choose
 _BUILDERS = {
     "image_classifier": "image_classification",
     "text_classifier": "text_classification",
+    "tabular_predictor": "tabular_prediction",
     "question_answerer": "question_answering",
     "masked_language_model": "masked_language_modelling",
     "word_embedder": "word_vectors",

@@ -104,16 +104,18 @@ def write(folder, metrics=None):
 
 
 def _baseline(metrics):
-    """Returns in a sentence, as HTML, what a classical model gives on the same division, where one was fitted."""
+    """Returns in a sentence each, as HTML, what classical models give on the same division, where some were fitted."""
     found = metrics.get("baseline")
-    if not found:
-        return []
-    known = {name: value for name, value in found.items() if name not in ("name", "cpu_seconds")}
+    return [_classical(each) for each in (found, *found.get("others", ()))] if found else []
+
+
+def _classical(found):
+    known = {name: value for name, value in found.items() if name not in ("name", "cpu_seconds", "others")}
     scores = [
         f"{html.escape(name)} {value} ({interval})" for name, value, interval in numbers.scores(known) if interval
     ]
     seconds = f"{found['cpu_seconds']:,.1f} CPU-seconds"
-    return [f"<p>Beside it, {html.escape(found['name'])}: {', '.join(scores)} after {seconds}.</p>"]
+    return f"<p>Beside it, {html.escape(found['name'])}: {', '.join(scores)} after {seconds}.</p>"
 
 
 def embedded(path):

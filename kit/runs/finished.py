@@ -57,8 +57,10 @@ class Run:
         """Applies the model with settings as `prediction` returns them."""
         return called(self, "predict", inputs, chosen)
 
-    def explain(self, inputs, **settings):
+    def explain(self, inputs=None, **settings):
         """Shows what answers of the model rest on; see the recipe's `explain` for inputs and settings.
+
+        Without inputs a run of tables is explained by the data that it was trained on.
 
         Returns:
             `kit.reporting.explanation.Explanation`: `table`, `figures`, `arrays`; `write(folder)` writes a page.
@@ -66,7 +68,10 @@ class Run:
         Raises:
             KitError: the recipe's answers are not explained, the inputs cannot be used, or a setting cannot be.
         """
-        return called(self, "explain", inputs, settings_for(self, "explain", settings))
+        chosen = settings_for(self, "explain", settings)
+        if inputs is None and self.recipe.task.explains_splits:
+            inputs = data_of(self)
+        return called(self, "explain", inputs, chosen)
 
     def __repr__(self):
         shown = " ".join(next(terminal.with_intervals(self.metrics["test"]), ("", ""))[:2])
@@ -150,7 +155,7 @@ class Runs:
 
         return joined(self.folders) if "out_of_fold" in self.metrics else None
 
-    def explain(self, inputs, **settings):
+    def explain(self, inputs=None, **settings):
         """Shows what answers of the best run rest on; see `Run.explain`."""
         return self.best.explain(inputs, **settings)
 

@@ -25,7 +25,7 @@ from kit.serving.compiled import compile_calls
 PLACES = {"output": "made", "video": "episodes.gif"}
 # A request may bring so many times as many lines of text as there are rows in a call.
 _LINES_PER_ROW = 8
-# Texts of which one is likely to have a letter that a model knows.
+# Texts of which one is likely to have a letter that a model knows, or values of a row that it takes.
 _WARM_UP = (
     "a",
     "a b c d e f 0 1 2 3 . , A B",
@@ -33,6 +33,7 @@ _WARM_UP = (
     "а о е и н",
     "的 一 の は",
     "ا ل α ε ि",
+    "1",
 )
 
 

@@ -82,6 +82,7 @@ class Task:
         illustrate: Function `(splits, seed) -> dict` of figures of the training data, as in `Evaluation`; or None.
         explain: Function `(model, inputs, assets, *, settings) -> kit.reporting.explanation.Explanation`: what answers
             rest on; or None where that has no meaning.
+        explains_splits: Without inputs, `explain` is given the `Splits` that the run was trained on.
         exported: Function from the network to the part of it that `kit export` writes.
         scores_last: Score the weights of the last epoch on the test split too, beside the best ones.
         takes_small_steps: Its training steps are so small that one thread takes less time than several.
@@ -119,6 +120,7 @@ class Task:
     hints: Callable | None = None
     illustrate: Callable | None = None
     explain: Callable | None = None
+    explains_splits: bool = False
     exported: Callable = lambda network: network
     scores_last: bool = False
     takes_small_steps: bool = False

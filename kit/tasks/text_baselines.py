@@ -31,7 +31,7 @@ def of_label(splits, settings, seconds):
     names = splits.assets["class_names"]
 
     def scored(model, splits):
-        return _of_classes(names, splits.test.target("label"), model.predict(_texts(splits.test)))
+        return of_classes(names, splits.test.target("label"), model.predict(_texts(splits.test)))
 
     return _beside(NAME, _classifier, splits, lambda examples: examples.target("label"), scored, settings, seconds)
 
@@ -46,7 +46,7 @@ def of_labels(splits, settings, seconds):
             own = model.predict_proba(_texts(splits.validation))
             threshold = multi_label.best_threshold(own.ravel(), splits.validation.target("labels").ravel())
         answered = model.predict_proba(_texts(splits.test)) >= threshold
-        return _of_labels(splits.assets["class_names"], splits.test.target("labels"), answered, settings)
+        return of_several(splits.assets["class_names"], splits.test.target("labels"), answered, settings)
 
     return _beside(name, _classifiers, splits, lambda examples: examples.target("labels"), scored, settings, seconds)
 
@@ -107,7 +107,8 @@ def _of_texts(splits):
     return dataclasses.replace(splits, **parts)
 
 
-def _of_classes(names, labels, answers):
+def of_classes(names, labels, answers):
+    """Returns accuracy with its interval and macro-F1 of answered classes (examples,)."""
     matrix = np.zeros((len(names), len(names)), int)  # (true, predicted)
     np.add.at(matrix, (labels, answers), 1)
     right = int(matrix.diagonal().sum())
@@ -121,7 +122,8 @@ def _of_classes(names, labels, answers):
     }
 
 
-def _of_labels(names, true, answered, settings):
+def of_several(names, true, answered, settings):
+    """Returns micro- and macro-F1 of answered labels (examples, labels), the former with its interval."""
     each = multi_label.counts(true, answered)
     sums = each.sum((0, 1))
     draws = bootstrap(each.sum(1), multi_label.f1_of, settings["bootstrap_samples"])

@@ -7,8 +7,9 @@ import typing
 import pytest
 
 from kit.blocks.policy import head
+from kit.blocks.table_columns import TableShape
 from kit.errors import SettingError
-from kit.models import autoencoding, control, generative, image_to_image, recommendation, text, vision
+from kit.models import autoencoding, control, generative, image_to_image, recommendation, tabular, text, vision
 from kit.models.text import seq2seq
 from tests.models.test_vision import SMALL
 
@@ -18,6 +19,7 @@ REGISTRIES = {
     "text": (text.VARIANTS, {"input_dim": 6}),
     "tokens": (text.OF_TOKENS, {"vocabulary_size": 12, "pad_id": 0}),
     "seq2seq": (seq2seq.VARIANTS, {"input_dim": 6, "max_length": 9}),
+    "tabular": (tabular.VARIANTS, {"columns": TableShape(2, (3,), (5,), 9, ((0.0, 1.0), (0.0, 1.0)), 2)}),
     "generative": (generative.VARIANTS, {"latent_dim": 4, "num_conditions": 3, "image_shape": (8, 8, 1)}),
     "image_to_image": (image_to_image.VARIANTS, {"direction": "a_to_b", "image_shape": (8, 8, 1)}),
     "autoencoding": (autoencoding.VARIANTS, {"code_dim": 4, "latent_dim": 4, "image_shape": (8, 8, 1)}),

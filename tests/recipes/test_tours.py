@@ -9,7 +9,7 @@ from nbclient import NotebookClient
 ROOT = Path(__file__).parents[2]
 TOURS = sorted((ROOT / "recipes").glob("*/tour.ipynb"))
 # One for each family of recipes: images, sentences, pairs of sentences, out of noise, through a narrow place, agents,
-# users and items.
+# users and items, tables.
 FAMILIES = {
     *(
         "actor_critic",
@@ -18,6 +18,7 @@ FAMILIES = {
         "image_classification",
         "recommendation",
         "sequence_tagging",
+        "tabular_prediction",
         "translation",
     ),
 }
