@@ -99,6 +99,7 @@ def _inputs(run, folder):
     yield ["Maria flew to Oslo on 3 May 2031.", "It costs 5 dollars."]
     yield ["Maria ___ to Oslo on 3 May ___.", "It costs ___ dollars."]
     yield ["Who flew to Oslo?\tMaria flew to Oslo on 3 May 2031.", "How much is it?\tIt costs 5 dollars."]
+    yield ["u1", "u2"]  # users of generated tastes
     yield [_row(run, value) for value in ("1", "2.5")]
     shape = run.model.inputs[0].shape[1:]
     if len(shape) == 3:
@@ -337,7 +338,9 @@ def _requests(run, about):
         with_gaps = ["Maria ___ to Oslo on ___ May.", "5 ___", "It ___ 5 dollars.\n\nMay ___, 2031", "___ May"]
         known_words = ["list", "a string", "a number\n\nthe value", "it is"]  # of one that learns from Python's manual
         rows = [_row(run, "1"), _row(run, "2.5"), f"{_row(run, '1')}\n\n{_row(run, '3')}"]
-        texts = next(each for each in (texts, with_gaps, known_words, rows) if all(_takes(run, text) for text in each))
+        known_users = ["u1", "u2", "u3\n\nu4", "u5"]  # of generated tastes
+        tried = (texts, with_gaps, known_words, rows, known_users)
+        texts = next(each for each in tried if all(_takes(run, text) for text in each))
         found += [(({"text": text},), lambda run, text=text: run.predict(text)) for text in texts]
     if about["takes"] == "images":
         for image in random_images(about["image_shape"], 5):

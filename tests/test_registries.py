@@ -27,6 +27,7 @@ FREE_TEXTS = {
     *("column", "word_column", "sentence_column", "tag_names", "text", "second_text", "tokenizer"),
     *("group", "time", "split_files", "target", "synonyms", "back_translation"),
     *("time_format", "series", "known_covariates", "past_covariates"),
+    *("user", "item", "rating", "items", "users"),
     *("freeze", "exclude_layers", "auxiliary", "kinds", "crosses", "missing"),
 }
 # Names that a table says, which is asked when they are used: `kit.errors.choose` refuses another one.

@@ -18,7 +18,8 @@ def run(options, overrides):
     if isinstance(loaded, finished.Runs):
         loaded, overrides = _of_several(loaded, overrides)
     task = loaded.recipe.task
-    inputs = given_inputs(options, loaded.recipe, "predict")
+    says_it = any(f"predict.{name}" in overrides for name in task.instead)
+    inputs = given_inputs(options, loaded.recipe, "predict", says_it)
     if options.passage:
         inputs = with_passage(options, loaded.recipe, task.parts(loaded.assets))
     table = finished.predict(loaded, inputs, overrides)
@@ -40,8 +41,14 @@ def _of_several(runs, overrides):
     return runs.best, others
 
 
-def given_inputs(options, recipe, verb):
+def given_inputs(options, recipe, verb, says_it=False):
     """Returns the files and texts of a command, or what standard input has; None for the data of the run itself.
+
+    Args:
+        options: The command's options.
+        recipe: The `Recipe`.
+        verb: "predict" or "explain".
+        says_it: A setting says what is to be answered, so that no input is needed.
 
     Raises:
         KitError: none is given to a recipe that needs some, or a text to one that takes none.
@@ -50,7 +57,7 @@ def given_inputs(options, recipe, verb):
     if options.text and kind != "text":
         raise KitError(f"--text: {recipe.name} takes files, not text")
     inputs = [*map(Path, options.inputs), *options.text]
-    if getattr(options, "passage", None):
+    if getattr(options, "passage", None) or (says_it and not inputs):
         return inputs
     if verb == "explain" and not inputs and recipe.task.explains_splits:
         return None

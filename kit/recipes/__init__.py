@@ -12,6 +12,7 @@ _BUILDERS = {
     "question_answerer": "question_answering",
     "masked_language_model": "masked_language_modelling",
     "word_embedder": "word_vectors",
+    "recommender": "recommendation",
     "sequence_tagger": "sequence_tagging",
     "translator": "translation",
     "forecaster": "forecasting",

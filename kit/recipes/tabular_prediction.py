@@ -180,6 +180,7 @@ def labelled_rows(
 RECIPE = Recipe(
     name="tabular_prediction",
     purpose="Which label, which labels, or which number belongs to a row of a table?",
+    examples="rows",
     build=tabular_predictor,
     data=labelled_rows,
     backbones={"backbone": tabular.VARIANTS},

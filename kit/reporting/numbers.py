@@ -24,6 +24,8 @@ _WORDS = {
     "mae": "MAE",
     "mase": "MASE",
     "smape": "sMAPE (%)",
+    "ndcg": "NDCG",
+    "mrr": "MRR",
     "pearson": "Pearson's r",
     "spearman": "Spearman's ρ",
     "hamming": "Hamming",

@@ -51,7 +51,7 @@ def sorted_out(recipe_name, tables, config_file, folder):
     name = recipe_name or stated_recipe(config_file, folder) or (own_model is not None and _takes_models())
     if not name:
         raise SettingError("recipe", f"none given; expected one of {', '.join(recipes.names())}")
-    if schema.get(name).examples in ("sentences", "pairs", "labelled texts", "questions"):
+    if schema.get(name).examples in ("sentences", "pairs", "labelled texts", "questions", "interactions"):
         own_data = _read_once(own_data)
     return name, overrides, PythonInputs(own_data, own_model)
 

@@ -149,7 +149,7 @@ def check_possible(recipe, settings, inputs):
     if not folds:
         return
     if "fold" not in settings["data"]:
-        what = "divides its data by time" if "test_fraction" in settings["data"] else "makes its data by acting"
+        what = "makes its data by acting" if recipe.examples is None else "divides its data into no folds"
         raise SettingError("train.folds", f"expected 0: {recipe.name} {what}; train.seeds repeats it")
     check(
         settings["data"]["fold"] is None, "data.fold", settings["data"]["fold"], "none with train.folds, which sets it"

@@ -72,6 +72,7 @@ class Task:
         show: Function `(predictions, is_terminal) -> str`: how `kit predict` prints what `predict` returned.
         inputs: What `kit predict` is given: "files", "text" (texts, and files of them), "optional" (files, or nothing:
             it makes something then), or "none" (it makes something out of noise).
+        instead: Settings of `predict` that say what is to be answered in place of inputs, such as a user.
         usage: What follows `kit predict RUN` in the example that training ends with; by default it goes by `inputs`.
         observers: Function `(network, splits, folder) -> list` of callbacks that look on while it trains, and keep no
             state but what their `arrays()` returns; or None.
@@ -112,6 +113,7 @@ class Task:
     calibrate: Callable | None = None
     show: Callable = as_text
     inputs: Literal["files", "text", "optional", "none"] = "files"
+    instead: tuple = ()
     usage: str | None = None
     observers: Callable | None = None
     curves: Callable | None = None
@@ -187,8 +189,8 @@ class Recipe:
         own_data: `kit.tasks.own_data.OwnData`: how data of a user's own decide the settings that `own.toml` leaves to
             them; or None.
         examples: What its data are, for `kit inspect`: "labelled images", "images", "sentences" (tagged), "pairs" of
-            sentences, "labelled texts", "plain texts", "questions" or "time series"; None where they are made by
-            acting.
+            sentences, "labelled texts", "plain texts", "questions", "time series", "interactions" or "rows" (of tables);
+            None where they are made by acting.
     """
 
     name: str
@@ -203,7 +205,7 @@ class Recipe:
     examples: (
         Literal[
             *("labelled images", "images", "sentences", "pairs", "labelled texts", "plain texts", "questions"),
-            "time series",
+            *("time series", "interactions", "rows"),
         ]
         | None
     ) = None

@@ -263,3 +263,74 @@ class QuantileLoss(keras.losses.Loss):
 
     def get_config(self):
         return {**super().get_config(), "levels": self.levels}
+
+
+@keras.saving.register_keras_serializable("kit")
+class RankingLoss(keras.losses.Loss):
+    """Loss of what was taken among items drawn beside it.
+
+    "sampled_softmax": cross-entropy of what was taken among all (Bengio and Senécal, 2008). "bpr": that it is scored
+    higher than another, the logarithm of the sigmoid of the difference (Rendle et al., 2009). "bce": binary
+    cross-entropy of what was taken, and of the mean of the others.
+
+    Args:
+        kind: Which of them.
+        ignore_class: Label of a position that does not count; the loss then is the mean over the others.
+        name: Name of the loss.
+
+    Shape:
+        y_true: (batch, time), 0, or `ignore_class`
+        y_pred: (batch, time, 1 + others), scores, that of what was taken first
+    """
+
+    def __init__(self, kind="sampled_softmax", ignore_class=None, name="ranking_loss", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.kind, self.ignore_class = kind, ignore_class
+
+    def call(self, y_true, y_pred):
+        own, others = y_pred[..., 0], y_pred[..., 1:]
+        if self.kind == "sampled_softmax":
+            loss = ops.logsumexp(y_pred, axis=-1) - own
+        elif self.kind == "bpr":
+            loss = ops.mean(ops.softplus(others - own[..., None]), axis=-1)
+        else:
+            loss = ops.softplus(-own) + ops.mean(ops.softplus(others), axis=-1)
+        return _of_those_that_count(loss, y_true, self.ignore_class)
+
+    def get_config(self):
+        return {**super().get_config(), "kind": self.kind, "ignore_class": self.ignore_class}
+
+
+@keras.saving.register_keras_serializable("kit")
+class SquaredError(keras.losses.Loss):
+    """Squared error of numbers, some of which do not count.
+
+    Args:
+        ignore_class: Value of a number that does not count; the loss then is the mean over the others.
+        name: Name of the loss.
+
+    Shape:
+        y_true, y_pred: (batch, ...)
+    """
+
+    def __init__(self, ignore_class=None, name="squared_error", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.ignore_class = ignore_class
+
+    def call(self, y_true, y_pred):
+        counts = (
+            ops.ones_like(y_true) if self.ignore_class is None else ops.cast(y_true != self.ignore_class, "float32")
+        )
+        error = ops.square(ops.where(counts > 0, y_true - y_pred, 0.0))
+        return _of_those_that_count(error, y_true, self.ignore_class)
+
+    def get_config(self):
+        return {**super().get_config(), "ignore_class": self.ignore_class}
+
+
+def _of_those_that_count(loss, labels, ignored):
+    """Returns a loss scaled so that Keras' mean over all positions is the mean over those whose label counts."""
+    if ignored is None:
+        return loss
+    real = ops.cast(labels != ignored, loss.dtype)
+    return loss * real * (ops.cast(ops.size(loss), loss.dtype) / ops.maximum(ops.sum(real), 1.0))

@@ -9,7 +9,17 @@ import pytest
 from kit.blocks.policy import head
 from kit.blocks.table_columns import TableShape
 from kit.errors import SettingError
-from kit.models import autoencoding, control, generative, image_to_image, series, tabular, text, vision
+from kit.models import (
+    autoencoding,
+    control,
+    generative,
+    image_to_image,
+    recommendation,
+    series,
+    tabular,
+    text,
+    vision,
+)
 from kit.models.text import seq2seq
 from tests.models.test_vision import SMALL
 
@@ -24,6 +34,10 @@ REGISTRIES = {
     "generative": (generative.VARIANTS, {"latent_dim": 4, "num_conditions": 3, "image_shape": (8, 8, 1)}),
     "image_to_image": (image_to_image.VARIANTS, {"direction": "a_to_b", "image_shape": (8, 8, 1)}),
     "autoencoding": (autoencoding.VARIANTS, {"code_dim": 4, "latent_dim": 4, "image_shape": (8, 8, 1)}),
+    "recommendation": (
+        recommendation.VARIANTS,
+        {"num_users": 4, "num_items": 6, "user_features": None, "item_features": None, "max_length": 5},
+    ),
     "values": (control.VALUES, {"dueling": False, "observation_shape": (10, 10, 4), "num_actions": 3}),
     "policies": (
         control.POLICIES,

@@ -9,9 +9,9 @@ from nbclient import NotebookClient
 ROOT = Path(__file__).parents[2]
 TOURS = sorted((ROOT / "recipes").glob("*/tour.ipynb"))
 # One for each family of recipes: images, sentences, pairs of sentences, out of noise, through a narrow place, agents,
-# time series, tables.
-FAMILIES = {"actor_critic", "autoencoder", "forecasting", "gan", "image_classification", "sequence_tagging"}
-FAMILIES |= {"tabular_prediction", "translation"}
+# time series, users and items, tables.
+FAMILIES = {"actor_critic", "autoencoder", "forecasting", "gan", "image_classification", "recommendation"}
+FAMILIES |= {"sequence_tagging", "tabular_prediction", "translation"}
 
 
 def test_each_family_has_a_tour():

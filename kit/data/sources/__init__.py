@@ -25,6 +25,7 @@ _KINDS = {
     "questions": ("phrase_questions", "question_tfds", "question_files"),
     "tables": ("bundled_tables", "tables"),
     "series": ("seasons", "tables"),
+    "interactions": ("generated_tastes", "interaction_tables"),
 }
 
 

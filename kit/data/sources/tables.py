@@ -78,12 +78,14 @@ def accepts(path):
     return plain_name(path).endswith((*_TEXT, *_JSON, *_EXCEL, *_PARQUET, *_ARROW))
 
 
-def read(source, *, missing=()):
+def read(source, *, missing=(), identifiers=None):
     """Returns the table of a file, or those of a folder one after the other.
 
     Args:
         source: Path.
         missing: Texts that stand where nothing is known, beside the usual ones.
+        identifiers: Function from a column's name to whether it holds names, which stay texts though they are digits;
+            or None.
 
     Raises:
         KitError: a file that cannot be used; the message names it, the row and what was expected.
@@ -96,15 +98,17 @@ def read(source, *, missing=()):
                 raise KitError(
                     f"{source}: {files[0].name} and {files[1].name} both look like the {part} split; expected one"
                 )
-    return joined([(part, files[0].name, _frame(files[0], missing)) for part, files in parts.items()], source)
+    found = [(part, files[0].name, _frame(files[0], missing, identifiers)) for part, files in parts.items()]
+    return joined(found, source, identifiers)
 
 
-def joined(parts, source):
+def joined(parts, source, identifiers=None):
     """Returns the `Table` of one frame, or of one for each split, checked.
 
     Args:
         parts: Triples of a split's name or None, what the frame is called in messages, and the frame.
         source: Where they come from, for messages.
+        identifiers: As for `read`.
     """
     first = parts[0][2]
     for _, name, frame in parts:
@@ -126,7 +130,9 @@ def joined(parts, source):
         split = _own_split(frame.pop(own), places)
     frame = frame.reset_index(drop=True)
     _check_repeated_heading(frame, places)
-    frame = pd.DataFrame({name: _numbers_in(name, values, places) for name, values in frame.items()})
+    stays = identifiers or (lambda name: False)
+    typed = {name: v if stays(name) else _numbers_in(name, v, places) for name, v in frame.items()}
+    frame = pd.DataFrame(typed)
     _check_finite(frame, places)
     return Table(frame, places, split)
 
@@ -147,12 +153,12 @@ def _of_splits(folder):
     return {part: files for part, files in found.items() if files}
 
 
-def _frame(path, missing):
+def _frame(path, missing, identifiers=None):
     """Returns the frame of a file as it stands there."""
     name = plain_name(path)
     try:
         if name.endswith(_TEXT):
-            return _of_text(path, missing)
+            return _of_text(path, missing, identifiers)
         if name.endswith(_JSON):
             return _of_json(path).replace(list(missing), None) if missing else _of_json(path)
         if name.endswith(_EXCEL):
@@ -190,7 +196,7 @@ def _of_json(path):
     return frame
 
 
-def _of_text(path, missing):
+def _of_text(path, missing, identifiers=None):
     """Returns the frame of a CSV or TSV file, its dialect found out."""
     with (gzip.open if path.name.lower().endswith(".gz") else open)(path, "rb") as file:
         content = file.read()
@@ -220,6 +226,7 @@ def _of_text(path, missing):
         "keep_default_na": False,
         "low_memory": False,
         "encoding": "utf-8-sig",
+        "dtype": {name: str for name in heading if identifiers is not None and identifiers(name)},
     }
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
