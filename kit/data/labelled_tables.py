@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from kit.data import sources
-from kit.data.sources import bundled_tables, tables
+from kit.data.sources import bundled_tables, tables, text_files
 from kit.data.table_features import as_texts
 from kit.errors import KitError, check
 
@@ -188,7 +188,7 @@ def _of_lines(text, names, missing):
     """Returns the rows of a text: in each line a value for each column, with tabs between them."""
     nothing = {*tables.MISSING, *missing}
     rows, places = [], []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text_files.split_lines(text), 1):
         if not line.strip():
             continue
         fields = [field.strip() for field in line.split("\t")]

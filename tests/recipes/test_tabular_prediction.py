@@ -184,7 +184,7 @@ def test_selected_columns_are_drawn_and_the_others_left_out(tmp_path):
 def test_folds_keep_groups_whole_and_answers_of_all_rows(tmp_path):
     frame = houses(120).assign(owner=[f"owner{row // 4}" for row in range(120)])
     found = train(tmp_path / "run", frame, "dear", data={"group": "owner"}, train={"folds": 2, "epochs": 2})
-    assert len(found.out_of_fold()) == 120
+    assert len(found.out_of_fold) == 120
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from kit.data.sources import by_split
-from kit.data.sources.text_files import candidates, plain_name
+from kit.data.sources.text_files import candidates, plain_name, split_lines
 from kit.data.split_names import EXPECTED, SPLITS, split_named
 from kit.errors import KitError, SettingError, closest, shown
 
@@ -203,7 +203,7 @@ def _of_text(path, missing, identifiers=None):
     if not content.strip():
         raise KitError(f"{path}: empty; expected a heading and rows")
     start = content[:100_000].decode("utf-8-sig", errors="replace")
-    line = next(each for each in start.splitlines() if each.strip())
+    line = next(each for each in split_lines(start) if each.strip())
     delimiter = max("\t,;|", key=line.count) if line.strip() else ","
     heading = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))
     heading = [each.strip() for each in heading]
