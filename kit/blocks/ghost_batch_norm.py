@@ -47,12 +47,11 @@ class GhostBatchNormalization(keras.layers.Layer):
         self.virtual_batch_size, self.momentum, self.epsilon = virtual_batch_size, momentum, epsilon
 
     def build(self, shape):
-        def vector(name, value, trainable):
-            return self.add_weight(shape=(shape[-1],), initializer=value, trainable=trainable, name=name)
-
-        self.gamma, self.beta = vector("gamma", "ones", True), vector("beta", "zeros", True)
-        self.moving_mean = vector("moving_mean", "zeros", False)
-        self.moving_variance = vector("moving_variance", "ones", False)
+        vector = {"shape": (shape[-1],)}
+        self.gamma = self.add_weight(**vector, initializer="ones", name="gamma")
+        self.beta = self.add_weight(**vector, initializer="zeros", name="beta")
+        self.moving_mean = self.add_weight(**vector, initializer="zeros", trainable=False, name="moving_mean")
+        self.moving_variance = self.add_weight(**vector, initializer="ones", trainable=False, name="moving_variance")
 
     def call(self, x, training=False):
         if not training:

@@ -28,6 +28,7 @@ KINDS = {
     **dict.fromkeys(("Dense", "EinsumDense", "BaseConv", "BaseConvTranspose", "BaseDepthwiseConv"), _KERNEL),
     **dict.fromkeys(("SimpleRNNCell", "GRUCell", "LSTMCell"), _RECURRENT),
     **dict.fromkeys(("BatchNormalization", "LayerNormalization", "GroupNormalization"), _NORMALIZATION),
+    "GhostBatchNormalization": _NORMALIZATION,
     "RMSNormalization": {"scale": False},
     "SpectralNormalization": {"kernel": True},
     "Embedding": {"embeddings": True},
