@@ -173,13 +173,15 @@ def tell(kinds):
         named = [each for each in kinds if each.kind == kind]
         if named:
             listed = [each.name for each in named]
-            log.info("columns  %d %s  %s", len(named), _PLURALS[kind], some(listed, 12).replace("'", ""))
+            noun = _PLURALS[kind] if len(named) > 1 else _SINGULARS[kind]
+            log.info("columns  %d %s  %s", len(named), noun, some(listed, 12).replace("'", ""))
     for each in kinds:
         if each.kind == "ignore":
             log.info("columns  %s is left out: %s", each.name, each.why)
 
 
 _PLURALS = {"number": "numbers", "category": "categories", "date": "dates", "text": "free texts"}
+_SINGULARS = {"number": "number", "category": "category", "date": "date", "text": "free text"}
 
 
 def left_out(kinds):
