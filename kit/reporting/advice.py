@@ -7,7 +7,7 @@ import dataclasses
 
 import numpy as np
 
-from kit.reporting.numbers import percent
+from kit.reporting.numbers import digits, is_share, label, percent
 
 # A gain in the last quarter of the epochs of less than this share of all that was gained says that it has ended.
 _STILL = 0.02
@@ -207,9 +207,10 @@ def wide_interval(facts):
         half = (high - low) / 2
         if half <= _WIDE or not facts.sizes.get("test"):
             return None
+        shown = f"{percent(half)} points" if is_share(name) else digits(half)
         return (
-            f"The test split has {facts.sizes['test']:,} examples: {name.replace('_', ' ')} is known to "
-            f"± {percent(half)} points, and smaller differences between two runs say nothing. Several seeds, and more "
+            f"The test split has {facts.sizes['test']:,} examples: {label(name)} is known to "
+            f"± {shown}, and smaller differences between two runs say nothing. Several seeds, and more "
             "test examples, tell more.",
             _flags(facts, {"train.seeds": 5}),
         )

@@ -120,6 +120,8 @@ def test_wide_interval():
     test = {"accuracy": 0.9, "accuracy_low": 0.8, "accuracy_high": 0.96}
     found = advice.wide_interval(facts(test=test, sizes={"train": 100, "validation": 10, "test": 45}))
     assert "45 examples: accuracy is known to ± 8.00 points" in found[0] and found[1] == ["--train.seeds 5"]
+    error = {"mase": 0.9, "mase_low": 0.8, "mase_high": 0.99}
+    assert "MASE is known to ± 0.095, and" in advice.wide_interval(facts(test=error, sizes={"test": 45}))[0]
     assert advice.wide_interval(facts(test={"bleu": 30.0, "bleu_low": 25.0, "bleu_high": 35.0})) is None
 
 
