@@ -15,7 +15,7 @@ from kit.errors import check
 
 @dataclasses.dataclass(frozen=True)
 class TableShape:
-    """What a network needs to know of a table.
+    """Shape of a table: numbers of columns, categories and answers, from which networks of tables are built.
 
     Args:
         num_numbers: Number of columns of numbers, standardised.

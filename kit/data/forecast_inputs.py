@@ -1,4 +1,4 @@
-"""What a finished forecaster goes on from: the last steps that its run has kept, and rows of a later table."""
+"""Inputs of a finished forecaster: the last steps of its series, and rows of a later table."""
 
 import dataclasses
 import logging

@@ -77,7 +77,7 @@ class Division:
 
 @dataclasses.dataclass(frozen=True)
 class Origins:
-    """What the examples of forecasts are of, for scores and figures.
+    """Series and their division by time, which the windows of forecasts are cut from; for scores and figures.
 
     Args:
         series: `SeriesSet`.

@@ -99,7 +99,7 @@ class TableSource:
 
 @dataclasses.dataclass
 class Targets:
-    """What is to be answered of each row, as `kit.data.text_answers.answers_of` takes it.
+    """Answers of a table's rows: labels, numbers, or lists of labels; as `kit.data.text_answers.answers_of` takes them.
 
     Args:
         targets: Text of each row, or a list of labels.
@@ -136,10 +136,7 @@ def _is_number(values):
 def _targets(frame, names, places):
     """Returns the answer of each row: a text, or of several columns a list of labels."""
     if len(names) == 1:
-        values = frame[names[0]]
-        if pd.api.types.is_float_dtype(values) and not (values == np.round(values)).all():
-            return [repr(float(value)) for value in values]
-        return as_texts(values).tolist()
+        return as_texts(frame[names[0]]).tolist()
     flags = {}
     for name in names:
         texts = as_texts(frame[name]).str.lower()

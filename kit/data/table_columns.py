@@ -7,8 +7,9 @@ import re
 import numpy as np
 import pandas as pd
 
+from kit.data import dates
 from kit.data.findings import Finding, some
-from kit.errors import KitError, SettingError, check, closest
+from kit.errors import KitError, SettingError, check, closest, shown
 
 log = logging.getLogger("kit")
 
@@ -18,33 +19,34 @@ _AGAIN = 0.5  # texts of which fewer are different are categories
 _UNIQUE = 0.98  # texts of which more are different tell nothing but the row
 _WORDS = 3  # words of a free text on average
 _ID = re.compile(r"(^|_|\s)(id|uuid|guid|key|index|rownum(ber)?|nr|no)$|^unnamed", re.IGNORECASE)
-_ISO = re.compile(r"\d{4}[-/]\d{1,2}[-/]\d{1,2}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?)?(Z|[+-]\d{2}:?\d{2})?")
-_DOTTED = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})( \d{1,2}:\d{2}(:\d{2})?)?")
 _SAMPLE = 2000  # values that are looked at
+_TRIED = 200  # texts that tell whether any format of dates is worth trying on all
 _LEAK = 0.999  # a column that alone is right so often tells the answer
 _LEAK_ROWS = 5000
 
 
 @dataclasses.dataclass(frozen=True)
 class ColumnKind:
-    """What kind of column one is, and why.
+    """Kind of a column: number, category, date, free text, or one that is ignored; with the reason.
 
     Args:
         name: Its name.
         kind: One of `KINDS`.
         why: The reason, in a few words.
+        date_format: How its dates are written, see `kit.data.dates`; None of others, and where they are no texts.
     """
 
     name: str
     kind: str
     why: str
+    date_format: str | None = None
 
 
 def stated_kinds(stated, names):
-    """Returns the kinds that settings state, by column.
+    """Returns the kinds that settings state, by column, each with the format of its dates or None.
 
     Args:
-        stated: Texts such as `zip=category`.
+        stated: Texts such as `zip=category` and `sold=date %d/%m/%Y`.
         names: Names of all columns.
 
     Raises:
@@ -53,10 +55,12 @@ def stated_kinds(stated, names):
     found = {}
     for each in stated:
         name, _, kind = each.rpartition("=")
-        check(kind in KINDS, "kinds", each, f"COLUMN=KIND with one of {', '.join(KINDS)}")
+        kind, _, date_format = kind.partition(" ")
+        fits = kind in KINDS and (not date_format or (kind == "date" and "%" in date_format))
+        check(fits, "kinds", each, f"COLUMN=KIND with one of {', '.join(KINDS)}, or COLUMN=date %d/%m/%Y")
         if name not in names:
             raise SettingError("kinds", f"no column {name!r}{closest(name, names)}")
-        found[name] = kind
+        found[name] = kind, date_format or None
     return found
 
 
@@ -65,22 +69,28 @@ def kinds_of(frame, stated):
 
     Args:
         frame: Training rows, without what is to be answered.
-        stated: Name of a column to its kind, where settings state it.
+        stated: Name of a column to its kind and date format, where settings state it.
+
+    Raises:
+        SettingError: dates that may be read in two ways.
     """
     first = {}  # columns by their values, to find copies
     found = []
     for name in sorted(frame.columns):
         values = frame[name]
         if name in stated:
-            kind, why = stated[name], "data.kinds states it"
+            kind, date_format = stated[name]
+            why = "data.kinds states it"
+            if kind == "date" and date_format is None:
+                date_format = _date_format(name, values)
         else:
-            kind, why = _kind_of(name, values)
+            kind, why, date_format = _kind_of(name, values)
         if kind != "ignore" and name not in stated:
             print_of = (values.notna().sum(), int(pd.util.hash_pandas_object(values, index=False).sum()))
             other = first.setdefault(print_of, name)
             if other != name and _are_equal(frame[other], values):
                 kind, why = "ignore", f"equal to {other}"
-        found.append(ColumnKind(name, kind, why))
+        found.append(ColumnKind(name, kind, why, date_format if kind == "date" else None))
     return found
 
 
@@ -90,33 +100,32 @@ def _are_equal(one, other):
 
 
 def _kind_of(name, values):
-    """Returns the kind of a column, and why."""
+    """Returns the kind of a column, why, and how its dates are written or None."""
     known = values.dropna()
     if not len(known):
-        return "ignore", "no value in training"
+        return "ignore", "no value in training", None
     different = known.nunique()
     if different == 1 and len(known) == len(values):
-        return "ignore", "one value alone"
+        return "ignore", "one value alone", None
     if pd.api.types.is_bool_dtype(values):
-        return "category", "yes or no"
+        return "category", "yes or no", None
     if pd.api.types.is_datetime64_any_dtype(values):
-        return "date", "dates"
+        return "date", "dates", None
     if pd.api.types.is_numeric_dtype(values):
         if different == len(values) and _counts_rows(name, known):
-            return "ignore", "numbers the rows"
-        return "number", f"numbers from {known.min():.4g} to {known.max():.4g}"
-    texts = known.astype(str)
-    sample = texts.iloc[:_SAMPLE]
-    if date_format(sample) is not None:
-        return "date", f"dates such as {sample.iloc[0]}"
-    words = float(sample.str.split().str.len().mean())
+            return "ignore", "numbers the rows", None
+        return "number", f"numbers from {known.min():.4g} to {known.max():.4g}", None
+    date_format = _date_format(name, values)
+    if date_format is not None:
+        return "date", f"dates such as {known.iloc[0]}", date_format
+    words = float(known.iloc[:_SAMPLE].astype(str).str.split().str.len().mean())
     if different <= _FEW or different < _AGAIN * len(known):
-        return "category", f"{different:,} different values"
+        return "category", f"{different:,} different values", None
     if words >= _WORDS:
-        return "text", f"{words:.0f} words on average"
+        return "text", f"{words:.0f} words on average", None
     if different > _UNIQUE * len(known) or _ID.search(name):
-        return "ignore", f"an identifier: {different:,} different values in {len(known):,} rows"
-    return "category", f"{different:,} different values"
+        return "ignore", f"an identifier: {different:,} different values in {len(known):,} rows", None
+    return "category", f"{different:,} different values", None
 
 
 def _counts_rows(name, values):
@@ -127,25 +136,39 @@ def _counts_rows(name, values):
     return bool(_ID.search(name) or (len(steps) > _FEW and (steps == 1).all()))
 
 
-def date_format(texts):
-    """Returns how texts are written as dates: "iso", "day first" or "month first"; None where they are none."""
-    if texts.str.fullmatch(_ISO.pattern).all():
-        return "iso"
-    parts = texts.str.extract(f"^{_DOTTED.pattern}$")
-    if parts[0].isna().any():
+def _date_format(name, values):
+    """Returns how the texts of a column are written as dates; None where they are none, or no texts.
+
+    Raises:
+        SettingError: they may be read in two ways.
+    """
+    if pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_numeric_dtype(values):
         return None
-    first, second = parts[0].astype(int), parts[2].astype(int)
-    if first.max() > 12 or ((parts[1] == ".").all() and second.max() <= 12):
-        return "day first"
-    return "month first"
+    texts = values.dropna().astype(str).str.strip().drop_duplicates()
+    if not len(texts) or not texts.iloc[:_SAMPLE].str.contains(r"\d").all():
+        return None
+    if not dates.readings(texts.iloc[:_TRIED])[0]:
+        return None
+    found, _ = dates.readings(texts)
+    if not found:
+        return None
+    doubt = dates.ambiguous(found)
+    if doubt is not None:
+        row, (first, date), (other, read) = doubt
+        raise SettingError(
+            "kinds",
+            f"{name} is {shown(texts.iloc[row])}, which is {date} or {read}; expected '{name}=date {first}' or "
+            f"'{name}=date {other}'",
+        )
+    return next(iter(found))
 
 
-def as_dates(values, style, places):
+def as_dates(values, date_format, places):
     """Returns a column as dates of pandas, without a time zone.
 
     Args:
         values: The column.
-        style: What `date_format` returned of training values.
+        date_format: How its texts are written, see `kit.data.dates`; None is ISO 8601.
         places: Where each row stands, for messages.
 
     Raises:
@@ -154,14 +177,13 @@ def as_dates(values, style, places):
     if pd.api.types.is_datetime64_any_dtype(values):
         return values.dt.tz_localize(None) if values.dt.tz is not None else values
     texts = values.where(values.isna(), values.astype(str).str.strip())
-    options = {"format": "ISO8601", "utc": True} if style == "iso" else {"dayfirst": style == "day first"}
-    found = pd.to_datetime(texts, errors="coerce", **options)
-    wrong = found.isna() & values.notna()
+    found = dates.parsed(texts, date_format or dates.ISO)
+    wrong = values.notna() if found is None else found.isna() & values.notna()
     if wrong.any():
         row = int(np.argmax(wrong))
-        expected = {"iso": "2026-01-31", "day first": "31.1.2026"}.get(style, "1/31/2026")
+        written = "such as 2026-01-31" if date_format in (None, dates.ISO) else f"written as {date_format}"
         raise KitError(
-            f"{places[row]}: {values.name} is {str(values.iloc[row])[:60]!a}; expected a date such as {expected} "
+            f"{places[row]}: {values.name} is {str(values.iloc[row])[:60]!a}; expected a date {written} "
             f"(data.kinds={values.name}=category takes it as it is)"
         )
     return found.dt.tz_localize(None) if found.dt.tz is not None else found
@@ -189,13 +211,13 @@ def left_out(kinds):
     named = [each for each in kinds if each.kind == "ignore" and each.why != "data.kinds states it"]
     if not named:
         return []
-    shown = "; ".join(f"{each.name} ({each.why})" for each in named[:5])
+    listed = "; ".join(f"{each.name} ({each.why})" for each in named[:5])
     more = f" and {len(named) - 5} more" if len(named) > 5 else ""
     return [
         Finding(
             "columns_left_out",
             "note",
-            f"{len(named)} columns are left out: {shown}{more}",
+            f"{len(named)} columns are left out: {listed}{more}",
             "data.kinds states another kind, such as NAME=number",
             len(named),
             [{"column": each.name, "why": each.why} for each in named],

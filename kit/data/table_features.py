@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from kit.data.table_columns import as_dates, date_format
+from kit.data.table_columns import as_dates
 from kit.errors import KitError, check
 
 log = logging.getLogger("kit")
@@ -66,15 +66,16 @@ def learned_column(values, kind, options, places):
 
     Args:
         values: The column's training rows.
-        kind: "number", "category", "date" or "text".
+        kind: `kit.data.table_columns.ColumnKind`.
         options: `FeatureOptions`.
         places: Where each row stands, for messages.
     """
-    made = {"number": _number, "category": _category, "date": _date, "text": _text}
-    return made[kind](values, options, places)
+    if kind.kind == "date":
+        return _date(values, kind.date_format, places)
+    return {"number": _number, "category": _category, "text": _text}[kind.kind](values, options)
 
 
-def _number(values, options, places):
+def _number(values, options):
     numbers = values.astype("float64").to_numpy()
     known = numbers[~np.isnan(numbers)]
     fill = float(np.median(known))
@@ -118,16 +119,19 @@ def _standardised(numbers, learned):
 
 
 def as_texts(values):
-    """Returns the values of a category as texts, whole numbers without a point, missing ones as None."""
-    if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
-        known = values.dropna()
-        if (known == np.round(known)).all():
-            values = values.astype("Int64")
-    texts = values.astype(object)
-    return texts.where(values.notna(), None).map(lambda value: None if value is None else str(value).strip())
+    """Returns the values of a category as texts, each by itself: 3.0 is "3"; missing ones are None."""
+    names = {value: _as_text(value) for value in values.dropna().unique()}
+    return values.astype(object).map(names).astype(object).where(values.notna(), None)
 
 
-def _category(values, options, places):
+def _as_text(value):
+    is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool | np.bool_)
+    if is_number and value == np.round(value):
+        return str(int(value))
+    return str(value.item() if hasattr(value, "item") else value).strip()
+
+
+def _category(values, options):
     texts = as_texts(values)
     counts = texts.value_counts()
     kept = sorted(str(name) for name in counts.index[counts >= options.min_count])
@@ -146,27 +150,22 @@ _PARTS = {
 }
 
 
-def _date(values, options, places):
-    style = "iso"
-    if not pd.api.types.is_datetime64_any_dtype(values):
-        style = date_format(values.dropna().astype(str).iloc[:2000].str.strip()) or "iso"
-    if style != "iso":
-        log.info("%s: dates are read with the %s", values.name, style)
-    dates = as_dates(values, style, places)
+def _date(values, date_format, places):
+    dates = as_dates(values, date_format, places)
     known = dates.dropna()
     parts = {}
     for name, part in _PARTS.items():
         numbers = part(known).to_numpy("float64")
         if len(np.unique(numbers)) > 1:
             parts[name] = _standard(numbers)
-    found = {"name": values.name, "kind": "date", "style": style, "parts": parts}
+    found = {"name": values.name, "kind": "date", "format": date_format, "parts": parts}
     return found | {
         "fill": known.sort_values().iloc[len(known) // 2].isoformat(),
         "has_missing": bool(dates.isna().any()),
     }
 
 
-def _text(values, options, places):
+def _text(values, options):
     return {"name": values.name, "kind": "text", "buckets": options.word_buckets, "max_words": options.max_words}
 
 
@@ -189,7 +188,7 @@ def numbers_of(values, column, places):
 
 def date_numbers_of(values, column, places):
     """Returns the parts of a column of dates, (rows,) each, standardised, and whether it is missing."""
-    dates = as_dates(values, column["style"], places)
+    dates = as_dates(values, column["format"], places)
     missing = dates.isna().to_numpy()
     dates = dates.fillna(pd.Timestamp(column["fill"]))
     found = [

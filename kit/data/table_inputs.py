@@ -24,7 +24,7 @@ def learn(frame, kinds, options, places, answers=None):
         places: Where each row stands, for messages.
         answers: Class or number of each row, by which crossed columns are found; or None.
     """
-    columns = [learned_column(frame[each.name], each.kind, options, places) for each in kinds if each.kind != "ignore"]
+    columns = [learned_column(frame[each.name], each, options, places) for each in kinds if each.kind != "ignore"]
     found = {"columns": columns, "crosses": [], "pca": None}
     if options.crosses:
         found["crosses"] = learned_crosses(frame, columns, options, places, answers)

@@ -7,18 +7,12 @@ import re
 import numpy as np
 import pandas as pd
 
+from kit.data.dates import ISO, ambiguous, parsed, readings
 from kit.errors import KitError, SettingError, shown
 
 log = logging.getLogger("kit")
 
 _EXPECTED = "a date such as 2024-05-31 or 2024-05-31 14:00, or a number (data.time_format says how others are written)"
-# How dates are written, beside ISO 8601; what two of them read as different dates is refused.
-_FORMATS = (
-    *("%d.%m.%Y", "%d.%m.%y", "%d/%m/%Y", "%m/%d/%Y", "%d/%m/%y", "%m/%d/%y", "%d-%m-%Y", "%m-%d-%Y"),
-    *("%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%b %Y", "%B %Y", "%b-%y", "%m/%Y", "%m.%Y", "%Y/%m/%d"),
-    "%d-%b-%Y",
-)
-_CLOCKS = ("", " %H:%M", " %H:%M:%S")
 _QUARTER = r"(\d{4})[- ]?[Qq]([1-4])"
 _MICROSECONDS = {"day": 86_400_000_000, "hour": 3_600_000_000, "minute": 60_000_000, "second": 1_000_000}
 _DAY = _MICROSECONDS["day"]
@@ -66,50 +60,28 @@ def read_times(values, places, name, time_format=None):
 
 def _of_texts(texts, values, places, name):
     """Returns dates in ISO 8601, or in the one of the usual ways that reads all of them."""
-    found = _parsed(texts, "ISO8601")
-    if found is not None and found.notna().all():
-        return _without_zone(found, name), "ISO8601"
-    best, most = found, 0 if found is None else int(found.notna().sum())
-    whole = {}
-    for date in _FORMATS:
-        for clock in _CLOCKS:
-            tried = _parsed(texts, date + clock)
-            count = 0 if tried is None else int(tried.notna().sum())
-            if count == len(texts):
-                whole[date + clock] = tried
-            elif count > most:
-                best, most = tried, count
+    whole, best = readings(texts)
     if not whole:
         is_time = np.zeros(len(texts), bool) if best is None else best.notna().to_numpy()
         _check_each(is_time, values, places, name)
-    (first, times), *others = whole.items()
-    for other, read in others:
-        if not times.equals(read):
-            row = int(np.argmax((times != read).to_numpy()))
-            raise SettingError(
-                "time_format",
-                f"{places[row]}: {name} is {shown(values.iloc[row])}, which is {times.iloc[row].date()} or "
-                f"{read.iloc[row].date()}; expected {first!r} or {other!r}",
-            )
-    log.info("%s: %s is read as %s (data.time_format %s)", name, values.iloc[0], times.iloc[0], first)
+    doubt = ambiguous(whole)
+    if doubt is not None:
+        row, (first, date), (other, read) = doubt
+        raise SettingError(
+            "time_format",
+            f"{places[row]}: {name} is {shown(values.iloc[row])}, which is {date} or {read}; expected {first!r} or "
+            f"{other!r}",
+        )
+    first, times = next(iter(whole.items()))
+    if first != ISO:
+        log.info("%s: %s is read as %s (data.time_format %s)", name, values.iloc[0], times.iloc[0], first)
     return _without_zone(times, name), first
-
-
-def _parsed(texts, time_format):
-    """Returns dates, NaT where one is none, or None where pandas takes no such texts together."""
-    try:
-        found = pd.to_datetime(texts, format=time_format, errors="coerce", utc=time_format == "ISO8601")
-    except (ValueError, TypeError, OverflowError):
-        return None
-    if time_format == "ISO8601" and not texts.str.contains(r":\d\d.*(?:Z|[+-]\d\d:?\d\d)$").any():
-        return found.dt.tz_localize(None)
-    return found
 
 
 def _by_format(texts, values, time_format, places, name):
     if not re.search("%[YyGDcxms]|ISO8601", time_format):
         raise SettingError("time_format", f"expected a format of dates such as '%d.%m.%Y', got {shown(time_format)}")
-    found = _parsed(texts, time_format)
+    found = parsed(texts, time_format)
     if found is None:
         raise SettingError("time_format", f"{shown(time_format)} is no format of dates; expected one as '%d.%m.%Y'")
     _check_each(found.notna().to_numpy(), values, places, name, f"a date written as {time_format}")
@@ -359,9 +331,8 @@ def is_time_column(values):
         return False
     if texts.str.fullmatch(_QUARTER).all():
         return True
-    formats = ("ISO8601", *(date + clock for date in _FORMATS for clock in _CLOCKS))
-    tried = (_parsed(texts, each) for each in formats)
-    return any(found is not None and found.notna().mean() > 0.8 for found in tried)
+    whole, best = readings(texts)
+    return bool(whole) or (best is not None and best.notna().mean() > 0.8)
 
 
 USUAL = re.compile(

@@ -121,7 +121,8 @@ def labelled_rows(
     Args:
         seed: Seed of the run, which the data does not depend on.
         saved: `Kept` of an earlier run, which is used again, or None.
-        kinds: Kinds of columns that are not to be found out, as `zip=category`: number, category, date, text or ignore.
+        kinds: Kinds of columns that are not to be found out, as `zip=category`: number, category, date,
+            text or ignore; `sold=date %d/%m/%Y` states how dates are written, too.
         class_weights: "balanced" makes rare classes, or labels, count as much as frequent ones in the loss.
 
     Returns:

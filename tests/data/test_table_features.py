@@ -174,16 +174,43 @@ def test_a_column_that_is_missing_is_named():
 
 
 @pytest.mark.parametrize(
-    ("texts", "style"),
+    ("texts", "date_format", "second"),
     [
-        (["2026-01-31", "2026-02-01T10:00:00Z"], "iso"),
-        (["31.1.2026", "1.2.2026"], "day first"),
-        (["1/31/2026", "2/1/2026"], "month first"),
-        (["soon", "later"], None),
+        (["2026-01-31", "2026-02-01T10:00:00Z"], "ISO8601", "2026-02-01 10:00"),
+        (["31.1.2026", "1.2.2026"], "%d.%m.%Y", "2026-02-01"),
+        (["1/31/2026", "2/1/2026"], "%m/%d/%Y", "2026-02-01"),
+        (["2026/1/31", "2026/2/1"], "ISO8601", "2026-02-01"),
+        (["soon", "in 3 days"], None, None),
     ],
 )
-def test_dates_are_known_by_how_they_are_written(texts, style):
-    assert table_columns.date_format(pd.Series(texts)) == style
+def test_dates_are_known_by_how_they_are_written(texts, date_format, second):
+    (kind,) = table_columns.kinds_of(pd.DataFrame({"day": texts}), {})
+    assert kind.date_format == date_format and (kind.kind == "date") == (date_format is not None)
+    if date_format:
+        found = table_columns.as_dates(pd.Series(texts, name="day"), date_format, ["row 1", "row 2"])
+        assert found.iloc[1] == pd.Timestamp(second)
+
+
+def test_dates_that_may_be_read_in_two_ways_are_stated():
+    table = pd.DataFrame({"day": ["1/2/2026", "3/4/2026"]})
+    with pytest.raises(SettingError, match="kinds: day is '1/2/2026', which is 2026-02-01 or 2026-01-02; expected"):
+        table_columns.kinds_of(table, {})
+    stated = table_columns.stated_kinds(["day=date %d/%m/%Y"], ["day"])
+    found, places, _ = learned(table, stated=["day=date %d/%m/%Y"])
+    assert stated == {"day": ("date", "%d/%m/%Y")} and found["columns"][0]["format"] == "%d/%m/%Y"
+    with pytest.raises(KitError, match="row 0: day is '1/31/2026'; expected a date written as %d/%m/%Y"):
+        table_inputs.transformed(pd.DataFrame({"day": ["1/31/2026"]}), found, places)
+    with pytest.raises(SettingError, match="COLUMN=date"):
+        table_columns.stated_kinds(["day=text %d/%m/%Y"], ["day"])
+
+
+def test_the_id_of_a_category_does_not_go_by_the_other_rows():
+    table = pd.DataFrame({"zone": [1.0, 2.0, 2.5] * 20})
+    found, places, _ = learned(table, stated=["zone=category"])
+    whole = table_inputs.transformed(table, found, places)["categories"]
+    part = table_inputs.transformed(table[:2], found, places)["categories"]
+    as_texts = table_inputs.transformed(pd.DataFrame({"zone": ["1", "2", "2.5"]}), found, places)["categories"]
+    assert part.tolist() == whole[:2].tolist() and as_texts.tolist() == whole[:3].tolist() == [[1], [2], [3]]
 
 
 def test_a_leak_is_told():

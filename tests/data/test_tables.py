@@ -124,6 +124,13 @@ def test_damaged_and_unlike_files_are_named(tmp_path):
         assert "\n" not in str(error.value)
 
 
+def test_a_text_among_dates_of_python_is_not_made_nothing():
+    import datetime
+
+    values = [datetime.date(2026, 1, 31), "soon"]
+    assert given_tables.read(GivenData(pd.DataFrame({"day": values}))).frame["day"].tolist() == values
+
+
 def test_texts_that_mean_nothing_may_be_named(tmp_path):
     path = written(tmp_path, f"{MANY}-,2\n")
     assert np.isnan(tables.read(path, missing=("-",)).frame["a"].iloc[-1])

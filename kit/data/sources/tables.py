@@ -295,8 +295,8 @@ def _typed_dates(frame):
     for name, values in frame.items():
         if isinstance(values.dtype, pd.CategoricalDtype):
             frame = frame.assign(**{name: values.astype(object)})
-        elif values.dtype == object and values.map(lambda value: isinstance(value, datetime.date)).any():
-            frame = frame.assign(**{name: pd.to_datetime(values, errors="coerce")})
+        elif values.dtype == object and {isinstance(value, datetime.date) for value in values.dropna()} == {True}:
+            frame = frame.assign(**{name: pd.to_datetime(values)})
     return frame
 
 
