@@ -3,7 +3,6 @@
 from typing import Literal
 
 import keras
-from keras import layers
 
 from kit.blocks.table_columns import TableShape
 from kit.data import label_checks, table_inputs
@@ -18,8 +17,9 @@ from kit.data.table_selection import SelectionOptions
 from kit.data.text_answers import AnswerOptions, answers_of, balanced, check_learned, columns_of
 from kit.errors import SettingError, check, choose
 from kit.models import tabular
-from kit.tasks import classification, multi_label, regression
+from kit.tasks import regression
 from kit.tasks import tabular as task
+from kit.tasks.answers import answering, check_answer
 from kit.tasks.recipe import Recipe, Stages
 from kit.training import masked_columns
 
@@ -69,14 +69,8 @@ def tabular_predictor(
     Raises:
         SettingError: an unknown backbone, or a value out of range; the message names the argument.
     """
-    least = 2 if answer == "label" else 1
-    check(num_classes >= least, "num_classes", num_classes, f"at least {least}")
-    if answer == "number":
-        check(not label_smoothing, "label_smoothing", label_smoothing, "0 of numbers")
-    else:
-        for key, value in (("loss", loss), ("quantiles", quantiles)):
-            check(value is None, key, value, "none where the answer is no number")
-    check(0 <= dropout < 1, "dropout", dropout, "a number from 0 to below 1")
+    head = {"dropout": dropout, "label_smoothing": label_smoothing, "loss": loss, "quantiles": quantiles}
+    check_answer(answer, num_classes, **head)
     levels = regression.levels_of_loss(loss or "mse", quantiles) if answer == "number" else ()
     shape = TableShape(
         num_numbers, tuple(category_sizes), tuple(cross_sizes), word_buckets, number_edges, len(levels) or num_classes
@@ -92,16 +86,8 @@ def tabular_predictor(
         )
     inputs = {each.name: keras.Input(each.shape[1:], dtype=each.dtype, name=each.name) for each in network.inputs}
     x = network(inputs)
-    if dropout:
-        x = layers.Dropout(dropout, name="head_dropout")(x)
-    if answer == "number":
-        model = regression.network(inputs, x, "tabular_predictor", loss or "mse", quantiles)
-        return regression.compiled(model, optimizer, loss or "mse")
-    x = layers.Dense(num_classes, dtype="float32", name="logits")(x)
-    model = keras.Model(inputs, x, name="tabular_predictor")
-    if answer == "labels":
-        return multi_label.compiled(model, optimizer, label_smoothing, positive_weights)
-    return classification.compiled(model, optimizer, label_smoothing)
+    head |= {"positive_weights": positive_weights, "optimizer": optimizer}
+    return answering(inputs, x, "tabular_predictor", answer, num_classes, **head)
 
 
 def labelled_rows(

@@ -20,7 +20,8 @@ from kit.data.text_augmentation import TextAugmentation
 from kit.data.tokens import Tokenizer
 from kit.errors import check
 from kit.models import text
-from kit.tasks import classification, multi_label, regression, text_classification
+from kit.tasks import text_classification
+from kit.tasks.answers import answering, check_answer
 from kit.tasks.any_length import check_positions
 from kit.tasks.recipe import Recipe, Stages
 from kit.training.transfer import put_vectors
@@ -84,17 +85,11 @@ def text_classifier(
         SettingError: an unknown backbone, or a value out of range; the message names the argument.
         KitError: published weights that do not fit.
     """
-    least = 2 if answer == "label" else 1
-    check(num_classes >= least, "num_classes", num_classes, f"at least {least}")
-    if answer == "number":
-        check(not label_smoothing, "label_smoothing", label_smoothing, "0 of numbers")
-    else:
-        for key, value in (("loss", loss), ("quantiles", quantiles)):
-            check(value is None, key, value, "none where the answer is no number")
+    head = {"dropout": dropout, "label_smoothing": label_smoothing, "loss": loss, "quantiles": quantiles}
+    check_answer(answer, num_classes, **head)
     check(num_texts in (1, 2), "num_texts", num_texts, "1 or 2")
     check(embedding_dim >= 1, "embedding_dim", embedding_dim, "at least 1")
-    for key, value in (("embedding_dropout", embedding_dropout), ("dropout", dropout)):
-        check(0 <= value < 1, key, value, "a number from 0 to below 1")
+    check(0 <= embedding_dropout < 1, "embedding_dropout", embedding_dropout, "a number from 0 to below 1")
     inputs = {"ids": keras.Input((None,), dtype="int32", name="ids")}
     if num_texts == 2:
         inputs["segments"] = keras.Input((None,), dtype="int32", name="segments")
@@ -111,16 +106,8 @@ def text_classifier(
             x = x + layers.Embedding(2, embedding_dim, name="segment_embedding")(segments)
         x = backbone([layers.Dropout(embedding_dropout, name="embedding_dropout")(x), mask])
     x = sequence_pooling(x, mask, pooling)
-    if dropout:
-        x = layers.Dropout(dropout, name="head_dropout")(x)
-    if answer == "number":
-        model = regression.network(inputs, x, "text_classifier", loss or "mse", quantiles)
-        return regression.compiled(model, optimizer, loss or "mse")
-    x = layers.Dense(num_classes, dtype="float32", name="logits")(x)
-    model = keras.Model(inputs, x, name="text_classifier")
-    if answer == "labels":
-        return multi_label.compiled(model, optimizer, label_smoothing, positive_weights)
-    return classification.compiled(model, optimizer, label_smoothing)
+    head |= {"positive_weights": positive_weights, "optimizer": optimizer}
+    return answering(inputs, x, "text_classifier", answer, num_classes, **head)
 
 
 def labelled_texts(

@@ -214,6 +214,11 @@ def scored(true, answers, levels, assets, samples):
     return Evaluation(metrics, {}, figures)
 
 
+def numbers_of(model, outputs, assets):
+    """Returns the numbers that a model answers, (examples,), in the unit of the data: of quantiles the median."""
+    return _point(_in_units(outputs, assets), levels_of(model))
+
+
 def _in_units(outputs, assets):
     """Returns outputs of a network, (examples, levels), in the unit of the data, in 64 bits."""
     return np.asarray(outputs, "float64") * assets["deviation"] + assets["mean"]

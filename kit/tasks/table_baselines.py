@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from kit.scoring import regression
-from kit.tasks.text_baselines import of_classes, of_several
+from kit.tasks.baseline_scores import of_classes, of_several
 
 log = logging.getLogger("kit")
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from jsonargparse.typing import PositiveInt
 
+from kit.blocks.sparsemax import SparseMask
 from kit.data.labelled_tables import read_rows
 from kit.data.splits import Splits
 from kit.data.table_features import in_units
@@ -16,6 +17,7 @@ from kit.reporting import table_plots
 from kit.reporting.explanation import Explanation
 from kit.scoring import rules as extraction
 from kit.scoring.classification import softmax
+from kit.tasks.regression import numbers_of
 
 _GRID, _MOST_CURVES, _CURVE_ROWS, _MOST_VALUES = 20, 6, 500, 12
 _RULE_ROWS = 50_000
@@ -59,7 +61,7 @@ def explain(
         SettingError: an unknown class.
     """
     is_data = isinstance(inputs, Splits)
-    has_masks = any(layer.name.endswith("_mask") for layer in _layers(model))
+    has_masks = _with_masks(model) is not None
     of_data, of_rows = ("permutation", "partial_dependence", "rules"), ("occlusion",)
     if method in (of_rows if is_data else of_data):
         raise KitError(
@@ -80,9 +82,14 @@ def explain(
     return _of_data(model, inputs, assets, method, wanted, names, has_masks, (repeats, most_inputs, most_rows))
 
 
-def _layers(model):
-    """Returns the layers of a model and of the networks in it."""
-    return [layer for each in model.layers for layer in (each.layers if isinstance(each, keras.Model) else (each,))]
+def _with_masks(model):
+    """Returns the network that chooses columns by masks, the model or one inside it; None where there is none."""
+    networks = [each for each in (model, *model.layers) if isinstance(each, keras.Model)]
+    return next((each for each in networks if _mask_layers(each)), None)
+
+
+def _mask_layers(network):
+    return [layer for layer in network.layers if isinstance(layer, SparseMask)]
 
 
 def _answers(model, features, assets):
@@ -90,8 +97,7 @@ def _answers(model, features, assets):
     used = {name: values for name, values in features.items() if name in _input_names(model)}
     outputs = np.asarray(model.predict(used, batch_size=1024, verbose=0), "float64")
     if "mean" in assets:
-        middle = outputs.shape[1] // 2  # the median of quantiles
-        return outputs[:, middle : middle + 1] * assets["deviation"] + assets["mean"]
+        return numbers_of(model, outputs, assets)[:, None]
     if assets.get("answer") == "labels":
         return 1 / (1 + np.exp(-outputs))
     return softmax(outputs / assets.get("temperature", 1.0))
@@ -232,8 +238,8 @@ def _curve(model, splits, assets, name, output, count):
 
 def _masks(model, features, assets, rows):
     """Returns the figure, the numbers and a note on TabNet's masks of rows."""
-    network = next(each for each in (model, *model.layers) if isinstance(each, keras.Model) and _has_own_masks(each))
-    layers = [layer for layer in network.layers if layer.name.endswith("_mask")]
+    network = _with_masks(model)
+    layers = _mask_layers(network)
     inside = keras.Model(network.input, [layer.output for layer in layers])
     used = {name: values for name, values in features.items() if name in _input_names(network)}
     weights = np.stack([np.asarray(each) for each in inside.predict(used, verbose=0)])  # (steps, rows, columns)
@@ -244,10 +250,6 @@ def _masks(model, features, assets, rows):
     names += ["words"] if weights.shape[2] > len(names) else []
     note = "Masks: the weight of each column in each step of TabNet; those of a row and a step add up to 1."
     return {"03_masks": lambda: table_plots.masks(weights, names, rows)}, {"masks": weights}, note
-
-
-def _has_own_masks(network):
-    return any(layer.name.endswith("_mask") for layer in network.layers)
 
 
 def _of_rows(model, inputs, assets, method, wanted, names, has_masks, most):

@@ -8,8 +8,8 @@ import numpy as np
 
 from kit.data.labelled_texts import whole_texts
 from kit.data.split_names import SPLITS
-from kit.reporting.statistics import bootstrap, f1_interval, share_interval, wider
-from kit.scoring import classification, multi_label, regression
+from kit.scoring import multi_label, regression
+from kit.tasks import baseline_scores as scores
 
 log = logging.getLogger("kit")
 
@@ -31,7 +31,7 @@ def of_label(splits, settings, seconds):
     names = splits.assets["class_names"]
 
     def scored(model, splits):
-        return of_classes(names, splits.test.target("label"), model.predict(_texts(splits.test)))
+        return scores.of_classes(names, splits.test.target("label"), model.predict(_texts(splits.test)))
 
     return _beside(NAME, _classifier, splits, lambda examples: examples.target("label"), scored, settings, seconds)
 
@@ -46,7 +46,7 @@ def of_labels(splits, settings, seconds):
             own = model.predict_proba(_texts(splits.validation))
             threshold = multi_label.best_threshold(own.ravel(), splits.validation.target("labels").ravel())
         answered = model.predict_proba(_texts(splits.test)) >= threshold
-        return of_several(splits.assets["class_names"], splits.test.target("labels"), answered, settings)
+        return scores.of_several(splits.assets["class_names"], splits.test.target("labels"), answered, settings)
 
     return _beside(name, _classifiers, splits, lambda examples: examples.target("labels"), scored, settings, seconds)
 
@@ -105,36 +105,6 @@ def _of_texts(splits):
     """Returns splits with one example for each text, of those that are read in windows."""
     parts = {name: whole_texts(getattr(splits, name))[0] for name in SPLITS}
     return dataclasses.replace(splits, **parts)
-
-
-def of_classes(names, labels, answers):
-    """Returns accuracy with its interval and macro-F1 of answered classes (examples,)."""
-    matrix = np.zeros((len(names), len(names)), int)  # (true, predicted)
-    np.add.at(matrix, (labels, answers), 1)
-    right = int(matrix.diagonal().sum())
-    low, high = share_interval(right, len(labels))
-    found = classification.macro_f1(classification.confusion_f1(matrix), names)
-    return {
-        "accuracy": right / len(labels),
-        "accuracy_low": float(low),
-        "accuracy_high": float(high),
-        "macro_f1": float(found["macro_f1"]),
-    }
-
-
-def of_several(names, true, answered, settings):
-    """Returns micro- and macro-F1 of answered labels (examples, labels), the former with its interval."""
-    each = multi_label.counts(true, answered)
-    sums = each.sum((0, 1))
-    draws = bootstrap(each.sum(1), multi_label.f1_of, settings["bootstrap_samples"])
-    low, high = wider(draws, f1_interval(sums[0], sums[1:].sum()))
-    found = classification.macro_f1(multi_label.f1_of(each.sum(0)), names)
-    return {
-        "micro_f1": float(np.nan_to_num(multi_label.f1_of(sums))),
-        "micro_f1_low": float(low),
-        "micro_f1_high": float(high),
-        "macro_f1": float(found["macro_f1"]),
-    }
 
 
 def _texts(examples):

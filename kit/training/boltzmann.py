@@ -13,7 +13,6 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from kit.errors import SettingError
 from kit.terminal import duration
 from kit.training import device
 
@@ -96,10 +95,7 @@ def pretrain(network, below, *parts):
     machines = [layer for layer in _machines(network) if layer.epochs]
     if not machines:
         return False
-    if tf.distribute.has_strategy():
-        raise SettingError(
-            "train.devices", "expected 1 with layers that are trained alone first, or backbone.pretraining_epochs=0"
-        )
+    device.check_one_to_pretrain()
     log.info("%d layers are trained alone first; of an interrupted one nothing is kept", len(machines))
     seed = int(np.random.randint(2**31))  # the run's, which is set before anything is built
     for number, layer in enumerate(machines, 1):

@@ -155,6 +155,18 @@ def use_one_thread():
             tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
+def check_one_to_pretrain():
+    """Raises SettingError where there are several devices: what is trained before training uses one.
+
+    Raises:
+        SettingError: there are several.
+    """
+    if tf.distribute.has_strategy():
+        raise SettingError(
+            "train.devices", "expected 1 with layers that are trained alone first, or backbone.pretraining_epochs=0"
+        )
+
+
 def compilation(jit_compile):
     """Resolves `train.jit_compile`.
 

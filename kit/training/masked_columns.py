@@ -9,6 +9,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from kit.training import device
+
 log = logging.getLogger("kit")
 
 _BATCH = 256
@@ -21,10 +23,14 @@ def pretrain(model, splits):
         model: The compiled model; a network in it may have `pretraining`, what it wants, see
             `kit.models.tabular.tabnet`.
         splits: `Splits`, of which the training rows are used, without their answers.
+
+    Raises:
+        SettingError: there are several devices.
     """
     for network in model.layers:
         wanted = getattr(network, "pretraining", None)
         if wanted and wanted["epochs"]:
+            device.check_one_to_pretrain()
             _train(network, wanted, splits.train)
 
 

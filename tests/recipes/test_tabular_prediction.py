@@ -125,12 +125,15 @@ def test_what_answers_rest_on(run, tmp_path):
 
 def test_a_number_with_its_interval(tmp_path):
     houses().to_csv(tmp_path / "houses.csv", index=False)
-    settings = {"model": {"loss": "quantile"}, "train": {"epochs": 20}}
+    levels = [0.05, 0.2, 0.5, 0.95]  # the median is not in the middle
+    settings = {"model": {"loss": "quantile", "quantiles": levels}, "train": {"epochs": 20}}
     found = train(tmp_path / "run", str(tmp_path / "houses.csv"), "price", **settings)
     assert found.metrics["test"]["r2"] > 0.5 and 0 < found.metrics["test"]["coverage"] <= 1
     assert found.metrics["baseline"]["others"][0]["name"] == "ridge regression"
     table = found.predict(houses()[:3])
     assert (table["q(0.05)"] <= table["number"]).all() and (table["number"] <= table["q(0.95)"]).all()
+    alone = found.explain(houses()[:3], method="occlusion")
+    np.testing.assert_allclose(alone.table["answer"], table["number"], rtol=1e-5)
     rules = found.explain(method="rules")
     assert len(rules.table) <= 12 and np.isfinite(float(rules.arrays["fidelity"]))
 
