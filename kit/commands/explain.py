@@ -45,14 +45,13 @@ def run(options, overrides):
 
 def _as_text(table):
     """Returns a table as text; a last column of texts is not moved to the right, where long ones would begin."""
-    left = {}
+    formatters = {}
     if len(table) and isinstance(table.iloc[0, -1], str):
-        name = table.columns[-1]
-        width = max(len(name), *table[name].astype(str).str.len())
-        left = {name: lambda value: f"{value:<{width}}"}
-        table = table.rename(columns={name: f"{name:<{width}}"})
-        left = {f"{name:<{width}}": left[name]}
-    text = table.to_string(index=False, max_rows=40, float_format=lambda value: f"{value:.3f}", formatters=left)
+        last = table.columns[-1]
+        width = max(len(last), *table[last].str.len())
+        table = table.rename(columns={last: f"{last:<{width}}"})
+        formatters = {table.columns[-1]: lambda value: f"{value:<{width}}"}
+    text = table.to_string(index=False, max_rows=40, float_format=lambda value: f"{value:.3f}", formatters=formatters)
     return "\n".join(line.rstrip() for line in text.splitlines())
 
 

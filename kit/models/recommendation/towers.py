@@ -1,4 +1,4 @@
-"""What recommenders are made of: a network of users, one of items, and how both are scored together."""
+"""Towers of a recommender: a network of users, one of items, and the score of both together."""
 
 import typing
 
