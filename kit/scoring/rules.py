@@ -7,6 +7,8 @@ import dataclasses
 
 import numpy as np
 
+from kit.reporting.numbers import digits
+
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
@@ -91,7 +93,7 @@ def _leaves(tree, features, conditions, node, names, model):
     """Yields the conditions, the answer and the number of each leaf."""
     if tree.children_left[node] < 0:
         values = tree.value[node].ravel()
-        answer = f"{values[0]:.4g}" if names is None else str(names[model.classes_[values.argmax()]])
+        answer = digits(float(values[0])) if names is None else str(names[model.classes_[values.argmax()]])
         yield conditions, answer, [node]
         return
     feature, bound = features[tree.feature[node]], tree.threshold[node]
@@ -136,9 +138,9 @@ def _in_words(conditions):
             )
         low, high = above.get(name), below.get(name)
         if low is not None and high is not None:
-            found.append(f"{low:.4g} < {name} <= {high:.4g}")
+            found.append(f"{digits(low)} < {name} <= {digits(high)}")
         elif low is not None:
-            found.append(f"{name} > {low:.4g}")
+            found.append(f"{name} > {digits(low)}")
         elif high is not None:
-            found.append(f"{name} <= {high:.4g}")
+            found.append(f"{name} <= {digits(high)}")
     return tuple(found)

@@ -316,8 +316,12 @@ def _rules(model, splits, assets, names, most):
     table = pd.DataFrame(
         {"rows": [rule.rows for rule in found], told: [rule.fidelity for rule in found], "rule": list(map(str, found))}
     )
-    measure = "R² of the network's numbers" if of_numbers else "of the test rows get the network's answer"
-    note = f"{len(found)} rules: {fidelity:.1%} {measure} ({len(rows):,} rows that the rules have not seen)."
+    told = (
+        f"R² {fidelity:.3f} of the network's numbers for"
+        if of_numbers
+        else f"the network's answer for {fidelity:.1%} of"
+    )
+    note = f"{len(found)} rules give {told} {len(rows):,} test rows, which they have not seen."
     return Explanation("Rules that imitate the network", table, {}, {"fidelity": np.array(fidelity)}, (note,))
 
 
