@@ -129,7 +129,7 @@ def _assemble(recipe, run_folder, settings, training, inputs, is_rehearsal, star
         from kit.training.budget import Budget
 
         scored = (len(splits.test) + len(splits.validation)) / max(len(splits.validation), 1)
-        budget = Budget(training.minutes, started, scored)
+        budget = Budget(training.minutes, started, scored * recipe.task.scoring_passes)
     made, callbacks = _optimizers(recipe, settings, training, steps * splits.train.batches_per_step, budget)
     if settings["model"].get("backbone") == "given":
         model = _adopted(recipe, splits.facts, settings, made, inputs.model)

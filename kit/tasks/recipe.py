@@ -85,6 +85,7 @@ class Task:
         explains_splits: Without inputs, `explain` is given the `Splits` that the run was trained on.
         exported: Function from the network to the part of it that `kit export` writes.
         scores_last: Score the weights of the last epoch on the test split too, beside the best ones.
+        scoring_passes: How many times as long as a validation of the same examples the scoring behind a training takes.
         takes_small_steps: Its training steps are so small that one thread takes less time than several.
         some: Function `(examples, rows)` that returns a few examples, for a trial of the evaluation.
         draws: Settings of `evaluate` that are numbers of draws: few are enough for a trial.
@@ -123,6 +124,7 @@ class Task:
     explains_splits: bool = False
     exported: Callable = lambda network: network
     scores_last: bool = False
+    scoring_passes: float = 1.5
     takes_small_steps: bool = False
     some: Callable = lambda examples, rows: examples.take(rows)
     draws: tuple = ("bootstrap_samples",)

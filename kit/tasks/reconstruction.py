@@ -327,6 +327,7 @@ def task():
         illustrate=illustrate,
         show=_show,
         inputs="optional",
+        scoring_passes=4.0,  # its scores draw several codes an image
         some=few_examples,
         draws=("num_samples", "draws", "importance_samples"),
         pooled=pooled,

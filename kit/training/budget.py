@@ -13,11 +13,9 @@ log = logging.getLogger("kit")
 # Epochs of a training that ends by the clock: more than any clock allows.
 MOST_EPOCHS = 1_000_000
 # CPU-seconds that the end of a run takes beside its predictions: compiling them, saving, figures, the page.
-_LAST_SECONDS = 8.0
+_LAST_SECONDS = 3.0
 # More than this is not for a processor that waiting was.
 _MOST_LOAD = 4.0
-# How often the validation split is passed through for each example that the end of a run scores.
-_PASSES = 3.0
 
 
 def now():
@@ -55,7 +53,8 @@ class Budget(keras.callbacks.Callback):
     Args:
         minutes: Minutes that the whole run may take.
         started: Moment when the run began, as `now` tells it.
-        scored: Examples that are scored after the training, as a multiple of those of the validation split.
+        scored: Examples that are scored after the training, as a multiple of those of the validation split, and as often
+            as its scoring passes through them.
     """
 
     def __init__(self, minutes, started, scored):
@@ -68,12 +67,12 @@ class Budget(keras.callbacks.Callback):
         # Counters of the checkpoint: seconds that the run had taken, and when its first step had ended.
         self.seconds_spent, self.seconds_at_first_step, self.validation_seconds = 0.0, 0.0, 0.0
         self._before = None
-        self._validation_began = time.perf_counter()
+        self._validation_began, self._validations = time.perf_counter(), 0
 
     @property
     def reserve(self):
         """Seconds that are kept for what comes after the last step: a validation, and the end of the run."""
-        return _LAST_SECONDS * self.load + self.validation_seconds * (1 + _PASSES * self.scored)
+        return _LAST_SECONDS * self.load + self.validation_seconds * (1 + self.scored)
 
     def check(self):
         """Raises SettingError where no time is left for a training that is about to begin."""
@@ -111,9 +110,15 @@ class Budget(keras.callbacks.Callback):
     def on_test_begin(self, logs=None):
         self._validation_began = time.perf_counter()
 
+    def on_test_batch_end(self, batch, logs=None):
+        if not self._validations and not batch:  # it compiles; a single batch is over soon
+            self._validation_began = time.perf_counter()
+
     def on_epoch_end(self, epoch, logs=None):
         took = time.perf_counter() - self._validation_began
-        self.validation_seconds = max(self.validation_seconds, took)
+        self._validations += 1
+        # Scores of a recipe's own compile too when they are first computed: that is forgotten by the second time.
+        self.validation_seconds = took if self._validations < 3 else (self.validation_seconds + took) / 2
         self._go_on()
 
     def _spent(self):

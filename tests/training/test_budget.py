@@ -57,6 +57,23 @@ def test_what_comes_after_the_last_step_is_kept_free(clock):
     assert budget.reserve > before + 2 * 3
 
 
+def test_what_the_first_validation_compiles_is_not_kept_free_for_ever(clock):
+    budget = begun(budgets.Budget(1, budgets.now(), scored=3))
+    before = budget.reserve
+    budget.on_test_begin()
+    clock.time += 5  # its first batch compiles
+    budget.on_test_batch_end(0)
+    clock.time += 0.5
+    budget.on_test_batch_end(1)
+    clock.time += 2  # scores of its own compile
+    budget.on_epoch_end(0)
+    assert budget.reserve == pytest.approx(before + 2.5 * 4)
+    budget.on_test_begin()
+    clock.time += 1
+    budget.on_epoch_end(1)
+    assert budget.reserve == pytest.approx(before + 1 * 4)
+
+
 def test_a_run_that_is_carried_on_has_what_was_left(clock):
     first = begun(budgets.Budget(1, budgets.now(), scored=1))
     clock.time += 30
@@ -81,7 +98,7 @@ def test_a_slow_machine_keeps_more_free(monkeypatch):
 def test_no_time_is_one_line(clock):
     budget = budgets.Budget(0.2, budgets.now(), scored=1)
     clock.time += 11
-    with pytest.raises(SettingError, match="leave no time to train.*expected at least 0.5"):
+    with pytest.raises(SettingError, match="leave no time to train.*expected at least 0.3"):
         budget.check()
 
 
