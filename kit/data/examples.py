@@ -113,24 +113,30 @@ class Examples:
         import tensorflow as tf
 
         index, count = shard
+
+        def cut(*batch):
+            """Returns the rows of this process of a whole batch, which is changed and padded as that of one process."""
+            return batch if count == 1 else tf.nest.map_structure(lambda part: part[index::count], batch)
+
         if not self._has_fixed_shapes:
 
             def rows():
-                for chosen in self.batching.training_rows(self, batch_size, seed, start, stop):
-                    yield chosen[index::count]
+                return self.batching.training_rows(self, batch_size, seed, start, stop)
 
-            size = len(range(index, batch_size, count)) if self.batching.has_fixed_size else None
+            size = batch_size if self.batching.has_fixed_size else None
             made = self._generated(rows, size, stop - start, self._read_at(seed, start))
-            if self.transform is None:
-                return made
-            steps = tf.data.Dataset.range(start, stop)
-            return self._mapped(tf.data.Dataset.zip(steps, made), lambda step, found: self.transform(step, *found))
+            if self.transform is not None:
+                steps = tf.data.Dataset.range(start, stop)
+                zipped = tf.data.Dataset.zip(steps, made)
+                return self._mapped(zipped, lambda step, found: cut(*self.transform(step, *found)))
+            return made if count == 1 else self._mapped(made, cut)
         total, read = len(self), self._reader()
 
         def batch(step):
             chosen = self.batching.rows_at(step, total, batch_size, seed)
-            found = read(chosen[index::count] if count > 1 else chosen)
-            return found if self.transform is None else self.transform(step, *found)
+            if self.transform is None:
+                return read(chosen[index::count] if count > 1 else chosen)
+            return cut(*self.transform(step, *read(chosen)))
 
         return self._mapped(tf.data.Dataset.range(start, stop), batch)
 

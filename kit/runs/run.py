@@ -7,8 +7,8 @@ import time
 from kit import config as toml
 from kit import recipes, terminal
 from kit.errors import SettingError, check, table
-from kit.files import as_path, read_json, reading, text_sum, write_json, write_text
-from kit.runs import advice, decisions, out_of_fold, schema, several
+from kit.files import as_path, text_sum, write_json, write_text
+from kit.runs import advice, decisions, fitting, out_of_fold, processes, schema, several
 from kit.runs import folder as folders
 from kit.runs import settings as run_settings
 from kit.runs.assembly import assembled, keep_beginning
@@ -170,15 +170,14 @@ def _fitted(recipe, run_folder, settings, inputs, *, watch=None, on_begin=None, 
 
     Inside, devices and precision are those of the training.
     """
-    from kit.runs import choice
     from kit.training import tracking
-    from kit.training.fit import fit
 
     with tracking.closed(run_folder), assembled(recipe, run_folder, settings, inputs, started=started) as parts:
-        splits, network, task = parts.splits, parts.network, recipe.task
+        splits = parts.splits
         log.info("%s", summary(parts, run_folder))
         folders.warn_of_changes(run_folder, parts.training.deterministic)
-        plan = _plan(run_folder, parts)
+        processes.check(parts, inputs, watch)
+        plan = fitting.plan_of(run_folder, parts)
         if inputs.model is not None:
             keep_beginning(parts.model, run_folder)
         if not folders.begun(run_folder):
@@ -192,22 +191,9 @@ def _fitted(recipe, run_folder, settings, inputs, *, watch=None, on_begin=None, 
             _keep_changes(run_folder, parts)
         if splits.keep:
             splits.keep(run_folder / "assets")
-        trained = fit(
-            parts.model,
-            network,
-            splits,
-            plan,
-            folder=run_folder,
-            monitor=parts.monitor,
-            mode=parts.mode,
-            seed=settings["seed"],
-            callbacks=parts.callbacks,
-            observers=task.observers(network, splits, run_folder) if task.observers else (),
-            validate=task.validate and (lambda: task.validate(network, splits.validation, splits.assets)),
-            watch=watch,
-            budget=parts.budget,
-            error=choice.error_of(parts),
-        )
+        if parts.training.workers > 1:
+            processes.train(run_folder, parts)
+        trained = fitting.fitted(parts, plan, run_folder, watch=watch)
         yield parts, plan, trained
 
 
@@ -232,19 +218,6 @@ def summary(parts, folder):
         f"{parts.recipe.name}: {backbones + ' with ' if backbones else ''}{parts.network.count_params():,} parameters; "
         f"{counts} examples\nrun folder {folder}"
     )
-
-
-def _plan(run_folder, parts):
-    """Returns the `Plan` of a training; one that is carried on stays as it was decided on the machine it began on."""
-    from kit.training.plan import Plan, planned
-
-    if not folders.begun(run_folder):
-        return planned(parts.training, parts.steps_per_epoch, parts.model, parts.splits.train)
-    path = run_folder / "environment.json"
-    decided = read_json(path)
-    with reading(path):
-        kept = (decided["steps_per_execution"], decided["jit_compile"], folders.kept_precision(run_folder))
-        return Plan(parts.training, parts.steps_per_epoch, *kept)
 
 
 def _begin(run_folder, parts, plan, on_begin):

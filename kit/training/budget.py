@@ -53,8 +53,8 @@ class Budget(keras.callbacks.Callback):
     Args:
         minutes: Minutes that the whole run may take.
         started: Moment when the run began, as `now` tells it.
-        scored: Examples that are scored after the training, as a multiple of those of the validation split, and as often
-            as its scoring passes through them.
+        scored: Examples that are scored after the training, as a multiple of those of the validation split, times how
+            often its scoring passes through them.
     """
 
     def __init__(self, minutes, started, scored):

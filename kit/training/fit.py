@@ -20,6 +20,7 @@ from kit.training.callbacks import (
     WatchedValue,
     write_history,
 )
+from kit.training.engine import ALONE, SameLogs, Together
 from kit.training.stopping import Stop
 
 log = logging.getLogger("kit")
@@ -64,14 +65,17 @@ def fit(
     watch=None,
     budget=None,
     error=None,
+    engine=ALONE,
 ):
     """Trains a compiled model, or goes on where its checkpoint ends; at the end it has the best epoch's weights.
 
     The order of the callbacks, each of which may rely on those before it:
 
-    1. `SynchronizedReplicas`, on several devices: all below see one set of weights.
+    1. `SynchronizedReplicas`, on several devices: all below see one set of weights. `Together`, with several processes:
+       they see the metrics of all.
     2. `SwapEMAWeights`, with an optimizer that averages weights: validation and all below see the averages.
-    3. `Scores`: adds the recipe's own values to the logs; `Budget`, with one, behind it: a validation lasts so long.
+    3. `Scores`: adds the recipe's own values to the logs; `SameLogs`, with several processes; `Budget`, with one,
+       behind it: a validation lasts so long.
     4. `NaNGuard`: nothing below may count or save an epoch that is not a number.
     5. The schedule's own, such as `ReduceLROnPlateau`.
     6. `EarlyStopping`.
@@ -98,6 +102,7 @@ def fit(
             whether to stop there; or None.
         budget: `Budget` by whose clock the training ends, whatever the number of its epochs; or None.
         error: How far from the best value of the monitor another is as good; see `BestWeights`.
+        engine: `kit.training.engine.Processes` where several processes train; each has a `folder` of its own then.
 
     Returns:
         `Trained`.
@@ -118,6 +123,7 @@ def fit(
         watch=watch,
         budget=budget,
         error=error,
+        engine=engine,
     )
     parts.check_counts(model)
     training = plan.training
@@ -143,11 +149,15 @@ def fit(
     frozen = training.transfer
     freeze = transfer.Freeze(network, frozen.freeze, frozen.unfreeze_epochs) if frozen.freeze else None
     others = [SynchronizedReplicas()] if training.devices > 1 else []
+    if training.workers > 1:
+        others.append(Together(engine, plan.steps_per_epoch))
     if checkpoint.averages(model):
         others.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
     scores = Scores(validate)
     if validate is not None:
         others.append(scores)
+    if training.workers > 1:
+        others.append(SameLogs(engine))
     if budget is not None:
         others.append(budget)
     others.append(NaNGuard())
@@ -164,7 +174,8 @@ def fit(
         others.append(keras.callbacks.TensorBoard(folder / "tensorboard"))
     others.extend(observers)
     # What is made by acting has a state of its own, and devices have statistics apart: they are saved by the epoch.
-    stop = None if splits.train.follows_model or training.devices > 1 else Stop()
+    is_one = training.devices == 1 and training.workers == 1
+    stop = Stop() if is_one and not splits.train.follows_model else None
     state = RunState(path, folder / "history.csv", others, restored, plan.steps_per_epoch, stop)
     if restored:
         checkpoint.check_fits(path, restored, network, len(others))
@@ -203,13 +214,15 @@ def fit(
             log.info("going on after epoch %d%s", done, "" if budget else f" of {most}")
         restored = None  # may be large, and is in the hands of `RunState`
         progress = Progress(training.epochs, steps - begun, size * splits.train.batches_per_step, best, budget)
+        # Made before several processes draw together: what changes the data draws for whole batches by itself.
+        stream = splits.train.stream(size, seed, done * steps + begun, most * steps, engine.shard)
         heard = stop.heard() if stop else contextlib.nullcontext()
         slower = layer_rates.lowered(model, network, frozen.layer_decay)
         try:
-            with warnings.catch_warnings(), fused.training(model), slower, heard:
+            with warnings.catch_warnings(), engine.together(model), fused.training(model), slower, heard:
                 warnings.filterwarnings("ignore", "A layer's `trainable` state has changed")  # `Freeze` sees to it
                 model.fit(
-                    splits.train.stream(size, seed, done * steps + begun, most * steps),
+                    stream,
                     steps_per_epoch=steps - begun,
                     initial_epoch=done,
                     epochs=most,  # of the rest of an epoch `RunState` ends it: the last epoch is another one

@@ -12,7 +12,7 @@ import types
 import keras
 import tensorflow as tf
 
-from kit.training import checkpoint
+from kit.training import checkpoint, engine
 
 # Random numbers of dropout have 16 bits; of a smaller rate they would miss too large a share.
 _LEAST_RATE = 0.01
@@ -67,6 +67,7 @@ def _normalizes_batches(layer):
     """Returns whether a layer normalises the channels, the last axis, of float32 feature maps."""
     return (
         type(layer) is keras.layers.BatchNormalization
+        and engine.current().count == 1
         and layer.built
         and layer.axis in (3, -1)
         and layer.compute_dtype == layer.variable_dtype == "float32"
@@ -166,10 +167,12 @@ def _drop(layer, inputs, training=False):
     """`Dropout.call` with 16 random bits for each number, where Keras draws 32; half the time goes into drawing."""
     if not training or inputs.dtype != tf.float32:
         return type(layer).call(layer, inputs, training=training)
-    size = tf.size(inputs)
+    together = engine.current()
+    shape = together.whole(tf.shape(inputs))
+    size = tf.reduce_prod(shape)
     seed = tf.cast(layer.seed_generator.next(), "int64")
     drawn = tf.random.stateless_uniform(((size + 1) // 2,), seed, None, None, "int32")
-    drawn = tf.reshape(tf.reshape(tf.bitcast(drawn, "int16"), (-1,))[:size], tf.shape(inputs))
+    drawn = together.own(tf.reshape(tf.reshape(tf.bitcast(drawn, "int16"), (-1,))[:size], shape))
     dropped = round(layer.rate * 2**16)
     drawn.set_shape(inputs.shape)
     kept = tf.cast(drawn >= tf.constant(dropped - 2**15, "int16"), "float32")

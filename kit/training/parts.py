@@ -6,6 +6,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from kit.training import engine
+
 
 def check_counts(model):
     """Raises TypeError for a model whose loss leaves parts out and which would take means of the means of batches."""
@@ -91,4 +93,8 @@ class ModelOfParts(keras.Model):
         if devices > 1 and training:
             mean = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, count)
             loss = loss * ops.divide_no_nan(count, mean)
+        together = engine.current()
+        if together.count > 1 and training:
+            (total,) = together.sum([count])
+            loss = loss * ops.divide_no_nan(count * together.count, total)
         return loss

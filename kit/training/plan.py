@@ -32,6 +32,8 @@ class Training:
             since compute capability 8). A run that is carried on keeps what was decided when it began.
         deterministic: Make every operation deterministic, so that equal runs give equal bits.
         devices: Number of GPUs of this machine to train on (MirroredStrategy); without a GPU, of logical CPUs.
+        workers: Number of processes on this machine that train one model, each with its rows of every batch: the result
+            is that of one process, to rounding. Where one of them dies all end, and the same command goes on.
         transfer: Weights to begin with, and layers that keep theirs.
         average_epochs: Average the weights of so many last epochs, and keep the mean if it is at least as good on the
             validation split as the best epoch; 0 is off. With a constant learning rate this is stochastic weight
@@ -69,6 +71,7 @@ class Training:
     mixed_precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
     deterministic: bool = False
     devices: int = 1
+    workers: int = 1
     transfer: Transfer = Transfer()
     average_epochs: int = 0
     sampling: Sampling = Sampling()
@@ -80,7 +83,7 @@ class Training:
     track: tuple[Literal["mlflow", "wandb"], ...] = ()
 
     def __post_init__(self):
-        for key in ("epochs", "batch_size", "devices", "seeds"):
+        for key in ("epochs", "batch_size", "devices", "workers", "seeds"):
             value, least = getattr(self, key), 0 if key == "epochs" else 1
             check(value >= least, key, value, f"at least {least}")
             check(value < 2**31, key, value, "less than 2147483648")
@@ -118,6 +121,12 @@ class Training:
             self.batch_size,
             f"a multiple of the {self.devices} devices",
         )
+        if self.workers > 1:
+            check(self.batch_size % self.workers == 0, "batch_size", self.batch_size, f"a multiple of {self.workers}")
+            alone = {"devices": (1,), "minutes": (None,), "average_epochs": (0,), "jit_compile": ("auto", False)}
+            for key, allowed in (alone | {"steps_per_execution": ("auto", 1)}).items():
+                value = getattr(self, key)
+                check(value in allowed, key, value, f"{allowed[0]!r} with train.workers above 1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,8 +174,8 @@ def steps_per_epoch(training, examples):
         steps = examples.steps_per_epoch(training.batch_size)
     if examples.follows_model:
         check(training.minutes is None, "minutes", training.minutes, "none, but epochs: the data are made by acting")
-        only = {"devices": (1,), "average_epochs": (0,), "steps_per_execution": (1, "auto"), "share": (1,)}
-        for key, allowed in only.items():
+        only = dict.fromkeys(("devices", "workers", "share"), (1,))
+        for key, allowed in (only | {"average_epochs": (0,), "steps_per_execution": (1, "auto")}).items():
             value = getattr(training, key)
             check(value in allowed, key, value, f"{allowed[0]}: the data are made by acting")
     if training.steps_per_execution != "auto":
@@ -189,7 +198,7 @@ def planned(training, steps, model, examples):
         examples: The training examples.
     """
     in_a_call = training.steps_per_execution
-    if in_a_call == "auto" and (training.devices > 1 or examples.follows_model):
+    if in_a_call == "auto" and (training.devices > 1 or training.workers > 1 or examples.follows_model):
         in_a_call = 1
     elif in_a_call == "auto":
         batch = examples.take(slice(0, training.batch_size)).batches(training.batch_size)

@@ -1,0 +1,71 @@
+"""One of several processes that train one model; `kit.runs.processes` starts it."""
+
+import logging
+import os
+import shutil
+import sys
+import threading
+import time
+from pathlib import Path
+
+from kit import recipes, terminal
+from kit.errors import KitError
+from kit.runs import fitting, schema
+from kit.runs import folder as folders
+from kit.runs import settings as run_settings
+from kit.runs.assembly import assembled
+from kit.runs.python_inputs import PythonInputs
+
+log = logging.getLogger("kit")
+
+
+def main(run_folder, folder, pipe):
+    """Trains with the others, and returns the exit status.
+
+    Args:
+        run_folder: The run folder, of a run that has begun.
+        folder: Where this process writes: the run folder in the first process, in others one of their own.
+        pipe: Number of a file to which a byte is written every second, until nobody reads it any more.
+    """
+    threading.Thread(target=_beat, args=(pipe,), daemon=True).start()
+    terminal.load_tensorflow()
+    from kit.training.engine import Processes
+
+    engine = Processes()
+    if not engine.is_chief and (run_folder / "checkpoint").exists():
+        shutil.copytree(run_folder / "checkpoint", folder / "checkpoint")
+    try:
+        with terminal.log_shown(engine.is_chief), folders.logged(folder):
+            train(run_folder, folder, engine)
+    except KitError as error:
+        print(f"kit: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def train(run_folder, folder, engine):
+    """Assembles the run in a folder once more, and fits it with the other processes."""
+    from kit.config import read_toml
+
+    name = read_toml(run_folder / "config.toml")["recipe"]
+    settings = run_settings.of_run(schema.get(name), run_folder, None, {}, None)
+    log.setLevel(logging.ERROR)  # the one that waits has said what this says of the data
+    with assembled(recipes.get(name), run_folder, settings, PythonInputs()) as parts:
+        log.setLevel(logging.INFO)
+        plan = fitting.plan_of(run_folder, parts)
+        engine.of_first({"ready": 1})  # nobody writes a checkpoint before all have read the last one
+        fitting.fitted(parts, plan, folder, engine=engine)
+
+
+def _beat(pipe):
+    """Says every second that this process goes on; ends it where nobody is left to hear."""
+    while True:
+        try:
+            os.write(pipe, b".")
+        except OSError:
+            os._exit(1)
+        time.sleep(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])))

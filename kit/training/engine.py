@@ -1,0 +1,252 @@
+"""Engines: one process that trains, or several that train one model together, each with its rows of every batch.
+
+With several processes each builds the model and its callbacks as one alone would; what they share are sums: of
+gradients before an optimizer sees them, of the statistics of batch normalisation, of metrics at the end of an epoch.
+So whatever is done with gradients (clipping, accumulation, averages of weights) is done once, with those of the whole
+batch, and the weights of all processes stay the same. TensorFlow's collectives carry the sums, by the public
+`tf.distribute.MultiWorkerMirroredStrategy`; no model is built in its scope, since Keras 3 cannot `fit` one there.
+"""
+
+import contextlib
+import json
+import os
+import types
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+
+class Single:
+    """The engine of one process."""
+
+    rank = 0
+    count = 1
+
+    @property
+    def shard(self):
+        """Number of this process, from 0, and of all."""
+        return self.rank, self.count
+
+    @property
+    def is_chief(self):
+        """Whether this process writes what all of them have made."""
+        return self.rank == 0
+
+    def sum(self, tensors):
+        """Returns a list of the sums over processes of tensors of the same shapes; gradients pass through."""
+        return list(tensors)
+
+    def of_first(self, values):
+        """Returns the numbers, name by name, that the first process has."""
+        return dict(values)
+
+    def whole(self, shape):
+        """Returns the shape of an array for the whole batch, given that for the rows of this process."""
+        return shape
+
+    def own(self, values):
+        """Returns the rows of this process of what was made for the whole batch."""
+        return values
+
+    @contextlib.contextmanager
+    def together(self, model):
+        """Makes a model and its optimizer learn from the batches of all processes inside."""
+        yield
+
+
+class Processes(Single):
+    """The engine of several processes, as `TF_CONFIG` in the environment names them.
+
+    To be made before TensorFlow is used in the process; it waits until all have been made.
+    """
+
+    def __init__(self):
+        cluster = json.loads(os.environ["TF_CONFIG"])
+        self.rank, self.count = cluster["task"]["index"], len(cluster["cluster"]["worker"])
+        self._strategy = tf.distribute.MultiWorkerMirroredStrategy()
+
+    def sum(self, tensors):
+        tensors = list(tensors)
+
+        @tf.custom_gradient
+        def summed(*own):
+            # What each process adds is the same in the sum of all: so is each one's gradient.
+            return self._reduced(list(own)), lambda *upstream: self._reduced(list(upstream))
+
+        return list(summed(*tensors)) if tensors else []
+
+    @tf.autograph.experimental.do_not_convert
+    def _reduced(self, tensors):
+        @tf.autograph.experimental.do_not_convert
+        def reduce(*own):
+            return tf.distribute.get_replica_context().all_reduce(
+                tf.distribute.ReduceOp.SUM, list(map(tf.identity, own))
+            )
+
+        found = self._strategy.run(reduce, args=tuple(tensors))
+        return [self._strategy.experimental_local_results(each)[0] for each in found]
+
+    @tf.autograph.experimental.do_not_convert
+    def _gathered(self, tensor):
+        """Returns the rows of a tensor of all processes, one after the other."""
+
+        @tf.autograph.experimental.do_not_convert
+        def gather(own):
+            return tf.distribute.get_replica_context().all_gather(tf.identity(own), axis=0)
+
+        return self._strategy.experimental_local_results(self._strategy.run(gather, args=(tensor,)))[0]
+
+    def of_first(self, values):
+        own = np.array([float(each) if self.rank == 0 else 0.0 for each in values.values()], "float64")
+        if not len(own):
+            return {}
+        (found,) = tf.function(lambda: self._reduced([tf.constant(own)]), autograph=False)()
+        return dict(zip(values, found.numpy().tolist(), strict=True))
+
+    @contextlib.contextmanager
+    def together(self, model):
+        normalisations = [layer for layer in _layers(model) if isinstance(layer, keras.layers.BatchNormalization)]
+        optimizer = model.optimizer
+        apply = optimizer.apply
+        optimizer.apply = types.MethodType(self._with_gradients_of_all(apply), optimizer)
+        for layer in normalisations:
+            layer._moments = types.MethodType(self._moments, layer)
+        drawing, drawn = keras.src.backend.random, {}
+        for name, change in (("dropout", self._dropout), ("uniform", self._draw), ("normal", self._draw)):
+            drawn[name] = getattr(drawing, name)
+            setattr(drawing, name, change(drawn[name]))
+        global _current
+        before, _current = _current, self
+        try:
+            yield
+        finally:
+            _current = before
+            for name, function in drawn.items():
+                setattr(drawing, name, function)
+            for layer in normalisations:
+                del layer._moments
+            del optimizer.apply
+            model.train_function = model.test_function = None  # traced with what has gone
+
+    def _with_gradients_of_all(self, apply):
+        """Returns the method `apply` of an optimizer that is given the means of the gradients of all processes."""
+
+        def apply_all(optimizer, grads, trainable_variables=None):
+            dense = [index for index, grad in enumerate(grads) if isinstance(grad, tf.Tensor)]
+            found = list(grads)
+            by_type = {}
+            for index in dense:
+                by_type.setdefault(grads[index].dtype, []).append(index)
+            for indices in by_type.values():  # one sum of one vector: a message for each would wait for each
+                flat = tf.concat([tf.reshape(grads[index], [-1]) for index in indices], 0)
+                (flat,) = self._reduced([flat])
+                parts = tf.split(flat / self.count, [grads[index].shape.num_elements() for index in indices])
+                for index, part in zip(indices, parts, strict=True):
+                    found[index] = tf.reshape(part, grads[index].shape)
+            for index, grad in enumerate(grads):
+                if isinstance(grad, tf.IndexedSlices):  # of an embedding: few of its rows
+                    values, rows = self._gathered(grad.values), self._gathered(grad.indices)
+                    found[index] = tf.IndexedSlices(values / self.count, rows, grad.dense_shape)
+            return apply(found, trainable_variables)
+
+        return apply_all
+
+    def _moments(self, layer, inputs, mask):
+        """Returns mean and variance of the inputs of a batch normalisation over the batches of all processes."""
+        axes = layer._reduction_axes
+        inputs = ops.cast(inputs, "float32" if inputs.dtype in ("float16", "bfloat16") else inputs.dtype)
+        if mask is None:
+            weights = ops.ones_like(inputs)
+        else:
+            mask = ops.cast(mask, inputs.dtype)
+            weights = ops.broadcast_to(
+                ops.reshape(mask, (*ops.shape(mask), *[1] * (len(inputs.shape) - len(mask.shape)))), ops.shape(inputs)
+            )
+        count, total = self.sum([ops.sum(weights, axes), ops.sum(inputs * weights, axes)])
+        mean = total / ops.maximum(count, 1)
+        shape = [1 if axis in axes else size for axis, size in enumerate(inputs.shape)]
+        centred = inputs - ops.reshape(mean, shape)
+        (spread,) = self.sum([ops.sum(centred * centred * weights, axes)])
+        return mean, spread / ops.maximum(count, 1)
+
+    def whole(self, shape):
+        # Processes have rows in turn, and the last ones perhaps one less: a longer draw begins with what a shorter is.
+        return tf.concat([shape[:1] * self.count, shape[1:]], 0)
+
+    def own(self, values):
+        return values[self.rank :: self.count]
+
+    def _draw(self, draw):
+        """Returns a function that draws random numbers for the whole batch, and returns those of its rows."""
+
+        def cut(shape, *arguments, **options):
+            return self.own(draw((shape[0] * self.count, *shape[1:]), *arguments, **options))
+
+        return cut
+
+    def _dropout(self, dropout):
+        """Returns Keras' dropout with the mask that one process would draw for the whole batch, cut by rows."""
+
+        def cut(inputs, rate, noise_shape=None, seed=None):
+            own = tf.shape(inputs)
+            sizes = [None] * len(inputs.shape) if noise_shape is None else noise_shape
+            own = tf.stack([own[axis] if size is None else size for axis, size in enumerate(sizes)])
+            if sizes[0] == 1:  # one mask for all rows
+                return inputs * dropout(tf.ones(own, inputs.dtype), rate, None, seed)
+            return inputs * self.own(dropout(tf.ones(self.whole(own), inputs.dtype), rate, None, seed))
+
+        return cut
+
+
+def _layers(model):
+    """Returns all layers of a model, those of layers inside included."""
+    return model._flatten_layers()
+
+
+ALONE = Single()
+_current = ALONE
+
+
+def current():
+    """Returns the engine that trains in this process."""
+    return _current
+
+
+class Together(keras.callbacks.Callback):
+    """Makes the metrics of an epoch, and the values of the logs, those of all processes.
+
+    Sums and counts of the training batches are added up at the end of an epoch; of the rest, such as what the recipe
+    itself computes, the first process' values count, so that all stop, lower their rate and keep weights together.
+
+    Args:
+        engine: The engine.
+        steps_per_epoch: Steps of an epoch.
+    """
+
+    def __init__(self, engine, steps_per_epoch):
+        super().__init__()
+        self.engine, self.steps = engine, steps_per_epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch + 1 == self.steps:
+            variables = self.model.metrics_variables
+            total = tf.function(lambda: self.engine.sum(map(tf.convert_to_tensor, variables)), autograph=False)()
+            for variable, value in zip(variables, total, strict=True):
+                variable.assign(value)
+
+
+class SameLogs(keras.callbacks.Callback):
+    """Gives the logs of each epoch the values that the first of several processes has.
+
+    Args:
+        engine: The engine.
+    """
+
+    def __init__(self, engine):
+        super().__init__()
+        self.engine = engine
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs.update(self.engine.of_first(logs))

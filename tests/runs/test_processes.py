@@ -1,0 +1,125 @@
+"""Several processes that train one model: equal to one process, and over when one of them dies."""
+
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import kit
+from kit.errors import KitError, SettingError
+from kit.runs import processes
+from kit.training import checkpoint, engine, fused
+
+SETTINGS = {"epochs": 2, "steps_per_epoch": 4, "batch_size": 16}
+
+
+def trained(recipe, folder, workers, **train):
+    return kit.train(recipe, config="smoke", folder=folder, train=SETTINGS | {"workers": workers} | train)
+
+
+def state(folder):
+    return checkpoint.load(folder / "checkpoint" / "state.npz")[0]["variables"]
+
+
+def check_same(one, several):
+    for alone, together in zip(state(one), state(several), strict=True):
+        np.testing.assert_allclose(together, alone, rtol=1e-4, atol=2e-6)
+
+
+# Batch normalisation, dropout, dropped blocks and changed images; sequences whose sizes differ; the mean over tokens.
+@pytest.mark.slow
+@pytest.mark.xdist_group("processes")
+@pytest.mark.parametrize("recipe", ["image_classification", "sequence_tagging", "translation", "tabular_prediction"])
+def test_two_processes_train_what_one_does(recipe, tmp_path):
+    alone, together = (trained(recipe, tmp_path / str(workers), workers) for workers in (1, 2))
+    check_same(tmp_path / "1", tmp_path / "2")
+    for name in ("loss", "val_loss"):
+        np.testing.assert_allclose(together.history[name], alone.history[name], rtol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("processes")
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_killed_process_ends_all_and_the_same_command_goes_on(rank, tmp_path, monkeypatch):
+    whole = tmp_path / "whole"
+    trained("image_classification", whole, 2, epochs=3)
+    started = []
+    wait = processes._wait
+
+    def wait_and_kill(those):
+        started.extend(those)
+        threading.Thread(target=kill, daemon=True).start()
+        wait(those)
+
+    def kill():
+        while not (tmp_path / "cut" / "checkpoint" / "state.npz").exists():
+            time.sleep(0.05)
+        os.kill(started[rank].process.pid, signal.SIGKILL)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(processes, "_wait", wait_and_kill)
+        with pytest.raises(KitError, match=f"process {rank + 1} of 2 was killed by SIGKILL; the same command goes on"):
+            trained("image_classification", tmp_path / "cut", 2, epochs=3, steps_per_epoch=40)
+    assert all(each.process.poll() is not None for each in started)
+    reference = tmp_path / "reference"
+    trained("image_classification", reference, 2, epochs=3, steps_per_epoch=40)
+    trained("image_classification", tmp_path / "cut", 2, epochs=3, steps_per_epoch=40)
+    check_same(reference, tmp_path / "cut")
+
+
+@pytest.mark.parametrize(
+    ("train", "expected"),
+    [
+        ({"batch_size": 15}, "train.batch_size: expected a multiple of 2, got 15"),
+        ({"minutes": 1.0}, "train.minutes: expected None with train.workers above 1, got 1.0"),
+        ({"devices": 2}, "train.devices: expected 1 with train.workers above 1, got 2"),
+        ({"workers": 0}, "train.workers: expected at least 1, got 0"),
+    ],
+)
+def test_what_several_processes_cannot_do_is_one_line(train, expected, tmp_path):
+    with pytest.raises(SettingError) as raised:
+        trained("image_classification", tmp_path / "run", 2, **train) if "workers" not in train else kit.train(
+            "image_classification", config="smoke", folder=tmp_path / "run", train=train
+        )
+    assert str(raised.value) == expected
+    assert not (tmp_path / "run").exists()
+
+
+def test_data_given_in_python_stays_in_this_process(tmp_path):
+    images, labels = np.zeros((40, 8, 8, 1), "uint8"), np.arange(40) % 2
+    with pytest.raises(SettingError, match="train.workers: expected 1 with data or a model given in Python, got 2"):
+        kit.train(
+            "image_classification", data=(images, labels), folder=tmp_path / "run", train=SETTINGS | {"workers": 2}
+        )
+    assert not (tmp_path / "run").exists()
+
+
+class OneOf(engine.Single):
+    """One of two processes that draws for both and talks to nobody."""
+
+    count = 2
+    whole, own = engine.Processes.whole, engine.Processes.own
+
+    def __init__(self, rank):
+        self.rank = rank
+
+
+@pytest.mark.parametrize("rows", [6, 7])
+def test_dropout_is_drawn_for_the_whole_batch(rows, monkeypatch):
+    import keras
+    import tensorflow as tf
+
+    inputs = np.ones((rows, 5, 3), "float32")
+
+    def dropped(drawing, values):
+        keras.utils.set_random_seed(1)
+        layer = keras.layers.Dropout(0.4)
+        monkeypatch.setattr(engine, "_current", drawing)
+        return fused._drop(layer, tf.constant(values), training=True).numpy()
+
+    whole = dropped(engine.ALONE, inputs)
+    for rank in (0, 1):
+        np.testing.assert_array_equal(dropped(OneOf(rank), inputs[rank::2]), whole[rank::2])
