@@ -222,10 +222,10 @@ def rows(count):
 @pytest.mark.parametrize(
     ("count", "target", "expected"),
     [
-        (200, "kind", (32, 40, None, (256, 256), 0.001)),
-        (200, "price", (32, 40, "huber", (256, 256), 0.001)),
-        (40_000, "kind", (256, 14, None, (256, 256), 0.001)),
-        (40_000, "price", (256, 34, "huber", (512, 256), 0.002)),
+        (200, "kind", (32, 40, None, (256, 256), 0.5, 0.001)),
+        (200, "price", (32, 40, "huber", (256, 256), 0.2, 0.001)),
+        (40_000, "kind", (256, 15, None, (256, 256), 0.2, 0.001)),
+        (40_000, "price", (256, 33, "huber", (512, 256), 0.2, 0.002)),
     ],
 )
 def test_a_table_decides_by_its_rows_and_its_answer(count, target, expected, caplog):
@@ -234,9 +234,9 @@ def test_a_table_decides_by_its_rows_and_its_answer(count, target, expected, cap
     asked = {"data.source": "given", "data.target": target}
     settings = run_settings.resolve(schema.get(recipe.name), None, asked, None)
     found = decisions.decided(recipe, settings, PythonInputs(rows(count)))
-    train = found["train"]
-    units, rate = found["backbone"]["units"], found["optimizer"]["learning_rate"]
-    assert (train["batch_size"], train["epochs"], found["model"]["loss"], units, rate) == expected
+    train, network = found["train"], found["backbone"]
+    sizes = train["batch_size"], train["epochs"], found["model"]["loss"], network["units"], network["dropout"]
+    assert (*sizes, found["optimizer"]["learning_rate"]) == expected
     assert "training rows" in caplog.text and caplog.text.count("data.target") == 0
 
 
