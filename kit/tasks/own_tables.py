@@ -14,15 +14,15 @@ _BATCH = 256  # at which the rates for thousands of rows were tuned
 
 
 def epochs(facts):
-    """Of classes 40 epochs of 150 rows, 15 of 1,000 to 30,000, which do not over-fit so, 5 of a million; of numbers 40.
+    """Of classes 40 epochs of up to 1,000 rows, 15 of 3,000 to 30,000, 5 of a million; of numbers 40, 6 of a million.
 
     What a number depends on is learned more slowly than which class is likelier.
     """
     if facts.answer == "number":
         number = 40 * (20_000 / max(facts.examples, 20_000)) ** 0.5
     else:
-        few, many = (150 / max(facts.examples, 150)) ** 0.5, (30_000 / max(facts.examples, 30_000)) ** 0.3
-        number = max(40 * few, 15) * many
+        many = (30_000 / max(facts.examples, 30_000)) ** 0.3
+        number = max(40 * 1000 / max(facts.examples, 1000), 15) * many
     return max(round(number), 4), f"{facts.examples:,} training rows, of which {_NOUNS[facts.answer]} answered"
 
 
