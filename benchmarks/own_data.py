@@ -1,6 +1,6 @@
 """Compares `own.toml`, which data of one's own begin with, with `default.toml`, on parts of published sets.
 
-    make bench DATA=<folder that holds flowers/, cifar10/, mnist/, fashion_mnist/, ...>
+    make bench DATA=<folder that holds flowers/, cifar10/, mnist/, fashion_mnist/, adult/, housing/, ...>
 
 Both train on the same division, with the same seeds; nothing but the source is stated. The difference is of means over
 seeds, with the 95 % interval of Welch's t where there are several, and the interval of one run's test score beside it.
@@ -16,8 +16,10 @@ import statistics
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from measure import SEEDS, day, machine, rows, scratch_folder, spread, train, train_seeds, write
 from scipy import stats
+from tabular_prediction import adult
 
 _COLUMNS = ("set", "training examples", "default.toml", "own.toml", "difference", "CPU-s of training", "day")
 
@@ -166,8 +168,6 @@ _ODD_COLUMNS = ("folder", "accuracy", "macro F1", "the commonest class", "larges
 
 def odd_row(name, data, scratch):
     """Trains on an odd folder, nothing stated but the source, and returns a row of their table."""
-    import pandas as pd
-
     prepare, more = ODD[name]
     folder = Path(scratch) / "sets" / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -183,13 +183,59 @@ def odd_row(name, data, scratch):
     )
 
 
+def census(data, folder, count=None):
+    """Adult's published training rows, or so many of them, and its test rows."""
+    return _fewer(adult(data, folder), count)
+
+
+def houses(data, folder, count=None):
+    """Houses of California, or so many of them for training, a fifth of that to validate, and a fifth of all to test.
+
+    The price becomes one in 1,000 dollars.
+    """
+    table = pd.read_csv(data / "housing" / "housing.csv.gz").sample(frac=1, random_state=0)
+    table["price"] = table.pop("median_house_value") / 1000
+    tested = len(table) // 5
+    parts = {"test": table[:tested], "validation": table[tested : 2 * tested], "train": table[2 * tested :]}
+    if count is not None:
+        parts |= {"train": parts["train"][:count], "validation": parts["validation"][: count // 5]}
+    for name, part in parts.items():
+        part.to_csv(folder / f"{name}.csv", index=False)
+    return folder
+
+
+def _fewer(folder, count):
+    if count is not None:
+        table = pd.read_csv(folder / "train.csv", skipinitialspace=True)
+        table.sample(count, random_state=0).to_csv(folder / "train.csv", index=False)
+    return folder
+
+
+def digits(data, folder):
+    """The images of scikit-learn's digits as a table of 64 numbers."""
+    from sklearn import datasets
+
+    table = datasets.load_digits(as_frame=True).frame
+    table["target"] = "digit " + table["target"].astype(str)
+    table.to_csv(folder / "digits.csv", index=False)
+    return folder / "digits.csv"
+
+
+def bundled(data, folder, name):
+    """A table that comes with scikit-learn, by name."""
+    return name
+
+
 # Recipe: score, its factor, whether more is better, further settings; and its sets.
 RECIPES = {
     "image_classification": ("accuracy", 100, True, ()),
     "sequence_tagging": ("f1", 100, True, ()),
     "translation": ("bleu", 1, True, ("--data.source_locale", "en", "--data.target_locale", "de")),
     "autoencoder": ("elbo", 1, True, ()),
+    "tabular_prediction": ("accuracy", 100, True, ("--evaluate.baseline", "false")),
 }
+# Sets with a score of their own, and its factor.
+_OTHER_SCORES = {"ewt": ("accuracy", 100), "diabetes": ("rmse", 1), "housing": ("rmse", 1)}
 SETS = {
     "image_classification": {
         "flowers, 100": (photographs, 20),
@@ -217,6 +263,17 @@ SETS = {
         "mnist, 2,000": (grey, "mnist", 2000),
         "fashion_mnist, 10,000": (grey, "fashion_mnist", 10_000),
     },
+    "tabular_prediction": {
+        "wine": (bundled, "wine"),
+        "breast_cancer": (bundled, "breast_cancer"),
+        "digits": (digits,),
+        "adult, 500": (census, 500),
+        "adult, 3,000": (census, 3000),
+        "adult": (census,),
+        "diabetes": (bundled, "diabetes"),
+        "housing, 2,500": (houses, 2500),
+        "housing": (houses,),
+    },
 }
 
 
@@ -232,7 +289,7 @@ def difference(before, after):
 def row(recipe, name, data, scratch, seeds):
     """Trains with both files of settings and returns a row of the table."""
     score, factor, _, more = RECIPES[recipe]
-    score = "accuracy" if name.startswith("ewt") else score  # parts of speech are no entities
+    score, factor = _OTHER_SCORES.get(name.partition(",")[0], (score, factor))  # parts of speech are no entities
     prepare, *words = SETS[recipe][name]
     folder = Path(scratch) / "sets" / f"{recipe} {name}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -256,7 +313,7 @@ def row(recipe, name, data, scratch, seeds):
 def _examples(scratch, recipe, name, seeds):
     """Returns the number of training examples of a set, as the log of a run tells it."""
     log = (Path(scratch) / f"{recipe}-{name}-own-{seeds[0]}" / "run.log").read_text(encoding="utf-8")
-    found = re.search(r"([\d,]+) training (?:examples|sentences|pairs|images)", log)
+    found = re.search(r"([\d,]+) training (?:examples|sentences|pairs|images|rows)", log)
     return found.group(1) if found else "?"
 
 

@@ -9,6 +9,7 @@ them; neighbours are looked for with the first seed.
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 from measure import SEEDS, day, machine, rows, scratch_folder, spread, train_seeds, write
@@ -20,13 +21,10 @@ _COLUMNS = (
 )
 # Row: settings beside those of all.
 MODELS = {
-    "matrix_factorization": ("--optimizer.learning_rate", "0.01", "--train.epochs", "15"),
-    "two_tower": ("--train.epochs", "12"),
-    "wide_and_deep": (
-        *("--backbone.hidden_dims", "[32,16]", "--data.negatives", "256"),
-        *("--train.batch_size", "8", "--train.epochs", "6"),
-    ),
-    "sequential": (),
+    "matrix_factorization": ("--config", "matrix_factorization"),
+    "two_tower": ("--config", "two_tower"),
+    "wide_and_deep": ("--config", "wide_and_deep"),
+    "sequential": ("--model.backbone", "sequential"),
 }
 _ALL = ("--data.feedback", "clicks")
 
@@ -50,14 +48,17 @@ def _more(metrics, kind):
 
 def row(name, data, scratch, seeds):
     """Trains with every seed and returns a row of the table, and the metrics of the first seed."""
-    words = ("--model.backbone", name, *_ALL, *MODELS[name])
+    words = (*MODELS[name], *_ALL)
     source = ("--data.source", str(data / "movielens_latest_small"))
     options = [*source, *words]
     runs = train_seeds(RECIPE, name, "ndcg_at_10", options, scratch, seeds[:1])
     options += ["--evaluate.neighbours", "false"]  # which are the same in all
     runs += train_seeds(RECIPE, name, "ndcg_at_10", options, scratch, seeds[1:])
     test = [run["test"] for run in runs]
-    above = sum(each["ndcg_at_10_over_popularity_low"] > 0 for each in test)
+    above, hits = (
+        sum(each[f"{score}_at_10_over_popularity_low"] > 0 for each in test) for score in ("ndcg", "hit_rate")
+    )
+    print(f"  {name}: hit rate above popularity's with {hits} of {len(test)} seeds", file=sys.stderr, flush=True)
     return (
         f"| {name} | `{' '.join(words)}` | {spread([each['hit_rate_at_10'] for each in test], 1, 4)} | "
         f"{spread([each['ndcg_at_10'] for each in test], 1, 4)} | {_more(test[0], 'popularity')} | "

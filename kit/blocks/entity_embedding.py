@@ -101,12 +101,22 @@ def multi_hot(rows, count):
     return ops.sum(ops.one_hot(rows, count + 1), axis=-2)[..., 1:]
 
 
-def running_mean(x, mask):
+def running_mean(x, mask, decay=1.0):
     """Returns the mean of a sequence up to each position, 0 before the first real one.
+
+    Args:
+        x: The sequence.
+        mask: True at positions that count.
+        decay: Weight of a position beside that of the next one: 1 is the plain mean, less forgets exponentially.
 
     Shape:
         x, out: (batch, time, dim)
-        mask: (batch, time), True at positions that count
+        mask: (batch, time)
     """
     real = ops.cast(mask, x.dtype)[..., None]
-    return ops.cumsum(x * real, axis=1) / ops.maximum(ops.cumsum(real, axis=1), 1.0)
+    if decay == 1:
+        return ops.cumsum(x * real, axis=1) / ops.maximum(ops.cumsum(real, axis=1), 1.0)
+    places = ops.cumsum(ops.cast(mask, "float32"), axis=1)  # (batch, time), counted by those that are real
+    ages = places[:, :, None] - places[:, None]  # (batch, time, time), of the second seen from the first
+    weights = ops.cast(ops.where(ages >= 0, decay ** ops.maximum(ages, 0.0), 0.0), x.dtype)
+    return ops.matmul(weights, x * real) / ops.maximum(ops.matmul(weights, real), 1e-6)

@@ -74,7 +74,7 @@ def inspect_with(recipe, overrides, *, config=None, output=None, own=None):
     schema = schemas.get(recipe)
     if schema.examples is None:
         raise KitError(f"inspect: the data of {recipe} are made by acting; expected a recipe that reads data")
-    if schema.examples in ("plain texts", "questions", "time series", "interactions", "rows"):
+    if schema.examples in ("plain texts", "questions", "time series", "interactions"):
         raise KitError(f"inspect: {schema.examples}, as {recipe} reads them, have nothing that is looked for")
     data = run_settings.resolve(schema, config, overrides, None)["data"]
     # What data decide in a training, such as their size, says nothing of what they are.
@@ -129,6 +129,10 @@ def _inspected(schema, data, source):
         from kit.inspection import texts
 
         return texts.inspected(schema.name, source, data, division)
+    if schema.examples == "rows":
+        from kit.inspection import tables
+
+        return tables.inspected(schema.name, source, data, division)
     from kit.inspection import pairs
 
     return pairs.inspected(schema.name, source, data, division)

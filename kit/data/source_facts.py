@@ -4,14 +4,19 @@ Settings go by them, so that they look at neither validation nor test split: the
 """
 
 import itertools
+import logging
 
 import numpy as np
 
 from kit import config
 from kit.data import sources
 from kit.data.image import header_sizes
+from kit.data.labelled_tables import TableSource
 from kit.data.options import Division
 from kit.data.splits import assign
+from kit.data.text_answers import AnswerOptions, answers_of
+
+log = logging.getLogger("kit")
 
 # Headers of so many images tell the sizes of all.
 _HEADERS = 500
@@ -19,8 +24,7 @@ _HEADERS = 500
 
 def _training_rows(read, data, labels=None, class_names=None):
     """Returns the numbers of the training examples, as the settings of `[data]` divide what was read."""
-    offered = config.names_of(Division)
-    division = Division(**{key: value for key, value in data.items() if key in offered})
+    division = _record(Division, data)
     table = assign(read.names, read.split, division, None, read, labels=labels, class_names=class_names)
     return np.flatnonzero(table["split"] == "train")
 
@@ -70,6 +74,40 @@ def of_pairs(data, given=None):
     rows = _training_rows(read, data)
     sides = [side[row].split() for side in (read.sources, read.targets) for row in rows]
     return {"examples": len(rows)} | _of_texts(sides)
+
+
+def of_tables(data, given=None):
+    """Returns facts of a table as a dictionary: `examples`, `columns`, `answer`, `classes`.
+
+    Args:
+        data: Settings of `[data]`.
+        given: Table that was given in Python, or None.
+
+    Raises:
+        KitError: a table that cannot be used.
+    """
+    level = log.level
+    log.setLevel(logging.WARNING)  # the training says what is answered
+    try:
+        where = _record(TableSource, data | ({} if given is None else {"source": given}))
+        table, origin = where.read()
+        options = _record(AnswerOptions, data)
+        table, targets, kind = where.answers(table, origin, options.stated)
+        answers = answers_of(targets, AnswerOptions(kind, options.separator), origin)
+        rows = _training_rows(table, data, **answers.classes)
+    finally:
+        log.setLevel(level)
+    return {
+        "examples": len(rows),
+        "columns": len(table.frame.columns),
+        "answer": answers.kind,
+        "classes": len(answers.names),
+    }
+
+
+def _record(kind, data):
+    """Returns an option record as the settings of `[data]` state it."""
+    return kind(**{key: value for key, value in data.items() if key in config.names_of(kind)})
 
 
 def _of_texts(texts):

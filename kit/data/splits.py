@@ -230,7 +230,7 @@ def _draw(split, division, labels, groups, times, class_names):
             scarce = int(np.argmin(counts))
             if counts[scarce] < missing:
                 raise KitError(
-                    f"class {class_names[scarce]!r} has {counts[scarce]} images to divide; expected at least "
+                    f"class {class_names[scarce]!r} has {counts[scarce]} examples to divide; expected at least "
                     f"{missing}, one for each split"
                 )
         elif len(rows) < missing:

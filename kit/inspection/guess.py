@@ -1,4 +1,4 @@
-"""Which kind of examples a source holds: images, tagged sentences, pairs of sentences, or labelled texts."""
+"""Which kind of examples a source holds: images, tagged sentences, pairs of sentences, labelled texts, or tables."""
 
 import gzip
 import itertools
@@ -10,14 +10,17 @@ from pathlib import Path
 
 from kit.data import sources
 from kit.data.image_files import ENDINGS, is_hidden
-from kit.data.sources import digits, phrase_languages, phrases, text_tables
+from kit.data.sources import bundled_tables, digits, phrase_languages, phrases, text_tables
 from kit.data.sources.text_files import plain_name
 from kit.errors import KitError, SettingError
 from kit.files import as_path
 
 _TAGGED = (".conll", ".conllu", ".iob", ".iob2", ".bio")
 _TABLES = (".tsv", ".csv", ".jsonl", ".ndjson")
+_TABLES_ALONE = (".parquet", ".arrow", ".feather", ".xlsx")
+_COLUMNS, _NUMBERS = 5, 2  # of a file with so many columns, so many of them numbers, rows are answered, not texts
 _LINES = 200
+_NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|\.\d+)([eE][+-]?\d+)?")
 # Endings of two or three letters that are no languages' names, or seldom meant so.
 _NO_LANGUAGES = {
     "txt",
@@ -40,7 +43,7 @@ _NO_LANGUAGES = {
 
 
 def kind_of(source):
-    """Returns "labelled images", "images", "sentences", "pairs" or "labelled texts", by names and files' first lines.
+    """Returns "labelled images", "sentences", "pairs", "rows" or another kind, by names and files' first lines.
 
     Args:
         source: What `data.source` may be.
@@ -56,6 +59,8 @@ def kind_of(source):
         return "sentences"
     if source in phrase_languages.NAMES:
         return "labelled texts"
+    if source in bundled_tables.NAMES:
+        return "rows"
     if str(source).startswith("tfds:"):
         raise KitError(f"inspect: {source!r} does not tell what it holds; name the recipe before it")
     path = as_path(source, "source")
@@ -65,14 +70,16 @@ def kind_of(source):
     if found is None:
         raise SettingError(
             "source",
-            f"nothing in {str(source)!r} looks like images, tagged sentences, pairs of sentences or labelled texts; "
-            "name the recipe before it to hear what it expects",
+            f"nothing in {str(source)!r} looks like images, tagged sentences, pairs of sentences, labelled texts "
+            "or a table; name the recipe before it to hear what it expects",
         )
     return found
 
 
 def _of_objects(content):
     """Arrays and data sets are images; lists hold sentences with a tag a word, pairs, or texts with an answer."""
+    if hasattr(content, "columns"):  # a table of pandas
+        return "rows"
     part = next(iter(content.values())) if isinstance(content, dict) and content else content
     first = part[0] if isinstance(part, list) and part else None
     if isinstance(first, tuple | list) and len(first) == 2:
@@ -97,7 +104,7 @@ def _of_folder(folder):
         return "labelled images"
     for path in sorted(here, key=lambda path: not plain_name(path).endswith(_TAGGED)):
         found = _of_file(path)
-        if found in ("sentences", "pairs", "labelled texts"):
+        if found in ("sentences", "pairs", "labelled texts", "rows"):
             return found
     inside = [path for path in folder.iterdir() if path.is_dir() and not is_hidden(path.name)]
     has_texts = len(inside) > 1 and all(any(path.rglob("*.txt")) for path in inside)
@@ -110,6 +117,8 @@ def _of_file(path):
         return "labelled images"
     if name.endswith(_TAGGED):
         return "sentences"
+    if name.endswith(_TABLES_ALONE):
+        return "rows"
     if name.endswith(ENDINGS):
         return None
     lines = _first_lines(path)
@@ -125,6 +134,8 @@ def _of_file(path):
             return "sentences"
         if text_tables.is_heading(heading):
             return "labelled texts"
+        if _are_rows(lines):
+            return "rows"
     filled = [line for line in lines if line.strip()]
     columns = [len(re.split(r"[\t ]+", line.strip())) for line in filled if not line.startswith("#")]
     has_gaps = any(not line.strip() for line in lines[:-1])
@@ -138,6 +149,16 @@ def _of_file(path):
         return "pairs"
     wide = [count for count in columns if count >= 2]
     return "sentences" if has_gaps and len(wide) > 0.9 * len(columns) and max(columns) <= 12 else None
+
+
+def _are_rows(lines):
+    """Tells a table of many columns, some of them numbers, from texts beside each other."""
+    if len(lines) < 2:
+        return False
+    separator = max(",;\t", key=lines[0].count)
+    fields = [each.strip().strip('"') for each in lines[1].split(separator)]
+    numbers = sum(bool(_NUMBER.fullmatch(each)) for each in fields)
+    return lines[0].count(separator) + 1 >= _COLUMNS and numbers >= _NUMBERS
 
 
 def _of_json(lines):

@@ -17,7 +17,7 @@ from kit.data.table_selection import SelectionOptions
 from kit.data.text_answers import AnswerOptions, answers_of, balanced, check_learned, columns_of
 from kit.errors import SettingError, check, choose
 from kit.models import tabular
-from kit.tasks import regression
+from kit.tasks import own_tables, regression
 from kit.tasks import tabular as task
 from kit.tasks.answers import answering, check_answer
 from kit.tasks.recipe import Recipe, Stages
@@ -172,6 +172,7 @@ RECIPE = Recipe(
     data=labelled_rows,
     backbones={"backbone": tabular.VARIANTS},
     task=task.task(),
+    own_data=own_tables.TABLES,
     stages=Stages(
         pretrain=masked_columns.pretrain,
         tied_layers={"class_names": ("logits",), "table": ("*",)},

@@ -17,7 +17,7 @@ from kit.weights import keras_applications
 
 @dataclasses.dataclass
 class Facts:
-    """Facts of a data set that decide settings: numbers of examples, classes and words, sizes of images.
+    """Facts of a data set that decide settings: numbers of examples, classes and words, sizes of images, answers.
 
     Args:
         examples: Training examples.
@@ -28,6 +28,8 @@ class Facts:
         tokens: Words of the training texts, those of both sides of a pair.
         words: Different words of the training texts.
         length: Words of a text that 99 of 100 do not exceed.
+        columns: Columns of a table that may be learned from.
+        answer: What is answered to a row of a table: "label", "labels" or "number".
         settings: Settings as they stand: flat dictionary of dotted keys, with what has been decided so far.
     """
 
@@ -39,6 +41,8 @@ class Facts:
     tokens: int = 0
     words: int = 0
     length: int = 0
+    columns: int = 0
+    answer: str = "label"
     settings: dict = dataclasses.field(default_factory=dict)
 
     @property
@@ -76,18 +80,19 @@ class Size:
     times: float
 
 
-def batches(steps, least, unit):
-    """Returns the rule that batches have such a size that an epoch has about so many steps, from `least` to 128.
+def batches(steps, least, unit, most=128):
+    """Returns the rule that batches have such a size that an epoch has about so many steps, from `least` to `most`.
 
     Args:
         steps: Steps of an epoch.
         least: Smallest batch.
         unit: Plural of an example.
+        most: Largest batch.
     """
 
     def rule(facts):
         size = 2 ** round(math.log2(max(facts.examples / steps, 1)))
-        return min(max(size, least), 128), f"{facts.examples:,} training {unit}"
+        return min(max(size, least), most), f"{facts.examples:,} training {unit}"
 
     return rule
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from kit import recipes
+from kit.blocks.entity_embedding import running_mean
 from kit.blocks.pair_scores import Contrast, WideAndDeepScore
 from kit.config import facts_of
 from kit.data.entity_features import EntityFeatures
@@ -29,13 +30,13 @@ def features(entities):
     return EntityFeatures(ids, ["a", "b", "c"])
 
 
-def build(variant, with_features=True):
+def build(variant, with_features=True, **more):
     function, defaults = recommendation.VARIANTS[variant]
     facts = {"num_users": USERS, "num_items": ITEMS, "max_length": TIME, "user_features": None, "item_features": None}
     if with_features:
         facts |= {"user_features": features(USERS), "item_features": features(ITEMS)}
     facts = [facts[name] for name in facts_of(function)]
-    return function(*facts, **defaults | NARROW[function.__name__], name=variant)
+    return function(*facts, **defaults | NARROW[function.__name__] | more, name=variant)
 
 
 def recommender(variant, **settings):
@@ -56,17 +57,43 @@ def test_states_and_vectors_are_scored_together_or_one_by_one(variant, with_feat
     np.testing.assert_allclose(alone, together[..., 2], atol=1e-5)
 
 
-@pytest.mark.parametrize("variant", recommendation.VARIANTS)
-def test_no_position_looks_at_a_later_item(variant):
-    towers = build(variant)
+DECAYED = [(name, {"history_decay": 0.7}) for name in ("matrix_factorization", "two_tower", "wide_and_deep")]
+
+
+@pytest.mark.parametrize(("variant", "settings"), [*((each, {}) for each in recommendation.VARIANTS), *DECAYED])
+def test_no_position_looks_at_a_later_item(variant, settings):
+    towers = build(variant, **settings)
     before = keras.ops.convert_to_numpy(towers.users(INPUTS))
     changed = HISTORY.copy()
     changed[:, 3:] = [[5, 5], [5, 4], [6, 6]]
     after = keras.ops.convert_to_numpy(towers.users({**INPUTS, "history": changed}))
     real = HISTORY[:, :3] > 0  # what stands for nothing may see anything: nobody looks at it
     np.testing.assert_allclose(after[:, :3][real], before[:, :3][real], atol=1e-6)
-    if variant != "matrix_factorization":
+    if variant != "matrix_factorization" or settings:
         assert np.abs(after[:, 4] - before[:, 4]).max() > 1e-6
+
+
+@pytest.mark.parametrize(("variant", "settings"), DECAYED)
+def test_what_fills_a_history_up_changes_nothing(variant, settings):
+    towers = build(variant, **settings)
+    states = keras.ops.convert_to_numpy(towers.users(INPUTS))
+    longer = np.concatenate([np.zeros((3, 2), "int32"), HISTORY], axis=1)
+    padded = keras.ops.convert_to_numpy(towers.users({**INPUTS, "history": longer}))
+    np.testing.assert_allclose(padded[:, 2:], states, atol=1e-6)
+
+
+def test_a_decayed_mean_weighs_by_age():
+    draw = np.random.default_rng(0)
+    x, mask = draw.normal(size=(2, 4, 3)).astype("float32"), np.array([[0, 0, 1, 1], [1, 1, 1, 1]], bool)
+    found = keras.ops.convert_to_numpy(running_mean(x, mask, 0.5))
+    weights = np.array([1, 2, 4, 8]) / 15
+    np.testing.assert_allclose(found[1, 3], weights @ x[1], atol=1e-6)
+    np.testing.assert_allclose(found[0, 3], (x[0, 2] + 2 * x[0, 3]) / 3, atol=1e-6)
+    np.testing.assert_array_equal(found[0, :2], 0)
+    plain = keras.ops.convert_to_numpy(running_mean(x, mask))
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(running_mean(x, mask, 1 - 1e-7)), plain, atol=1e-5)
+    with pytest.raises(SettingError, match="history_decay: expected a number above 0, at most 1, got 0"):
+        build("two_tower", history_decay=0)
 
 
 @pytest.mark.parametrize("variant", recommendation.VARIANTS)

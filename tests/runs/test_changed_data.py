@@ -150,7 +150,7 @@ def test_an_example_in_two_folds_is_refused():
 def test_all_folds_are_divided_before_the_first_is_trained(tmp_path, empty_folder):
     source = images(tmp_path, "a" * 51 + "b" * 3)
     trained(tmp_path / "alone", {"source": source, "fold": (0, 2)})  # the first could be
-    said = "train.folds: fold 1 cannot be divided: class 'b' has 1 images to divide; expected at least 2"
+    said = "train.folds: fold 1 cannot be divided: class 'b' has 1 examples to divide; expected at least 2"
     with pytest.raises(SettingError, match=said) as caught:
         trained(None, source, folds=2)
     assert "\n" not in str(caught.value)

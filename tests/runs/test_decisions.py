@@ -8,7 +8,7 @@ from PIL import Image
 
 import kit
 from kit import config, recipes
-from kit.errors import SettingError
+from kit.errors import KitError, SettingError
 from kit.runs import decisions, schema, speed
 from kit.runs import settings as run_settings
 from kit.runs.python_inputs import PythonInputs
@@ -50,13 +50,13 @@ def test_rules_give_settings_that_can_be(name):
     before = {}
     for examples in (20, 300, 5000, 60_000, 1_000_000):
         texts = {"tokens": 12 * examples, "words": examples, "length": 30}
-        for side, channels in itertools.product((8, 28, 64, 500), (1, 3)):
+        for side, channels, answer in itertools.product((8, 28, 64, 500), (1, 3), ("label", "labels", "number")):
             images = {"side": side, "channels": channels, "is_of_one_size": side < 500}
-            decided = ruled(name, flat, examples=examples, classes=5, **images, **texts)
-            epochs, batch_size = before.get((side, channels), (10**6, 0))
+            decided = ruled(name, flat, examples=examples, classes=5, answer=answer, **images, **texts)
+            epochs, batch_size = before.get((side, channels, answer), (10**6, 0))
             now = decided.get("train.epochs", 0), decided.get("train.batch_size", 0)
             assert epochs >= now[0] and batch_size <= now[1]
-            before[side, channels] = now
+            before[side, channels, answer] = now
         rest = {key: value for key, value in flat.items() if key.partition(".")[0] in ("data", "model", "train")}
         run_settings.completed(schema.get(name), rest | decided)
 
@@ -210,3 +210,61 @@ def test_minutes_choose_the_size_of_the_network(photographs, monkeypatch, caplog
 def test_a_rehearsal_by_the_clock_tells_the_epochs_that_go_into_it(photographs):
     told = kit.dry_run("image_classification", data=str(photographs), train={"minutes": 2}, verbose=False)
     assert told["seconds_estimated"] == pytest.approx(120, rel=0.5) and told["epochs"] > 1
+
+
+def rows(count):
+    """A table whose rows have a number, a class, and a price."""
+    draw = np.random.default_rng(0)
+    size = draw.integers(20, 200, count)
+    return {"size": size.astype(float), "kind": draw.choice(["a", "b"], count), "price": size * 1.5}
+
+
+@pytest.mark.parametrize(
+    ("count", "target", "expected"),
+    [
+        (200, "kind", (32, 40, None, (256, 256), 0.5, 0.001)),
+        (200, "price", (32, 40, "huber", (256, 256), 0.2, 0.001)),
+        (40_000, "kind", (256, 15, None, (256, 256), 0.2, 0.001)),
+        (40_000, "price", (256, 33, "huber", (512, 256), 0.2, 0.002)),
+    ],
+)
+def test_a_table_decides_by_its_rows_and_its_answer(count, target, expected, caplog):
+    caplog.set_level("INFO", "kit")
+    recipe = recipes.get("tabular_prediction")
+    asked = {"data.source": "given", "data.target": target}
+    settings = run_settings.resolve(schema.get(recipe.name), None, asked, None)
+    found = decisions.decided(recipe, settings, PythonInputs(rows(count)))
+    train, network = found["train"], found["backbone"]
+    sizes = train["batch_size"], train["epochs"], found["model"]["loss"], network["units"], network["dropout"]
+    assert (*sizes, found["optimizer"]["learning_rate"]) == expected
+    assert "training rows" in caplog.text and caplog.text.count("data.target") == 0
+
+
+def test_held_out_rows_of_a_table_decide_nothing():
+    known = {"train": rows(60), "validation": rows(20), "test": rows(20)}
+    recipe = recipes.get("tabular_prediction")
+    settings = run_settings.resolve(
+        schema.get(recipe.name), None, {"data.source": "given", "data.target": "kind"}, None
+    )
+    one, other = (
+        decisions.decided(recipe, settings, PythonInputs(known | {"test": rows(count)})) for count in (20, 9000)
+    )
+    assert one == other
+
+
+def test_minutes_make_the_network_of_a_table_narrower(monkeypatch):
+    recipe, found = recipes.get("tabular_prediction"), []
+    monkeypatch.setattr(speed, "seconds_per_example", lambda *words: 0.05)
+    for minutes in (0.5, 60):
+        asked = {"data.source": "given", "data.target": "kind", "train.minutes": minutes}
+        settings = run_settings.resolve(schema.get(recipe.name), None, asked, None)
+        found.append(decisions.decided(recipe, settings, PythonInputs(rows(200)))["backbone"]["units"])
+    assert found == [(64, 64), (256, 256)]
+
+
+def test_a_class_of_one_row_is_refused_in_the_word_of_all_kinds(tmp_path):
+    table = {"size": [1.0, 2.0, 3.0, 4.0], "kind": ["a", "a", "a", "b"]}
+    with pytest.raises(KitError, match="class 'b' has 1 examples to divide; expected at least 3"):
+        kit.train(
+            "tabular_prediction", data={"source": table, "target": "kind"}, folder=tmp_path / "run", verbose=False
+        )

@@ -52,6 +52,11 @@ def check_share(key, value):
     check(0 <= value < 1, key, value, "a number from 0 to below 1")
 
 
+def check_decay(decay):
+    """Raises SettingError for a weight of earlier items that cannot be."""
+    check(0 < decay <= 1, "history_decay", decay, "a number above 0, at most 1")
+
+
 class Described(typing.NamedTuple):
     """Users and items as `described` returns them.
 
@@ -67,7 +72,7 @@ class Described(typing.NamedTuple):
     item_rows: object
 
 
-def described(inputs, item, num_users, num_items, user_features, item_features, dim, dropout):
+def described(inputs, item, num_users, num_items, user_features, item_features, dim, dropout, decay):
     """Puts side by side what is known of users and of items: themselves, their features, and the history's items.
 
     Args:
@@ -77,6 +82,7 @@ def described(inputs, item, num_users, num_items, user_features, item_features, 
         user_features, item_features: `kit.data.entity_features.EntityFeatures`, or None.
         dim: Width of each embedding.
         dropout: Share of the embeddings that is dropped while training.
+        decay: Weight of an item of the history beside that of the one behind it.
 
     Returns:
         `Described`.
@@ -90,7 +96,7 @@ def described(inputs, item, num_users, num_items, user_features, item_features, 
             rows[name] = constant_rows(ids, features.ids, f"{name}_features")
             parts.append(mean_embedding(rows[name], len(features.names), dim, f"{name}_feature_embedding"))
     known = layers.Embedding(num_items + 2, dim, name="history_embedding")(history)
-    before = running_mean(known, history > 0)  # (batch, time, dim): no position looks at a later one
+    before = running_mean(known, history > 0, decay)  # (batch, time, dim): no position looks at a later one
     x = ops.concatenate([*(over_time(part, history) for part in of_user), before], axis=-1)
     y = ops.concatenate(of_items, axis=-1) if len(of_items) > 1 else of_items[0]
     if dropout:

@@ -9,7 +9,15 @@ from keras import layers, ops
 
 from kit.blocks.pair_scores import InnerProduct, with_ones
 from kit.errors import check
-from kit.models.recommendation.towers import Towers, check_counts, check_share, described, item_input, user_inputs
+from kit.models.recommendation.towers import (
+    Towers,
+    check_counts,
+    check_decay,
+    check_share,
+    described,
+    item_input,
+    user_inputs,
+)
 
 VARIANTS = {"two_tower": {}}
 
@@ -23,6 +31,7 @@ def two_tower(
     dim: int = 64,
     hidden_dims: tuple[int, ...] = (128,),
     dropout: float = 0.2,
+    history_decay: float = 1.0,
     name: str = "two_tower",
 ):
     """Passes what is known of a user, with the mean of the history's items, and of an item through a network each.
@@ -33,6 +42,8 @@ def two_tower(
         dim: Width of embeddings and of the vectors of both towers.
         hidden_dims: Widths of the dense layers of both towers in front of their last.
         dropout: Share of the embeddings that is dropped while training.
+        history_decay: Weight of an item of the history beside that of the one behind it: 1 is the plain mean, and the
+            less, the more do the latest items count.
         name: Name of the networks.
 
     Shape:
@@ -46,8 +57,9 @@ def two_tower(
     check(dim >= 1, "dim", dim, "at least 1")
     check(all(size >= 1 for size in hidden_dims), "hidden_dims", hidden_dims, "widths of at least 1")
     check_share("dropout", dropout)
+    check_decay(history_decay)
     inputs, item = user_inputs(), item_input()
-    known = described(inputs, item, num_users, num_items, user_features, item_features, dim, dropout)
+    known = described(inputs, item, num_users, num_items, user_features, item_features, dim, dropout, history_decay)
     sides = []
     for side, x in (("user", known.user), ("item", known.item)):
         for index, size in enumerate(hidden_dims, 1):

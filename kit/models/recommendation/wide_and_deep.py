@@ -12,6 +12,7 @@ from kit.errors import check
 from kit.models.recommendation.towers import (
     Towers,
     check_counts,
+    check_decay,
     check_share,
     described,
     item_input,
@@ -31,6 +32,7 @@ def wide_and_deep(
     dim: int = 32,
     hidden_dims: tuple[int, ...] = (64, 32),
     dropout: float = 0.2,
+    history_decay: float = 1.0,
     name: str = "wide_and_deep",
 ):
     """Adds a linear model of crosses and a network of what is known of a user and an item.
@@ -44,6 +46,8 @@ def wide_and_deep(
         dim: Width of each embedding.
         hidden_dims: Widths of the dense layers of the deep part.
         dropout: Share of the embeddings that is dropped while training.
+        history_decay: Weight of an item of the history beside that of the one behind it: 1 is the plain mean, and the
+            less, the more do the latest items count.
         name: Name of the networks.
 
     Shape:
@@ -58,9 +62,10 @@ def wide_and_deep(
     fits = len(hidden_dims) and min(hidden_dims) >= 1
     check(fits, "hidden_dims", hidden_dims, "one width or more, each at least 1")
     check_share("dropout", dropout)
+    check_decay(history_decay)
     inputs, item = user_inputs(), item_input()
     user, history = inputs["user"], inputs["history"]
-    known = described(inputs, item, num_users, num_items, user_features, item_features, dim, dropout)
+    known = described(inputs, item, num_users, num_items, user_features, item_features, dim, dropout, history_decay)
     bias = layers.Embedding(num_items + 2, 1, embeddings_initializer="zeros", name="item_bias")(item)
     one = ops.ones_like(user, bias.dtype)[:, None]
     own = layers.Embedding(num_users + 1, 1, embeddings_initializer="zeros", name="user_bias")(user)
