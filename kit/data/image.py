@@ -290,15 +290,20 @@ def headers_of(paths):
 def header_of(path):
     """Returns the `Headers` of one image file."""
     with opened(path) as image:
-        turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-        return Headers(
-            image.size if turned else image.size[::-1],
-            image.mode in GREY_MODES,
-            image.has_transparency_data,
-            # what follows the first image of a camera's file is the same one, smaller
-            image.format != "MPO" and getattr(image, "is_animated", False),
-            not isinstance(path, EncodedImage) and is_misnamed(path, image.format),
-        )
+        return header_in(image, path)
+
+
+def header_in(image, path):
+    """Returns the `Headers` of an opened image file."""
+    turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+    return Headers(
+        image.size if turned else image.size[::-1],
+        image.mode in GREY_MODES,
+        image.has_transparency_data,
+        # what follows the first image of a camera's file is the same one, smaller
+        image.format != "MPO" and getattr(image, "is_animated", False),
+        not isinstance(path, EncodedImage) and is_misnamed(path, image.format),
+    )
 
 
 def without_unreadable(images):

@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from kit.data import packed, packing, sources
-from kit.data.image import Headers, PixelChecks, header_of, read_image
+from kit.data.image import Headers, PixelChecks, header_in, opened, plain
+from kit.data.image_files import check_regular
 from kit.data.sources import EncodedImage, Images
 from kit.data.sources.text_files import BadRows
 from kit.data.split_names import SPLITS
@@ -172,12 +173,7 @@ def pack(source, writer, *, needs_classes=True, on_bad="error"):
     if not kept:
         raise KitError(f"{source}: none of {len(found.names):,} images can be read; the first: {bad.messages[0]}")
     bad.told()
-    headers, digests, is_constant = (list(each) for each in zip(*looked, strict=True))
-    for name, values in zip(Headers._fields, zip(*headers, strict=True), strict=True):
-        writer.array(name, np.array(values, "int32" if name == "size" else bool))
-    _, first, inverse = np.unique(np.array(digests, "S16"), return_index=True, return_inverse=True)
-    writer.array("equal", first[inverse].astype("int64"))  # the first image that is equal, itself where none is
-    writer.array("is_constant", np.array(is_constant, bool))
+    write_facts(writer, *zip(*looked, strict=True))
     writer.array("label", found.labels[kept])
     splits = {}
     if found.split is not None:
@@ -196,22 +192,40 @@ def pack(source, writer, *, needs_classes=True, on_bad="error"):
     return origin, len(kept)
 
 
+def write_facts(writer, headers, digests, is_constant):
+    """Writes what was found of each image: headers, equal images, and those of one colour.
+
+    Args:
+        writer: `kit.data.packing.Writer`.
+        headers: `Headers` of each.
+        digests: Check sum of the pixels of each.
+        is_constant: Whether each is of one colour.
+    """
+    for name, values in zip(Headers._fields, zip(*headers, strict=True), strict=True):
+        writer.array(name, np.array(values, "int32" if name == "size" else bool))
+    _, first, inverse = np.unique(np.array(digests, "S16"), return_index=True, return_inverse=True)
+    writer.array("equal", first[inverse].astype("int64"))  # the first image that is equal, itself where none is
+    writer.array("is_constant", np.array(is_constant, bool))
+
+
 def _looked_at(found, row):
     """Returns the bytes of an image and (headers, digest of its pixels, whether they are one colour), or an error."""
     try:
         if found.paths is None:
             return _of_pixels(found.pixels[row])
         path = found.paths[row]
-        header = header_of(path)
         data = path.data if isinstance(path, EncodedImage) else _read(path)
-        pixels = read_image(EncodedImage(data, str(path)))
-        return data, (header, *_sums(pixels))
+        with opened(EncodedImage(data, str(path))) as image:
+            header = header_in(image, path)
+            pixels = np.asarray(plain(image, header.is_grey))
+        return data, (header, *_sums(pixels.reshape(*pixels.shape[:2], -1)))
     except KitError as error:
         return b"", error
 
 
 def _read(path):
     try:
+        check_regular(path)
         with open(path, "rb") as file:
             return file.read()
     except OSError as error:
