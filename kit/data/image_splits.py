@@ -12,8 +12,9 @@ from kit.data.columns import Dense
 from kit.data.examples import Examples
 from kit.data.filters import Filters
 from kit.data.findings import tell
-from kit.data.image import PixelChecks, common_shape, decoded, luminance, resize, without_unreadable
+from kit.data.image import common_shape, decoded, luminance, resize, without_unreadable
 from kit.data.overlap import overlap
+from kit.data.pixel_checks import PixelChecks
 from kit.data.source_files import SourceFiles
 from kit.data.sources import EncodedImage
 from kit.data.split_lists import tell_of_lists

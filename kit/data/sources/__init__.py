@@ -21,7 +21,7 @@ _KINDS = {
     "images": ("packed_images", "digits", "image_tfds", "image_csv", "idx", "image_npz", "image_folder"),
     "sentences": ("phrases", "tagged_tfds", "tagged_files"),
     "pairs": ("phrase_pairs", "pair_tfds", "pair_files"),
-    "texts": ("phrase_languages", "text_tfds", "text_tables", "text_folder"),
+    "texts": ("packed_texts", "phrase_languages", "text_tfds", "text_tables", "text_folder"),
     "documents": ("packed_documents", "python_manual", "text_documents"),
     "questions": ("phrase_questions", "question_tfds", "question_files"),
     "tables": ("bundled_tables", "tables"),
@@ -112,7 +112,7 @@ class Images:
         columns: Name of each other column of the source to its values, (examples,).
         passed_over: `kit.data.image_files.PassedOver`, what was there and is not read; or None.
         left_out: Names of the images that `take` has left out, which lists of names may have all the same.
-        checks: `kit.data.image.PixelChecks` of all images where they are packed: they were looked through by then; or
+        checks: `kit.data.pixel_checks.PixelChecks` of images that are packed, which were looked through by then; or
             None.
         skipped: A message on each image that was left out while packing, since it cannot be read.
     """
@@ -385,7 +385,7 @@ def find(source, kind):
     if not path.is_file() and not path.is_dir():
         raise SettingError("source", f"{source!r} is neither a file nor a folder (a pipe or a device?)")
     readers = [module for module in modules if hasattr(module, "accepts")]
-    if is_pack(path) and not readers[0].accepts(path):
+    if is_pack(path) and not _KINDS[kind][0].startswith("packed_"):
         raise SettingError("source", f"{source!r} is a pack of {Pack(path).kind}; expected {kind} that are not packed")
     for module in readers:
         if module.accepts(path):

@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from kit.data import packed, packing, sources
-from kit.data.image import Headers, PixelChecks, header_in, opened, plain
+from kit.data.image import Headers, header_in, opened, plain
 from kit.data.image_files import check_regular
+from kit.data.pixel_checks import PixelChecks
 from kit.data.sources import EncodedImage, Images
 from kit.data.sources.text_files import BadRows
 from kit.data.split_names import SPLITS
