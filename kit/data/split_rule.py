@@ -115,7 +115,7 @@ def assigned(names, given, division, known, labels=None, class_names=None):
         "group": division.group,
         "fold": None if division.fold is None else list(division.fold),
         "names": f"{zlib.crc32(np.ascontiguousarray(hashes)):08x}",
-        "labels": None if labels is None else f"{zlib.crc32(np.asarray(labels, 'int64')):08x}",
+        "labels": None if labels is None else f"{zlib.crc32(np.ascontiguousarray(labels, 'int64')):08x}",
         "splits": f"{zlib.crc32(split):08x}",
     }
     return found

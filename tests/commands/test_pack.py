@@ -48,7 +48,9 @@ def test_what_cannot_be_packed_is_said_in_one_line(photos, capsys):
     assert cli.main(["pack", "photos", "p"]) == 0
     capsys.readouterr()
     assert "--overwrite replaces it" in refused(capsys, "photos", "p")
-    assert "something else than a pack" in refused(capsys, "photos", "photos/a")
+    (photos.parent / "mine").mkdir()
+    (photos.parent / "mine" / "file").write_text("")
+    assert "something else than a pack" in refused(capsys, "photos", "mine", "--overwrite")
     assert "is in the source" in refused(capsys, "photos", "photos/p")
     assert "is a pack already" in refused(capsys, "p", "q", "--recipe", "image_classification")
     assert "expected SOURCE and OUT" in refused(capsys, "photos")
@@ -80,7 +82,7 @@ def test_training_on_a_pack_ends_with_the_same_bits(photos):
     runs = [
         kit.train("image_classification", data={"source": each}, verbose=False, **SMALL) for each in ("photos", "p")
     ]
-    assert weights(runs[0]) == weights(runs[1]) and runs[0].metrics["test"] == runs[1].metrics["test"]
+    assert weights(first) == weights(second) and first.metrics["test"] == second.metrics["test"]
 
 
 @pytest.mark.slow

@@ -36,7 +36,7 @@ def test_an_example_goes_by_its_name_and_the_seed_alone():
     split = split_of()
     assert (split_of([NAMES[row] for row in order]) == split[order]).all()
     assert (split_of(division=Division(split_seed=1)) != split).mean() > 0.3
-    assert split_of()[:4].tolist() == ["train", "test", "train", "train"]  # kept for runs that go on
+    assert split[:5].tolist() == ["train", "train", "validation", "train", "test"]  # of runs that go on
 
 
 def test_at_the_limit_and_below_they_are_drawn_and_listed():
