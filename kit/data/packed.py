@@ -25,6 +25,8 @@ from kit.files import reading
 
 FILE = "pack.json"
 VERSION = 1
+# Column of the names of examples.
+NAMES = "name"
 # Folder beside the pack in which it grows; a killed `kit pack` leaves it.
 GROWING = ".packing"
 _BLOCK = 1 << 20
@@ -96,8 +98,8 @@ class Pack:
         return Values(self.folder, name, sorted(shards), [self.files[path.name][0] for path in sorted(shards)])
 
     def texts(self, name):
-        """Returns a column of texts, on disk."""
-        return Strings(self.values(name))
+        """Returns a column of texts, on disk; that of names knows their hashes."""
+        return Strings(self.values(name), self.array(f"{NAMES}.hashes") if name == NAMES else None)
 
 
 def _check_name(folder, name):
@@ -209,10 +211,11 @@ class Strings(collections.abc.Sequence):
 
     Args:
         values: `Values`, their bytes UTF-8.
+        hashes: Hash of each, uint64 (examples,), where it is known.
     """
 
-    def __init__(self, values):
-        self.values = values
+    def __init__(self, values, hashes=None):
+        self.values, self._hashes = values, hashes
 
     def __len__(self):
         return len(self.values)
@@ -227,7 +230,7 @@ class Strings(collections.abc.Sequence):
 
     def hashes(self):
         """Returns the number of each text, by which a rule divides; see `kit.data.split_rule`."""
-        return hashes_of(self)
+        return hashes_of(self) if self._hashes is None else self._hashes
 
     def arrow(self):
         """Returns the texts as a column of pandas that holds them as bytes end to end, and makes no Python objects."""

@@ -14,7 +14,8 @@ import zlib
 
 import numpy as np
 
-from kit.data.packed import FILE, GROWING, VERSION, is_pack
+from kit.data.packed import FILE, GROWING, NAMES, VERSION, is_pack
+from kit.data.split_rule import hash_of
 from kit.errors import KitError, Unavailable
 from kit.files import write_text
 from kit.terminal import duration
@@ -71,12 +72,16 @@ class Writer:
 
     def __init__(self, folder):
         self.folder, self.files, self._columns = folder, {}, {}
+        self._hashes = bytearray()  # of the names, by which a rule may divide
 
     def add(self, name, data):
         """Adds a value, bytes or a text, to a column."""
         if name not in self._columns:
             self._columns[name] = _Column(self.folder, name, self.files)
-        self._columns[name].add(data.encode() if isinstance(data, str) else data)
+        data = data.encode() if isinstance(data, str) else data
+        self._columns[name].add(data)
+        if name == NAMES:
+            self._hashes += hash_of(data)
 
     def array(self, name, values):
         """Writes a column of numbers."""
@@ -92,6 +97,7 @@ class Writer:
         for name, column in self._columns.items():
             column.close()
             self.array(f"{name}.ends", np.frombuffer(column.ends, "int64"))
+        self.array(f"{NAMES}.hashes", np.frombuffer(self._hashes, "<u8"))
         files = {name: list(self.files[name]) for name in sorted(self.files)}
         told = {"version": VERSION, "kind": kind, "examples": examples, **content, "files": files}
         write_text(self.folder / FILE, json.dumps(told, indent=1, ensure_ascii=False) + "\n")

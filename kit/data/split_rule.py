@@ -34,8 +34,12 @@ def applies(count, division):
 
 def hashes_of(names):
     """Returns a number for each text, uint64 (examples,)."""
-    data = b"".join(hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest() for name in names)
-    return np.frombuffer(data, "<u8")
+    return np.frombuffer(b"".join(hash_of(name.encode("utf-8", "surrogatepass")) for name in names), "<u8")
+
+
+def hash_of(name):
+    """Returns the hash of a name, eight bytes, given its bytes as UTF-8."""
+    return hashlib.blake2b(name, digest_size=8).digest()
 
 
 def shares_of(hashes, seed, stream):

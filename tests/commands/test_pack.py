@@ -1,6 +1,9 @@
 """`kit pack`: from a source to a pack that training reads, and one line for whatever goes wrong."""
 
+import functools
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ import pytest
 import kit
 from kit import cli
 from kit.data import packed, split_rule
+from tests import moments
 from tests.conftest import draw
 
 
@@ -79,28 +83,33 @@ def weights(run):
 @pytest.mark.slow
 def test_training_on_a_pack_ends_with_the_same_bits(photos):
     kit.pack("photos", "p", verbose=False)
-    runs = [
+    first, second = (
         kit.train("image_classification", data={"source": each}, verbose=False, **SMALL) for each in ("photos", "p")
-    ]
+    )
     assert weights(first) == weights(second) and first.metrics["test"] == second.metrics["test"]
+
+
+def interrupt():
+    raise KeyboardInterrupt
 
 
 @pytest.mark.slow
 def test_more_examples_than_are_listed_keep_the_rule_and_go_on(photos, monkeypatch):
     monkeypatch.setattr(split_rule, "MOST_LISTED", 50)
     kit.pack("photos", "p", verbose=False)
-    short = SMALL | {"train": SMALL["train"] | {"epochs": 1}}
-    run = kit.train("image_classification", data={"source": "p"}, folder="run", verbose=False, **short)
-    assert not (run.folder / "assets" / "splits.csv").exists()
-    facts = json.loads((run.folder / "assets" / "splits.json").read_text())
-    assert facts["examples"] == 60 and sum(facts["counts"].values()) == 60
-    longer = kit.train("image_classification", folder="run", train={"epochs": 2}, verbose=False)
-    whole = kit.train("image_classification", data={"source": "p"}, folder="whole", verbose=False, **SMALL)
-    assert weights(longer) == weights(whole)
+    train = functools.partial(kit.train, "image_classification", data={"source": "p"}, verbose=False, **SMALL)
+    with pytest.raises(KeyboardInterrupt), moments.at(moments.AfterBatch(2, 2), interrupt):
+        train(folder="run")
+    assets = photos.parent / "run" / "assets"
+    facts = json.loads((assets / "splits.json").read_text())
+    assert not (assets / "splits.csv").exists() and facts["examples"] == 60 == sum(facts["counts"].values())
+    assert weights(train(folder="run")) == weights(train(folder="whole"))
+    with pytest.raises(KeyboardInterrupt), moments.at(moments.AfterBatch(2, 2), interrupt):
+        train(folder="other")
     draw(photos / "a" / "new.png", (8, 8), value=3)
     kit.pack("photos", "p", overwrite=True, verbose=False)
     with pytest.raises(kit.errors.KitError, match="changed since this run"):
-        kit.train("image_classification", folder="run", train={"epochs": 3}, verbose=False)
+        train(folder="other")
 
 
 @pytest.mark.slow
@@ -116,10 +125,13 @@ def test_packed_texts_end_with_the_same_bits_and_are_cut_once(recipe, tmp_path, 
     else:
         source = tmp_path / "t.txt"
         source.write_text("\n\n".join(texts))
+    smoke = Path(kit.__file__).parents[1] / "recipes" / recipe / "smoke.toml"
+    settings = tmp_path / "settings.toml"  # without the number of generated texts
+    settings.write_text(re.sub("num_texts.*\n|source.*\n", "", smoke.read_text()))
     kit.pack(source, "p", recipe=recipe, verbose=False)
     runs = []
     for each in (source, tmp_path / "p", tmp_path / "p"):
-        runs.append(kit.train(recipe, config="smoke", data={"source": str(each)}, verbose=False))
+        runs.append(kit.train(recipe, config=settings, data={"source": str(each)}, verbose=False))
         made = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.npy")}
         if len(runs) == 2:
             first = made
