@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+_MOST_IN_MEMORY = 500_000  # images
 _CLASSES, _BLOCK, _BATCH = 100, 1000, 64
 # Trains for so many steps, and prints seconds to the end of the first step, and memory then and in the end.
 _TRAIN = """
@@ -42,7 +43,8 @@ def clocked(self, *arguments, callbacks=None, **more):
 keras.Model.fit = clocked
 recipe, settings = sys.argv[1], json.loads(sys.argv[2])
 run = kit.train(recipe, verbose=False, **settings)
-print(json.dumps(found | {"examples_per_second": run.metrics["examples_per_second"]}))
+seen = run.metrics["examples_per_second"] * run.metrics["train_seconds"]
+print(json.dumps(found | {"per_cpu_second": seen / run.metrics["train_cpu_seconds"]}))
 """
 
 
@@ -110,7 +112,7 @@ def told(name, found):
     print(
         f"{name}: first step after {found['first_step_seconds']:.1f} s ({found['first_step_cpu_seconds']:.1f} CPU-s), "
         f"memory {found['train_rss'] / 1e9:.2f} GB, "
-        f"{found['examples_per_second']:,.0f} examples a second",
+        f"{found['per_cpu_second']:,.0f} examples trained on a CPU-second",
         flush=True,
     )
 
@@ -186,7 +188,11 @@ def main():
                 )
             share = min(0.1, 1000 / options.images)
             data = {"source": pack, "validation_fraction": share, "test_fraction": share}
-            told("images", trained("image_classification", {"config": "default", "data": data, "train": train}))
+            settings = {"config": "default", "data": data, "train": train}
+            told("images", trained("image_classification", settings))
+            if options.images <= _MOST_IN_MEMORY:
+                settings["data"] = data | {"in_memory": True}
+                told("images, decoded into memory", trained("image_classification", settings))
             rates(pack, options.steps)
         if options.megabytes:
             texts("words.txt", options.megabytes)
