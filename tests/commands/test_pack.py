@@ -145,3 +145,13 @@ def test_a_half_pack_is_refused_by_training(photos, capsys):
     (photos.parent / "p").rename(photos.parent / f"p{packed.GROWING}")
     assert cli.main(["train", "image_classification", "--data.source", f"p{packed.GROWING}", "--dry-run"]) == 2
     assert "a pack that is not whole" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_damaged_image_is_named_in_one_line_while_it_trains(photos, capsys):
+    kit.pack("photos", "p", verbose=False)
+    shard = photos.parent / "p" / "image-00000.bin"
+    shard.write_bytes(bytes(len(shard.read_bytes())))
+    assert cli.main(["train", "image_classification", "--data.source", "p", "--train.epochs", "1"]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith(f"kit: {photos.parent / 'p'}: ") and "not a whole image" in error
