@@ -147,6 +147,32 @@ def rates(pack, steps):
         print(f"{name}: {rate:,.0f} images a CPU-second, {share}", flush=True)
 
 
+def formats(folder, count=200_000, size=1400):
+    """Prints how many records a second come in random order from a flat file and from ArrayRecord."""
+    from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
+
+    rng = np.random.default_rng(0)
+    flat, grouped = f"{folder}/records.bin", f"{folder}/records.array_record"
+    writer = ArrayRecordWriter(grouped, "group_size:1,uncompressed")
+    with open(flat, "wb") as file:
+        for _ in range(count):
+            record = rng.bytes(size)
+            file.write(record)
+            writer.write(record)
+    writer.close()
+    order = rng.permutation(count)
+    with open(flat, "rb") as file:
+        began = time.perf_counter()
+        for row in order.tolist():
+            os.pread(file.fileno(), size, row * size)
+        print(f"flat file: {count / (time.perf_counter() - began):,.0f} records a second")
+    for options in ("", "index_storage_option:in_memory,readahead_buffer_size:0"):
+        reader, began = ArrayRecordReader(grouped, options), time.perf_counter()
+        for start in range(0, count, _BATCH):
+            reader.read(order[start : start + _BATCH].tolist())
+        print(f"ArrayRecord {options}: {count / (time.perf_counter() - began):,.0f} records a second")
+
+
 class _Held:
     """Encoded files of a pack, in memory."""
 
@@ -171,7 +197,12 @@ def main():
     parser.add_argument("--pack", help="pack of such images that is there already")
     parser.add_argument("--data", help="not used: the data are generated")
     parser.add_argument("--write", action="store_true", help="not used: numbers are printed")
+    parser.add_argument("--formats", action="store_true", help="compare flat files with ArrayRecord, and nothing else")
     options = parser.parse_args()
+    if options.formats:
+        with tempfile.TemporaryDirectory() as scratch:
+            formats(scratch)
+        return
     with tempfile.TemporaryDirectory() as scratch:
         os.chdir(scratch)
         os.environ["KIT_CACHE"] = str(Path(scratch, "cache"))
