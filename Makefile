@@ -42,7 +42,7 @@ WITH = $(VENV)/bin/python -c "$$GIVEN_WORDS"
 WITH_SET = $(WITH) SET $(KIT)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train inspect tune evaluate predict explain serve report export learning-curve doctor list show test test-slow test-large test-all lint format bench schema wheel clean
+.PHONY: help setup train inspect pack tune evaluate predict explain serve report export learning-curve doctor list show test test-slow test-large test-all lint format bench schema wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,11 @@ train: $(READY) ## train RECIPE, or carry a run on with FOLDER= or RESUME=last
 inspect: $(READY) ## look for what is wrong with DATA, and write a page
 	@$(WITH_SET) inspect $(if $(filter-out file,$(origin RECIPE)),$(call flag,RECIPE,recipe)) $(call flag,CONFIG,config) \
 		$(call flag,OUTPUT,output) $(JSON_FLAG) $(call flag,DATA,data.source)
+
+# make pack DATA=photos OUTPUT=photos.pack; the recipe is guessed where RECIPE= is not given.
+pack: $(READY) ## write DATA into shards OUTPUT once, for trainings whose data are larger than memory
+	@$(WITH_SET) pack $(if $(filter-out file,$(origin RECIPE)),$(call flag,RECIPE,recipe)) $(JSON_FLAG) -- \
+		"$$GIVEN_DATA" "$$GIVEN_OUTPUT"
 
 # make tune RECIPE=translation TRIALS=20 SET="tune.algorithm=hyperband train.epochs=5"
 tune: $(READY) ## search the settings of RECIPE in TRIALS trials, or carry a study on with FOLDER=
@@ -127,7 +132,7 @@ format: $(READY) ## put the code into its format
 	@$(VENV)/bin/ruff format .
 
 bench: $(READY) ## measure the numbers of the recipes' READMEs; DATA= a folder with the data sets
-	@for script in image_classification families recommendation text_classification text_augmentation tabular_prediction forecasting sequence_tagging translation tuning gan autoencoder image_to_image agents serve inspection learning_curve own_data photographs published_images pretraining bert_step minutes; do \
+	@for script in image_classification families recommendation text_classification text_augmentation tabular_prediction forecasting sequence_tagging translation tuning gan autoencoder image_to_image agents serve inspection learning_curve own_data packed photographs published_images pretraining bert_step minutes; do \
 		$(VENV)/bin/python benchmarks/$$script.py $(if $(value DATA),--write --data "$$GIVEN_DATA") || exit 1; done
 
 schema: $(READY) ## write kit/schema.json anew, the table of all settings that list and show read

@@ -11,7 +11,18 @@ import importlib
 
 __version__ = "0.1.0"
 __all__ = [
-    *("dry_run", "evaluate", "find_learning_rate", "inspect", "learning_curve", "load", "predict", "recipes", "report"),
+    *(
+        "dry_run",
+        "evaluate",
+        "find_learning_rate",
+        "inspect",
+        "learning_curve",
+        "load",
+        "pack",
+        "predict",
+        "recipes",
+        "report",
+    ),
     *("serve", "train", "tune"),
 ]
 
@@ -20,6 +31,7 @@ _VERBS = {
     "tune": "tuning.study",
     "serve": "serving.server",
     "inspect": "commands.inspect",
+    "pack": "commands.pack",
     "dry_run": "runs.rehearsal",
     "find_learning_rate": "runs.rehearsal",
     "learning_curve": "runs.learning_curve",

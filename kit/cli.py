@@ -109,6 +109,15 @@ def _parser():
     inspect.add_argument("--recipe", metavar="RECIPE", help="the recipe, where it does not stand before the source")
     inspect.add_argument("--config", metavar="TOML", help="settings to start from; those of [data] count")
     inspect.add_argument("--output", metavar="DIR", help="folder of the page; a new one below runs/ by default")
+    pack = verb(
+        "pack",
+        "write data larger than memory into shards once, for --data.source of trainings",
+        "Settings that decide how the source is read are flags: --data.on_bad skip.",
+    )
+    pack.add_argument("words", metavar="SOURCE OUT", nargs="+", help="file, folder or name; new folder of the pack")
+    pack.add_argument("--recipe", metavar="RECIPE", help="the recipe whose data they are, guessed by default")
+    pack.add_argument("--overwrite", action="store_true", help="replace a pack that is there")
+    pack.add_argument("--check", action="store_true", help="look whether the pack OUT is whole: kit pack OUT --check")
     tune = verb(
         "tune",
         "search a recipe's settings, or carry an unfinished study on",
@@ -265,7 +274,19 @@ _OWN_TABLE = {
     "explain": ("--json", "--text", "--output", "--allow", "--help"),
 }
 # Verbs that are a module each, with the function `run`.
-_OF_THEIR_OWN = ("train", "tune", "evaluate", "predict", "explain", "export", "doctor", "report", "inspect", "serve")
+_OF_THEIR_OWN = (
+    "train",
+    "tune",
+    "evaluate",
+    "predict",
+    "explain",
+    "export",
+    "doctor",
+    "report",
+    "inspect",
+    "pack",
+    "serve",
+)
 # Verb to the module of `kit.commands` and the function in it.
 _VERBS = {
     "list": ("catalogue", "run_list"),

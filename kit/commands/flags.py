@@ -79,7 +79,17 @@ def refuse(words, verb):
                 "--output",
                 "--allow",
             ),
-            *("--recipe", "--dry-run", "--find-learning-rate", "--port", "--host", "--timeout", "--batch-size"),
+            *(
+                "--recipe",
+                "--dry-run",
+                "--find-learning-rate",
+                "--overwrite",
+                "--check",
+                "--port",
+                "--host",
+                "--timeout",
+                "--batch-size",
+            ),
         )
         hint = guess(word, flags) if word.startswith("--") else ""
         hint = hint or "; settings look like --train.epochs 5"

@@ -90,7 +90,7 @@ class Files:
     """Column of files that are decoded when they are asked for.
 
     Args:
-        paths: Path of each file.
+        paths: Path of each file; or what gives a list of files for rows, `paths[rows]`, as those of a pack do.
         decode: Function from a list of paths to their values, (batch, ...).
         shape: Shape of a value.
         dtype: Its type.
@@ -99,14 +99,15 @@ class Files:
     has_fixed_shape = True
 
     def __init__(self, paths, decode, shape, dtype="uint8"):
-        self.paths, self.decode, self.shape, self.dtype = np.asarray(paths), decode, tuple(shape), np.dtype(dtype)
+        self.paths = paths if hasattr(paths, "headers") else np.asarray(paths)
+        self.decode, self.shape, self.dtype = decode, tuple(shape), np.dtype(dtype)
 
     def __len__(self):
         return len(self.paths)
 
     def take(self, rows):
         """Returns the decoded files of rows, (batch, ...)."""
-        return self.decode(self.paths[rows].tolist())
+        return self.decode(list(self.paths[rows]))
 
     def values(self, rows=None):
         """Returns the decoded files of rows, or of all, in memory."""
@@ -123,11 +124,20 @@ class Files:
         paths = [
             column.paths[slice(None) if part is None else part] for column, part in ((self, rows), (other, other_rows))
         ]
-        return Files(np.concatenate(paths), self.decode, self.shape, self.dtype)
+        return Files(np.concatenate(list(map(_as_objects, paths))), self.decode, self.shape, self.dtype)
 
     def reader(self):
         """Returns a function from row numbers, a tensor, to a batch, a tensor."""
         return lambda rows: _by_numpy(self.take, rows, self.dtype, self.shape)
+
+
+def _as_objects(paths):
+    """Returns files as an array; those of a pack are read."""
+    if isinstance(paths, np.ndarray):
+        return paths
+    found = np.empty(len(paths), object)
+    found[:] = paths
+    return found
 
 
 def _by_numpy(take, rows, dtype, shape):

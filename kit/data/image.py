@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import hashlib
 import io
 import logging
 import os
@@ -193,10 +192,10 @@ def header_sizes(paths):
 
     def header(path):
         with contextlib.suppress(KitError):
-            return _header(path)
+            return header_of(path)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        headers = [each for each in pool.map(header, paths) if each is not None] or [_header(paths[0])]
+        headers = [each for each in pool.map(header, paths) if each is not None] or [header_of(paths[0])]
     return [header.size for header in headers], all(header.is_grey for header in headers)
 
 
@@ -219,45 +218,54 @@ def common_shape(paths, image_size, color_mode, crop_to_aspect_ratio=False, back
         KitError: a file is no image.
         SettingError: modes differ and `color_mode` is "auto".
     """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        headers = list(pool.map(_header, paths))
-    first = headers[0]
-    for path, header in zip(paths, headers, strict=True):
-        if color_mode == "auto" and header.is_grey != first.is_grey:
-            raise SettingError(
-                "color_mode",
-                f"images differ in mode: {paths[0]} is {'grey' if first.is_grey else 'colour'}, {path} is "
-                f"{'grey' if header.is_grey else 'colour'}; set it to 'rgb' or 'grayscale'",
-            )
-    other = next((row for row, header in enumerate(headers) if header.size != first.size), None)
-    if image_size is None and other is not None:
-        side = int(np.median([min(header.size) for header in headers]))
+    headers = headers_of(paths)
+    is_other = headers.is_grey != headers.is_grey[0]
+    if color_mode == "auto" and is_other.any():
+        path, is_grey = paths[int(is_other.argmax())], headers.is_grey[0]
+        raise SettingError(
+            "color_mode",
+            f"images differ in mode: {paths[0]} is {'grey' if is_grey else 'colour'}, {path} is "
+            f"{'colour' if is_grey else 'grey'}; set it to 'rgb' or 'grayscale'",
+        )
+    first = tuple(headers.size[0].tolist())
+    is_other = (headers.size != headers.size[0]).any(1)
+    if image_size is None and is_other.any():
+        other = int(is_other.argmax())
+        side = int(np.median(headers.size.min(1)))
         image_size = (max((each for each in _SIDES if each <= side), default=_SIDES[0]),) * 2
         how = "their margins cut" if crop_to_aspect_ratio else "squeezed where they are not square"
         log.info(
             "images: of different sizes (%s is %s, %s is %s), so all are resized to %s, %s; data.image_size chooses "
             "another size%s",
-            *(paths[0], _times(first.size), paths[other], _times(headers[other].size), _times(image_size), how),
+            *(paths[0], _times(first), paths[other], _times(headers.size[other]), _times(image_size), how),
             "" if crop_to_aspect_ratio else ", data.crop_to_aspect_ratio cuts margins instead",
         )
     for is_so, what in (
-        ("is_transparent", f"have transparency: what is seen through them is {background} (data.background)"),
-        ("is_several", "hold several images or frames, of which the first is read"),
-        ("is_misnamed", "have the ending of another format, which does not matter here"),
+        (headers.is_transparent, f"have transparency: what is seen through them is {background} (data.background)"),
+        (headers.is_several, "hold several images or frames, of which the first is read"),
+        (headers.is_misnamed, "have the ending of another format, which does not matter here"),
     ):
-        rows = [row for row, header in enumerate(headers) if getattr(header, is_so)]
-        if rows:
-            log.info("images: %s of %s %s; the first: %s", f"{len(rows):,}", f"{len(paths):,}", what, paths[rows[0]])
-    grey = first.is_grey if color_mode == "auto" else color_mode == "grayscale"
-    return (*(image_size or first.size), 1 if grey else 3)
+        if is_so.any():
+            count, shown = f"{is_so.sum():,}", paths[int(is_so.argmax())]
+            log.info("images: %s of %s %s; the first: %s", count, f"{len(paths):,}", what, shown)
+    grey = headers.is_grey[0] if color_mode == "auto" else color_mode == "grayscale"
+    return (*(image_size or first), 1 if grey else 3)
 
 
 def _times(size):
     return f"{size[0]}x{size[1]}"
 
 
-class _Header(NamedTuple):
-    """Header of an image file, read without decoding: size (height, width), colour, transparency, frames, ending."""
+class Headers(NamedTuple):
+    """Headers of image files, read without decoding, or of one: size (height, width), colour, transparency and so on.
+
+    Args:
+        size: Height and width in pixels, (images, 2).
+        is_grey: Whether each is grey, (images,), and so on.
+        is_transparent: Something is seen through it.
+        is_several: It holds several images or frames.
+        is_misnamed: The ending of its name is another format's.
+    """
 
     size: tuple
     is_grey: bool
@@ -266,18 +274,35 @@ class _Header(NamedTuple):
     is_misnamed: bool
 
 
-def _header(path):
-    """Returns the `_Header` of an image file."""
+def headers_of(paths):
+    """Returns the `Headers` of image files; those of a pack are known.
+
+    Raises:
+        KitError: a file is no image.
+    """
+    if hasattr(paths, "headers"):
+        return paths.headers
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return Headers(*map(np.array, zip(*pool.map(header_of, paths), strict=True)))
+
+
+def header_of(path):
+    """Returns the `Headers` of one image file."""
     with opened(path) as image:
-        turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-        return _Header(
-            image.size if turned else image.size[::-1],
-            image.mode in GREY_MODES,
-            image.has_transparency_data,
-            # what follows the first image of a camera's file is the same one, smaller
-            image.format != "MPO" and getattr(image, "is_animated", False),
-            not isinstance(path, EncodedImage) and is_misnamed(path, image.format),
-        )
+        return header_in(image, path)
+
+
+def header_in(image, path):
+    """Returns the `Headers` of an opened image file."""
+    turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+    return Headers(
+        image.size if turned else image.size[::-1],
+        image.mode in GREY_MODES,
+        image.has_transparency_data,
+        # what follows the first image of a camera's file is the same one, smaller
+        image.format != "MPO" and getattr(image, "is_animated", False),
+        not isinstance(path, EncodedImage) and is_misnamed(path, image.format),
+    )
 
 
 def without_unreadable(images):
@@ -291,42 +316,6 @@ def without_unreadable(images):
     if not kept:
         raise KitError(f"none of {len(images.paths):,} images can be read; the first: {messages[0]}")
     return images.take(kept), messages
-
-
-class PixelChecks:
-    """Duplicate images and images of one colour, found while the pixels of a data set are read once.
-
-    Args:
-        names: Name of each image, in the order in which they are read.
-
-    Attributes:
-        digests: Check sum of the pixels of each image so far, equal for equal images.
-        constant: Numbers of the images that are of one colour throughout.
-    """
-
-    def __init__(self, names):
-        self.names = names
-        self.digests = []
-        self.constant = []
-
-    def update(self, pixels):
-        """Takes in the next images, (images, height, width, channels)."""
-        flat = pixels.reshape(len(pixels), -1, pixels.shape[-1])
-        few = flat[:, :: max(1, flat.shape[1] // 16)]
-        for row in np.flatnonzero((few == few[:, :1]).all((1, 2))):
-            if (flat[row] == flat[row, :1]).all():
-                self.constant.append(len(self.digests) + row)
-        self.digests += [hashlib.blake2b(image, digest_size=16).digest() for image in np.ascontiguousarray(pixels)]
-
-    def report(self):
-        """Logs a line on the images that are of one colour throughout, if there are any."""
-        if self.constant:
-            log.info(
-                "images: %s of %s are of one colour throughout; the first: %s",
-                f"{len(self.constant):,}",
-                f"{len(self.names):,}",
-                self.names[self.constant[0]],
-            )
 
 
 def decoded(
@@ -347,7 +336,7 @@ def decoded(
         Column of the images, `Dense` or `Files`.
     """
     height, width, channels = shape
-    if isinstance(paths[0], EncodedImage):
+    if isinstance(paths, list) and isinstance(paths[0], EncodedImage):
         in_memory = True
     need, free = len(paths) * height * width * channels, free_memory()
     if in_memory == "auto":

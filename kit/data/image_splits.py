@@ -12,8 +12,9 @@ from kit.data.columns import Dense
 from kit.data.examples import Examples
 from kit.data.filters import Filters
 from kit.data.findings import tell
-from kit.data.image import PixelChecks, common_shape, decoded, luminance, resize, without_unreadable
+from kit.data.image import common_shape, decoded, luminance, resize, without_unreadable
 from kit.data.overlap import overlap
+from kit.data.pixel_checks import PixelChecks
 from kit.data.source_files import SourceFiles
 from kit.data.sources import EncodedImage
 from kit.data.split_lists import tell_of_lists
@@ -97,21 +98,22 @@ def image_splits(saved, images, division, needs_classes=True):
         SettingError: a value out of range; the message names the key.
     """
     found, source = sources.read(images.source, "images", {"needs_classes": needs_classes})
-    known = _known_before(found, saved)
-    skipped = []
+    is_packed = found.checks is not None
+    known = None if is_packed else _known_before(found, saved)
+    skipped = found.skipped
     if known is not None:
         found, skipped = known, saved.assets["skipped"]
-    elif images.on_bad == "skip" and found.paths is not None:
+    elif images.on_bad == "skip" and found.paths is not None and not is_packed:
         found, skipped = without_unreadable(found)
     of_classes = {"labels": found.labels, "class_names": found.class_names}
     assignment = assign(found.names, found.split, division, saved, found, **of_classes)
     is_folder = isinstance(source, os.PathLike) and os.path.isdir(source)  # a name such as `digits` is none
     if found.split is None and not division.split_files and is_folder:
         tell_of_lists(source)
-    checks = PixelChecks(found.names if found.paths is None else found.paths)
-    column, shape = _column(found, images, checks, known is not None)
+    checks = found.checks or PixelChecks(found.names if found.paths is None else found.paths)
+    column, shape = _column(found, images, None if is_packed else checks, is_packed or known is not None)
     checks.report()
-    if saved is None:
+    if saved is None or saved.rule is not None:
         _leave_out(assignment, checks, images)
     labels = found.labels if len(found.class_names) > 1 else None
     if len(checks.digests) == len(found.names):
@@ -191,13 +193,17 @@ def _known_before(found, saved):
 def _column(found, images, checks, is_known):
     """Returns the column of images that a source has found, as the options want them, and the shape of an image.
 
-    `checks` get all of them on the way; those that stay on disk and are known to be readable are passed over.
+    `checks`, unless None, get all of them on the way; those that stay on disk and are known to be readable are passed
+    over.
     """
     if found.paths is not None:
         crop, background = images.crop_to_aspect_ratio, images.background
         shape = common_shape(found.paths, images.size, images.color_mode, crop, background)
         filters = Filters.of(images)
-        how = crop, images.in_memory, background, checks, is_known, filters if filters.is_any else None
+        in_memory = images.in_memory
+        if in_memory == "auto" and found.checks is not None:
+            in_memory = False  # whoever packs data has more than memory holds
+        how = crop, in_memory, background, checks, is_known, filters if filters.is_any else None
         return decoded(found.paths, shape, *how), shape
     pixels = found.pixels
     shape = (*(images.size or pixels.shape[1:3]), pixels.shape[3])

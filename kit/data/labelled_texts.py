@@ -9,7 +9,7 @@ from kit.data import sources
 from kit.data.batching import ByLength
 from kit.data.columns import Dense, Ragged
 from kit.data.examples import Examples
-from kit.data.sources import phrase_languages, text_folder, text_tables
+from kit.data.sources import packed_texts, phrase_languages, text_folder, text_tables
 from kit.errors import check
 
 log = logging.getLogger("kit")
@@ -25,9 +25,9 @@ class TextSource:
     Args:
         source: `languages` (phrases in twelve languages, generated), `tfds:NAME`, a .csv, .tsv or .jsonl file with
             columns of texts and what is to be answered, a folder of such files with train, dev and test in their names,
-            or a folder with a folder of .txt files for each class. In Python also a list of (text, answer) or (text,
-            second text, answer), an answer being a label, a list of labels or a number, a table of pandas or Arrow, or
-            a dictionary of these for train, validation and test.
+            a folder with a folder of .txt files for each class, or a pack of these. In Python also a list of (text,
+            answer) or (text, second text, answer), an answer being a label, a list of labels or a number, a table of
+            pandas or Arrow, or a dictionary of these for train, validation and test.
         text: Column of the texts: its name, or its number from 1, or from the end as -1; by default a usual name such
             as text or sentence1.
         second_text: Column of the second texts of pairs; by default a usual name such as sentence2, where there is one.
@@ -61,9 +61,12 @@ class TextSource:
             options = {"seed": seed, **({} if self.num_texts is None else {"num_texts": self.num_texts})}
         else:
             check(self.num_texts is None, "num_texts", self.num_texts, "none where texts are not generated")
-        if module in (phrase_languages, text_folder):
+        if module in (phrase_languages, text_folder, packed_texts):
             for key, value in columns.items():
                 check(value is None, key, value, "none where texts are in no table")
+        if module is packed_texts:
+            return module.read(origin), origin
+        if module in (phrase_languages, text_folder):
             check(answer in ("auto", "label"), "answer", answer, "'label' of texts that are generated, or in folders")
         else:
             options |= columns | {"answer": answer}
@@ -176,7 +179,7 @@ def _windows(texts, room, stride):
     """
     short = list(texts)
     if sum(map(len, texts)) > room:
-        _shorten(short, room)
+        shorten(short, room)
     if not stride or short == texts:
         return [short]
     longer = max(range(len(texts)), key=lambda part: len(texts[part]))
@@ -188,7 +191,7 @@ def _windows(texts, room, stride):
     ]
 
 
-def _shorten(texts, room):
+def shorten(texts, room):
     """Leaves so many tokens of one text, or of two: what a fair share leaves over is the other's."""
     if len(texts) == 1:
         texts[0] = texts[0][:room]

@@ -13,6 +13,8 @@ from kit.data.columns import Dense
 from kit.data.drawn_examples import DrawnExamples
 
 IGNORED = -1
+# Held-out pieces that are masked together, by the number of their block.
+HELD_OUT_BLOCK = 65_536
 
 
 class Masking:
@@ -90,9 +92,14 @@ def pieces(texts, tokenizer, length, least=8):
     Returns:
         Ids (pieces, length), and the number of the document of each.
     """
+    return cut(tokenizer.encode(texts), tokenizer, length, least)
+
+
+def cut(documents, tokenizer, length, least=8):
+    """Returns the same of documents that are ids of tokens already."""
     rows, owners = [], []
     room = length - 2
-    for number, ids in enumerate(tokenizer.encode(texts)):
+    for number, ids in enumerate(documents):
         for start in range(0, len(ids), room):
             part = ids[start : start + room]
             if len(part) >= min(least, room) or start == 0:
@@ -117,9 +124,13 @@ def masked_examples(ids, masking, is_training):
     )
     if is_training:
         return whole
-    if len(ids):
-        inputs, labels = masking(tf.constant(0, tf.int64), {"ids": tf.constant(ids), "positions": None}, None)
-        ids, positions, labels = (each.numpy() for each in (inputs["ids"], inputs["positions"], labels))
+    blocks = []
+    for number, start in enumerate(range(0, len(ids), HELD_OUT_BLOCK)):
+        block = {"ids": tf.constant(ids[start : start + HELD_OUT_BLOCK]), "positions": None}
+        inputs, told = masking(tf.constant(number, tf.int64), block, None)
+        blocks.append([each.numpy() for each in (inputs["ids"], inputs["positions"], told)])
+    if blocks:
+        ids, positions, labels = (np.concatenate(each) for each in zip(*blocks, strict=True))
     return DrawnExamples({"ids": Dense(ids), "positions": Dense(positions)}, {"label": Dense(labels)}, whole=whole)
 
 

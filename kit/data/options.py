@@ -18,9 +18,9 @@ class ImageOptions:
 
     Args:
         source: `digits`, `tfds:NAME`, a CSV file (path, label), an .npz file, or a folder: images in a folder for each
-            class, the same inside train/, validation/ and test/, or idx files as MNIST is published; where no classes
-            are needed also images alone. In Python also an array of images, (images, labels), a `tf.data.Dataset` of
-            them, or a dictionary of these for train, validation and test.
+            class, the same inside train/, validation/ and test/, idx files as MNIST is published, or a pack that `kit
+            pack` has written; where no classes are needed also images alone. In Python also an array of images,
+            (images, labels), a `tf.data.Dataset` of them, or a dictionary of these for train, validation and test.
         image_size: Side, or height and width, in pixels, that images are resized to; by default their own, or where
             they differ the largest of 32, 48 and 64 not above the median of their shorter sides.
         color_mode: Channels of the images: "grayscale" (1), "rgb" (3), or "auto" if all are of one kind.
@@ -35,7 +35,8 @@ class ImageOptions:
         drop_duplicates: Leave training images out that are equal to an earlier one, or to one of the validation or test
             split, which both stay as they are.
         drop_constant: Leave training images of one colour out; validation and test split stay as they are.
-        in_memory: Keep decoded images in memory; "auto" does while they need less than 30 % of what is free.
+        in_memory: Keep decoded images in memory; "auto" does while they need less than 30 % of what is free, and never
+            those of a pack.
 
     Raises:
         SettingError: a size out of range.

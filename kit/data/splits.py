@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kit.data import draws
+from kit.data import draws, split_rule
 from kit.data.examples import Examples
 from kit.data.split_columns import check_groups_have_one_time, check_later, check_whole, groups_of, times_of
 from kit.data.split_lists import listed
@@ -67,11 +67,13 @@ class Kept:
         assignment: Table of `assign`.
         assets: Its assets, among them what was learned from its training examples, such as tokens.
         files: Path of the fingerprint of its files, see `kit.data.source_files`; or None.
+        rule: Facts of the rule that has divided more examples than are listed, in place of the table; or None.
     """
 
-    assignment: pd.DataFrame
+    assignment: pd.DataFrame | None
     assets: dict = dataclasses.field(default_factory=dict)
     files: Path | None = None
+    rule: dict | None = None
 
 
 def divided(whole, assignment):
@@ -124,6 +126,8 @@ def assign(names, given, division, saved, known=None, *, labels=None, class_name
         labels: Class of each example, (examples,), to draw the same share of every class; or None.
         class_names: Name of each class, with `labels`.
 
+    More examples than `kit.data.split_rule.MOST_LISTED` are divided by a rule that goes by the names.
+
     Returns:
         Table with columns `example`, `split` and, with labels, `label`; `group` and `time` where the division goes by
         them. Beside the splits an example may be in "unused": a fold does not look at it.
@@ -132,9 +136,15 @@ def assign(names, given, division, saved, known=None, *, labels=None, class_name
         KitError: a class has too few examples, or the examples are not those of the saved assignment.
         SettingError: a fraction is out of range, or groups, times, lists or folds do not fit the examples.
     """
+    known = known or Known(names)
+    of_rule = (names, given, division, known, labels, class_names)
+    if saved is not None and saved.rule is not None:
+        return split_rule.again(saved.rule, *of_rule)
     if saved is not None:
         return _again(saved.assignment, names, labels)
-    known = known or Known(names)
+    if split_rule.applies(len(names), division):
+        return split_rule.assigned(*of_rule)
+    names = list(names)
     split = np.full(len(names), "train", dtype=object)
     if division.split_files:
         split[:] = listed(division.split_files, known.ids, given, getattr(known, "left_out", ()))

@@ -87,7 +87,6 @@ class Tokenizer:
         check(kind in ("bpe", "word"), "token_kind", kind, "'bpe' or 'word'")
         check(min_count >= 1, "min_count", min_count, "at least 1")
         check(vocabulary_size > len(SPECIAL), "vocabulary_size", vocabulary_size, f"more than {len(SPECIAL)}")
-        texts = list(texts)
         model = (
             models.BPE(unk_token=SPECIAL[UNKNOWN]) if kind == "bpe" else models.WordLevel(unk_token=SPECIAL[UNKNOWN])
         )

@@ -1,14 +1,17 @@
 """Masked language modelling: which tokens of a text were hidden? Pre-training of encoders such as BERT."""
 
+import dataclasses
+import functools
 import logging
 
 import keras
 from keras import ops
 
-from kit.data import sources
+from kit.data import packed_pieces, packed_tokens, sources
 from kit.data.masked_texts import Masking, masked_splits
 from kit.data.options import Division, TokenOptions
 from kit.data.sentence_pairs import paired_splits
+from kit.data.source_files import SourceFiles
 from kit.data.splits import Splits, assign
 from kit.data.tokens import Tokenizer
 from kit.errors import SettingError, check
@@ -105,9 +108,9 @@ def masked_texts(
     Args:
         seed: Seed of the run: which tokens of training pieces are hidden.
         saved: `Kept` of an earlier run, which is used again, or None.
-        source: `manual` (the topics of Python's manual), a .txt file whose documents stand between empty lines, or a
-            folder of .txt files. In Python also a list of texts, or a dictionary of these for train, validation and
-            test.
+        source: `manual` (the topics of Python's manual), a .txt file whose documents stand between empty lines, a
+            folder of .txt files, or a pack of these. In Python also a list of texts, or a dictionary of these for
+            train, validation and test.
         tokenizer: Folder of published weights, or of a run, whose tokenizer is used; by default tokens are learned from
             the training texts.
         max_length: Tokens of a piece, start and end included.
@@ -126,20 +129,29 @@ def masked_texts(
     check(0 < mask_rate <= 0.5, "mask_rate", mask_rate, "a share above 0, at most 0.5")
     found, origin = sources.documents(source)
     assignment = assign(found.names, found.split, division, saved, found)
-    split = assignment["split"].to_numpy()
+    split, is_packed = assignment["split"].to_numpy(object), hasattr(found, "fingerprint")
+    check(not (is_packed and next_sentence), "next_sentence", next_sentence, "false where texts are packed")
     if saved is not None:
         known, embeddings = Tokenizer(saved.assets["tokenizer"]), saved.assets["embeddings"]
     elif tokenizer is not None:
         known, embeddings = published.tokenizer_of(tokenizer)
         if known.mask_id is None:
             raise SettingError("tokenizer", f"the one in {tokenizer} has no token for hidden ones, such as [MASK]")
+    elif is_packed:
+        how = dataclasses.asdict(tokens)
+        known = packed_tokens.learned(
+            [found.texts], found.fingerprint, split, how, functools.partial(tokens.learn, at_most=True, mask=True)
+        )
+        embeddings = len(known)
     else:
         training = (text for text, part in zip(found.texts, split, strict=True) if part == "train")
         known = tokens.learn(training, at_most=True, mask=True)
         embeddings = len(known)
     hidden = [Masking(known, max_length, mask_rate, whole_words, each) for each in (seed, 0, 1)]
     make = paired_splits if next_sentence else masked_splits
-    parts, count = make(found.texts, split, known, max_length, hidden)
+    parts, count = (packed_pieces.splits if is_packed else make)(
+        found if is_packed else found.texts, split, known, max_length, hidden
+    )
     log.info("%s tokens in pieces of %d", f"{count:,}", max_length)
     path = {} if tokenizer is None else {"tokenizer": published.absolute(tokenizer)}
     return Splits(
@@ -148,6 +160,7 @@ def masked_texts(
         assets={"tokenizer": known.to_json(), "embeddings": embeddings, "max_length": max_length},
         assignment=assignment,
         settings={"source": str(origin)} | path,
+        files=SourceFiles(found.files, [each.name for each in found.files]) if is_packed else None,
         monitors=("val_loss", "val_token_accuracy", "val_next_sentence_accuracy")
         if next_sentence
         else ("val_loss", "val_accuracy"),

@@ -1,6 +1,7 @@
 """Text classification: a label, several labels or a number that belong to a text, or to a pair of texts."""
 
 import dataclasses
+import functools
 from typing import Literal
 
 import keras
@@ -8,12 +9,13 @@ import numpy as np
 from keras import layers, ops
 
 from kit.blocks.sequence_pooling import sequence_pooling
-from kit.data import label_checks, word_vectors
+from kit.data import label_checks, packed_examples, packed_tokens, word_vectors
 from kit.data.columns import Dense
 from kit.data.findings import tell
 from kit.data.labelled_texts import Lengths, TextSource, text_examples
 from kit.data.options import Division, TextOptions, TokenOptions, VectorOptions
 from kit.data.overlap import overlap
+from kit.data.source_files import SourceFiles
 from kit.data.splits import Splits, assign, divided
 from kit.data.text_answers import OTHERS, AnswerOptions, answers_of, balanced, check_learned, columns_of
 from kit.data.text_augmentation import TextAugmentation
@@ -149,20 +151,26 @@ def labelled_texts(
     assignment = assign(found.names, found.split, division, saved, found, **wanted.classes)
     split = assignment["split"].to_numpy(object)
     check_learned(wanted, split, origin)
-    is_training = split == "train"
+    is_training, is_packed = split == "train", hasattr(found, "fingerprint")
     if saved is not None:
         known, embeddings = Tokenizer(saved.assets["tokenizer"]), saved.assets["embeddings"]
     elif tokenizer is not None:
         known, embeddings = published.tokenizer_of(tokenizer)
+    elif is_packed:
+        learn = functools.partial(word_vectors.tokenizer, tokens, pretrained)
+        how = [dataclasses.asdict(tokens), pretrained.settings]
+        known = packed_tokens.learned(found.parts, found.fingerprint, split, how, learn)
+        embeddings = len(known)
     else:
         training = np.flatnonzero(is_training)
         known = word_vectors.tokenizer(tokens, pretrained, (part[row] for part in found.parts for row in training))
         embeddings = len(known)
     vectors = word_vectors.of_tokens(known, tokens, pretrained, tokenizer)
     targets, extras, of_answer = columns_of(wanted, is_training)
-    examples, numbers, longer = text_examples(found.parts, known, lengths, targets, extras)
+    make = packed_examples.text_examples if is_packed else text_examples
+    examples, numbers, longer = make(found if is_packed else found.parts, known, lengths, targets, extras)
     lengths.tell(len(examples), len(split), longer)
-    keys = list(zip(*found.parts, strict=True))
+    keys, same = found.equal if is_packed else (list(zip(*found.parts, strict=True)), found.targets)
     train, *held_out = divided(examples, assignment.iloc[numbers])
     weights = balanced(wanted, is_training) if is_balanced else None
     if weights is not None and wanted.kind == "label":
@@ -196,7 +204,8 @@ def labelled_texts(
         settings={"source": str(origin)} | path | pretrained.settings,
         monitors=tuple(text_classification.TASKS[wanted.kind].monitors),
         findings=tell(label_checks.of_answers(wanted, split, "texts")),
-        overlap=overlap(keys, split, "texts", found.targets, OTHERS[wanted.kind]),
+        overlap=overlap(keys, split, "texts", same, OTHERS[wanted.kind]),
+        files=SourceFiles(found.files, [each.name for each in found.files]) if is_packed else None,
     )
 
 

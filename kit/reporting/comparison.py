@@ -80,6 +80,7 @@ def _check_scorers(folders, scores):
 def _scorer_of(folder):
     """Returns a name for the network that measured an early run, which learned from that run's training images."""
     path = folder / "assets" / "splits.csv"
+    path = path if path.exists() else path.with_suffix(".json")  # of more examples than are listed
     with reading(path):
         return f"one of {hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
 

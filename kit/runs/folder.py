@@ -18,8 +18,8 @@ log = logging.getLogger("kit")
 
 # Files that a run writes before its `config.toml`, or a study before its `study.toml`: without that it has not begun.
 _BEGINNING = (
-    *("study.json", "run.log", "environment.json", "assets/splits.csv", "assets/assets.json"),
-    *("assets/files.csv", "assets/sums.json", "assets", "checkpoint/initial.npz", "checkpoint"),
+    *("study.json", "run.log", "environment.json", "assets/splits.csv", "assets/splits.json"),
+    *("assets/assets.json", "assets/files.csv", "assets/sums.json", "assets", "checkpoint/initial.npz", "checkpoint"),
 )
 
 _PACKAGES = (

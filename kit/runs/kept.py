@@ -4,32 +4,63 @@ import json
 import os
 
 from kit import config
+from kit.data import split_rule
 from kit.errors import KitError, SettingError
-from kit.files import read_json, reading, text_sum
+from kit.files import read_json, reading, text_sum, write_json, write_text
 from kit.runs import settings as run_settings
 
+# File of a division by a rule, in place of `splits.csv`.
+RULE = "splits.json"
 # Names of examples that end with a check sum of them.
 _TOLD_BY_CONTENT = r"(?s).* [0-9a-f]{8}"
 
 
 def kept_data(folder):
     """Returns what an earlier or unfinished run has `Kept` of its data, or None in a new folder."""
-    import pandas as pd
-
     from kit.data.splits import Kept
 
     path = folder / "assets" / "splits.csv"
     if not (folder / "config.toml").exists():
         return None
-    with reading(path):
-        known = {"example": str, "split": str, "label": int, "group": str, "time": str}
-        table = pd.read_csv(path, dtype=known, keep_default_na=False)
-        table = table[["example", "split", *(name for name in ("label", "group", "time") if name in table)]]
-    check_unchanged(folder, "splits.csv")
+    rule = rule_of(folder)
+    table = _listed(path) if rule is None else None
+    check_unchanged(folder, "splits.csv" if rule is None else RULE)
     assets = read_json(path.with_name("assets.json"))
     check_unchanged(folder, "assets.json")
     files = path.with_name("files.csv")
-    return Kept(table, assets, files if files.exists() else None)
+    return Kept(table, assets, files if files.exists() else None, rule)
+
+
+def rule_of(folder):
+    """Returns the facts of the rule that has divided the examples of a run, or None where they are listed."""
+    path = folder / "assets" / RULE
+    return read_json(path) if path.exists() else None
+
+
+def _listed(path):
+    """Returns the table of a division that is a list of examples."""
+    import pandas as pd
+
+    with reading(path):
+        known = {"example": str, "split": str, "label": int, "group": str, "time": str}
+        table = pd.read_csv(path, dtype=known, keep_default_na=False)
+        return table[["example", "split", *(name for name in ("label", "group", "time") if name in table)]]
+
+
+def keep_data(run_folder, splits):
+    """Writes what is kept of the data that a run has read: their division, assets and files, and sums of those."""
+    assets = run_folder / "assets"
+    assets.mkdir(parents=True, exist_ok=True)
+    rule = split_rule.facts_of(splits.assignment)
+    division = "splits.csv" if rule is None else RULE
+    if rule is None:
+        write_text(assets / "splits.csv", splits.assignment.to_csv(index=False))
+    else:
+        write_json(assets / RULE, rule)
+    write_json(assets / "assets.json", splits.assets)
+    if splits.files is not None:
+        splits.files.write(assets / "files.csv")
+    write_json(assets / "sums.json", {name: text_sum(assets / name) for name in (division, "assets.json")})
 
 
 def check_unchanged(folder, name):

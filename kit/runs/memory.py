@@ -13,6 +13,8 @@ _SAID = re.compile(
     r"|maximum allowed (size|dimension) exceeded|more than 2\*\*63|overflow when multiplying",
     re.IGNORECASE,
 )
+# What TensorFlow makes of an error of ours in a pipeline.
+_SAID_BY_OURS = re.compile(r"^kit\.errors\.\w+: (.+)$", re.MULTILINE)
 # Numbers that take time, not memory.
 _NO_SIZES = re.compile(r"(.*_)?(epochs?|patience|seed|steps_per_epoch)|.*(warmup|decay|update).*")
 
@@ -21,18 +23,24 @@ _NO_SIZES = re.compile(r"(.*_)?(epochs?|patience|seed|steps_per_epoch)|.*(warmup
 def in_memory(offered, tables):
     """Turns a failure to allocate inside into one line that names the settings which ask for most.
 
+    What reading data has said inside a pipeline of TensorFlow, of a damaged file say, is said as it was.
+
     Args:
         offered: Function from flat settings to the list of `Setting`, with the names of their tables.
         tables: The settings, table by table.
 
     Raises:
         SettingError: what is made inside does not fit into memory.
+        KitError: data cannot be read.
     """
     try:
         yield
     except KitError:
         raise
     except Exception as error:
+        said = _SAID_BY_OURS.search(str(error))
+        if said and _is_of_tensorflow(error):
+            raise KitError(said[1]) from None
         if not is_about_memory(error):
             raise
         flat = config.flatten(tables)
@@ -47,6 +55,11 @@ def is_about_memory(error):
         return True
     is_one = isinstance(error, ValueError | OverflowError) or (errors and isinstance(error, errors.OpError))
     return bool(is_one and _SAID.search(str(error)))
+
+
+def _is_of_tensorflow(error):
+    errors = getattr(sys.modules.get("tensorflow"), "errors", None)
+    return bool(errors and isinstance(error, errors.OpError))
 
 
 def _largest(offered, flat):

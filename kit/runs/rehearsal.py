@@ -11,8 +11,9 @@ from kit.runs import decisions, schema, several, speed
 from kit.runs import settings as run_settings
 from kit.runs.assembly import assembled
 from kit.runs.evaluation import try_evaluation
+from kit.runs.kept import keep_data
 from kit.runs.python_inputs import PythonInputs, sorted_out
-from kit.runs.run import keep_data, summary
+from kit.runs.run import summary
 
 log = logging.getLogger("kit")
 

@@ -7,13 +7,14 @@ import time
 from kit import config as toml
 from kit import recipes, terminal
 from kit.errors import SettingError, check, table
-from kit.files import as_path, text_sum, write_json, write_text
+from kit.files import as_path, write_json, write_text
 from kit.runs import advice, decisions, fitting, out_of_fold, processes, schema, several
 from kit.runs import folder as folders
 from kit.runs import settings as run_settings
 from kit.runs.assembly import assembled, keep_beginning
 from kit.runs.evaluation import of_calibration, try_evaluation
 from kit.runs.finished import Run, load
+from kit.runs.kept import keep_data
 from kit.runs.python_inputs import PythonInputs, sorted_out
 
 log = logging.getLogger("kit")
@@ -227,17 +228,6 @@ def _begin(run_folder, parts, plan, on_begin):
     if on_begin is not None:
         on_begin(parts.settings)
     toml.write_toml(run_folder / "config.toml", parts.settings)
-
-
-def keep_data(run_folder, splits):
-    """Writes what is kept of the data that a run has read: their division, assets and files, and sums of those."""
-    assets = run_folder / "assets"
-    assets.mkdir(parents=True, exist_ok=True)
-    write_text(assets / "splits.csv", splits.assignment.to_csv(index=False))
-    write_json(assets / "assets.json", splits.assets)
-    if splits.files is not None:
-        splits.files.write(assets / "files.csv")
-    write_json(assets / "sums.json", {name: text_sum(assets / name) for name in ("splits.csv", "assets.json")})
 
 
 def _keep_changes(run_folder, parts):

@@ -11,6 +11,7 @@ from kit.runs import folder as folders
 from kit.runs import settings as run_settings
 from kit.runs.assembly import forget, read_data
 from kit.runs.finished import load
+from kit.runs.kept import rule_of
 
 log = logging.getLogger("kit")
 
@@ -190,6 +191,11 @@ def check_same_data(before, folder, *, is_one_division):
         folder: Run folder of one that is about to, with its assets.
         is_one_division: They have the same training, validation and test split; folds do not.
     """
+    rules = [rule_of(each) for each in (before, folder)]
+    if None not in rules:
+        if any(rules[0][key] != rules[1][key] for key in ("examples", "names", "labels")):
+            raise KitError(f"the data changed since {before.name} began: the names of its examples or their labels")
+        return
     (earlier, files), (now, own_files) = _data(before), _data(folder)
     said = _difference(earlier, now, is_one_division)
     if said is None and None not in (files, own_files):

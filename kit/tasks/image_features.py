@@ -3,8 +3,6 @@
 import dataclasses
 import hashlib
 import logging
-import os
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -12,6 +10,7 @@ import tensorflow as tf
 from filelock import FileLock
 from keras import layers
 
+from kit.data import cache
 from kit.data.columns import Dense
 from kit.data.examples import Examples
 from kit.errors import Unavailable
@@ -109,7 +108,7 @@ class Reference:
         images, labels = self.fixed()
         name = f"features-{self._key(images, labels)}.keras"
         try:
-            path = _folder() / name
+            path = cache.folder() / name
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with FileLock(path.with_suffix(".lock")):  # the others wait for the one that trains it
@@ -201,10 +200,3 @@ def _answers(network, images, batch_size):
         for start in range(0, len(images), batch_size)
     ]
     return [np.concatenate(part) for part in zip(*blocks, strict=True)]
-
-
-def _folder():
-    """Returns the folder of what is kept from run to run."""
-    if os.environ.get("KIT_CACHE"):
-        return Path(os.environ["KIT_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kit"

@@ -11,17 +11,18 @@ import zlib
 
 import numpy as np
 
+from kit.data.packed import Pack, is_pack
 from kit.data.split_names import SPLITS, split_named
 from kit.errors import KitError, SettingError, closest, guess
 from kit.files import as_path
 
 # Modules of a kind, in the order in which they are asked whether they accept a path.
 _KINDS = {
-    "images": ("digits", "image_tfds", "image_csv", "idx", "image_npz", "image_folder"),
+    "images": ("packed_images", "digits", "image_tfds", "image_csv", "idx", "image_npz", "image_folder"),
     "sentences": ("phrases", "tagged_tfds", "tagged_files"),
     "pairs": ("phrase_pairs", "pair_tfds", "pair_files"),
-    "texts": ("phrase_languages", "text_tfds", "text_tables", "text_folder"),
-    "documents": ("python_manual", "text_documents"),
+    "texts": ("packed_texts", "phrase_languages", "text_tfds", "text_tables", "text_folder"),
+    "documents": ("packed_documents", "python_manual", "text_documents"),
     "questions": ("phrase_questions", "question_tfds", "question_files"),
     "tables": ("bundled_tables", "tables"),
     "series": ("seasons", "tables"),
@@ -92,7 +93,7 @@ class EncodedImage:
     name: str
 
     def __str__(self):
-        return self.name
+        return str(self.name)
 
 
 @dataclasses.dataclass
@@ -111,6 +112,9 @@ class Images:
         columns: Name of each other column of the source to its values, (examples,).
         passed_over: `kit.data.image_files.PassedOver`, what was there and is not read; or None.
         left_out: Names of the images that `take` has left out, which lists of names may have all the same.
+        checks: `kit.data.pixel_checks.PixelChecks` of images that are packed, which were looked through by then; or
+            None.
+        skipped: A message on each image that was left out while packing, since it cannot be read.
     """
 
     labels: np.ndarray
@@ -124,6 +128,8 @@ class Images:
     columns: dict = dataclasses.field(default_factory=dict)
     passed_over: object = None
     left_out: tuple = ()
+    checks: object = None
+    skipped: list = dataclasses.field(default_factory=list)
 
     @property
     def ids(self):
@@ -379,6 +385,8 @@ def find(source, kind):
     if not path.is_file() and not path.is_dir():
         raise SettingError("source", f"{source!r} is neither a file nor a folder (a pipe or a device?)")
     readers = [module for module in modules if hasattr(module, "accepts")]
+    if is_pack(path) and not _KINDS[kind][0].startswith("packed_"):
+        raise SettingError("source", f"{source!r} is a pack of {Pack(path).kind}; expected {kind} that are not packed")
     for module in readers:
         if module.accepts(path):
             return module, path.resolve()

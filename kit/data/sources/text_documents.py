@@ -3,8 +3,6 @@
 In a folder each file is a document, and `train`, `dev` and `test` in the names of files or folders tell their split.
 """
 
-import re
-
 import numpy as np
 
 from kit.data.image_files import is_hidden
@@ -32,26 +30,60 @@ def read(source):
     Raises:
         KitError: a file that is no text, or nothing to read; the message names it.
     """
+    found = list(documents(source))
+    texts, places, split = map(list, zip(*found, strict=True))
+    is_divided = all(split) and "train" in split
+    return Documents(texts, places, np.array(split, dtype=object) if is_divided else None)
+
+
+def documents(source):
+    """Yields text, place and split, or None, of each document of a file or folder, one after the other.
+
+    Args:
+        source: Path.
+
+    Raises:
+        KitError: a file that is no text, or nothing to read; the message names it.
+    """
     if source.is_file():
-        text = "\n".join(text for _, text in lines(source))
-        found = [part for part in re.split(r"\n\s*\n", text) if part.strip()]
-        _check(source, text, found)
-        return Documents(found, [f"{source.name}:{number}" for number in range(1, len(found) + 1)])
+        yield from ((text, f"{source.name}:{number}", None) for number, text in enumerate(_of_file(source), 1))
+        return
     files = sorted(path for path in source.rglob("*") if path.is_file() and plain_name(path).endswith(_ENDINGS))
     files = [path for path in files if not is_hidden(path.name)]
-    texts, places, split = [], [], []
+    if not files:
+        raise KitError(f"{source}: no texts; expected {LAYOUT}")
     for path in files:
         text = "\n".join(text for _, text in lines(path))
         _check(path, text, [text] if text.strip() else [])
         place = path.relative_to(source).as_posix()
         parts = splits_in(place)
-        texts.append(text)
-        places.append(place)
-        split.append(parts[0] if len(parts) == 1 else None)
-    if not texts:
-        raise KitError(f"{source}: no texts; expected {LAYOUT}")
-    is_divided = all(split) and "train" in split
-    return Documents(texts, places, np.array(split, dtype=object) if is_divided else None)
+        yield text, place, parts[0] if len(parts) == 1 else None
+
+
+def _of_file(path):
+    """Yields what stands between empty lines of a file; one empty line at its beginning or end is no such."""
+    block, empty, is_first, any_text = [], [], True, False
+    for _, line in lines(path):
+        if not line.strip():
+            empty.append(line)
+            continue
+        if empty and not (is_first and len(empty) == 1):
+            if block:
+                yield _checked(path, block)
+            block = []
+        elif empty:
+            block += empty
+        block.append(line)
+        empty, is_first, any_text = [], False, True
+    if not any_text:
+        _check(path, "", [])
+    yield _checked(path, block + (empty if len(empty) == 1 else []))
+
+
+def _checked(path, block):
+    text = "\n".join(block)
+    _check(path, text, [text])
+    return text
 
 
 def _check(path, text, found):
