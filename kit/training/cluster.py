@@ -20,7 +20,6 @@ import time
 import warnings
 from pathlib import Path
 
-import kit
 from kit.errors import SettingError, check
 
 log = logging.getLogger("kit")
@@ -215,7 +214,8 @@ def _wait_for(ray, answers, key):
                 silent.append(answer)
                 continue
             # The last line of a traceback: on that node this module could not be imported.
-            missing = f"cannot run the kit ({str(error).strip().splitlines()[-1].strip()[:300]})"
+            said = str(error).strip().splitlines()[-1].strip()[:300]
+            missing = f"cannot run this kit ({said}); expected the same on every node"
         if missing:
             raise SettingError(key, f"node {answers[answer]} {missing}")
     for answer in silent:
@@ -233,7 +233,7 @@ def missing_here(asked):
     here = versions()
     for name, version in asked["versions"].items():
         if here.get(name) != version:
-            return f"has {name} {here.get(name)}, not {version}; expected the same kit on every node"
+            return f"has {name} {here.get(name)}, not {version} as here; expected the same kit on every node"
     token = Path(asked["file"])
     until = time.monotonic() + _APPEAR
     while True:
@@ -249,9 +249,9 @@ def missing_here(asked):
 def versions():
     """Returns what has to be the same on every node: versions of packages, and a digest of the kit's sources."""
     digest = hashlib.sha256()
-    root = Path(kit.__file__).parent
+    root = Path(__file__).parents[1]
     for path in sorted(root.rglob("*.py")):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
-    found = {"python": ".".join(platform.python_version_tuple()[:2]), "kit": kit.__version__}
+    found = {"python": ".".join(platform.python_version_tuple()[:2])}
     found |= {name: importlib.metadata.version(name) for name in ("tensorflow", "keras")}
-    return found | {"sources of the kit": digest.hexdigest()[:12]}
+    return found | {"the kit, by its sources,": digest.hexdigest()[:12]}
