@@ -29,7 +29,6 @@ FREE_TEXTS = {
     *("time_format", "series", "known_covariates", "past_covariates"),
     *("user", "item", "rating", "items", "users"),
     *("freeze", "exclude_layers", "auxiliary", "kinds", "crosses", "missing"),
-    "cluster",
 }
 # Names that a table says, which is asked when they are used: `kit.errors.choose` refuses another one.
 LOOKED_UP = {"name", "schedule", "backbone", "monitor", "features"}

@@ -120,14 +120,15 @@ def test_a_node_with_another_kit_or_another_disk_says_so(tmp_path, monkeypatch):
 
 
 def test_a_death_says_whether_the_machine_was_lost():
+    import ray
     from ray import exceptions
 
     lost = exceptions.ActorUnavailableError("unavailable", None)
-    died = exceptions.ActorDiedError("The actor died because its node has died. Node Id: 1")
-    killed = exceptions.ActorDiedError("its worker process has died. Worker exit detail: connection error code 2. End")
+    died = exceptions.RayActorError("1", "The actor died because its node has died. Node Id: 1")
+    killed = exceptions.RayActorError("1", "Its worker process has died. Worker exit detail: Unexpected end. More")
     for error, is_of_machine in ((lost, True), (died, True), (killed, False)):
         worker = object.__new__(ray_worker.Worker)
-        worker.ray, worker.error, worker.begun = __import__("ray"), error, None
+        worker.ray, worker.error, worker.begun = ray, error, None
         assert worker.death().is_of_machine is is_of_machine
 
 
