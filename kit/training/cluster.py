@@ -63,7 +63,8 @@ def connected(cluster, key):
         key: Name of the setting, for the message.
 
     Raises:
-        SettingError: no cluster answers there, or it does not let this process in, or has another Ray or Python.
+        SettingError: no cluster answers there, or it does not let this process in, or has another Ray or Python; or it
+            is lost meanwhile.
     """
     import ray
 
@@ -81,6 +82,9 @@ def connected(cluster, key):
         raise SettingError(key, _refusal(cluster, error)) from None
     try:
         yield ray
+    except ConnectionError as error:
+        said = " ".join(str(error).split())[:300]
+        raise SettingError(key, f"{cluster} is lost ({said}); once it is back, the same command goes on") from None
     finally:
         ray.shutdown()
 

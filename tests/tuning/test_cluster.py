@@ -185,8 +185,14 @@ def test_a_process_that_is_killed_on_a_node_is_tried_again(monkeypatch, empty_fo
 @pytest.mark.slow
 def test_a_killed_command_carries_on(empty_folder):
     words = ["tune", "image_classification", *FLAGS, "--folder", "study", "--tune.cluster=ray", "--tune.trials=3"]
-    words += ["--tune.median_stop=false", "--tune.threads=1"]
-    words += [f"--tune.space.{key}=false" for key in ("model.backbone", "model.label_smoothing", "optimizer.name")]
+    words += [
+        "--tune.median_stop=false",
+        "--tune.threads=1",
+        "--tune.space.optimizer.learning_rate=[0.001, 0.003, 0.01]",
+    ]
+    for key in ("model.backbone", "model.label_smoothing", "optimizer.name", "optimizer.weight_decay"):
+        words.append(f"--tune.space.{key}=false")
+    words += [f"--tune.space.{key}=false" for key in ("optimizer.momentum", "data.translation")]
     with nodes(1):
         killed = processes.kit(*words, dies=AtCall("kit.tuning.running.Running._hear", count=6))
         assert killed.status == -signal.SIGKILL, killed.output
