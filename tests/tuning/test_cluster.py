@@ -1,6 +1,7 @@
 """Studies whose trials are Ray actors, on clusters of several nodes that are all on this machine."""
 
 import contextlib
+import os
 import signal
 from pathlib import Path
 
@@ -182,6 +183,12 @@ def test_a_process_that_is_killed_on_a_node_is_tried_again(monkeypatch, empty_fo
     assert killed and "it goes on from its last epoch" in log and list(found.trials["state"]) == ["completed"] * 2
 
 
+def command(address, words, dies):
+    """Runs a command in a new process, which is forked off one that knows another cluster."""
+    os.environ["RAY_ADDRESS"] = address
+    processes._command(words, dies, signal.SIGKILL)
+
+
 @pytest.mark.slow
 def test_a_killed_command_carries_on(empty_folder):
     words = ["tune", "image_classification", *FLAGS, "--folder", "study", "--tune.cluster=ray", "--tune.trials=3"]
@@ -193,8 +200,9 @@ def test_a_killed_command_carries_on(empty_folder):
     for key in ("model.backbone", "model.label_smoothing", "optimizer.name", "optimizer.weight_decay"):
         words.append(f"--tune.space.{key}=false")
     words += [f"--tune.space.{key}=false" for key in ("optimizer.momentum", "data.translation")]
-    with nodes(1):
-        killed = processes.kit(*words, dies=AtCall("kit.tuning.running.Running._hear", count=6))
+    with nodes(1) as head:
+        moment = AtCall("kit.tuning.running.Running._hear", count=6)
+        killed = processes.call(command, head.address, words, moment)
         assert killed.status == -signal.SIGKILL, killed.output
-        assert "best  trial" in processes.kit(*words).output
+        assert "best  trial" in processes.call(command, head.address, words, None).output
     assert list(kit.tuning.study.load("study").trials["state"]) == ["completed"] * 3
