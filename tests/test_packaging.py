@@ -33,7 +33,9 @@ def bare(requirement):
 def extras():
     """Returns the requirements that are imported where they are used."""
     optional = setup()["options.extras_require"]
-    return [word for name in ("export", "serve", "mlflow", "wandb", "excel") for word in optional[name].split()]
+    return [
+        word for name in ("export", "serve", "mlflow", "wandb", "excel", "cluster") for word in optional[name].split()
+    ]
 
 
 def test_extras_are_tested():

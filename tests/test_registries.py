@@ -32,8 +32,8 @@ FREE_TEXTS = {
 }
 # Names that a table says, which is asked when they are used: `kit.errors.choose` refuses another one.
 LOOKED_UP = {"name", "schedule", "backbone", "monitor", "features"}
-# Benchmarks that others start, what they share, and one that compares rules and says nothing of a recipe.
-NOT_RUN_BY_MAKE = {"gan_step", "gan_step_torch", "measure", "epoch_choice", "tabnet_step"}
+# Benchmarks that others start, what they share, and those that say nothing of a recipe.
+NOT_RUN_BY_MAKE = {"gan_step", "gan_step_torch", "measure", "epoch_choice", "tabnet_step", "cluster_trials"}
 
 
 def test_the_builder_of_every_recipe_is_reached_by_its_name():

@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import multiprocessing.connection
 import shutil
 import time
 
@@ -12,12 +11,14 @@ from kit.files import read_json, write_text
 from kit.runs import folder as folders
 from kit.terminal import counted
 from kit.tuning import brackets, display, oracle, outcome, space
-from kit.tuning.worker import Worker, carried_out, gpus, processors
+from kit.tuning.worker import carried_out
 
 log = logging.getLogger("kit")
 
 # So many trials that fail one after the other end a study: what is wrong with them is wrong with all.
 _FAILURES_IN_A_ROW = 5
+# A trial under which so many machines are lost may be what they are lost by.
+_MOST_MACHINES_LOST = 5
 # The median of fewer curves is chance.
 _FEWEST_CURVES = 5
 
@@ -30,7 +31,7 @@ class _Attempt:
         number: Number of the trial.
         name: Name of the folder that it trains in.
         slot: Place of the worker.
-        worker: The `Worker`.
+        worker: The worker, such as a `kit.tuning.worker.Worker`.
         before: Values of the epochs that an earlier trial has trained.
         until: Last epoch.
     """
@@ -38,7 +39,7 @@ class _Attempt:
     number: int
     name: str
     slot: int
-    worker: Worker
+    worker: object
     before: list
     until: int
     is_stopped: bool = False
@@ -54,14 +55,15 @@ class Running:
         parameters: The space.
         types: Types of what is searched.
         seed: Seed of the proposals and of every trial.
+        workers: Where trials work: `kit.tuning.worker.Processes` or `kit.tuning.ray_worker.Actors`.
     """
 
-    def __init__(self, recipe, folder, search, parameters, types, seed):
+    def __init__(self, recipe, folder, search, parameters, types, seed, workers):
         self.recipe, self.folder, self.search, self.seed = recipe, folder, search, seed
         self.parameters, self.types = parameters, types
-        self.workers, self.threads = search.machine()
-        self.busy = {}  # connection: `_Attempt`
-        self.attempts = {}  # number of a trial: how often its process died
+        self.workers = workers
+        self.busy = {}  # worker: `_Attempt`
+        self.deaths = {}  # number of a trial, and whether its machine was lost: how often its worker died so
         self.curves = {}  # folder of a trial: value of each epoch
         self.unchosen = {}  # folder of a trial: epochs that it has trained before it was chosen to go on
 
@@ -73,14 +75,15 @@ class Running:
         space_ = space.hyperparameters(self.parameters, self.types)
         algorithm = self.search.algorithm
         log.info(
-            "%s: searching %s by %s, for the %s %s; %s of %s",
+            "%s: searching %s by %s, for the %s %s; %s of %s%s",
             self.recipe.name,
             ", ".join(dict.fromkeys(parameter.key for parameter in self.parameters)),
             algorithm,
             "highest" if self.mode == "max" else "lowest",
             self.monitor,
-            counted(self.workers, "worker"),
-            counted(self.threads, "thread"),
+            counted(self.workers.count, "worker"),
+            counted(self.workers.threads, "thread"),
+            self.workers.where,
         )
         log.info("folder %s", self.folder)
         self.journal = oracle.Journal(
@@ -124,15 +127,15 @@ class Running:
     def _loop(self):
         orphans = self.journal.running()
         while True:
-            for slot in range(self.workers):
+            for slot in range(self.workers.count):
                 if slot not in [attempt.slot for attempt in self.busy.values()]:
                     trial = orphans.pop(0) if orphans else self._next()
                     if trial is not None:
                         self._start(trial, slot)
             if not self.busy:
                 return
-            for connection in multiprocessing.connection.wait(list(self.busy), timeout=1):
-                self._hear(connection)
+            for worker in self.workers.wait(list(self.busy), timeout=1):
+                self._hear(worker)
             self.show.update()
 
     def _next(self):
@@ -183,30 +186,17 @@ class Running:
             "monitor": self.monitor,
             "last_epoch": trial.hyperparameters.values.get("tuner/epochs"),
         }
-        worker = Worker(order, self.threads, self._processors(slot), self._gpu(slot))
+        worker = self.workers.start(order, slot)
         before = next((each["curve"] for each in reversed(self.journal.ended) if each["folder"] == name), [])
         until = order["last_epoch"] or self.epochs
-        self.busy[worker.connection] = _Attempt(number, name, slot, worker, before, until)
+        self.busy[worker] = _Attempt(number, name, slot, worker, before, until)
         self.unchosen.setdefault(name, until)
         self.curves[name] = []
 
-    def _processors(self, slot):
-        """Returns the processors that a worker keeps to, where there are enough for each to have its own; else None."""
-        everyone = processors()
-        if self.workers * self.threads > len(everyone) or self.workers == 1:
-            return None
-        return everyone[slot * self.threads : (slot + 1) * self.threads]
-
-    def _gpu(self, slot):
-        """Returns the GPU that a worker sees, where several share several; None is all."""
-        cards = gpus() if self.workers > 1 else []
-        takes_several = len(cards) > 1 and toml.read_toml(self._config).get("train.devices", 1) > 1
-        return cards[slot % len(cards)] if len(cards) > 1 and not takes_several else None
-
-    def _hear(self, connection):
+    def _hear(self, worker):
         """Takes in what a worker says; its death is one of the things that it may say."""
-        attempt = self.busy[connection]
-        message = attempt.worker.receive()
+        attempt = self.busy[worker]
+        message = worker.receive()
         if message is None:
             self._died(attempt)
         elif "done" in message:
@@ -216,7 +206,7 @@ class Running:
             curve.append(message["value"])
             is_new = len(attempt.before) < len(curve) < attempt.until
             attempt.is_stopped = is_new and self._is_hopeless(attempt.name)
-            attempt.worker.send({"stop": attempt.is_stopped})
+            worker.send({"stop": attempt.is_stopped})
 
     def _is_hopeless(self, name):
         """The median rule: is the best value so far worse than that of half of the others at this epoch?
@@ -242,20 +232,18 @@ class Running:
 
     def _died(self, attempt):
         """Tries a trial once more whose process died, or reports it."""
-        del self.busy[attempt.worker.connection]
-        attempt.worker.close()
-        reason = attempt.worker.death()
-        number = attempt.number
-        self.attempts[number] = self.attempts.get(number, 0) + 1
-        if self.attempts[number] <= self.search.retries:
-            log.info("trial %d: %s; it goes on from its last epoch", number, reason)
-            self._start(self.trial(number), attempt.slot)
+        del self.busy[attempt.worker]
+        reason, is_of_machine = attempt.worker.death()
+        death = (attempt.number, is_of_machine)
+        self.deaths[death] = self.deaths.get(death, 0) + 1
+        if self.deaths[death] <= (_MOST_MACHINES_LOST if is_of_machine else self.search.retries):
+            log.info("trial %d: %s; it goes on from its last epoch", attempt.number, reason)
+            self._start(self.trial(attempt.number), attempt.slot)
         else:
             self._end(attempt, {"state": "failed", "message": reason})
 
     def _ended(self, attempt, result):
-        del self.busy[attempt.worker.connection]
-        attempt.worker.close()
+        del self.busy[attempt.worker]
         if result.get("is_passing"):
             raise KitError(result["failed"])
         if "failed" in result:
@@ -315,7 +303,7 @@ class Running:
         log.info("training with the best settings on training and validation split")
         order = {"kind": "retraining", "recipe": self.recipe.name, "overrides": overrides, "seed": self.seed}
         order |= {"config": str(self.folder / "best.toml"), "folder": str(path)}
-        found = carried_out(order, self.workers * self.threads)
+        found = carried_out(self.workers.alone(order))
         if "failed" in found:
             raise KitError(f"{path}: the best settings could not be trained again: {found['failed']}")
         done.retrained = found["metrics"]

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Literal
 
 from kit.errors import check
+from kit.training.cluster import check_name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,14 +15,18 @@ class Search:
         trials: Settings to try. Hyperband tries more of them and trains most for few epochs: altogether it spends at
             most the epochs of so many whole trainings.
         algorithm: "random", "grid", "bayesian" or "hyperband", as Keras Tuner has them.
+        cluster: Where trials work: "local" is this machine; "ray" the Ray cluster that it is part of, or which
+            `RAY_ADDRESS` names; "ray://HOST:PORT" one whose client port that is. Nodes share the folder of the study.
         workers: Trials at the same time, each in a process of its own; "auto" is one for each processor, and one with a
-            GPU.
-        threads: Threads of each; "auto" divides the processors among the workers.
+            GPU; on a cluster as many as its processors, or its GPUs, are enough for.
+        threads: Threads of each; "auto" divides the processors among the workers; on a cluster it is 1, or with GPUs
+            the processors for each.
         median_stop: Stop a trial whose best value so far is worse than the median of the others' at the same epoch.
         median_epochs: Epochs before that may happen; by default a quarter of a training.
         factor: Hyperband trains the best of so many on, for so many times the epochs.
         keep: Trials, the best ones, whose checkpoints stay on disk.
-        retries: How often a trial whose process was killed is tried again, from its last epoch.
+        retries: How often a trial whose process was killed is tried again, from its last epoch; one whose node of a
+            cluster was lost goes on elsewhere in any case.
         minutes: Minutes that the search may take: no trial begins that would not end in them, as long as the others
             took; where `trials` is not stated, as many are tried as go into them. None is no limit.
         time_limit_seconds: No trial begins later than this; None is no limit.
@@ -34,6 +39,7 @@ class Search:
 
     trials: int = 20
     algorithm: Literal["random", "grid", "bayesian", "hyperband"] = "random"
+    cluster: str = "local"
     workers: int | Literal["auto"] = "auto"
     threads: int | Literal["auto"] = "auto"
     median_stop: bool = True
@@ -49,6 +55,7 @@ class Search:
         for key, least in (("trials", 1), ("workers", 1), ("threads", 1), ("median_epochs", 1), ("factor", 2)):
             value = getattr(self, key)
             check(value in (None, "auto") or least <= value < 10**6, key, value, f"at least {least}")
+        check_name(self.cluster, "cluster")
         for key in ("keep", "retries"):
             check(getattr(self, key) >= 0, key, getattr(self, key), "at least 0")
         for key in ("minutes", "time_limit_seconds"):
@@ -56,7 +63,7 @@ class Search:
             check(limit is None or limit > 0, key, limit, "above 0")
 
     def machine(self):
-        """Returns the number of workers and of threads of each, "auto" decided."""
+        """Returns the number of workers on this machine and of threads of each, "auto" decided."""
         import tensorflow as tf
 
         from kit.tuning.worker import processors

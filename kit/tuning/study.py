@@ -1,5 +1,6 @@
 """A study: the search of a recipe's settings, from the command to its beginning; `running` does the rest."""
 
+import contextlib
 import logging
 import math
 import tempfile
@@ -15,17 +16,18 @@ from kit.runs import folder as folders
 from kit.runs import schema as schemas
 from kit.runs import settings as run_settings
 from kit.runs.python_inputs import PythonInputs, sorted_out, stated_recipe
+from kit.training import cluster
 from kit.tuning import given as given_settings
 from kit.tuning import outcome, space
 from kit.tuning.running import Running
 from kit.tuning.search import Search
-from kit.tuning.worker import carried_out, start_server
+from kit.tuning.worker import Processes, Worker, carried_out, processors, start_server
 
 log = logging.getLogger("kit")
 
 
 # Settings that may differ where a study is carried on.
-_MAY_CHANGE = ("trials", "workers", "threads", "keep", "retries", "minutes", "time_limit_seconds", "retrain")
+_MAY_CHANGE = ("trials", "cluster", "workers", "threads", "keep", "retries", "minutes", "time_limit_seconds", "retrain")
 # Trials of a search by the clock, where their number is not stated: more than any clock allows.
 _MANY = 10_000
 # Settings that may be paths.
@@ -107,16 +109,29 @@ def tune_with(recipe_name, overrides, *, config=None, folder=None, seed=None, se
         terminal.load_tensorflow()
         recipe = recipes.get(recipe_name)
         try:
-            if not (folder / "study.toml").exists():
-                content = _decided(recipe, content)
-                write_json(folder / "study.json", _rehearse(recipe, content, parameters, search))
-            toml.write_toml(folder / "study.toml", content)  # its presence says that the study has begun
-            return Running(recipe, folder, search, parameters, types, content["seed"]).run()
+            with _workers(search, folder, content) as workers:
+                if not (folder / "study.toml").exists():
+                    content = _decided(recipe, content)
+                    write_json(folder / "study.json", _rehearse(recipe, content, parameters, search))
+                toml.write_toml(folder / "study.toml", content)  # its presence says that the study has begun
+                return Running(recipe, folder, search, parameters, types, content["seed"], workers).run()
         except KeyboardInterrupt:
             if not (folder / "study.toml").exists():
                 raise
             log.info("stopped; the same command with --folder %s carries on where it was", folder)
             raise
+
+
+@contextlib.contextmanager
+def _workers(search, folder, content):
+    """Yields where trials work: on this machine, or on a cluster that has been looked at."""
+    if search.cluster == cluster.LOCAL:
+        yield Processes(search)
+        return
+    from kit.tuning import ray_worker
+
+    with ray_worker.actors(search, folder, toml.flatten(content).get("train.devices", 1)) as workers:
+        yield workers
 
 
 def _settings(schema, folder, overrides, config_file, seed, searched):
@@ -272,9 +287,9 @@ def _rehearse(recipe, content, parameters, search):
         toml.write_toml(path, content)
         order = {"kind": "rehearsal", "recipe": recipe.name, "config": str(path), "seed": content["seed"]}
         tried = [{}]
+        threads = math.prod(search.machine()) if search.cluster == cluster.LOCAL else len(processors())
         found = carried_out(
-            order | {"variants": variants},
-            math.prod(search.machine()),
+            Worker(order | {"variants": variants}, threads),
             lambda message: tried.append(message["variant"]),
         )
     if "failed" in found:

@@ -1,5 +1,8 @@
 """A trial in a process of its own: settings in, score out, as JSON through one connection.
 
+A worker has four messages, wherever it works: `send`, `receive` (None where it has died), `stop` and `death`. Here it
+is a child process; `ray_worker` has the one on other machines. What it carries out is the same, `perform`.
+
 Processes are forked from a server (`multiprocessing`'s "forkserver") that has imported TensorFlow and never used it:
 they start in a moment, give their memory back, and take no other trial with them when they die. Nothing of the caller
 is imported or pickled for them.
@@ -13,9 +16,11 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 import types
 from pathlib import Path
+from typing import NamedTuple
 
 from kit import config as toml
 from kit import terminal
@@ -23,6 +28,7 @@ from kit.errors import KitError, SettingError, Unavailable
 
 # What the server has imported when a trial begins.
 _PRELOAD = ["kit.tuning.preload"]
+_WANT_OF_MEMORY = ", perhaps for want of memory"
 
 
 def start_server():
@@ -33,6 +39,18 @@ def start_server():
         forkserver.set_forkserver_preload(_PRELOAD)
         with _no_main_module():
             forkserver.ensure_running()
+
+
+class Death(NamedTuple):
+    """How a worker ended that did not end its order.
+
+    Args:
+        reason: In words.
+        is_of_machine: Whether its machine was lost, which says nothing against what it did.
+    """
+
+    reason: str
+    is_of_machine: bool = False
 
 
 class Worker:
@@ -63,41 +81,86 @@ class Worker:
             self.connection.send_bytes(json.dumps(message).encode())
 
     def receive(self):
-        """Returns the next message, or None where the process has died."""
+        """Returns the next message, or None where the process has died; its last is `done`, with what came out."""
         try:
-            return json.loads(self.connection.recv_bytes())
+            message = json.loads(self.connection.recv_bytes())
         except (EOFError, OSError):
-            return None
+            message = None
+        if message is None or "done" in message:
+            self._close()
+        return message
 
     def stop(self):
         """Ends the process at once; a trial goes on from its last epoch another time."""
         self.process.kill()
-        self.close()
+        self._close()
 
-    def close(self):
+    def _close(self):
         self.process.join()
         self.connection.close()
 
     def death(self):
-        """Returns in words how the process ended."""
+        """Returns how the process ended, as a `Death`."""
         code = self.process.exitcode
         if code is not None and code < 0:
             name = signal.Signals(-code).name
-            return f"its process was killed by {name}" + (", perhaps for want of memory" if name == "SIGKILL" else "")
-        return f"its process ended with status {code}"
+            return Death(f"its process was killed by {name}" + _WANT_OF_MEMORY * (name == "SIGKILL"))
+        return Death(f"its process ended with status {code}")
 
 
-def carried_out(order, threads, answer=None):
-    """Has one worker carry out one order, and waits for it.
+class Processes:
+    """Workers of this machine, several at a time.
 
     Args:
-        order, threads: As for `Worker`.
+        search: `Search`.
+    """
+
+    def __init__(self, search):
+        self.count, self.threads = search.machine()
+        self.where = ""
+
+    def start(self, order, slot):
+        """Returns a `Worker` with its share of the machine.
+
+        Args:
+            order: As for `Worker`.
+            slot: Its place among the workers, from 0.
+        """
+        return Worker(order, self.threads, self._processors(slot), self._gpu(order, slot))
+
+    def alone(self, order):
+        """Returns a `Worker` that has the machine for itself."""
+        return Worker(order, self.count * self.threads)
+
+    def wait(self, workers, timeout):
+        """Waits until some of the workers have something to say, or have died, or for some seconds; returns these."""
+        connections = {worker.connection: worker for worker in workers}
+        return [connections[each] for each in multiprocessing.connection.wait(list(connections), timeout)]
+
+    def _processors(self, slot):
+        """Returns the processors that a worker keeps to, where there are enough for each to have its own; else None."""
+        everyone = processors()
+        if self.count * self.threads > len(everyone) or self.count == 1:
+            return None
+        return everyone[slot * self.threads : (slot + 1) * self.threads]
+
+    def _gpu(self, order, slot):
+        """Returns the GPU that a worker sees, where several share several; None is all."""
+        cards = gpus() if self.count > 1 else []
+        takes_several = len(cards) > 1 and toml.read_toml(order["config"]).get("train.devices", 1) > 1
+        return cards[slot % len(cards)] if len(cards) > 1 and not takes_several else None
+
+
+def carried_out(worker, answer=None):
+    """Waits for what one worker finds out.
+
+    Args:
+        worker: The worker.
         answer: Function from what the worker says on the way to what it is answered; or None.
 
     Returns:
         What it has found out; under `failed` why it could not.
     """
-    worker = Worker(order, threads)
     try:
         message = worker.receive()
         while message is not None and "done" not in message:
@@ -106,8 +169,7 @@ def carried_out(order, threads, answer=None):
     except BaseException:
         worker.stop()
         raise
-    worker.close()
-    return {"failed": worker.death()} if message is None else message["done"]
+    return {"failed": worker.death().reason} if message is None else message["done"]
 
 
 def processors():
@@ -141,33 +203,55 @@ def work(connection, threads):
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     order = json.loads(connection.recv_bytes())
-    kind = order.pop("kind")
     os.chdir(order.pop("cwd"))  # the server stands where it was started
     processors = order.pop("processors")
     gpu = order.pop("gpu")
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    toml.note_typed(order.pop("typed"))
     if processors and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, processors)
+    perform(order, threads, lambda message: connection.send_bytes(json.dumps(message).encode()), connection.recv_bytes)
+    connection.close()
+    os._exit(0)  # no clean-up of TensorFlow's, which may take long
+
+
+def perform(order, threads, send, receive, patience=0):
+    """Carries out an order in this process, which has nothing else to do, and sends what came out as `done`.
+
+    Args:
+        order: As for `Worker`, and what `kit.config.typed` noted as `typed`.
+        threads: Threads that TensorFlow may compute with.
+        send: Function that gets each message.
+        receive: Function that waits for an answer, and returns it as JSON.
+        patience: Seconds to wait for a folder that another process holds: one whose machine was lost may still have it.
+    """
+    kind = order.pop("kind")
+    toml.note_typed(order.pop("typed"))
     log = logging.getLogger("kit")
     log.setLevel(logging.INFO)
     log.propagate = False
-
-    def send(message):
-        connection.send_bytes(json.dumps(message).encode())
+    said = []
 
     def ask(message):
+        said.append(True)
         send(message)
-        return json.loads(connection.recv_bytes())
+        return json.loads(receive())
 
+    until = time.monotonic() + patience
     try:
         import tensorflow as tf
 
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
         terminal.grow_memory()
-        result = _KINDS[kind](ask, **order)
+        while True:
+            try:
+                result = _KINDS[kind](ask, **order)
+                break
+            except Unavailable:
+                if said or time.monotonic() > until:
+                    raise
+            time.sleep(1)
     except KitError as error:
         result = {"failed": str(error), "is_passing": isinstance(error, Unavailable)}
     except BaseException as error:  # whatever it is, it fails this trial alone, and its reason stands in the table
@@ -176,8 +260,6 @@ def work(connection, threads):
         reason = " ".join(str(error).split())[:300]
         result = {"failed": f"{type(error).__name__}: {reason}", "is_passing": False}
     send({"done": result})
-    connection.close()
-    os._exit(0)  # no clean-up of TensorFlow's, which may take long
 
 
 def _die_with_parent():
@@ -188,7 +270,6 @@ def _die_with_parent():
 def trial(ask, recipe, overrides, config, folder, seed, monitor, last_epoch):
     """Trains until the end, or `last_epoch`, or the parent's word; returns the score and the costs."""
     import resource
-    import time
 
     from kit.files import as_path
     from kit.runs import run
