@@ -215,7 +215,8 @@ def fit(
         restored = None  # may be large, and is in the hands of `RunState`
         progress = Progress(training.epochs, steps - begun, size * splits.train.batches_per_step, best, budget)
         # Made before several processes draw together: what changes the data draws for whole batches by itself.
-        stream = splits.train.stream(size, seed, done * steps + begun, most * steps, engine.shard)
+        shard = {"shard": engine.shard} if training.workers > 1 else {}
+        stream = splits.train.stream(size, seed, done * steps + begun, most * steps, **shard)
         heard = stop.heard() if stop else contextlib.nullcontext()
         slower = layer_rates.lowered(model, network, frozen.layer_decay)
         try:

@@ -26,7 +26,8 @@ def state(folder):
 
 def check_same(one, several):
     for alone, together in zip(state(one), state(several), strict=True):
-        np.testing.assert_allclose(together, alone, rtol=1e-4, atol=2e-6)
+        # Of a bias of keys the gradient is rounding alone, of which Adam makes steps of a size all the same.
+        np.testing.assert_allclose(together, alone, rtol=1e-4, atol=5e-5)
 
 
 # Batch normalisation, dropout, dropped blocks and changed images; sequences whose sizes differ; the mean over tokens.
