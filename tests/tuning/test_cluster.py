@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -72,7 +73,9 @@ def test_a_study_that_loses_a_node_is_that_of_one_machine(monkeypatch, empty_fol
     with nodes(3) as head, monkeypatch.context() as patch:
         loss = Loss(patch, head)
         there = study("there", cluster="ray")
-    assert loss.is_over and "its node was lost" in (there.folder / "run.log").read_text(encoding="utf-8")
+    # Of a node and its processes, which end together, either may be heard of first.
+    said = (there.folder / "run.log").read_text(encoding="utf-8")
+    assert loss.is_over and re.search(r"its node was lost|its process on \S+ ended", said)
     assert list(there.trials["state"]) == ["completed"] * 12
     assert settings_of(there.trials) == settings_of(here.trials)
     assert there.best == here.best and there.score == here.score
