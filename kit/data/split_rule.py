@@ -10,7 +10,6 @@ import hashlib
 import zlib
 
 import numpy as np
-import pandas as pd
 
 from kit.data.split_columns import check_whole, groups_of
 from kit.data.split_names import SPLITS, UNUSED
@@ -72,6 +71,8 @@ def assigned(names, given, division, known, labels=None, class_names=None):
         KitError: a split is without examples, or training without one of a class that another split has.
         SettingError: a fraction is out of range, or a group is in two splits of the source.
     """
+    import pandas as pd  # which refusing a setting does without
+
     hashes = names.hashes() if hasattr(names, "hashes") else hashes_of(names)
     split = np.zeros(len(hashes), "int8")  # numbers of `_CATEGORIES`
     if given is not None:
@@ -138,6 +139,8 @@ def _check_classes(split, labels, class_names, train, others):
 
 def facts_of(table):
     """Returns the rule's facts by which a table of splits is found again; None of any other, or one changed since."""
+    import pandas as pd  # which refusing a setting does without
+
     facts = table.attrs.get(_FACTS)
     if facts is None:
         return None
