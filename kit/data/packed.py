@@ -10,7 +10,6 @@ and a file that is cut while it is read ends a process with a map instead of rai
 """
 
 import collections.abc
-import json
 import mmap
 import os
 import threading
@@ -21,7 +20,7 @@ import numpy as np
 
 from kit.data.split_rule import hashes_of
 from kit.errors import KitError, SettingError
-from kit.files import reading
+from kit.files import read_json, reading
 
 FILE = "pack.json"
 VERSION = 1
@@ -59,7 +58,7 @@ class Pack:
         if not (self.folder / FILE).is_file():
             raise KitError(f"{folder}: a pack that is not whole; the same `kit pack` begins it anew")
         with reading(self.folder / FILE):
-            self.content = json.loads((self.folder / FILE).read_text(encoding="utf-8"))
+            self.content = read_json(self.folder / FILE)
             version = self.content["version"]
             self.kind, self.examples = str(self.content["kind"]), int(self.content["examples"])
             files = {str(name): (int(size), str(sum_)) for name, (size, sum_) in self.content["files"].items()}

@@ -43,7 +43,7 @@ def learned(texts, fingerprint, split, options, learn):
 
     path = cache.kept("tokens", key, make) / "tokenizer.json"
     with reading(path):
-        return Tokenizer(path.read_text(encoding="utf-8"))
+        return Tokenizer(path.read_bytes().decode("utf-8"))
 
 
 def blocks(texts, tokenizer):

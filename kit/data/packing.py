@@ -17,7 +17,7 @@ import numpy as np
 from kit.data.packed import FILE, GROWING, NAMES, VERSION, is_pack
 from kit.data.split_rule import hash_of
 from kit.errors import KitError, Unavailable
-from kit.files import write_text
+from kit.files import read_json, write_text
 from kit.terminal import duration
 
 log = logging.getLogger("kit")
@@ -214,8 +214,8 @@ def check_free(out, overwrite):
 
 
 def _files_of(out):
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-        return set(json.loads((out / FILE).read_text(encoding="utf-8"))["files"])
+    with contextlib.suppress(KitError, OSError, KeyError, TypeError):
+        return set(read_json(out / FILE)["files"])
     return set()
 
 

@@ -164,7 +164,7 @@ BAD_FOLDERS = {
         lambda folder: draw(folder / "a" / "9.jpg", (32, 32), "L"),
         "data.color_mode: images differ in mode",
     ),
-    "few": (lambda folder: [path.unlink() for path in (folder / "b").glob("[2-9].jpg")], "class 'b' has 2 images"),
+    "few": (lambda folder: [path.unlink() for path in (folder / "b").glob("[2-9].jpg")], "class 'b' has 2 examples"),
 }
 
 

@@ -169,7 +169,7 @@ def test_a_saved_assignment_is_used_again():
 
 
 def test_refuses_what_cannot_be_divided():
-    with pytest.raises(KitError, match="class 'class 1' has 2 images"):
+    with pytest.raises(KitError, match="class 'class 1' has 2 examples"):
         draw([0] * 20 + [1] * 2)
     with pytest.raises(SettingError, match="test_fraction: expected a share"):
         draw([0, 1] * 10, test=1.5)

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from kit import terminal
 from kit.training import device
-from kit.tuning import running, worker
+from kit.tuning import worker
 
 
 class Card:
@@ -116,16 +116,17 @@ def test_every_worker_sees_one_card(cards, monkeypatch, tmp_path, visible, worke
     if visible:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     (tmp_path / "study.toml").write_text(f"[train]\ndevices = {devices}\n")
-    study = object.__new__(running.Running)
-    study.workers, study.folder = workers, tmp_path
-    assert [study._gpu(slot) for slot in range(workers)] == chosen
+    those = object.__new__(worker.Processes)
+    those.count = workers
+    order = {"config": tmp_path / "study.toml"}
+    assert [those._gpu(order, slot) for slot in range(workers)] == chosen
 
 
 def test_a_worker_takes_its_orders():
     order = {"kind": "rehearsal", "recipe": "", "config": None, "seed": 0, "variants": []}
     one = worker.Worker(order, 1, gpu="0")
     assert one.receive() == {"done": {}}
-    one.close()
+    one.stop()
 
 
 def test_custom_gradients_of_a_session_are_let_go():
