@@ -1,4 +1,4 @@
-"""What was made from data once and is never made twice: learned tokens, texts in tokens; found by fingerprints.
+"""Cache on disk of what is learned from data, such as tokenizers and tokenised texts, by the fingerprints of both.
 
 It lies in `KIT_CACHE`, or in the folder `kit` of the user's folder for caches. Whatever is removed there is made anew.
 """

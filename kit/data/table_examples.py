@@ -15,7 +15,7 @@ _LEAK_ROWS = 20_000
 
 @dataclasses.dataclass
 class LearnedTable:
-    """What was learned of the training rows of a table.
+    """Statistics of the training rows of a table: encodings of columns, bins, a typical row, worth of columns.
 
     Args:
         table: What turns columns into features, see `kit.data.table_inputs.learn`.

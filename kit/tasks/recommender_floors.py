@@ -18,7 +18,7 @@ _LATEST = {}  # the catalogue that was asked for last, whose neighbours take sec
 
 @dataclasses.dataclass
 class Catalogue:
-    """What training tells of the items without a network.
+    """Catalogue of items and users' histories in training, for the baselines: popularity and nearest neighbours.
 
     Args:
         histories: Numbers of each user's items in order, arrays; 0 is an item that training does not have.
