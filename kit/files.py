@@ -13,7 +13,7 @@ from kit.errors import KitError, SettingError, Unavailable
 
 _TEMPORARY = ".writing-"
 # What a full disk says, or one on which a user or a file has had its share.
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextlib.contextmanager
@@ -34,7 +34,7 @@ def atomic(path):
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
-        if error.errno not in _FULL:
+        if error.errno not in FULL:
             if error.filename is not None and str(error.filename) == str(temporary):
                 error.filename, error.filename2 = str(path), None  # nobody knows the temporary name
             raise

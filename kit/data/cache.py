@@ -4,7 +4,6 @@ It lies in `KIT_CACHE`, or in the folder `kit` of the user's folder for caches. 
 """
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -13,10 +12,9 @@ import uuid
 from pathlib import Path
 
 from kit.errors import KitError, Unavailable
-from kit.files import write_json
+from kit.files import FULL, write_json
 
 _KEY = "key.json"
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def folder():
@@ -49,7 +47,7 @@ def kept(kind, key, make):
             if not (path / _KEY).is_file():
                 _make(path, key, make)
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in FULL:
             raise Unavailable(
                 f"{folder()}: cannot be written ({error.strerror}); KIT_CACHE names another folder"
             ) from None

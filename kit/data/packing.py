@@ -2,7 +2,6 @@
 
 import array
 import contextlib
-import errno
 import hashlib
 import json
 import logging
@@ -17,7 +16,7 @@ import numpy as np
 from kit.data.packed import FILE, GROWING, NAMES, VERSION, is_pack
 from kit.data.split_rule import hash_of
 from kit.errors import KitError, Unavailable
-from kit.files import read_json, write_text
+from kit.files import FULL, read_json, write_text
 from kit.terminal import duration
 
 log = logging.getLogger("kit")
@@ -28,7 +27,6 @@ SHARD = 1 << 30
 SOURCE = "source.json"
 # Seconds between two lines on how far a packing is.
 _SECONDS = 10
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class _Column:
@@ -186,7 +184,7 @@ def growing(out, overwrite=False):
     except Timeout:
         raise Unavailable(f"{out}: another process packs to this place") from None
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in FULL:
             raise Unavailable(
                 f"{out}: cannot be written ({os.strerror(error.errno)}); nothing of the pack is kept: make room, and "
                 "the same command begins it anew"

@@ -22,8 +22,10 @@ from kit.errors import KitError, SettingError, Unavailable, table
 
 log = logging.getLogger("kit")
 
-# A process that has said nothing for so many seconds has stopped, though it lives: each says something every second.
-_SILENCE = 12.0
+# A process that has said nothing for so many seconds has stopped, though it lives: each says something every second. One
+# that imports TensorFlow on a busy machine cannot, until it says that it is ready.
+_SILENCE, _SILENCE_AT_FIRST = 12.0, 120.0
+READY = b"!"
 
 
 def check(parts, inputs, watch):
@@ -102,7 +104,7 @@ class _Process:
                 start_new_session=True,  # Ctrl-C is for the one that waits
             )
         os.close(theirs)
-        self.heard = time.monotonic()
+        self.heard, self.patience = time.monotonic(), _SILENCE_AT_FIRST
 
     def stop(self):
         """Ends the process at once; a run goes on from its last checkpoint another time."""
@@ -140,8 +142,9 @@ def _wait(started):
             selector.register(process.beats, selectors.EVENT_READ, process)
         while selector.get_map():
             for key, _ in selector.select(1.0):
-                if os.read(key.fd, 4096):
+                if said := os.read(key.fd, 4096):
                     key.data.heard = time.monotonic()
+                    key.data.patience = _SILENCE if READY in said else key.data.patience
                 else:  # it has ended
                     selector.unregister(key.fd)
                     key.data.process.wait()
@@ -152,10 +155,12 @@ def _wait(started):
             if failed:
                 raise Unavailable(f"train.workers: {failed[0].death()}; {again}")
             live = [each for each in started if each.process.returncode is None]
-            silent = [each for each in live if time.monotonic() - each.heard > _SILENCE]
+            silent = [each for each in live if time.monotonic() - each.heard > each.patience]
             if silent:
                 name = f"process {silent[0].rank + 1} of {len(started)}"
-                raise Unavailable(f"train.workers: {name} has said nothing for {_SILENCE:.0f} seconds; {again}")
+                raise Unavailable(
+                    f"train.workers: {name} has said nothing for {silent[0].patience:.0f} seconds; {again}"
+                )
 
 
 def _free_ports(count):

@@ -14,6 +14,7 @@ from kit.runs import fitting, schema
 from kit.runs import folder as folders
 from kit.runs import settings as run_settings
 from kit.runs.assembly import assembled
+from kit.runs.processes import READY
 from kit.runs.python_inputs import PythonInputs
 
 log = logging.getLogger("kit")
@@ -36,14 +37,14 @@ def main(run_folder, folder, pipe):
         shutil.copytree(run_folder / "checkpoint", folder / "checkpoint")
     try:
         with terminal.log_shown(engine.is_chief), folders.logged(folder):
-            train(run_folder, folder, engine)
+            train(run_folder, folder, engine, pipe)
     except KitError as error:
         print(f"kit: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def train(run_folder, folder, engine):
+def train(run_folder, folder, engine, pipe):
     """Assembles the run in a folder once more, and fits it with the other processes."""
     from kit.config import read_toml
 
@@ -54,6 +55,7 @@ def train(run_folder, folder, engine):
         log.setLevel(logging.INFO)
         plan = fitting.plan_of(run_folder, parts)
         engine.of_first({"ready": 1})  # nobody writes a checkpoint before all have read the last one
+        os.write(pipe, READY)
         fitting.fitted(parts, plan, folder, engine=engine)
 
 

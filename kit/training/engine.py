@@ -38,6 +38,10 @@ class Single:
         """Returns a list of the sums over processes of tensors of the same shapes; gradients pass through."""
         return list(tensors)
 
+    def total(self, array):
+        """Returns the sum over processes of an array of numbers."""
+        return array
+
     def of_first(self, values):
         """Returns the numbers, name by name, that the first process has."""
         return dict(values)
@@ -63,6 +67,7 @@ class Processes(Single):
     """
 
     def __init__(self):
+        self._total = tf.function(self._of_numbers, input_signature=[tf.TensorSpec([None], "float64")], autograph=False)
         cluster = json.loads(os.environ["TF_CONFIG"])
         self.rank, self.count = cluster["task"]["index"], len(cluster["cluster"]["worker"])
         self._strategy = tf.distribute.MultiWorkerMirroredStrategy()
@@ -98,16 +103,25 @@ class Processes(Single):
 
         return self._strategy.experimental_local_results(self._strategy.run(gather, args=(tensor,)))[0]
 
+    def _of_numbers(self, numbers):
+        return self._reduced([numbers])[0]
+
+    def total(self, array):
+        flat = np.asarray(array, "float64").ravel()
+        return self._total(flat).numpy().reshape(np.shape(array)) if flat.size else flat.reshape(np.shape(array))
+
     def of_first(self, values):
-        own = np.array([float(each) if self.rank == 0 else 0.0 for each in values.values()], "float64")
-        if not len(own):
-            return {}
-        (found,) = tf.function(lambda: self._reduced([tf.constant(own)]), autograph=False)()
-        return dict(zip(values, found.numpy().tolist(), strict=True))
+        own = np.array([float(each) for each in values.values()]) * self.is_chief
+        return dict(zip(values, self.total(own).tolist(), strict=True))
 
     @contextlib.contextmanager
     def together(self, model):
-        normalisations = [layer for layer in _layers(model) if isinstance(layer, keras.layers.BatchNormalization)]
+        for variable in model.variables:  # what came before training may round otherwise in each process
+            if "float" in variable.dtype:
+                variable.assign(self.total(keras.ops.convert_to_numpy(variable) * self.is_chief))
+        normalisations = [
+            layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)
+        ]
         optimizer = model.optimizer
         apply = optimizer.apply
         optimizer.apply = types.MethodType(self._with_gradients_of_all(apply), optimizer)
@@ -157,17 +171,15 @@ class Processes(Single):
         """Returns mean and variance of the inputs of a batch normalisation over the batches of all processes."""
         axes = layer._reduction_axes
         inputs = ops.cast(inputs, "float32" if inputs.dtype in ("float16", "bfloat16") else inputs.dtype)
-        if mask is None:
-            weights = ops.ones_like(inputs)
-        else:
+        weights, shape = 1.0, ops.shape(inputs)
+        count = ops.cast(ops.prod([shape[axis] for axis in axes]), inputs.dtype)
+        if mask is not None:
             mask = ops.cast(mask, inputs.dtype)
-            weights = ops.broadcast_to(
-                ops.reshape(mask, (*ops.shape(mask), *[1] * (len(inputs.shape) - len(mask.shape)))), ops.shape(inputs)
-            )
-        count, total = self.sum([ops.sum(weights, axes), ops.sum(inputs * weights, axes)])
+            weights = ops.reshape(mask, (*ops.shape(mask), *[1] * (len(shape) - len(mask.shape))))
+            count = ops.sum(ops.broadcast_to(weights, shape), axes)
+        count, total = self.sum([count, ops.sum(inputs * weights, axes)])
         mean = total / ops.maximum(count, 1)
-        shape = [1 if axis in axes else size for axis, size in enumerate(inputs.shape)]
-        centred = inputs - ops.reshape(mean, shape)
+        centred = inputs - ops.reshape(mean, [1 if axis in axes else size for axis, size in enumerate(inputs.shape)])
         (spread,) = self.sum([ops.sum(centred * centred * weights, axes)])
         return mean, spread / ops.maximum(count, 1)
 
@@ -200,11 +212,6 @@ class Processes(Single):
         return cut
 
 
-def _layers(model):
-    """Returns all layers of a model, those of layers inside included."""
-    return model._flatten_layers()
-
-
 ALONE = Single()
 _current = ALONE
 
@@ -214,11 +221,8 @@ def current():
     return _current
 
 
-class Together(keras.callbacks.Callback):
-    """Makes the metrics of an epoch, and the values of the logs, those of all processes.
-
-    Sums and counts of the training batches are added up at the end of an epoch; of the rest, such as what the recipe
-    itself computes, the first process' values count, so that all stop, lower their rate and keep weights together.
+class SummedMetrics(keras.callbacks.Callback):
+    """Adds up the sums and counts of training metrics over processes behind the last batch of an epoch.
 
     Args:
         engine: The engine.
@@ -231,14 +235,14 @@ class Together(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         if batch + 1 == self.steps:
-            variables = self.model.metrics_variables
-            total = tf.function(lambda: self.engine.sum(map(tf.convert_to_tensor, variables)), autograph=False)()
-            for variable, value in zip(variables, total, strict=True):
-                variable.assign(value)
+            for variable in self.model.metrics_variables:
+                variable.assign(self.engine.total(keras.ops.convert_to_numpy(variable)))
 
 
 class SameLogs(keras.callbacks.Callback):
     """Gives the logs of each epoch the values that the first of several processes has.
+
+    So all stop, lower their rate and keep weights together, whatever else they round otherwise.
 
     Args:
         engine: The engine.

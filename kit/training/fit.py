@@ -20,7 +20,7 @@ from kit.training.callbacks import (
     WatchedValue,
     write_history,
 )
-from kit.training.engine import ALONE, SameLogs, Together
+from kit.training.engine import ALONE, SameLogs, SummedMetrics
 from kit.training.stopping import Stop
 
 log = logging.getLogger("kit")
@@ -71,8 +71,8 @@ def fit(
 
     The order of the callbacks, each of which may rely on those before it:
 
-    1. `SynchronizedReplicas`, on several devices: all below see one set of weights. `Together`, with several processes:
-       they see the metrics of all.
+    1. `SynchronizedReplicas`, on several devices: all below see one set of weights. `SummedMetrics`, with several
+       processes: they see the metrics of all.
     2. `SwapEMAWeights`, with an optimizer that averages weights: validation and all below see the averages.
     3. `Scores`: adds the recipe's own values to the logs; `SameLogs`, with several processes; `Budget`, with one,
        behind it: a validation lasts so long.
@@ -150,7 +150,7 @@ def fit(
     freeze = transfer.Freeze(network, frozen.freeze, frozen.unfreeze_epochs) if frozen.freeze else None
     others = [SynchronizedReplicas()] if training.devices > 1 else []
     if training.workers > 1:
-        others.append(Together(engine, plan.steps_per_epoch))
+        others.append(SummedMetrics(engine, plan.steps_per_epoch))
     if checkpoint.averages(model):
         others.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
     scores = Scores(validate)

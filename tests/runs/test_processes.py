@@ -71,6 +71,27 @@ def test_a_killed_process_ends_all_and_the_same_command_goes_on(rank, tmp_path, 
     check_same(reference, tmp_path / "cut")
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("processes")
+def test_a_process_that_has_stopped_ends_all(tmp_path, monkeypatch):
+    started, wait = [], processes._wait
+
+    def wait_and_stop(those):
+        started.extend(those)
+        threading.Thread(target=stop, daemon=True).start()
+        wait(those)
+
+    def stop():
+        while not (tmp_path / "run" / "checkpoint" / "state.npz").exists():
+            time.sleep(0.05)
+        os.kill(started[1].process.pid, signal.SIGSTOP)
+
+    monkeypatch.setattr(processes, "_wait", wait_and_stop)
+    with pytest.raises(KitError, match="process 2 of 2 has said nothing for 12 seconds; the same command goes on"):
+        trained("image_classification", tmp_path / "run", 2, epochs=50, steps_per_epoch=40)
+    assert all(each.process.poll() is not None for each in started)
+
+
 @pytest.mark.parametrize(
     ("train", "expected"),
     [
