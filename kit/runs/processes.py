@@ -22,8 +22,8 @@ from kit.errors import KitError, SettingError, Unavailable, table
 
 log = logging.getLogger("kit")
 
-# A process that has said nothing for so many seconds has stopped, though it lives: each says something every second. One
-# that imports TensorFlow on a busy machine cannot, until it says that it is ready.
+# A process that has said nothing for so many seconds has stopped, though it lives: each says something every second.
+# One that imports TensorFlow on a busy machine cannot, until it says that it is ready.
 _SILENCE, _SILENCE_AT_FIRST = 12.0, 120.0
 READY = b"!"
 

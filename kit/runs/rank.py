@@ -30,6 +30,8 @@ def main(run_folder, folder, pipe):
     """
     threading.Thread(target=_beat, args=(pipe,), daemon=True).start()
     terminal.load_tensorflow()
+    import tensorflow as tf
+
     from kit.training.engine import Processes
 
     engine = Processes()
@@ -41,6 +43,11 @@ def main(run_folder, folder, pipe):
     except KitError as error:
         print(f"kit: {error}", file=sys.stderr)
         return 2
+    except tf.errors.OpError as error:
+        if "Collective" not in str(error):
+            raise
+        print("the others no longer answer", file=sys.stderr)
+        return 1
     return 0
 
 
