@@ -205,6 +205,17 @@ def log_shown(shown=True):
         log.removeHandler(printer)
 
 
+@contextlib.contextmanager
+def log_quiet(least=logging.ERROR):
+    """Leaves out of the log what is below a level inside, such as what a run says of itself a second time."""
+    level = log.level
+    log.setLevel(least)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
 def is_log_shown():
     """Tells whether the log of the kit is being printed."""
     return any(isinstance(handler, _Printer) for handler in log.handlers)

@@ -6,7 +6,7 @@ import logging
 import numpy as np
 import pandas as pd
 
-from kit import config
+from kit import config, terminal
 from kit.data import sources
 from kit.data.forecast_windows import (
     LONGEST,
@@ -170,12 +170,8 @@ def facts_of(data, given=None):
         KitError: a table that cannot be used.
     """
     source = {} if given is None else {"source": given}
-    level = log.level
-    log.setLevel(logging.WARNING)  # the training says it
-    try:
+    with terminal.log_quiet(logging.WARNING):  # the training says it
         return {"examples": len(config.call(prepare, **data | source).examples[0])}
-    finally:
-        log.setLevel(level)
 
 
 def _check_whole(found, origin):

@@ -10,6 +10,7 @@ and a file that is cut while it is read ends a process with a map instead of rai
 """
 
 import collections.abc
+import dataclasses
 import mmap
 import os
 import threading
@@ -31,6 +32,32 @@ GROWING = ".packing"
 _BLOCK = 1 << 20
 # A map gives its pages back after so many rows: each may have brought 64 kB with it.
 _ROWS_OF_A_MAP = 4096
+
+
+@dataclasses.dataclass
+class Named:
+    """Names and identity of the texts of a pack, beside those fields that unpacked texts have.
+
+    Args:
+        stored_names: Name of each text.
+        fingerprint: Check sum of all of them.
+        files: File that tells the pack from others.
+    """
+
+    stored_names: object = None
+    fingerprint: str = ""
+    files: tuple = ()
+
+    @property
+    def names(self):
+        """Name of each text, with a check sum of it and of its target, where it has one."""
+        return self.stored_names
+
+    @staticmethod
+    def fields(pack):
+        """Returns these fields of a `Pack`, by name."""
+        known = {"fingerprint": pack.content["fingerprint"], "files": (pack.folder / FILE,)}
+        return known | {"stored_names": pack.texts("name")}
 
 
 def is_pack(path):

@@ -8,7 +8,7 @@ import logging
 
 import numpy as np
 
-from kit import config
+from kit import config, terminal
 from kit.data import sources
 from kit.data.image import header_sizes
 from kit.data.labelled_tables import TableSource
@@ -16,7 +16,6 @@ from kit.data.options import Division
 from kit.data.splits import assign
 from kit.data.text_answers import AnswerOptions, answers_of
 
-log = logging.getLogger("kit")
 
 # Headers of so many images tell the sizes of all.
 _HEADERS = 500
@@ -86,17 +85,13 @@ def of_tables(data, given=None):
     Raises:
         KitError: a table that cannot be used.
     """
-    level = log.level
-    log.setLevel(logging.WARNING)  # the training says what is answered
-    try:
+    with terminal.log_quiet(logging.WARNING):  # the training says what is answered
         where = _record(TableSource, data | ({} if given is None else {"source": given}))
         table, origin = where.read()
         options = _record(AnswerOptions, data)
         table, targets, kind = where.answers(table, origin, options.stated)
         answers = answers_of(targets, AnswerOptions(kind, options.separator), origin)
         rows = _training_rows(table, data, **answers.classes)
-    finally:
-        log.setLevel(level)
     return {
         "examples": len(rows),
         "columns": len(table.frame.columns),

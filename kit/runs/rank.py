@@ -1,6 +1,6 @@
 """One of several processes that train one model; `kit.runs.processes` starts it."""
 
-import logging
+import contextlib
 import os
 import shutil
 import sys
@@ -16,8 +16,6 @@ from kit.runs import settings as run_settings
 from kit.runs.assembly import assembled
 from kit.runs.processes import READY
 from kit.runs.python_inputs import PythonInputs
-
-log = logging.getLogger("kit")
 
 
 def main(run_folder, folder, pipe):
@@ -57,9 +55,9 @@ def train(run_folder, folder, engine, pipe):
 
     name = read_toml(run_folder / "config.toml")["recipe"]
     settings = run_settings.of_run(schema.get(name), run_folder, None, {}, None)
-    log.setLevel(logging.ERROR)  # the one that waits has said what this says of the data
-    with assembled(recipes.get(name), run_folder, settings, PythonInputs()) as parts:
-        log.setLevel(logging.INFO)
+    with contextlib.ExitStack() as stack:
+        with terminal.log_quiet():  # the one that waits has said what this says of the data
+            parts = stack.enter_context(assembled(recipes.get(name), run_folder, settings, PythonInputs()))
         plan = fitting.plan_of(run_folder, parts)
         engine.of_first({"ready": 1})  # nobody writes a checkpoint before all have read the last one
         os.write(pipe, READY)

@@ -1,12 +1,11 @@
 """How long a training step takes on this machine: a few steps of what was assembled, through `fit`."""
 
-import contextlib
-import logging
 import tempfile
 import time
 import warnings
 from pathlib import Path
 
+from kit import terminal
 from kit.runs.assembly import assembled, forget
 
 
@@ -26,24 +25,12 @@ def seconds_per_example(recipe, settings, inputs):
     Raises:
         KitError: settings or data cannot be used.
     """
-    with tempfile.TemporaryDirectory() as scratch, _quiet():
+    with tempfile.TemporaryDirectory() as scratch, terminal.log_quiet():
         with assembled(recipe, Path(scratch) / "run", settings, inputs, is_rehearsal=True) as parts:
             seconds = seconds_per_step(parts)
         del parts
         forget()
     return seconds / settings["train"]["batch_size"]
-
-
-@contextlib.contextmanager
-def _quiet():
-    """Keeps what the run says of itself a second time out of the log."""
-    log = logging.getLogger("kit")
-    before = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(before)
 
 
 # Steps that are timed: of sequences more, since they differ in length.

@@ -17,23 +17,8 @@ KINDS = ("plain texts",)
 
 
 @dataclasses.dataclass
-class PackedDocuments(Documents):
-    """Plain texts of a pack, each read when it is asked for.
-
-    Args:
-        stored_names: Their names.
-        fingerprint: Check sum of all of them.
-        files: File that tells the pack from others.
-    """
-
-    stored_names: object = None
-    fingerprint: str = ""
-    files: tuple = ()
-
-    @property
-    def names(self):
-        """Name of each text, with a check sum of it."""
-        return self.stored_names
+class PackedDocuments(packed.Named, Documents):
+    """Plain texts of a pack, each read when it is asked for."""
 
 
 def accepts(path):
@@ -52,14 +37,7 @@ def read(source):
     """
     pack = packed.Pack(source, KINDS)
     split = np.array(SPLITS, dtype=object)[pack.array("split")] if pack.has("split") else None
-    return PackedDocuments(
-        pack.texts("text"),
-        pack.texts("place"),
-        split,
-        stored_names=pack.texts("name"),
-        fingerprint=pack.content["fingerprint"],
-        files=(pack.folder / packed.FILE,),
-    )
+    return PackedDocuments(pack.texts("text"), pack.texts("place"), split, **packed.Named.fields(pack))
 
 
 def pack(source, writer):

@@ -21,25 +21,14 @@ KINDS = ("labelled texts",)
 
 
 @dataclasses.dataclass
-class PackedTexts(Texts):
+class PackedTexts(packed.Named, Texts):
     """Labelled texts of a pack: the texts are read when they are asked for, their targets are in memory.
 
     Args:
-        stored_names: Name of each text.
         equal: Number of the first text that is equal to each, and number of its target among all, (texts,) each.
-        fingerprint: Check sum of all texts and targets.
-        files: File that tells the pack from others.
     """
 
-    stored_names: object = None
     equal: tuple = ()
-    fingerprint: str = ""
-    files: tuple = ()
-
-    @property
-    def names(self):
-        """Name of each text, with a check sum of it and of its target."""
-        return self.stored_names
 
 
 def accepts(path):
@@ -68,10 +57,8 @@ def read(source):
         skipped=pack.content["skipped"],
         columns={name: Optional(pack.texts(f"column{number}")) for number, name in enumerate(columns)},
         label_names=pack.content["label_names"],
-        stored_names=pack.texts("name"),
         equal=(pack.array("equal"), numbers),
-        fingerprint=pack.content["fingerprint"],
-        files=(pack.folder / packed.FILE,),
+        **packed.Named.fields(pack),
     )
 
 
