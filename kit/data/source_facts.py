@@ -16,7 +16,6 @@ from kit.data.options import Division
 from kit.data.splits import assign
 from kit.data.text_answers import AnswerOptions, answers_of
 
-
 # Headers of so many images tell the sizes of all.
 _HEADERS = 500
 
