@@ -33,7 +33,15 @@ FREE_TEXTS = {
 # Names that a table says, which is asked when they are used: `kit.errors.choose` refuses another one.
 LOOKED_UP = {"name", "schedule", "backbone", "monitor", "features"}
 # Benchmarks that others start, what they share, and those that say nothing of a recipe.
-NOT_RUN_BY_MAKE = {"gan_step", "gan_step_torch", "measure", "epoch_choice", "tabnet_step", "cluster_trials"}
+NOT_RUN_BY_MAKE = {
+    "gan_step",
+    "gan_step_torch",
+    "measure",
+    "epoch_choice",
+    "tabnet_step",
+    "cluster_trials",
+    "checkpoint",
+}
 
 
 def test_the_builder_of_every_recipe_is_reached_by_its_name():

@@ -1,32 +1,17 @@
-"""Callbacks of training beside Keras' own: scores, best weights, checkpoint, progress line."""
+"""Callbacks of training beside Keras' own: scores, best weights, progress line."""
 
 import logging
 import math
 import time
 
 import keras
-import pandas as pd
 
 from kit.errors import KitError
-from kit.files import write_text
 from kit.terminal import duration, is_log_shown
 from kit.training import checkpoint
+from kit.training.run_state import learning_rate
 
 log = logging.getLogger("kit")
-
-# What Keras' callbacks count; other attributes are settings (restoring `min_delta` would flip its sign) or large.
-_COUNTERS = (
-    "wait",
-    "best",
-    "best_epoch",
-    "stopped_epoch",
-    "cooldown_counter",
-    "_ema_weights_in_model",
-    "cpu_seconds",
-    "seconds_spent",
-    "seconds_at_first_step",
-    "validation_seconds",
-)
 
 
 class Scores(keras.callbacks.Callback):
@@ -121,9 +106,17 @@ class BestWeights(keras.callbacks.Callback):
         self.best = None
         self.best_epoch = 0
         self.best_weights = []
+        self._is_new, self._spare = True, None
 
-    def arrays(self):
-        return {"best": self.best_weights}
+    def beside(self):
+        """Returns for `checkpoint.save` the weights with the number of their epoch, where they are others than before.
+
+        They are taken for saved.
+        """
+        if not self.best_weights:
+            return {}
+        is_new, self._is_new = self._is_new, False
+        return {"best": (self.best_epoch + 1, self.best_weights if is_new else None)}
 
     def put_back(self, arrays):
         self.best_weights = arrays.get("best", [])
@@ -141,105 +134,9 @@ class BestWeights(keras.callbacks.Callback):
                 return
         elif not (self.prefer_latest_on_tie and value == self.best):
             return
-        self.best_epoch, self.best_weights = epoch, self.network.get_weights()
-
-
-class RunState(keras.callbacks.Callback):
-    """Writes the checkpoint and `history.csv` at the end of each epoch, and puts a checkpoint back.
-
-    It stands behind all that count: they reset themselves in `on_train_begin` and count in `on_epoch_end`, both before
-    it. Where a `stop` was asked for, the checkpoint is written in the middle of an epoch, after a batch: what counts
-    has counted nothing of that epoch yet, and the sums of the metrics belong to the state.
-
-    Args:
-        path: File of the checkpoint.
-        history_path: File of the history.
-        others: The callbacks whose counters belong to the state, and what their `arrays()` returns, where they have it.
-        restored: What `checkpoint.load` returned, or None in a new run.
-        steps_per_epoch: Steps of an epoch.
-        stop: `kit.training.stopping.Stop`; None where nothing can be saved within an epoch.
-    """
-
-    def __init__(self, path, history_path, others, restored, steps_per_epoch, stop=None):
-        super().__init__()
-        self.steps_per_epoch = steps_per_epoch
-        self.stop = stop
-        self.steps = restored[1].get("steps", 0) if restored else 0  # of the present epoch, before this process
-        self.sums = restored[0].get("sums", []) if restored else []
-        self.path = path
-        self.history_path = history_path
-        self.others = others
-        self.restored = restored
-        self.rows = restored[1]["history"] if restored else []
-        self.seconds = restored[1]["seconds"] if restored else [0.0, 0.0]
-
-    def on_train_begin(self, logs=None):
-        self._started = time.perf_counter(), time.process_time()
-        if self.restored is None:
-            return
-        arrays, values = self.restored
-        checkpoint.assign(checkpoint.variables(self.model), arrays["variables"])
-        for callback, counters in zip(self.others, values["counters"], strict=True):
-            for name, value in counters.items():
-                setattr(callback, name, value)
-            if hasattr(callback, "put_back"):
-                callback.put_back(arrays)
-        self.restored = None
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.epoch = epoch
-        if self.sums:
-            checkpoint.assign(self.model.metrics_variables, self.sums)
-            self.sums = []
-        if self.stop is not None:
-            self.stop.is_saving_near = True
-
-    def on_train_batch_end(self, batch, logs=None):
-        done = self.steps + batch + 1
-        if self.stop is not None and self.stop.is_asked and done < self.steps_per_epoch:
-            self._save(self.epoch, done, {"sums": _arrays(self.model.metrics_variables)})
-            log.info("saved in epoch %d, after step %d of %d", self.epoch + 1, done, self.steps_per_epoch)
-            self.stop.raise_if_asked()
-
-    def on_epoch_end(self, epoch, logs=None):
-        row = {name: float(value) for name, value in logs.items()}
-        row["learning_rate"] = _learning_rate(self.model)
-        self.rows.append({"epoch": epoch + 1, **row})
-        self._save(epoch + 1)
-        write_history(self.history_path, self.rows)
-        if self.steps:
-            self.model.stop_training = True  # the next epoch has more steps than this `fit`
-        if self.stop is not None:
-            self.stop.raise_if_asked()
-
-    def _save(self, epochs, steps=0, more=()):
-        """Writes the checkpoint of a training after so many whole epochs, and steps of the next one."""
-        arrays = {"variables": _arrays(checkpoint.variables(self.model)), **dict(more)}
-        counters = []
-        for callback in self.others:
-            counters.append({name: _plain(vars(callback)[name]) for name in _COUNTERS if name in vars(callback)})
-            if hasattr(callback, "arrays"):
-                arrays |= callback.arrays()
-        checkpoint.save(
-            self.path,
-            arrays,
-            {
-                "epochs": epochs,
-                "steps": steps,
-                "stopped": bool(self.model.stop_training),
-                "history": self.rows,
-                "counters": counters,
-                "seconds": self.elapsed(),
-            },
-        )
-
-    def elapsed(self):
-        """Returns seconds and CPU-seconds of training so far, those before a resume included."""
-        wall, cpu = self._started
-        return [
-            self.seconds[0] + time.perf_counter() - wall,
-            self.seconds[1] + time.process_time() - cpu,
-        ]
+        # Those before may still be written: they are written over when the next ones have come.
+        kept, self._spare = checkpoint.copied(self.network.weights, self._spare), self.best_weights
+        self.best_epoch, self.best_weights, self._is_new = epoch, kept, True
 
 
 class WatchedValue(keras.callbacks.Callback):
@@ -258,27 +155,6 @@ class WatchedValue(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if self.watch(epoch + 1, float(logs[self.monitor])):
             self.model.stop_training = True
-
-
-def write_history(path, rows):
-    """Writes one row an epoch; no wall-clock time, so that a repeated run gives the same file."""
-    write_text(path, pd.DataFrame(rows, columns=None if rows else ["epoch"]).to_csv(index=False))
-
-
-def _arrays(variables):
-    return [keras.ops.convert_to_numpy(variable) for variable in variables]
-
-
-def _plain(value):
-    """Returns a counter as a plain number that JSON can hold."""
-    if value is None or isinstance(value, bool | int):
-        return value
-    return float(value)
-
-
-def _learning_rate(model):
-    """Returns the present learning rate of a model's first optimizer."""
-    return float(keras.ops.convert_to_numpy(checkpoint.optimizers(model)[0].learning_rate))
 
 
 # Seconds between two lines of the log within an epoch, less than half a minute apart.
@@ -337,7 +213,7 @@ class Progress(keras.callbacks.Callback):
             bar = full * filled + empty * (20 - filled)
             number = self._number(self.epoch + 1)
             self.live.update(
-                f"epoch {number} {bar} {self._values(logs)}  lr {_learning_rate(self.model):.1e}  {speed}  {left}"
+                f"epoch {number} {bar} {self._values(logs)}  lr {learning_rate(self.model):.1e}  {speed}  {left}"
             )
 
     def on_test_batch_begin(self, batch, logs=None):
@@ -363,7 +239,7 @@ class Progress(keras.callbacks.Callback):
         self.is_compiled = True
         number = self._number(f"{epoch + 1:{len(str(self.epochs))}}")
         star = "  *" if self.best.best_epoch == epoch else ""
-        log.info(f"epoch {number}  {self._values(logs)}  lr {_learning_rate(self.model):.1e}  {speed}  {left}{star}")
+        log.info(f"epoch {number}  {self._values(logs)}  lr {learning_rate(self.model):.1e}  {speed}  {left}{star}")
 
     def stop(self):
         """Takes the moving line away, also after an interrupt."""

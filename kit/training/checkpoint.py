@@ -1,11 +1,17 @@
-"""Checkpoint: the whole state of a training run in one file, from which it resumes exactly.
+"""Checkpoint: the whole state of a training run, from which it resumes exactly.
 
 Keras' `BackupAndRestore` keeps weights, optimizer and epoch. Exact resume also needs the random-number states, the
 counters of every callback, and the history; the position in the data follows from the step (`Examples.stream`).
+
+What seldom changes and may be large, such as the best weights, lies in files beside that of the state, which names
+them; they are written before it, and removed behind it.
 """
 
+import concurrent.futures
 import json
+import re
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -40,14 +46,106 @@ def variables(model):
     return found
 
 
-def save(path, arrays, values):
+def copied(variables, into=None):
+    """Returns copies of variables as arrays.
+
+    Args:
+        variables: The variables.
+        into: Arrays of earlier copies, which are written over: memory that is there already takes half the time.
+    """
+    views = [_view(variable) for variable in variables]
+    if into is None or [(each.shape, each.dtype) for each in into] != [(each.shape, each.dtype) for each in views]:
+        return [view.copy() for view in views]
+    for array, view in zip(into, views, strict=True):
+        np.copyto(array, view)
+    return into
+
+
+def _view(variable):
+    """Returns an array of the values of a variable, their own memory where TensorFlow lends it."""
+    value = variable.value
+    return np.asarray(value.read_value()) if isinstance(value, tf.Variable) else keras.ops.convert_to_numpy(variable)
+
+
+class Writer:
+    """Writes checkpoints behind what goes on, one after the other.
+
+    The arrays that it is given must not change before it is done with them; `wait` tells.
+
+    Args:
+        path: File of the state, `.npz`; see `save`.
+    """
+
+    def __init__(self, path):
+        self.path = path
+        self._pool = concurrent.futures.ThreadPoolExecutor(1, "checkpoint")
+        self._pending = None
+
+    def save(self, arrays, values, beside=None, then=None):
+        """Begins to write a checkpoint, as soon as the one before is written.
+
+        Args:
+            arrays, values, beside: As for `save`.
+            then: Function that is called behind it; or None.
+
+        Raises:
+            KitError: the one before could not be written.
+        """
+        self.wait()
+        self._pending = self._pool.submit(self._write, arrays, values, beside, then)
+
+    def _write(self, arrays, values, beside, then):
+        save(self.path, arrays, values, beside)
+        if then is not None:
+            then()
+
+    def wait(self):
+        """Returns once everything is written.
+
+        Raises:
+            KitError: it could not be.
+        """
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
+
+    def close(self):
+        """Waits, and ends the thread."""
+        try:
+            self.wait()
+        finally:
+            self._pool.shutdown()
+
+
+def save(path, arrays, values, beside=None):
     """Writes a checkpoint; until it is whole, the previous one stays.
 
     Args:
         path: File to write, `.npz`.
         arrays: Dictionary of lists of arrays.
-        values: Anything JSON can hold.
+        values: Dictionary of anything JSON can hold.
+        beside: Dictionary from a name of further arrays, which `load` returns with the others, to a number and a list:
+            those arrays lie in the file `<name>-<number>.npz` beside it. None in place of the list: that file is there
+            already.
     """
+    beside = beside or {}
+    for name, (number, several) in beside.items():
+        if several is not None:
+            _save(path.with_name(f"{name}-{number}.npz"), {name: several}, {})
+    kept = {name: number for name, (number, _) in beside.items()}
+    _save(path, arrays, values | {_BESIDE: kept} if kept else values)
+    for other in path.parent.glob("*.npz"):
+        found = _NUMBERED.fullmatch(other.name)
+        if found and found[1] in kept and int(found[2]) != kept[found[1]]:
+            other.unlink(missing_ok=True)
+
+
+# Name of the value that says which files lie beside.
+_BESIDE = "files_beside"
+_NUMBERED = re.compile(r"([a-z]+)-(\d+)\.npz")
+
+
+def _save(path, arrays, values):
     flat = {
         f"{name}/{index}": np.asarray(array) for name, several in arrays.items() for index, array in enumerate(several)
     }
@@ -63,11 +161,22 @@ def load(path):
     """Reads a checkpoint; nothing in it is unpickled.
 
     Returns:
-        The arrays and the values, as `save` took them, of the same types.
+        The arrays, those beside among them, and the values, as `save` took them, of the same types.
 
     Raises:
-        KitError: the file is damaged.
+        KitError: a file is damaged.
     """
+    arrays, values = _load(path)
+    with reading(path):
+        names = [f"{name}-{number}.npz" for name, number in dict(values.pop(_BESIDE, {})).items()]
+        if not all(map(_NUMBERED.fullmatch, names)):
+            raise KitError(f"{path}: damaged; expected names of files beside it, such as best-3.npz, got {names[0]!r}")
+    for name in names:
+        arrays |= _load(path.with_name(name))[0]
+    return arrays, values
+
+
+def _load(path):
     with reading(path), np.load(path, allow_pickle=False) as file:
         values = json.loads(file["values"].tobytes())
         types = json.loads(file["types"].tobytes()) if "types" in file.files else {}

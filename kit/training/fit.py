@@ -14,13 +14,12 @@ from kit.training.callbacks import (
     BestWeights,
     NaNGuard,
     Progress,
-    RunState,
     Scores,
     SynchronizedReplicas,
     WatchedValue,
-    write_history,
 )
 from kit.training.engine import ALONE, SameLogs, SummedMetrics
+from kit.training.run_state import RunState, write_history
 from kit.training.stopping import Stop
 
 log = logging.getLogger("kit")
@@ -136,7 +135,7 @@ def fit(
     path = folder / "checkpoint" / "state.npz"
     path.parent.mkdir(exist_ok=True)
     restored = checkpoint.load_state(path, most) if path.exists() else None
-    done = restored[1]["epochs"] if restored else 0
+    done, begun = (restored[1]["epochs"], restored[1].get("steps", 0)) if restored else (0, 0)  # begun: was stopped
     best = BestWeights(
         network,
         monitor,
@@ -150,7 +149,7 @@ def fit(
     freeze = transfer.Freeze(network, frozen.freeze, frozen.unfreeze_epochs) if frozen.freeze else None
     others = [SynchronizedReplicas()] if training.devices > 1 else []
     if training.workers > 1:
-        others.append(SummedMetrics(engine, plan.steps_per_epoch))
+        others.append(SummedMetrics(engine, plan.steps_per_epoch - begun))
     if checkpoint.averages(model):
         others.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
     scores = Scores(validate)
@@ -174,12 +173,21 @@ def fit(
         others.append(keras.callbacks.TensorBoard(folder / "tensorboard"))
     others.extend(observers)
     # What is made by acting has a state of its own, and devices have statistics apart: they are saved by the epoch.
-    is_one = training.devices == 1 and training.workers == 1
-    stop = Stop() if is_one and not splits.train.follows_model else None
-    state = RunState(path, folder / "history.csv", others, restored, plan.steps_per_epoch, stop)
+    is_by_step = training.devices == 1 and not splits.train.follows_model
+    stop = Stop() if is_by_step and training.workers == 1 else None
+    state = RunState(
+        path,
+        folder / "history.csv",
+        others,
+        restored,
+        plan.steps_per_epoch,
+        stop,
+        minutes=training.checkpoint_minutes if is_by_step else None,
+        is_awaited=watch is not None,
+        engine=engine,
+    )
     if restored:
         checkpoint.check_fits(path, restored, network, len(others))
-    begun = state.steps  # of an epoch that was stopped in its middle
     watched = [WatchedValue(watch, monitor)] if watch and not begun else []
     verdicts = [watch(row["epoch"], row[monitor]) for row in restored[1]["history"]] if watched and restored else []
     is_enough = bool(verdicts) and verdicts[-1]
@@ -233,6 +241,7 @@ def fit(
                     verbose=0,
                 )
         finally:
+            state.writer.close()
             progress.stop()
             network.predict_function = None  # traced with what is faster while it trains: equal to rounding alone
             if freeze:

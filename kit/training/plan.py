@@ -23,6 +23,8 @@ class Training:
         batch_size: Examples in a training step.
         steps_per_epoch: Steps between two validations and checkpoints; by default one pass over the training
             examples. Fewer make epochs short: the data goes on where it was.
+        checkpoint_minutes: Minutes after which the state is saved within an epoch, too, so that a process that dies
+            loses no more than these; None saves it at the end of each epoch alone, and so do agents and `devices`.
         patience: Epochs without improvement of the monitored value before training stops; 0 never stops early.
         min_delta: What counts as an improvement for early stopping.
         monitor: Value that decides which epoch is best; by default the recipe's own.
@@ -63,6 +65,7 @@ class Training:
     minutes: float | None = None
     batch_size: int = 128
     steps_per_epoch: int | None = None
+    checkpoint_minutes: float | None = 10.0
     patience: int = 10
     min_delta: float = 0.0
     monitor: str | None = None
@@ -91,6 +94,8 @@ class Training:
         check(not self.folds or self.seeds == 1, "folds", self.folds, "0 with several seeds: each --seed has its own")
         is_possible = self.minutes is None or 0 < self.minutes < 1e6
         check(is_possible, "minutes", self.minutes, "a number of minutes above 0")
+        is_possible = self.checkpoint_minutes is None or 0 < self.checkpoint_minutes < 1e6
+        check(is_possible, "checkpoint_minutes", self.checkpoint_minutes, "a number of minutes above 0")
         check(self.average_epochs != 1, "average_epochs", 1, "0, or at least 2")
         check(
             not self.epochs or self.average_epochs <= self.epochs,

@@ -9,7 +9,7 @@ from kit.blocks.boltzmann import RestrictedBoltzmann
 from kit.errors import SettingError
 from kit.models.autoencoding.dbn_autoencoder import dbn_autoencoder
 from kit.training import boltzmann, checkpoint, device, learning_rate
-from kit.training.callbacks import RunState
+from kit.training.run_state import RunState
 from tests.training.test_boltzmann import below, stripes
 
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
