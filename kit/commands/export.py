@@ -4,11 +4,12 @@ import contextlib
 import dataclasses
 import os
 import tempfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from kit.commands.flags import refuse_settings
+from kit.data import remote
 from kit.errors import KitError, choose
 from kit.runs import finished
 
@@ -25,14 +26,14 @@ class Exported:
     """An exported model, and how near it is to the original.
 
     Args:
-        path: The file, or the folder of a SavedModel.
+        path: The file, or the folder of a SavedModel; or its address.
         format: Name of the format.
         examples: Test examples on which it was checked.
         difference: Largest difference to an output of the Keras model.
         accuracy_lost: Accuracy on those examples that the Keras model has more; None where answers are no classes.
     """
 
-    path: Path
+    path: Path | str
     format: str
     examples: int
     difference: float
@@ -48,7 +49,8 @@ def export(folder, format, path=None, data=None):
             numbers of 8 bits inside, calibrated on training examples), `onnx`, `safetensors`: the backbone in the
             published layout with its configuration and tokenizer, a folder that `model.weights` and other libraries
             take; or `word2vec`: word vectors in a text file, which `data.vectors` and other libraries take.
-        path: Where to write; by default inside the run folder's `exports/`.
+        path: Where to write, a path or an address such as s3://bucket/model; by default inside the run folder's
+            `exports/`.
         data: The data of the run again, where they were given in Python.
 
     Returns:
@@ -69,9 +71,21 @@ def export(folder, format, path=None, data=None):
         raise KitError(
             f"{format}: {run.recipe.name} translates in two directions; use best.keras with keras.Model.export"
         )
+    if remote.is_address(path):
+        remote.check_free(path)
+        with tempfile.TemporaryDirectory() as scratch:
+            local = Path(scratch) / (PurePosixPath(path).name or name)
+            done = _exported(run, format, local, data, model, write, start)
+            remote.send(local, path)
+        return dataclasses.replace(done, path=path)
     path = Path(path) if path else run.folder / "exports" / name
     if path.exists():
         raise KitError(f"{path}: exists already; expected a new path")
+    return _exported(run, format, path, data, model, write, start)
+
+
+def _exported(run, format, path, data, model, write, start):
+    """Writes the model of a run, checks it, and returns `Exported`."""
     splits = finished.data_of(run, data)
     batch = next(iter(splits.test.take(slice(0, _CHECKED_EXAMPLES)).batches(_CHECKED_EXAMPLES)))
     inputs, labels = _arrays(batch[0]), batch[1] if len(batch) > 1 else None

@@ -8,12 +8,11 @@ import re
 import zlib
 from pathlib import Path
 
-from kit.data import sources
+from kit.data import remote, sources
 from kit.data.image_files import ENDINGS, is_hidden
 from kit.data.sources import bundled_tables, digits, phrase_languages, phrases, text_tables
 from kit.data.sources.text_files import plain_name
 from kit.errors import KitError, SettingError
-from kit.files import as_path
 
 _TAGGED = (".conll", ".conllu", ".iob", ".iob2", ".bio")
 _TABLES = (".tsv", ".csv", ".jsonl", ".ndjson")
@@ -63,7 +62,7 @@ def kind_of(source):
         return "rows"
     if str(source).startswith("tfds:"):
         raise KitError(f"inspect: {source!r} does not tell what it holds; name the recipe before it")
-    path = as_path(source, "source")
+    path = remote.local(source)
     if not path.exists():
         sources.find(str(source), "images")  # says what there is instead
     found = _of_folder(path) if path.is_dir() else _of_file(path)

@@ -9,6 +9,7 @@ import threading
 import time
 
 from kit import config
+from kit.data import remote
 from kit.data.split_lists import absolute
 from kit.errors import SettingError, Unavailable, check, choose, table
 from kit.files import as_path, reading
@@ -112,7 +113,10 @@ def _assemble(recipe, run_folder, settings, training, inputs, is_rehearsal, star
     from kit.training import device, layer_rates, lora, plan, sampling, transfer
 
     splits = _splits(recipe, run_folder, settings, training, inputs, is_rehearsal)
-    settings = settings | {"data": _absolute(settings["data"]) | splits.settings}
+    data = _absolute(settings["data"]) | splits.settings
+    if remote.is_address(settings["data"].get("source")):
+        data["source"] = settings["data"]["source"]  # the copy that was read may not be there another time
+    settings = settings | {"data": data}
     with table("train"):
         if splits.train.follows_model:
             splits.train.divide(training.batch_size)

@@ -24,6 +24,17 @@ def test_formats(small_run, tmp_path, format):
         export(small_run.folder, format, tmp_path / "new" / "model")
 
 
+def test_an_address_to_write_to(small_run):
+    import fsspec
+
+    store = fsspec.filesystem("memory")
+    done = export(small_run.folder, "saved_model", "memory://exports/model")
+    assert done.path == "memory://exports/model" and store.exists("/exports/model/saved_model.pb")
+    with pytest.raises(SettingError, match="output: 'memory://exports/model' exists already"):
+        export(small_run.folder, "saved_model", "memory://exports/model")
+    store.rm("/exports", recursive=True)
+
+
 def test_command_line(small_run, tmp_path, capsys):
     assert main(["export", str(small_run.folder), "onnx", "--output", str(tmp_path / "m.onnx"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["path"] == str(tmp_path / "m.onnx")

@@ -11,10 +11,10 @@ import zlib
 
 import numpy as np
 
+from kit.data import remote
 from kit.data.packed import Pack, is_pack
 from kit.data.split_names import SPLITS, split_named
 from kit.errors import KitError, SettingError, closest, guess
-from kit.files import as_path
 
 # Modules of a kind, in the order in which they are asked whether they accept a path.
 _KINDS = {
@@ -357,7 +357,8 @@ def find(source, kind):
     """Returns the module that reads a source, and the source as that module wants it.
 
     Args:
-        source: Name, or path of a file or folder; anything else is taken as data given in Python.
+        source: Name, or path or address (`s3://...`) of a file or folder; anything else is taken as data given in
+            Python.
         kind: "images", "sentences", "pairs", "texts", "documents", "questions", "tables" or "series".
 
     Raises:
@@ -376,7 +377,7 @@ def find(source, kind):
         prefix = getattr(module, "PREFIX", None)
         if source in getattr(module, "NAMES", ()) or (prefix and source.startswith(prefix)):
             return module, source
-    path = as_path(source, "source")
+    path = remote.local(source)
     if not source or not path.exists():
         raise SettingError(
             "source",
