@@ -81,8 +81,12 @@ class LearnedPosition(layers.Layer):
         self.built = True
 
     def call(self, inputs, start=0):
-        rows = positions_from(start, ops.shape(inputs)[1])
-        return inputs + ops.take(ops.cast(self.embeddings, inputs.dtype), rows, axis=0)
+        length, embeddings = ops.shape(inputs)[1], ops.cast(self.embeddings, inputs.dtype)
+        if isinstance(start, int) and start == 0:
+            # Its gradient is one array, which optimizers square after several processes have added up theirs. Fewer
+            # positions than asked for do not go into the shape.
+            return inputs + ops.reshape(embeddings[:length], (length, embeddings.shape[-1]))
+        return inputs + ops.take(embeddings, positions_from(start, length), axis=0)
 
     def compute_output_shape(self, input_shape):
         return input_shape

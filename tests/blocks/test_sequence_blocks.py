@@ -6,7 +6,7 @@ import pytest
 
 from kit.blocks.convolution import sequence_convolution
 from kit.blocks.embedding import TokenDropout, token_embedding
-from kit.blocks.position import SinusoidalPosition
+from kit.blocks.position import LearnedPosition, SinusoidalPosition
 from kit.errors import SettingError
 
 
@@ -79,3 +79,17 @@ def test_sequence_convolution_sees_zeros_beyond_the_end(dilation):
         verbose=0,
     )
     np.testing.assert_allclose(padded[:, :5], alone, atol=1e-6)
+
+
+def test_learned_positions_have_a_gradient_in_one_piece_and_an_end():
+    import tensorflow as tf
+
+    layer = LearnedPosition(4)
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(layer(tf.ones((2, 3, 5))))
+    gradient = tape.gradient(total, layer.embeddings.value)
+    np.testing.assert_array_equal(gradient, np.repeat([[2.0], [2.0], [2.0], [0.0]], 5, axis=1))
+    inputs = keras.Input((None, 5))
+    model = keras.Model(inputs, LearnedPosition(1)(inputs))
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        model.predict(np.zeros((2, 3, 5), "float32"), verbose=0)
