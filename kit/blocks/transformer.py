@@ -9,6 +9,7 @@ import keras
 from keras import layers, ops
 
 from kit.blocks.attention import Attention
+from kit.blocks.experts import Experts
 from kit.blocks.feedforward import FeedForward
 from kit.blocks.normalization import normalization as normalization_of
 from kit.blocks.position import position
@@ -108,16 +109,19 @@ class _DecoderBlock(layers.Layer):  # its name is in the paths of saved weights
         self.feed = feedforward(name="feedforward", **same)
 
     def build(self, x_shape, memory_shape=None):
-        self.feed.create(x_shape[-1])
-        self.wide, self.narrow = self.feed.wide, self.feed.narrow  # so that they are layers of this one
-        if self.feed.is_gated:
-            self.gate = self.feed.gate
-            self.gate.build(x_shape)
         self.own.build(x_shape)
         if self.cross is not None:
             self.cross.build(x_shape, memory_shape)
-        self.wide.build(x_shape)
-        self.narrow.build((None, None, self.feed.feedforward_dim))
+        if isinstance(self.feed, layers.Layer):
+            self.feed.build(x_shape)
+        else:
+            self.feed.create(x_shape[-1])
+            self.wide, self.narrow = self.feed.wide, self.feed.narrow  # so that they are layers of this one
+            if self.feed.is_gated:
+                self.gate = self.feed.gate
+                self.gate.build(x_shape)
+            self.wide.build(x_shape)
+            self.narrow.build((None, None, self.feed.feedforward_dim))
         for each in self.norms:
             each.build(x_shape)
         self.built = True
@@ -187,7 +191,11 @@ class TransformerDecoder(layers.Layer):
         max_length: Most positions, of "learned".
         num_key_value_heads, head_dim, use_qkv_bias, use_query_key_norm, rotary_wavelength: As for `Attention`.
         use_bias: Add biases in the dense layers of attention and feed-forward.
-        window: As for `Attention`, of the sequence itself; the whole memory is seen.
+        window: As for `Attention`, of the sequence itself; the whole memory is seen. Of several the first block has the
+            first, the second the second, and so on, over and over.
+        experts: Settings of `kit.blocks.experts.Experts` that stand in place of the feed-forward networks, of the same
+            width and activation; None has none.
+        experts_interval: Of so many blocks in turn the last one has experts.
 
     Shape:
         target: (batch, time, dim)
@@ -221,6 +229,8 @@ class TransformerDecoder(layers.Layer):
         use_query_key_norm=False,
         rotary_wavelength=10000.0,
         window=None,
+        experts=None,
+        experts_interval=1,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -242,9 +252,14 @@ class TransformerDecoder(layers.Layer):
             "use_qkv_bias": use_qkv_bias,
             "use_query_key_norm": use_query_key_norm,
             "rotary_wavelength": rotary_wavelength,
-            "window": window,
+            "window": list(window) if isinstance(window, tuple | list) else window,
+            "experts": experts,
+            "experts_interval": experts_interval,
         }
+        self._windows = list(window) if isinstance(window, tuple | list) else [window]
+        check(self._windows, "window", window, "a number, or several")
         check(depth >= 1, "depth", depth, "at least 1")
+        check(experts_interval >= 1, "experts_interval", experts_interval, "at least 1")
         self.supports_masking = True
         self.max_length = max_length if positions == "learned" else None
         self._position = position(positions, max_length, "position", self.dtype_policy)
@@ -265,7 +280,6 @@ class TransformerDecoder(layers.Layer):
             "attention": functools.partial(
                 cross_attention,
                 is_causal=True,
-                window=window,
                 use_rotary=positions == "rotary",
                 rotary_wavelength=rotary_wavelength,
             ),
@@ -275,13 +289,21 @@ class TransformerDecoder(layers.Layer):
             ),
             "normalization": self._norm_of,
         }
+        self._experts = None
+        if experts is not None:
+            shape = {"feedforward_dim": feedforward_dim, "activation": activation, "is_gated": is_gated}
+            self._experts = functools.partial(Experts, **shape | experts)
 
     def build(self, target_shape, memory_shape=None):
         parts = self._parts if memory_shape is not None else {**self._parts, "cross_attention": None}
         settings = {"norm": self._settings["norm"], "dropout": self._settings["dropout"], "dtype": self.dtype_policy}
-        self._blocks = [
-            _DecoderBlock(**parts, **settings, name=f"block{index + 1}") for index in range(self._settings["depth"])
-        ]
+        self._blocks = []
+        for index in range(self._settings["depth"]):
+            window = self._windows[index % len(self._windows)]
+            own = parts | {"attention": functools.partial(parts["attention"], window=window)}
+            if self._experts is not None and (index + 1) % self._settings["experts_interval"] == 0:
+                own |= {"feedforward": self._experts}
+            self._blocks.append(_DecoderBlock(**own, **settings, name=f"block{index + 1}"))
         self._norm = self._norm_of(dtype=self.dtype_policy, name="norm") if settings["norm"] == "pre" else None
         for layer in (self._position, self._norm):
             if layer is not None:
@@ -295,6 +317,11 @@ class TransformerDecoder(layers.Layer):
         for block in self._blocks:
             x = block(x, memory=memory, mask=mask, bias=bias, training=training)
         return x if self._norm is None else self._norm(x)
+
+    @property
+    def settings(self):
+        """Its arguments by name."""
+        return dict(self._settings)
 
     def initial_state(self, memory=None, mask=None, max_length=None, batch_size=None):
         """Returns what growing begins with: the memory's keys and values, and empty caches; see `kit.decoding`.

@@ -64,6 +64,33 @@ class Joined:
         joined = np.concatenate(parts, 1)  # (heads, paths, out / heads, in)
         return joined.reshape(-1, joined.shape[-1])
 
+    def shape(self, shapes):
+        """Returns the shape of the one tensor, given those of the kernels as they would be published."""
+        return (sum(shape[0] for shape in shapes), *shapes[0][1:])
+
+
+@dataclasses.dataclass(frozen=True)
+class BesideEachOther:
+    """Dense kernels, or biases, that are published the other way round and beside each other: (in, paths * out).
+
+    Args:
+        paths: Paths of the kernels or biases.
+    """
+
+    paths: tuple[str, ...]
+
+    def split(self, value):
+        """Returns the kernels as they would be published alone, (out, in) each, or the biases, of one tensor."""
+        return [part.T for part in np.split(value, len(self.paths), -1)]
+
+    def join(self, values):
+        """Returns one tensor: what `split` splits."""
+        return np.ascontiguousarray(np.concatenate([value.T for value in values], -1))
+
+    def shape(self, shapes):
+        """Returns the shape of the one tensor, given those of the parts as they would be published alone."""
+        return (*shapes[0][1:], sum(shape[0] for shape in shapes))
+
 
 IMAGENET = {"image_mean": (0.485, 0.456, 0.406), "image_std": (0.229, 0.224, 0.225)}
 

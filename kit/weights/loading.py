@@ -7,7 +7,6 @@ import keras
 import numpy as np
 
 from kit.errors import KitError, shown
-from kit.weights.family import Joined
 from kit.weights.tensors import Tensors
 
 log = logging.getLogger("kit")
@@ -49,7 +48,7 @@ def load(model, family, folder):
             raise KitError(f"{folder}: {published[name]} has shape {shape}; expected {expected}")
     for name, target in names.items():
         value = tensors[published[name]]
-        values = target.split(value) if isinstance(target, Joined) else [value]
+        values = [value] if isinstance(target, str) else target.split(value)
         for path, part in zip(_paths(target), values, strict=True):
             variable, layer = variables[path]
             part = _turned(part, variable, layer) + _difference(variable, layer, family)
@@ -68,7 +67,7 @@ def tensors_of(model, family):
             variable, layer = variables[path]
             value = keras.ops.convert_to_numpy(variable) - _difference(variable, layer, family)
             values.append(_turned_back(value, variable, layer))
-        found[name] = target.join(values) if isinstance(target, Joined) else values[0]
+        found[name] = values[0] if isinstance(target, str) else target.join(values)
     return found
 
 
@@ -109,13 +108,12 @@ def _turned_back(value, variable, layer):
 
 def _paths(target):
     """Returns the paths of the variables that a published tensor goes into."""
-    return target.paths if isinstance(target, Joined) else (target,)
+    return (target,) if isinstance(target, str) else target.paths
 
 
 def _published_shape(target, variables):
-    if isinstance(target, Joined):
-        shapes = [_published_shape(path, variables) for path in target.paths]
-        return (sum(shape[0] for shape in shapes), *shapes[0][1:])
+    if not isinstance(target, str):
+        return target.shape([_published_shape(path, variables) for path in target.paths])
     variable, layer = variables[target]
     axes = _axes(variable, layer)
     shape = tuple(variable.shape)

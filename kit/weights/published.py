@@ -10,7 +10,10 @@ from kit.weights import tensors
 from kit.weights.tokenizer import tokenizer_of as _tokenizer_of
 
 # Families, as `model_type` of config.json calls them but for hyphens; each is a module with the family's table.
-NAMES = ("bert", "big_bird", "deberta", "deberta_v2", "vit", "swin", "efficientnet_lite0")
+NAMES = (
+    *("bert", "big_bird", "deberta", "deberta_v2", "vit", "swin", "efficientnet_lite0"),
+    *("gpt2", "llama", "mistral", "mixtral", "qwen2", "qwen3", "qwen3_moe"),
+)
 _FETCHED = ["*.json", "*.safetensors", "vocab.txt"]
 
 

@@ -76,6 +76,34 @@ def bert():
     write("bert", model, {"ids": ids, "segments": segments}, outputs)
 
 
+def causal(name, model, config):
+    """A network that writes: logits of ids of several lengths, and what it writes greedily behind the first four."""
+    model = randomised(getattr(transformers, model)(config))
+    ids, mask, _ = tokens(40)
+    found = model(input_ids=ids, attention_mask=mask)
+    written = model.generate(input_ids=ids[:1, :4], max_new_tokens=8, do_sample=False, eos_token_id=None)
+    write(name, model, {"ids": ids}, {"logits": found.logits, "greedy": written[:, 4:]})
+
+
+def gpt2():
+    """GPT-2, whose embedding gives the logits."""
+    sizes = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 16}
+    causal("gpt2", "GPT2LMHeadModel", transformers.GPT2Config(vocab_size=40, bos_token_id=1, eos_token_id=1, **sizes))
+
+
+def llamas():
+    """Llama, Mistral with a window of 4, Qwen2 with biases, Qwen3 with normalised queries and keys; with experts."""
+    shared = {"vocab_size": 40, "num_key_value_heads": 2, "max_position_embeddings": 32, **_SMALL}
+    causal("llama", "LlamaForCausalLM", transformers.LlamaConfig(**shared))
+    causal("mistral", "MistralForCausalLM", transformers.MistralConfig(sliding_window=4, **shared))
+    causal("qwen2", "Qwen2ForCausalLM", transformers.Qwen2Config(tie_word_embeddings=True, **shared))
+    causal("qwen3", "Qwen3ForCausalLM", transformers.Qwen3Config(head_dim=8, **shared))
+    experts = {"num_experts_per_tok": 2, **shared}
+    causal("mixtral", "MixtralForCausalLM", transformers.MixtralConfig(num_local_experts=4, **experts))
+    several = {"num_experts": 4, "moe_intermediate_size": 16, "norm_topk_prob": True, "head_dim": 8, **experts}
+    causal("qwen3_moe", "Qwen3MoeForCausalLM", transformers.Qwen3MoeConfig(**several))
+
+
 def deberta():
     """DeBERTa's first version: fused projections, no buckets."""
     config = transformers.DebertaConfig(
@@ -165,7 +193,10 @@ def _deberta(name, model):
     write(name, model, {"ids": ids, "segments": segments}, {"sequence": found.last_hidden_state})
 
 
-MAKERS = {maker.__name__: maker for maker in (bert, big_bird, big_bird_full, deberta, deberta_v2, deberta_v2_apart)}
+MAKERS = {
+    maker.__name__: maker
+    for maker in (bert, big_bird, big_bird_full, deberta, deberta_v2, deberta_v2_apart, gpt2, llamas)
+}
 
 if __name__ == "__main__":
     torch.set_num_threads(1)

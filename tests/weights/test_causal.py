@@ -1,0 +1,88 @@
+"""Networks that write, with published weights: equal to the reference, and the way back to the published layout."""
+
+import functools
+import importlib
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from kit import decoding
+from kit.errors import KitError
+from kit.models.text import gpt2, llama
+from kit.models.text.causal_decoder import next_tokens, writing_step
+from kit.weights import loading
+from tests.weights.published import fixture, publish
+
+BUILDERS = {"gpt2": gpt2.gpt2} | dict.fromkeys(
+    ("llama", "mistral", "mixtral", "qwen2", "qwen3", "qwen3_moe"), llama.llama
+)
+FAMILIES = pytest.mark.parametrize("name", BUILDERS)
+
+
+def loaded(name, folder, config):
+    module = importlib.import_module(f"kit.weights.{name}")
+    arguments = module.arguments(config, folder)
+    backbone = BUILDERS[name](**arguments)
+    model = keras.Model(backbone.input, next_tokens(backbone, backbone.output))
+    assert loading.load(model, module.FAMILY, folder) == []
+    return module, arguments, model
+
+
+@FAMILIES
+def test_equal_to_the_reference_padding_included(name, tmp_path):
+    config, weights, inputs, outputs = fixture(name)
+    _, _, model = loaded(name, publish(tmp_path / name, weights, config), config)
+    found = model.predict(inputs, verbose=0)
+    is_real = inputs["ids"] != 0
+    np.testing.assert_allclose(found[is_real], outputs["logits"][is_real], atol=1e-5)
+    assert outputs["logits"][is_real].std() > 0.1
+
+
+@FAMILIES
+def test_it_writes_what_the_reference_writes(name, tmp_path):
+    config, weights, inputs, outputs = fixture(name)
+    _, _, model = loaded(name, publish(tmp_path / name, weights, config), config)
+    step, initial_state, prefill = writing_step(model)
+    tokens = decoding.Tokens(start=None, end=-1)
+    prompt = inputs["ids"][:1, :4]
+    for read in (None, prefill):  # token by token, and all at once
+        state = initial_state({"ids": prompt}, 11)
+        found, _ = decoding.greedy(step, state, tokens, max_length=8, prompt=prompt, prefill=read)
+        np.testing.assert_array_equal(found, outputs["greedy"])
+
+
+@FAMILIES
+def test_written_back_it_is_bit_for_bit_what_was_read(name, tmp_path):
+    config, weights, _, _ = fixture(name)
+    module, arguments, model = loaded(name, publish(tmp_path / name, weights, config), config)
+    back = loading.tensors_of(model, module.FAMILY)
+    assert back.keys() == weights.keys()
+    for key, value in weights.items():
+        np.testing.assert_array_equal(back[key], value)
+    again = json.loads(json.dumps(module.FAMILY.configuration(arguments)))
+    assert module.arguments(again, tmp_path) == arguments
+
+
+@pytest.mark.parametrize("name", [*gpt2.VARIANTS, *llama.VARIANTS])
+def test_a_later_token_changes_nothing_before_it(name):
+    build, variants = (gpt2.gpt2, gpt2.VARIANTS) if name in gpt2.VARIANTS else (llama.llama, llama.VARIANTS)
+    small = {"dim": 32, "num_heads": 4, "head_dim": 8, "feedforward_dim": 48, "depth": 2}
+    small |= {"num_key_value_heads": 2} if build is llama.llama else {"max_length": 16}
+    small |= {"window": (None, 3)} if variants[name].get("window") and build is gpt2.gpt2 else {}
+    backbone = functools.partial(build, 50)(**variants[name] | small)
+    model = keras.Model(backbone.input, next_tokens(backbone, backbone.output))
+    ids = np.arange(1, 11)[None]
+    changed = ids.copy()
+    changed[:, 6:] += 20
+    one, other = (model.predict({"ids": each}, verbose=0) for each in (ids, changed))
+    np.testing.assert_allclose(one[:, :6], other[:, :6], atol=1e-6)
+    assert np.abs(one[:, 6:] - other[:, 6:]).max(-1).min() > 1e-4
+
+
+def test_stretched_positions_are_refused(tmp_path):
+    config, weights, _, _ = fixture("llama")
+    config["rope_parameters"] = {"rope_type": "llama3", "rope_theta": 5e5}
+    with pytest.raises(KitError, match="config.json has rope_type 'llama3'; expected 'default'"):
+        loaded("llama", publish(tmp_path / "llama", weights, config), config)
