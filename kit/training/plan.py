@@ -5,6 +5,7 @@ from typing import Literal
 
 from kit.errors import check
 from kit.training import device
+from kit.training.cluster import LOCAL, check_name
 from kit.training.sampling import Sampling
 from kit.training.transfer import Transfer
 
@@ -32,8 +33,12 @@ class Training:
             since compute capability 8). A run that is carried on keeps what was decided when it began.
         deterministic: Make every operation deterministic, so that equal runs give equal bits.
         devices: Number of GPUs of this machine to train on (MirroredStrategy); without a GPU, of logical CPUs.
-        workers: Number of processes on this machine that train one model, each with its rows of every batch: the result
-            is that of one process, to rounding. Where one of them dies all end, and the same command goes on.
+        workers: Number of processes that train one model, each with its rows of every batch: the result is that of one
+            process, to rounding. Where one of them dies all end, and the same command goes on. Where Slurm or
+            `TF_CONFIG` has started the same command on as many machines, they are these; each is given `--folder`.
+        cluster: Where these processes are: "local" is this machine, or those that Slurm or `TF_CONFIG` names; "ray" the
+            Ray cluster that it is part of, or which `RAY_ADDRESS` names; "ray://HOST:PORT" one whose client port that
+            is. Its nodes share the run folder. Where one is lost, all begin again from the last checkpoint.
         transfer: Weights to begin with, and layers that keep theirs.
         average_epochs: Average the weights of so many last epochs, and keep the mean if it is at least as good on the
             validation split as the best epoch; 0 is off. With a constant learning rate this is stochastic weight
@@ -72,6 +77,7 @@ class Training:
     deterministic: bool = False
     devices: int = 1
     workers: int = 1
+    cluster: str = "local"
     transfer: Transfer = Transfer()
     average_epochs: int = 0
     sampling: Sampling = Sampling()
@@ -121,6 +127,8 @@ class Training:
             self.batch_size,
             f"a multiple of the {self.devices} devices",
         )
+        check_name(self.cluster, "cluster")
+        check(self.workers > 1 or self.cluster == LOCAL, "cluster", self.cluster, f"{LOCAL!r} where train.workers is 1")
         if self.workers > 1:
             check(self.batch_size % self.workers == 0, "batch_size", self.batch_size, f"a multiple of {self.workers}")
             alone = {"devices": (1,), "minutes": (None,), "average_epochs": (0,), "jit_compile": ("auto", False)}

@@ -48,7 +48,7 @@ def test_a_killed_process_ends_all_and_the_same_command_goes_on(rank, tmp_path, 
     whole = tmp_path / "whole"
     trained("image_classification", whole, 2, epochs=3)
     started = []
-    wait = processes._wait
+    wait = processes.wait
 
     def wait_and_kill(those):
         started.extend(those)
@@ -61,7 +61,7 @@ def test_a_killed_process_ends_all_and_the_same_command_goes_on(rank, tmp_path, 
         os.kill(started[rank].process.pid, signal.SIGKILL)
 
     with monkeypatch.context() as patched:
-        patched.setattr(processes, "_wait", wait_and_kill)
+        patched.setattr(processes, "wait", wait_and_kill)
         with pytest.raises(KitError, match=f"process {rank + 1} of 2 was killed by SIGKILL; the same command goes on"):
             trained("image_classification", tmp_path / "cut", 2, epochs=3, steps_per_epoch=40)
     assert all(each.process.poll() is not None for each in started)
@@ -74,7 +74,7 @@ def test_a_killed_process_ends_all_and_the_same_command_goes_on(rank, tmp_path, 
 @pytest.mark.slow
 @pytest.mark.xdist_group("processes")
 def test_a_process_that_has_stopped_ends_all(tmp_path, monkeypatch):
-    started, wait = [], processes._wait
+    started, wait = [], processes.wait
 
     def wait_and_stop(those):
         started.extend(those)
@@ -86,7 +86,7 @@ def test_a_process_that_has_stopped_ends_all(tmp_path, monkeypatch):
             time.sleep(0.05)
         os.kill(started[1].process.pid, signal.SIGSTOP)
 
-    monkeypatch.setattr(processes, "_wait", wait_and_stop)
+    monkeypatch.setattr(processes, "wait", wait_and_stop)
     # Whichever is sooner: the one that waits for both, or TensorFlow in the other one.
     said = r"process 2 of 2 has said nothing for 12 seconds|process 1 of 2 .* \(the others no longer answer\)"
     with pytest.raises(KitError, match=rf"({said}); the same command goes on from the last checkpoint"):
