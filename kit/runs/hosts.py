@@ -180,12 +180,10 @@ class _Others:
                 self.sign = sign
         if now - self.since > _PATIENCE:
             count = len(self.place.hosts)
-            who = f"not all others of {count} processes have come within"
+            who = f"not all of the {count} processes have come within"
             if not self.place.is_first:
-                who = (
-                    f"process 1 of {count}, at {self.place.hosts[0]}, has not come, nor shown itself in the folder, for"
-                )
-            raise Unavailable(f"train.workers: {who} {_PATIENCE:g} seconds; once all are started, the run goes on")
+                who = f"nothing has come of process 1 of {count}, at {self.place.hosts[0]} or in the run folder, for"
+            raise Unavailable(f"train.workers: {who} {_PATIENCE:g} seconds; the run goes on once all are started")
 
 
 def _of_tf_config():

@@ -9,7 +9,6 @@ import dataclasses
 import logging
 import queue
 import subprocess
-import sys
 import threading
 import time
 
@@ -230,9 +229,8 @@ def _room(ray, workers):
                 break
             gone = time.monotonic() - began
             if gone > _LONG and not is_said:
-                log.warning(
-                    "the cluster has room for %d of %d processes, or others have it; waiting", share.room, workers
-                )
+                lack = f"it has room for {share.room}" if share.room < workers else "others have it"
+                log.warning("%d processes wait for room on the cluster: %s; `ray status` tells more", workers, lack)
                 is_said = True
             if gone > _PATIENCE:
                 if share.room < workers:

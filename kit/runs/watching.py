@@ -1,4 +1,4 @@
-"""One of several processes that train one model, as the process sees it that started it: heard of, and ended in time."""
+"""Processes that train one model, as the one sees them that started them: heard of every second, and ended in time."""
 
 import contextlib
 import json
