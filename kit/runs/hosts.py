@@ -206,13 +206,15 @@ def _of_tf_config():
 
 def _of_slurm():
     """Returns the `Place` in a step of Slurm: the processes that one `srun` has started."""
-    from tensorflow.distribute.cluster_resolver import SlurmClusterResolver
+    import tensorflow as tf
 
     count = int(os.environ["SLURM_STEP_NUM_TASKS"])
     base = _PORTS + _PORTS_OF_A_JOB * (int(os.environ.get("SLURM_JOB_ID") or 0) % _JOBS)
     try:
         # Slurm itself gives each its GPUs. What is said of them here only lets every process be counted.
-        resolver = SlurmClusterResolver(port_base=base, gpus_per_node=count, gpus_per_task=1, auto_set_gpu=False)
+        resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
+            port_base=base, gpus_per_node=count, gpus_per_task=1, auto_set_gpu=False
+        )
         hosts = resolver.cluster_spec().job_tasks("worker")
     except (RuntimeError, ValueError, KeyError) as error:
         raise SettingError("train.workers", f"Slurm does not tell who trains: {error}") from None
