@@ -27,13 +27,21 @@ FREE_TEXTS = {
     *("column", "word_column", "sentence_column", "tag_names", "text", "second_text", "tokenizer"),
     *("group", "time", "split_files", "target", "synonyms", "back_translation"),
     *("time_format", "series", "known_covariates", "past_covariates"),
-    *("user", "item", "rating", "items", "users"),
+    *("user", "item", "rating", "items", "users", "cluster"),
     *("freeze", "exclude_layers", "auxiliary", "kinds", "crosses", "missing"),
 }
 # Names that a table says, which is asked when they are used: `kit.errors.choose` refuses another one.
 LOOKED_UP = {"name", "schedule", "backbone", "monitor", "features"}
 # Benchmarks that others start, what they share, and those that say nothing of a recipe.
-NOT_RUN_BY_MAKE = {"gan_step", "gan_step_torch", "measure", "epoch_choice", "tabnet_step", "cluster_trials"}
+NOT_RUN_BY_MAKE = {
+    "gan_step",
+    "gan_step_torch",
+    "measure",
+    "epoch_choice",
+    "tabnet_step",
+    "cluster_trials",
+    "processes",
+}
 
 
 def test_the_builder_of_every_recipe_is_reached_by_its_name():
