@@ -30,7 +30,7 @@ _ROOT = Path(__file__).parents[1]
 _PAGE = _ROOT / "recipes" / "scale.md"
 _WORDS = (
     *("train", "image_classification", "--config", "smoke", "--train.epochs", "3", "--train.batch_size", "16"),
-    *("--train.steps_per_epoch", "60", "--model.backbone", "resnet20"),
+    *("--train.steps_per_epoch", "300", "--model.backbone", "mlp"),
 )
 _NODE = {"num_cpus": 1, "object_store_memory": 100_000_000}
 # Seconds that anything may take.
@@ -202,6 +202,7 @@ def undisturbed_ray(folder):
 _CASES = {
     "one process": lambda folder: Command(folder).done(),
     "two processes of one machine": lambda folder: Command(folder, "--train.workers", "2").done(),
+    "one process whose kernels round otherwise": lambda folder: Command(folder, TF_ENABLE_ONEDNN_OPTS="0").done(),
     "the second killed": lambda folder: local(folder, [1]),
     "the first killed": lambda folder: local(folder, [0]),
     "both killed": lambda folder: local(folder, [0, 1]),
