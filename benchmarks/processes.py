@@ -1,11 +1,13 @@
 """Measures what becomes of a training by two processes when one of them, or what started it, is killed or frozen.
 
     python benchmarks/processes.py [--write] [--only NAME ...]
+    python benchmarks/processes.py --sums
 
 Each fault comes once the first checkpoint stands. Measured are the seconds until it is noticed, and the largest
 difference of the weights in the end from those of an undisturbed training, as a share of the largest weight beside it.
 The nodes of the Ray cluster are raylets on this machine with one processor each. `--write` puts the table into
-recipes/scale.md.
+recipes/scale.md. `--sums` measures what several machines add to a training, as far as one machine can tell: the sum of
+as many gradients as ResNet-50 and BERT-base have over two processes, and writing and reading of their checkpoints.
 """
 
 import argparse
@@ -33,6 +35,8 @@ _WORDS = (
     *("--train.steps_per_epoch", "300", "--model.backbone", "mlp"),
 )
 _NODE = {"num_cpus": 1, "object_store_memory": 100_000_000}
+# Parameters of ResNet-50 and BERT-base, in millions; sums of each that are timed.
+_PARAMETERS, _SUMS = {"ResNet-50": 25.6, "BERT-base": 110}, 5
 # Seconds that anything may take.
 _LIMIT = 400
 
@@ -238,14 +242,71 @@ def difference(first, second):
     return max(map(float, shares))
 
 
+def sum_with_another():
+    """Sums gradients with another process, as `TF_CONFIG` tells, and prints the seconds of each sum."""
+    import tensorflow as tf
+
+    from kit.training.engine import Processes
+
+    engine = Processes()
+    for name, millions in _PARAMETERS.items():
+        gradients = tf.ones([int(millions * 1e6)])
+        summed = tf.function(engine.sum, autograph=False)
+        summed([gradients])
+        began = time.perf_counter()
+        for _ in range(_SUMS):
+            (found,) = summed([gradients])
+        assert float(found[0]) == engine.count
+        print(f"{name}: {(time.perf_counter() - began) / _SUMS:.2f} s a sum over {engine.count} processes", flush=True)
+
+
+def sums(scratch):
+    """Prints how long sums of gradients, and checkpoints, take."""
+    from kit.runs.watching import free_ports
+    from kit.training import checkpoint
+
+    for name, millions in _PARAMETERS.items():
+        path, began = Path(scratch) / "state.npz", time.perf_counter()
+        # Of AdamW: the weights, two moments, and the weights of the best epoch.
+        checkpoint.save(path, {"variables": [np.ones(int(millions * 1e6), "float32") for _ in range(4)]}, {})
+        written, began = time.perf_counter() - began, time.perf_counter()
+        checkpoint.load(path)
+        read = time.perf_counter() - began
+        print(
+            f"{name}: checkpoint of {path.stat().st_size / 1e9:.2f} GB written in {written:.1f} s, read in {read:.1f} s"
+        )
+        path.unlink()
+    hosts = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    specs = [{"cluster": {"worker": hosts}, "task": {"type": "worker", "index": rank}} for rank in (1, 0)]
+    words = [sys.executable, __file__, "--sum"]
+    outputs = [subprocess.DEVNULL, None]
+    those = [
+        subprocess.Popen(
+            words, env=os.environ | {"TF_CONFIG": json.dumps(spec)}, stdout=output, stderr=subprocess.DEVNULL
+        )
+        for spec, output in zip(specs, outputs, strict=True)
+    ]
+    for each in those:
+        each.wait(_LIMIT)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help="write the table into recipes/scale.md")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="faults whose names hold one of these")
     parser.add_argument("--output", help="folder for the runs; one that is removed by default")
+    parser.add_argument("--sums", action="store_true", help="measure sums of gradients and checkpoints")
+    parser.add_argument("--sum", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     os.environ["PYTHONPATH"] = str(_ROOT)  # of the commands and the nodes
     sys.path.insert(0, str(_ROOT))
+    if options.sum:
+        sum_with_another()
+        return
+    if options.sums:
+        with scratch_folder(options.output) as scratch:
+            sums(scratch)
+        return
     lines = ["| what | noticed after | difference from one process | from two undisturbed |", "| --- " * 4 + "|"]
     with scratch_folder(options.output) as scratch:
         kept = {}
