@@ -65,7 +65,7 @@ def check_folder(engine, run_folder):
         return
     for name, value in here.items():
         if first[name] != _number(value):
-            what = name if name in ("python", "tensorflow", "keras") else "the kit"
+            what = name if name in ("python", "tensorflow", "keras") else "kit"
             raise _refusal(engine, f"has another {what} than the first one; expected the same on every machine")
     until = time.monotonic() + _APPEAR
     while not _has_word(run_folder / _FILE, first["folder"]):

@@ -201,7 +201,7 @@ def test_what_another_process_has_otherwise_is_named(run_folder):
         agreement.check_folder(Second(), run_folder)
     with pytest.raises(KitError, match=f"{mine} reads other settings in .*config.toml than the first one"):
         agreement.check_folder(Second(folder=word, settings=1), run_folder)
-    for key, name in (("keras", "keras"), ("the kit, by its sources,", "the kit")):
+    for key, name in (("keras", "keras"), ("the kit, by its sources,", "kit")):
         with pytest.raises(KitError, match=f"{mine} has another {name} than the first one; expected the same"):
             agreement.check_folder(Second(folder=word, **{key: 1}), run_folder)
     empty = run_folder / "elsewhere"
