@@ -16,7 +16,7 @@ import time
 
 from kit import terminal
 from kit.errors import SettingError, Unavailable, check
-from kit.runs.watching import started, wait
+from kit.runs.watching import TRAINED, started, wait
 from kit.training.cluster import LOCAL
 
 log = logging.getLogger("kit")
@@ -157,6 +157,9 @@ def take_part(run_folder, place):
         run_folder, place: As for `train`.
     """
     name = f"process {place.rank + 1} of {len(place.hosts)}"
+    if (run_folder / TRAINED).exists():
+        log.info("%s: the training in %s is over", name, run_folder)
+        return
     log.info("%s: it trains with the one at %s, which writes %s", name, place.hosts[0], run_folder)
     train(run_folder, place)
     log.info("%s: the training is over", name)

@@ -11,7 +11,7 @@ import subprocess
 from kit import terminal
 from kit.errors import SettingError, table
 from kit.runs import hosts, ray_processes
-from kit.runs.watching import free_ports, started, wait
+from kit.runs.watching import TRAINED, free_ports, started, wait
 from kit.training.cluster import LOCAL
 
 log = logging.getLogger("kit")
@@ -47,6 +47,8 @@ def train(run_folder, parts):
     Raises:
         KitError: a process died, or stopped; the run can be carried on.
     """
+    if (run_folder / TRAINED).exists():
+        return
     workers, size = parts.training.workers, parts.training.batch_size
     log.info("%d processes train, each with %d of %d examples of a step", workers, size // workers, size)
     if parts.training.cluster != LOCAL:

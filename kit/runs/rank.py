@@ -10,12 +10,13 @@ from pathlib import Path
 
 from kit import recipes, terminal
 from kit.errors import KitError
+from kit.files import write_text
 from kit.runs import agreement, fitting, schema
 from kit.runs import folder as folders
 from kit.runs import settings as run_settings
 from kit.runs.assembly import assembled
 from kit.runs.python_inputs import PythonInputs
-from kit.runs.watching import ALIVE, COME, READY
+from kit.runs.watching import ALIVE, COME, READY, TRAINED
 
 
 def main(run_folder, folder, pipe):
@@ -40,6 +41,8 @@ def main(run_folder, folder, pipe):
             if not engine.is_chief and (run_folder / "checkpoint").exists():
                 shutil.copytree(run_folder / "checkpoint", folder / "checkpoint")
             train(run_folder, folder, engine, pipe)
+            if engine.is_chief:
+                write_text(run_folder / TRAINED, "")
             engine.of_first({"done": 1})  # nobody leaves before the first one has written what all have made
     except KitError as error:
         print(f"kit: {error}", file=sys.stderr)

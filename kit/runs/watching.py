@@ -20,6 +20,8 @@ SILENCE = 12.0
 _SILENCE_AT_FIRST = 120.0
 # What a process says: that it lives, that all have come together, that its data and its model stand.
 ALIVE, COME, READY = b".", b"+", b"!"
+# File of the run folder that says that several processes have trained to the end: none are needed for the rest.
+TRAINED = ".trained"
 
 
 class Died(Unavailable):
