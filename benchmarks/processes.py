@@ -32,9 +32,11 @@ _ROOT = Path(__file__).parents[1]
 _PAGE = _ROOT / "recipes" / "scale.md"
 _WORDS = (
     *("train", "image_classification", "--config", "smoke", "--train.epochs", "3", "--train.batch_size", "16"),
-    *("--train.steps_per_epoch", "300", "--model.backbone", "mlp"),
+    *("--model.backbone", "mlp"),
 )
 _NODE = {"num_cpus": 1, "object_store_memory": 100_000_000}
+# Steps of an epoch: more let a training last until Ray has noticed what happens to a raylet.
+STEPS = "300"
 # Parameters of ResNet-50 and BERT-base, in millions; sums of each that are timed.
 _PARAMETERS, _SUMS = {"ResNet-50": 25.6, "BERT-base": 110}, 5
 # Seconds that anything may take.
@@ -48,7 +50,17 @@ class Command:
         self.folder, self.output = Path(folder), Path(f"{folder}-{time.time_ns()}.txt")
         with open(self.output, "w") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "kit", *_WORDS, *words, "--folder", str(folder)],
+                [
+                    sys.executable,
+                    "-m",
+                    "kit",
+                    *_WORDS,
+                    "--train.steps_per_epoch",
+                    STEPS,
+                    *words,
+                    "--folder",
+                    str(folder),
+                ],
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 env=os.environ | around,
@@ -67,7 +79,7 @@ class Command:
         """Waits until something is true."""
         began = time.monotonic()
         while not test():
-            if self.process.poll() or time.monotonic() - began > _LIMIT:
+            if self.process.poll() is not None or time.monotonic() - began > _LIMIT:
                 raise SystemExit(f"{self.folder}: {self.output.read_text()}")
             time.sleep(0.02)
 
@@ -295,9 +307,11 @@ def main():
     parser.add_argument("--write", action="store_true", help="write the table into recipes/scale.md")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="faults whose names hold one of these")
     parser.add_argument("--output", help="folder for the runs; one that is removed by default")
+    parser.add_argument("--steps", default=STEPS, help=f"steps of an epoch, by default {STEPS}")
     parser.add_argument("--sums", action="store_true", help="measure sums of gradients and checkpoints")
     parser.add_argument("--sum", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    globals()["STEPS"] = options.steps
     os.environ["PYTHONPATH"] = str(_ROOT)  # of the commands and the nodes
     sys.path.insert(0, str(_ROOT))
     if options.sum:

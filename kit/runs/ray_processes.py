@@ -185,7 +185,7 @@ def _watched(ray, actors):
             try:
                 messages = ray.get(each)
             except ray.exceptions.RayError as error:
-                return f"{numbers[actor]} was lost with its node or actor at {actors[actor]} ({_said(error)})"
+                return f"{numbers[actor]}, at {actors[actor]}, was lost: its actor or its node died ({_said(error)})"
             heard[actor] = time.monotonic()
             for kind, text in messages:
                 if kind == "line":
