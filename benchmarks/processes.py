@@ -36,7 +36,7 @@ _WORDS = (
 )
 _NODE = {"num_cpus": 1, "object_store_memory": 100_000_000}
 # Steps of an epoch: more let a training last until Ray has noticed what happens to a raylet.
-STEPS = "300"
+_CHOSEN = {"steps": "300"}
 # Parameters of ResNet-50 and BERT-base, in millions; sums of each that are timed.
 _PARAMETERS, _SUMS = {"ResNet-50": 25.6, "BERT-base": 110}, 5
 # Seconds that anything may take.
@@ -56,7 +56,7 @@ class Command:
                     "kit",
                     *_WORDS,
                     "--train.steps_per_epoch",
-                    STEPS,
+                    _CHOSEN["steps"],
                     *words,
                     "--folder",
                     str(folder),
@@ -307,11 +307,11 @@ def main():
     parser.add_argument("--write", action="store_true", help="write the table into recipes/scale.md")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="faults whose names hold one of these")
     parser.add_argument("--output", help="folder for the runs; one that is removed by default")
-    parser.add_argument("--steps", default=STEPS, help=f"steps of an epoch, by default {STEPS}")
+    parser.add_argument("--steps", default=_CHOSEN["steps"], help="steps of an epoch")
     parser.add_argument("--sums", action="store_true", help="measure sums of gradients and checkpoints")
     parser.add_argument("--sum", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    globals()["STEPS"] = options.steps
+    _CHOSEN["steps"] = options.steps
     os.environ["PYTHONPATH"] = str(_ROOT)  # of the commands and the nodes
     sys.path.insert(0, str(_ROOT))
     if options.sum:
