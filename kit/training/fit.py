@@ -182,7 +182,7 @@ def fit(
         restored,
         plan.steps_per_epoch,
         stop,
-        minutes=training.checkpoint_minutes if is_by_step else None,
+        minutes=training.checkpoint_minutes if is_by_step else 0.0,
         is_awaited=watch is not None,
         engine=engine,
     )
