@@ -46,7 +46,8 @@ class RunState(keras.callbacks.Callback):
         steps_per_epoch: Steps of an epoch.
         stop: `kit.training.stopping.Stop`; None where nothing may stop within an epoch.
         minutes: Minutes after which a checkpoint is written within an epoch; 0 for never.
-        is_awaited: Whether what comes behind it relies on that the checkpoint is written.
+        is_awaited: Whether what comes behind it relies on that the checkpoint is written, or changes the arrays that
+            others gave.
         engine: The engine, whose first process has the clock that counts.
     """
 

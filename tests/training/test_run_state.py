@@ -87,6 +87,18 @@ def test_training_goes_on_while_a_checkpoint_is_written(tmp_path, monkeypatch):
     assert checkpoint.load(tmp_path / "state.npz")[1] == {"epochs": 2}
 
 
+def test_what_acts_waits_until_its_experience_is_written(tmp_path, monkeypatch):
+    ended, left = RunState.on_epoch_end, []
+
+    def on_epoch_end(self, epoch, logs=None):
+        ended(self, epoch, logs)
+        left.append(self.writer._pending)
+
+    monkeypatch.setattr(RunState, "on_epoch_end", on_epoch_end)
+    kit.train("dqn", config="smoke", folder=tmp_path / "run", verbose=False)
+    assert left and not any(left)
+
+
 def test_what_could_not_be_written_is_told(tmp_path):
     writer = checkpoint.Writer(tmp_path / "missing" / "state.npz")
     writer.save({"variables": [np.ones(2)]}, {"epochs": 1})
