@@ -27,7 +27,7 @@ FREE_TEXTS = {
     *("column", "word_column", "sentence_column", "tag_names", "text", "second_text", "tokenizer"),
     *("group", "time", "split_files", "target", "synonyms", "back_translation"),
     *("time_format", "series", "known_covariates", "past_covariates"),
-    *("user", "item", "rating", "items", "users"),
+    *("user", "item", "rating", "items", "users", "cluster"),
     *("freeze", "exclude_layers", "auxiliary", "kinds", "crosses", "missing"),
 }
 # Names that a table says, which is asked when they are used: `kit.errors.choose` refuses another one.
@@ -41,6 +41,7 @@ NOT_RUN_BY_MAKE = {
     "tabnet_step",
     "cluster_trials",
     "checkpoint",
+    "processes",
 }
 
 

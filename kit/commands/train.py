@@ -11,7 +11,7 @@ from kit.runs.python_inputs import stated_recipe
 
 
 def run(options, overrides):
-    """Trains a run, or several with different seeds or folds; returns the folder and the scores."""
+    """Trains a run, or several with different seeds or folds; returns the folder and the scores, if it has them."""
     recipe = options.recipe or stated_recipe(options.config, options.folder)
     if recipe is None:
         raise KitError("train: no recipe given; `kit list` prints them")
@@ -35,6 +35,8 @@ def run(options, overrides):
             return rehearsal.rehearse(recipe, overrides, config=options.config, seed=seed)
     with terminal.log_shown():
         done = training.train_with(recipe, overrides, config=options.config, folder=folder, seed=seed)
+    if done is None:  # one of several processes that the environment has started; the first one says how it ends
+        return {"folder": str(folder), "metrics": {}}
     used, why = done.folder, ""
     if isinstance(done, finished.Runs):
         used, why = done.best.folder, f"   # the best of {len(done.folders)} by validation"

@@ -1,4 +1,4 @@
-"""One of several processes that train one model; `kit.runs.processes` starts it."""
+"""One of several processes that train one model; `kit.runs.watching` starts it."""
 
 import contextlib
 import os
@@ -10,12 +10,13 @@ from pathlib import Path
 
 from kit import recipes, terminal
 from kit.errors import KitError
-from kit.runs import fitting, schema
+from kit.files import write_text
+from kit.runs import agreement, fitting, schema
 from kit.runs import folder as folders
 from kit.runs import settings as run_settings
 from kit.runs.assembly import assembled
-from kit.runs.processes import READY
 from kit.runs.python_inputs import PythonInputs
+from kit.runs.watching import ALIVE, COME, READY, TRAINED
 
 
 def main(run_folder, folder, pipe):
@@ -33,11 +34,16 @@ def main(run_folder, folder, pipe):
     from kit.training.engine import Processes
 
     engine = Processes()
-    if not engine.is_chief and (run_folder / "checkpoint").exists():
-        shutil.copytree(run_folder / "checkpoint", folder / "checkpoint")
+    os.write(pipe, COME)
     try:
-        with terminal.log_shown(engine.is_chief), folders.logged(folder):
+        with terminal.log_shown(engine.is_chief), folders.logged(folder), agreement.held(run_folder, engine):
+            agreement.check_folder(engine, run_folder)
+            if not engine.is_chief and (run_folder / "checkpoint").exists():
+                shutil.copytree(run_folder / "checkpoint", folder / "checkpoint")
             train(run_folder, folder, engine, pipe)
+            if engine.is_chief:
+                write_text(run_folder / TRAINED, "")
+            engine.of_first({"done": 1})  # nobody leaves before the first one has written what all have made
     except KitError as error:
         print(f"kit: {error}", file=sys.stderr)
         return 2
@@ -58,6 +64,7 @@ def train(run_folder, folder, engine, pipe):
     with contextlib.ExitStack() as stack:
         with terminal.log_quiet():  # the one that waits has said what this says of the data
             parts = stack.enter_context(assembled(recipes.get(name), run_folder, settings, PythonInputs()))
+        agreement.check_data(engine, parts.splits)
         plan = fitting.plan_of(run_folder, parts)
         engine.of_first({"ready": 1})  # nobody writes a checkpoint before all have read the last one
         os.write(pipe, READY)
@@ -68,7 +75,7 @@ def _beat(pipe):
     """Says every second that this process goes on; ends it where nobody is left to hear."""
     while True:
         try:
-            os.write(pipe, b".")
+            os.write(pipe, ALIVE)
         except OSError:
             os._exit(1)
         time.sleep(1)

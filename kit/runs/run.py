@@ -8,7 +8,7 @@ from kit import config as toml
 from kit import recipes, terminal
 from kit.errors import SettingError, check, table
 from kit.files import as_path, write_json, write_text
-from kit.runs import advice, decisions, fitting, out_of_fold, processes, schema, several
+from kit.runs import advice, decisions, fitting, hosts, out_of_fold, processes, schema, several
 from kit.runs import folder as folders
 from kit.runs import settings as run_settings
 from kit.runs.assembly import assembled, keep_beginning
@@ -57,7 +57,8 @@ def train(
         verbose: Print what happens; `run.log` gets it in any case.
 
     Returns:
-        `Run`; with `train.seeds` above 1, or `train.folds`, `Runs`.
+        `Run`; with `train.seeds` above 1, or `train.folds`, `Runs`. None in all but the first of several processes that
+        Slurm or `TF_CONFIG` has started on machines of their own: that one finishes the run.
 
     Raises:
         KitError: settings, data or folder cannot be used; the message is one line that names what and why.
@@ -79,7 +80,7 @@ def train_with(recipe_name, overrides, *, config=None, folder=None, seed=None, i
         inputs: `PythonInputs`.
 
     Returns:
-        `Run`; with `train.seeds` above 1, or `train.folds`, `Runs`.
+        As `train`.
     """
     started = time.perf_counter(), time.process_time()
     offered = schema.get(recipe_name)
@@ -87,7 +88,10 @@ def train_with(recipe_name, overrides, *, config=None, folder=None, seed=None, i
     is_over = run_folder and folders.begun(run_folder) and folders.finished(run_folder)
     if is_over and inputs.data is None and inputs.model is None:
         return _as_it_is(offered, run_folder, config, overrides, seed)
-    with folders.opened(run_folder, offered.name) as run_folder:
+    place = _place(offered, run_folder, config, overrides, seed, inputs)
+    if place is not None and not place.is_first:
+        return hosts.take_part(run_folder, place)
+    with folders.opened(run_folder, offered.name) as run_folder, hosts.preparing(place, run_folder):
         settings = run_settings.of_run(offered, run_folder, config, overrides, seed)
         if config is None and not folders.begun(run_folder):
             decisions.tell_beginning(offered, overrides)
@@ -100,6 +104,17 @@ def train_with(recipe_name, overrides, *, config=None, folder=None, seed=None, i
             return _train(recipe, run_folder, settings, inputs, started=started)
 
 
+def _place(offered, run_folder, config, overrides, seed, inputs):
+    """Returns the `Place` of this process among several that the environment has started; None where there are none."""
+    if not hosts.are_named():
+        return None
+    if run_folder:
+        settings = run_settings.of_run(offered, run_folder, config, overrides, seed)
+    else:
+        settings = run_settings.resolve(offered, config, overrides, seed)
+    return hosts.asked(settings, run_folder, inputs)
+
+
 def _as_it_is(offered, run_folder, config, overrides, seed):
     """Returns a run that has come to its end, if it is the one asked for: it may have been killed after that.
 
@@ -108,7 +123,8 @@ def _as_it_is(offered, run_folder, config, overrides, seed):
     """
     settings = run_settings.resume(offered, run_folder, config, overrides, seed)
     for key, (before, now) in run_settings.changes(offered, run_folder, settings).items():
-        raise SettingError(key, f"the run in {run_folder} is finished with {before!r}, not {now!r}")
+        if key != run_settings.CLUSTER:
+            raise SettingError(key, f"the run in {run_folder} is finished with {before!r}, not {now!r}")
     log.info("%s: this run is finished", run_folder)
     return load(run_folder)
 

@@ -13,6 +13,7 @@ from kit.runs import schema as schemas
 
 TABLES = ("data", "model", "backbone", "optimizer", "train", "evaluate")
 SOURCE = "data.source"
+CLUSTER = "train.cluster"
 # Names of settings that count layers, and the most that one may ask for.
 _LAYERS, _MOST_LAYERS = re.compile(r"(.*_)?depths?|convolutions|modules|mapping_layers|residual_blocks"), 1000
 
@@ -291,7 +292,7 @@ def resume(schema, run_folder, config_file, overrides, seed):
     """Returns the settings that an unfinished run was started with, if those asked for now do not differ.
 
     Those of `[evaluate]`, on which nothing that is trained depends, are the ones asked for now. So is `data.source`,
-    where a source has moved: whether it is the same is told by its content.
+    where a source has moved: whether it is the same is told by its content; and `train.cluster`, where it is trained.
 
     Raises:
         SettingError: a setting differs.
@@ -316,7 +317,7 @@ def resume(schema, run_folder, config_file, overrides, seed):
     for key in asked:
         name, _, item = key.rpartition(".")
         before, now = saved[name][item], wanted[name][item]
-        if key.startswith("evaluate.") or key == SOURCE:
+        if key.startswith("evaluate.") or key in (SOURCE, CLUSTER):
             saved[name][item] = before if alike(before, now) else now
         elif now != "auto" and not alike(before, now):
             raise SettingError(key, f"the run in {run_folder} was started with {before!r}, not {now!r}")
@@ -333,6 +334,7 @@ def changes(schema, run_folder, settings):
     """
     flat = config.read_toml(run_folder / "config.toml")
     before = {f"evaluate.{each.key}": each.default for each in schemas.of(schema).evaluate}
+    before |= {CLUSTER: "local"} if "cluster" in settings["train"] else {}
     before |= {key: flat[key] for key in (*before, SOURCE) if key in flat}
     now = {key: settings[key.partition(".")[0]].get(key.partition(".")[2]) for key in before}
     return {key: (before[key], now[key]) for key in before if not alike(before[key], now[key])}

@@ -182,8 +182,8 @@ def fit(
         restored,
         plan.steps_per_epoch,
         stop,
-        minutes=training.checkpoint_minutes if is_by_step else None,
-        is_awaited=watch is not None,
+        minutes=training.checkpoint_minutes if is_by_step else 0.0,
+        is_awaited=watch is not None or splits.train.follows_model,  # what acts goes on in the arrays that are saved
         engine=engine,
     )
     if restored:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from kit.errors import check
 from kit.training import device
+from kit.training.cluster import LOCAL, check_name
 from kit.training.sampling import Sampling
 from kit.training.transfer import Transfer
 
@@ -24,7 +25,7 @@ class Training:
         steps_per_epoch: Steps between two validations and checkpoints; by default one pass over the training
             examples. Fewer make epochs short: the data goes on where it was.
         checkpoint_minutes: Minutes after which the state is saved within an epoch, too, so that a process that dies
-            loses no more than these; None saves it at the end of each epoch alone, and so do agents and `devices`.
+            loses no more than these; 0 saves it at the end of each epoch alone, and so do agents and `devices`.
         patience: Epochs without improvement of the monitored value before training stops; 0 never stops early.
         min_delta: What counts as an improvement for early stopping.
         monitor: Value that decides which epoch is best; by default the recipe's own.
@@ -34,8 +35,12 @@ class Training:
             since compute capability 8). A run that is carried on keeps what was decided when it began.
         deterministic: Make every operation deterministic, so that equal runs give equal bits.
         devices: Number of GPUs of this machine to train on (MirroredStrategy); without a GPU, of logical CPUs.
-        workers: Number of processes on this machine that train one model, each with its rows of every batch: the result
-            is that of one process, to rounding. Where one of them dies all end, and the same command goes on.
+        workers: Number of processes that train one model, each with its rows of every batch: the result is that of one
+            process, to rounding. Where one of them dies all end, and the same command goes on. Where Slurm or
+            `TF_CONFIG` has started the same command on as many machines, they are these; each is given `--folder`.
+        cluster: Where these processes are: "local" is this machine, or those that Slurm or `TF_CONFIG` names; "ray" the
+            Ray cluster that it is part of, or which `RAY_ADDRESS` names; "ray://HOST:PORT" one whose client port that
+            is. Its nodes share the run folder. Where one is lost, all begin again from the last checkpoint.
         transfer: Weights to begin with, and layers that keep theirs.
         average_epochs: Average the weights of so many last epochs, and keep the mean if it is at least as good on the
             validation split as the best epoch; 0 is off. With a constant learning rate this is stochastic weight
@@ -65,7 +70,7 @@ class Training:
     minutes: float | None = None
     batch_size: int = 128
     steps_per_epoch: int | None = None
-    checkpoint_minutes: float | None = 10.0
+    checkpoint_minutes: float = 10.0
     patience: int = 10
     min_delta: float = 0.0
     monitor: str | None = None
@@ -75,6 +80,7 @@ class Training:
     deterministic: bool = False
     devices: int = 1
     workers: int = 1
+    cluster: str = "local"
     transfer: Transfer = Transfer()
     average_epochs: int = 0
     sampling: Sampling = Sampling()
@@ -94,8 +100,8 @@ class Training:
         check(not self.folds or self.seeds == 1, "folds", self.folds, "0 with several seeds: each --seed has its own")
         is_possible = self.minutes is None or 0 < self.minutes < 1e6
         check(is_possible, "minutes", self.minutes, "a number of minutes above 0")
-        is_possible = self.checkpoint_minutes is None or 0 < self.checkpoint_minutes < 1e6
-        check(is_possible, "checkpoint_minutes", self.checkpoint_minutes, "a number of minutes above 0")
+        is_possible = 0 <= self.checkpoint_minutes < 1e6
+        check(is_possible, "checkpoint_minutes", self.checkpoint_minutes, "a number of minutes, or 0")
         check(self.average_epochs != 1, "average_epochs", 1, "0, or at least 2")
         check(
             not self.epochs or self.average_epochs <= self.epochs,
@@ -126,6 +132,8 @@ class Training:
             self.batch_size,
             f"a multiple of the {self.devices} devices",
         )
+        check_name(self.cluster, "cluster")
+        check(self.workers > 1 or self.cluster == LOCAL, "cluster", self.cluster, f"{LOCAL!r} where train.workers is 1")
         if self.workers > 1:
             check(self.batch_size % self.workers == 0, "batch_size", self.batch_size, f"a multiple of {self.workers}")
             alone = {"devices": (1,), "minutes": (None,), "average_epochs": (0,), "jit_compile": ("auto", False)}

@@ -45,8 +45,9 @@ class RunState(keras.callbacks.Callback):
         restored: What `checkpoint.load` returned, or None in a new run.
         steps_per_epoch: Steps of an epoch.
         stop: `kit.training.stopping.Stop`; None where nothing may stop within an epoch.
-        minutes: Minutes after which a checkpoint is written within an epoch; None for never.
-        is_awaited: Whether what comes behind it relies on that the checkpoint is written.
+        minutes: Minutes after which a checkpoint is written within an epoch; 0 for never.
+        is_awaited: Whether what comes behind it relies on that the checkpoint is written, or changes the arrays that
+            others gave.
         engine: The engine, whose first process has the clock that counts.
     """
 
@@ -58,7 +59,7 @@ class RunState(keras.callbacks.Callback):
         restored,
         steps_per_epoch,
         stop=None,
-        minutes=None,
+        minutes=0.0,
         is_awaited=False,
         engine=ALONE,
     ):
@@ -103,7 +104,7 @@ class RunState(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         done = self.steps + batch + 1
         is_asked = self.stop is not None and self.stop.is_asked
-        is_due = self.minutes is not None and self._is_due()
+        is_due = self.minutes > 0 and self._is_due()
         if (is_asked or is_due) and done < self.steps_per_epoch:
             sums = [self.engine.total(each) for each in checkpoint.copied(self.model.metrics_variables)]
             self._save(self.epoch, done, {"sums": sums})

@@ -13,11 +13,17 @@ from kit.errors import KitError, SettingError
 from kit.runs import processes
 from kit.training import checkpoint, engine, fused
 
+# The recipes whose training several processes share; agents, GANs and recommenders do not.
+TOGETHER = {
+    *("image_classification", "autoencoder", "sequence_tagging", "translation", "text_classification"),
+    *("question_answering", "masked_language_modelling", "word_vectors", "tabular_prediction", "forecasting"),
+}
 SETTINGS = {"epochs": 2, "steps_per_epoch": 4, "batch_size": 16}
 
 
-def trained(recipe, folder, workers, **train):
-    return kit.train(recipe, config="smoke", folder=folder, train=SETTINGS | {"workers": workers} | train)
+def trained(recipe, folder, workers, optimizer=None, **train):
+    train = SETTINGS | {"workers": workers} | train
+    return kit.train(recipe, config="smoke", folder=folder, train=train, optimizer=optimizer)
 
 
 def state(folder):
@@ -33,9 +39,17 @@ def check_same(one, several):
 # Batch normalisation, dropout, dropped blocks and changed images; sequences whose sizes differ; the mean over tokens.
 @pytest.mark.slow
 @pytest.mark.xdist_group("processes")
-@pytest.mark.parametrize("recipe", ["image_classification", "sequence_tagging", "translation", "tabular_prediction"])
-def test_two_processes_train_what_one_does(recipe, tmp_path):
-    alone, together = (trained(recipe, tmp_path / str(workers), workers) for workers in (1, 2))
+@pytest.mark.parametrize(
+    ("recipe", "optimizer"),
+    [
+        *((recipe, None) for recipe in sorted(TOGETHER)),
+        ("image_classification", {"use_ema": True, "gradient_accumulation_steps": 2}),
+        ("sequence_tagging", {"global_clipnorm": 0.5}),
+    ],
+    ids=str,
+)
+def test_two_processes_train_what_one_does(recipe, optimizer, tmp_path):
+    alone, together = (trained(recipe, tmp_path / str(workers), workers, optimizer) for workers in (1, 2))
     check_same(tmp_path / "1", tmp_path / "2")
     for name in ("loss", "val_loss"):
         np.testing.assert_allclose(together.history[name], alone.history[name], rtol=1e-4)
@@ -43,12 +57,11 @@ def test_two_processes_train_what_one_does(recipe, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("processes")
-@pytest.mark.parametrize("rank", [0, 1])
-def test_a_killed_process_ends_all_and_the_same_command_goes_on(rank, tmp_path, monkeypatch):
-    whole = tmp_path / "whole"
-    trained("image_classification", whole, 2, epochs=3)
+@pytest.mark.parametrize(("rank", "minutes"), [(0, 10.0), (1, 1e-5)], ids=["first, by the epoch", "second, within one"])
+def test_a_killed_process_ends_all_and_the_same_command_goes_on(rank, minutes, tmp_path, monkeypatch):
+    settings = {"epochs": 3, "steps_per_epoch": 40, "checkpoint_minutes": minutes}
     started = []
-    wait = processes._wait
+    wait = processes.wait
 
     def wait_and_kill(those):
         started.extend(those)
@@ -61,20 +74,20 @@ def test_a_killed_process_ends_all_and_the_same_command_goes_on(rank, tmp_path, 
         os.kill(started[rank].process.pid, signal.SIGKILL)
 
     with monkeypatch.context() as patched:
-        patched.setattr(processes, "_wait", wait_and_kill)
+        patched.setattr(processes, "wait", wait_and_kill)
         with pytest.raises(KitError, match=f"process {rank + 1} of 2 was killed by SIGKILL; the same command goes on"):
-            trained("image_classification", tmp_path / "cut", 2, epochs=3, steps_per_epoch=40)
+            trained("image_classification", tmp_path / "cut", 2, **settings)
     assert all(each.process.poll() is not None for each in started)
     reference = tmp_path / "reference"
-    trained("image_classification", reference, 2, epochs=3, steps_per_epoch=40)
-    trained("image_classification", tmp_path / "cut", 2, epochs=3, steps_per_epoch=40)
+    trained("image_classification", reference, 2, **settings | {"checkpoint_minutes": 0})
+    trained("image_classification", tmp_path / "cut", 2, **settings)
     check_same(reference, tmp_path / "cut")
 
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("processes")
 def test_a_process_that_has_stopped_ends_all(tmp_path, monkeypatch):
-    started, wait = [], processes._wait
+    started, wait = [], processes.wait
 
     def wait_and_stop(those):
         started.extend(those)
@@ -86,7 +99,7 @@ def test_a_process_that_has_stopped_ends_all(tmp_path, monkeypatch):
             time.sleep(0.05)
         os.kill(started[1].process.pid, signal.SIGSTOP)
 
-    monkeypatch.setattr(processes, "_wait", wait_and_stop)
+    monkeypatch.setattr(processes, "wait", wait_and_stop)
     # Whichever is sooner: the one that waits for both, or TensorFlow in the other one.
     said = r"process 2 of 2 has said nothing for 12 seconds|process 1 of 2 .* \(the others no longer answer\)"
     with pytest.raises(KitError, match=rf"({said}); the same command goes on from the last checkpoint"):

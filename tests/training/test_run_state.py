@@ -43,7 +43,8 @@ def test_nothing_is_saved_within_an_epoch_before_its_minutes(tmp_path, monkeypat
     saved = RunState._save
     monkeypatch.setattr(RunState, "_save", lambda self, *args, **more: calls.append(args) or saved(self, *args, **more))
     trained(tmp_path / "run")
-    assert [args[0] for args in calls] == [1, 2]
+    trained(tmp_path / "never", checkpoint_minutes=0)
+    assert [args[0] for args in calls] == [1, 2, 1, 2]
 
 
 def test_the_best_weights_are_written_when_they_change(tmp_path):
@@ -86,6 +87,18 @@ def test_training_goes_on_while_a_checkpoint_is_written(tmp_path, monkeypatch):
     assert checkpoint.load(tmp_path / "state.npz")[1] == {"epochs": 2}
 
 
+def test_what_acts_waits_until_its_experience_is_written(tmp_path, monkeypatch):
+    ended, left = RunState.on_epoch_end, []
+
+    def on_epoch_end(self, epoch, logs=None):
+        ended(self, epoch, logs)
+        left.append(self.writer._pending)
+
+    monkeypatch.setattr(RunState, "on_epoch_end", on_epoch_end)
+    kit.train("dqn", config="smoke", folder=tmp_path / "run", verbose=False)
+    assert left and not any(left)
+
+
 def test_what_could_not_be_written_is_told(tmp_path):
     writer = checkpoint.Writer(tmp_path / "missing" / "state.npz")
     writer.save({"variables": [np.ones(2)]}, {"epochs": 1})
@@ -94,10 +107,9 @@ def test_what_could_not_be_written_is_told(tmp_path):
     writer.close()
 
 
-@pytest.mark.parametrize("minutes", [0, -1.0])
-def test_minutes_are_above_zero(minutes, tmp_path):
-    with pytest.raises(SettingError, match="train.checkpoint_minutes: expected a number of minutes above 0"):
-        trained(tmp_path / "run", checkpoint_minutes=minutes)
+def test_minutes_are_not_below_zero(tmp_path):
+    with pytest.raises(SettingError, match="train.checkpoint_minutes: expected a number of minutes, or 0, got -1.0"):
+        trained(tmp_path / "run", checkpoint_minutes=-1.0)
     assert not (tmp_path / "run").exists()
 
 
