@@ -228,6 +228,10 @@ class Tokenizer:
             texts = [re.sub(unknown, " ⁇", text) for text in texts]
         return [text.strip() for text in texts]
 
+    def joined(self, ids):
+        """Returns the text of ids as it is, spaces at its ends included."""
+        return self._known.decode([int(each) for each in ids], skip_special_tokens=False)
+
     def name(self, token):
         """Returns the text of a token as the vocabulary has it; None for no token."""
         return None if token is None else self._known.id_to_token(int(token))

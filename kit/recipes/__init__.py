@@ -10,6 +10,7 @@ _BUILDERS = {
     "text_classifier": "text_classification",
     "tabular_predictor": "tabular_prediction",
     "question_answerer": "question_answering",
+    "language_model": "language_modelling",
     "masked_language_model": "masked_language_modelling",
     "word_embedder": "word_vectors",
     "recommender": "recommendation",
