@@ -21,6 +21,7 @@ from kit.training.losses import SparseCategoricalCrossentropy
 from kit.training.metrics import Accuracy
 from kit.training.parts import ModelOfParts
 
+_USUAL = 200  # tokens that are written
 _SHOWN = 24  # tokens in the table of surprises
 _COMPILED = weakref.WeakKeyDictionary()
 
@@ -95,7 +96,7 @@ def predict(
     inputs,
     assets,
     *,
-    max_tokens: PositiveInt = 200,
+    max_tokens: PositiveInt | None = None,
     method: Literal["sample", "greedy"] = "sample",
     temperature: float = 0.8,
     top_k: int = 0,
@@ -110,7 +111,7 @@ def predict(
         model: The language model.
         inputs: Texts, and files of them, with a beginning in each line; an empty one begins a text.
         assets: The assets of the data that the model was trained on.
-        max_tokens: Most tokens that are written.
+        max_tokens: Most tokens that are written; None is 200, or fewer where the network has learned no more positions.
         method: "sample" draws, "greedy" takes the most probable token each time.
         temperature: Of "sample": below 1 likely tokens become likelier.
         top_k: Of "sample": only so many most probable tokens are drawn from; 0 is all.
@@ -134,10 +135,13 @@ def predict(
     for each, place in zip(ids, places, strict=True):
         if tokenizer.unknown_id is not None and tokenizer.unknown_id in each:
             raise KitError(f"{place}: has a character that the model has never seen; expected those of its texts")
-        if most is not None and len(each) + max_tokens > most + 1:
-            raise KitError(f"{place}: {len(each)} tokens and {max_tokens} more; expected at most {most} together")
+        if most is not None and len(each) + (max_tokens or 1) > most + 1:
+            raise KitError(f"{place}: {len(each)} tokens and {max_tokens or 1} more; expected at most {most} together")
+    longest = max(map(len, ids))
+    if max_tokens is None:
+        max_tokens = _USUAL if most is None else min(_USUAL, most + 1 - longest)
     lengths = np.array([len(each) for each in ids for _ in range(n)], "int32")
-    prompt = np.full((len(lengths), lengths.max()), tokenizer.end_id, "int32")
+    prompt = np.full((len(lengths), longest), tokenizer.end_id, "int32")
     for row, each in enumerate(each for each in ids for _ in range(n)):
         prompt[row, : len(each)] = each
     settings = {"temperature": float(temperature), "top_k": top_k, "top_p": float(top_p)}
