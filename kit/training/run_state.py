@@ -28,6 +28,10 @@ _COUNTERS = (
 )
 
 
+# Bytes of a state from which on it is written behind training; a smaller one is there before anything can be lost.
+_LARGE = 64_000_000
+
+
 class RunState(keras.callbacks.Callback):
     """Writes the checkpoint and `history.csv` at the end of each epoch, and puts a checkpoint back.
 
@@ -35,7 +39,7 @@ class RunState(keras.callbacks.Callback):
     it. Where a `stop` was asked for, or so many minutes are over, the checkpoint is written in the middle of an epoch,
     after a batch: what counts has counted nothing of that epoch yet, and the sums of the metrics belong to the state.
 
-    Training stands still while the state is copied, and goes on while it is written.
+    Training stands still while the state is copied, and goes on while a large one is written.
 
     Args:
         path: File of the checkpoint.
@@ -158,6 +162,8 @@ class RunState(keras.callbacks.Callback):
             "seconds": self.elapsed(),
         }
         self.writer.save(arrays, values, beside, then)
+        if sum(array.nbytes for array in self.copies) < _LARGE:
+            self.writer.wait()
         self.saved = time.perf_counter()
 
     def elapsed(self):
