@@ -26,8 +26,6 @@ _COUNTERS = (
     "seconds_at_first_step",
     "validation_seconds",
 )
-
-
 # Bytes of a state from which on it is written behind training; a smaller one is there before anything can be lost.
 _LARGE = 64_000_000
 
@@ -114,7 +112,6 @@ class RunState(keras.callbacks.Callback):
             self._save(self.epoch, done, {"sums": sums})
             log.info("saved in epoch %d, after step %d of %d", self.epoch + 1, done, self.steps_per_epoch)
             if is_asked:
-                self.writer.wait()
                 self.stop.raise_if_asked()
 
     def _is_due(self):
@@ -136,8 +133,6 @@ class RunState(keras.callbacks.Callback):
         self._save(epoch + 1, then=lambda: write_history(self.history_path, rows))
         if self.steps:
             self.model.stop_training = True  # the next epoch has more steps than this `fit`
-        if self.is_awaited:
-            self.writer.wait()
         if self.stop is not None:
             self.stop.raise_if_asked()
 
@@ -162,7 +157,7 @@ class RunState(keras.callbacks.Callback):
             "seconds": self.elapsed(),
         }
         self.writer.save(arrays, values, beside, then)
-        if sum(array.nbytes for array in self.copies) < _LARGE:
+        if self.is_awaited or sum(array.nbytes for array in self.copies) < _LARGE:
             self.writer.wait()
         self.saved = time.perf_counter()
 
