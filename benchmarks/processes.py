@@ -1,6 +1,6 @@
 """Measures what becomes of a training by two processes when one of them, or what started it, is killed or frozen.
 
-    python benchmarks/processes.py [--write] [--only NAME ...]
+    python benchmarks/processes.py [--write] [--only NAME ...] [--steps NUMBER] [--backbone NAME]
     python benchmarks/processes.py --sums
 
 Each fault comes once the first checkpoint stands. Measured are the seconds until it is noticed, and the largest
@@ -30,13 +30,10 @@ from measure import day, scratch_folder
 
 _ROOT = Path(__file__).parents[1]
 _PAGE = _ROOT / "recipes" / "scale.md"
-_WORDS = (
-    *("train", "image_classification", "--config", "smoke", "--train.epochs", "3", "--train.batch_size", "16"),
-    *("--model.backbone", "mlp"),
-)
+_WORDS = (*("train", "image_classification", "--config", "smoke", "--train.epochs", "3", "--train.batch_size", "16"),)
 _NODE = {"num_cpus": 1, "object_store_memory": 100_000_000}
-# Steps of an epoch: more let a training last until Ray has noticed what happens to a raylet.
-_CHOSEN = {"steps": "300"}
+# Steps of an epoch: more let a training last until Ray has noticed what happens to a raylet; and the network.
+_CHOSEN = {"steps": "300", "backbone": "mlp"}
 # Parameters of ResNet-50 and BERT-base, in millions; sums of each that are timed.
 _PARAMETERS, _SUMS = {"ResNet-50": 25.6, "BERT-base": 110}, 5
 # Seconds that anything may take.
@@ -57,6 +54,8 @@ class Command:
                     *_WORDS,
                     "--train.steps_per_epoch",
                     _CHOSEN["steps"],
+                    "--model.backbone",
+                    _CHOSEN["backbone"],
                     *words,
                     "--folder",
                     str(folder),
@@ -308,10 +307,11 @@ def main():
     parser.add_argument("--only", nargs="+", metavar="NAME", help="faults whose names hold one of these")
     parser.add_argument("--output", help="folder for the runs; one that is removed by default")
     parser.add_argument("--steps", default=_CHOSEN["steps"], help="steps of an epoch")
+    parser.add_argument("--backbone", default=_CHOSEN["backbone"], help="network that trains")
     parser.add_argument("--sums", action="store_true", help="measure sums of gradients and checkpoints")
     parser.add_argument("--sum", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    _CHOSEN["steps"] = options.steps
+    _CHOSEN.update(steps=options.steps, backbone=options.backbone)
     os.environ["PYTHONPATH"] = str(_ROOT)  # of the commands and the nodes
     sys.path.insert(0, str(_ROOT))
     if options.sum:

@@ -34,7 +34,9 @@ def extras():
     """Returns the requirements that are imported where they are used."""
     optional = setup()["options.extras_require"]
     return [
-        word for name in ("export", "serve", "mlflow", "wandb", "excel", "cluster") for word in optional[name].split()
+        word
+        for name in ("export", "serve", "mlflow", "wandb", "excel", "cluster", "remote")
+        for word in optional[name].split()
     ]
 
 

@@ -41,7 +41,7 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_later(tmp_path):
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith(f"kit: {tmp_path / 'run' / 'checkpoint' / 'state.npz'}: cannot be written (File too large)")
+    assert last.startswith(f"kit: {tmp_path / 'run' / 'checkpoint' / 'best-1.npz'}: cannot be written (File too large)")
     assert not [path for path in (tmp_path / "run").rglob("*") if "writing" in path.name]
     assert not (tmp_path / "run" / "metrics.json").exists()
     assert cli.main(command) == 0

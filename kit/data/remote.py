@@ -22,6 +22,9 @@ STORES = (
     *("http", "https", "ftp", "sftp", "ssh", "memory"),
 )
 
+# Folder of a copy in which the files lie.
+_FILES = "files"
+
 
 def is_address(source):
     """Tells whether a source is an address, such as s3://bucket/photos, and no path of this machine."""
@@ -91,12 +94,11 @@ def check_free(address, key="output"):
             raise SettingError(key, f"{address!r} exists already; expected a new one")
 
 
-_FILES = "files"
-
-
 def _opened(address, key):
     """Returns the store of an address, and the place in it."""
     protocol = address.partition("://")[0]
+    if "::" in address:  # of fsspec: a store inside another one
+        raise SettingError(key, f"{address!r} is not one address; expected none with '::'")
     if protocol not in STORES:
         raise SettingError(key, f"unknown store {protocol!r} in {address!r}; expected {', '.join(STORES)}")
     try:

@@ -1,4 +1,4 @@
-"""What several processes that train one model have to have in common: run folder, settings, kit and data.
+"""Agreement of the processes of a distributed training: the same run folder, settings, versions and data.
 
 The first one's is shared as numbers of 48 bits, which sums of floating-point numbers keep, and every other compares.
 """

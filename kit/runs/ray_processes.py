@@ -84,7 +84,7 @@ class Actor:
 
 @dataclasses.dataclass(frozen=True)
 class _Share:
-    """What of a node each process takes.
+    """Resources of each process on a Ray cluster: processors or GPUs.
 
     Args:
         cpus, gpus: Processors and GPUs.
@@ -97,7 +97,7 @@ class _Share:
 
     @property
     def bundle(self):
-        """What a placement group calls it."""
+        """Resource bundle of a Ray placement group."""
         return {"GPU": self.gpus} if self.gpus else {"CPU": self.cpus}
 
 

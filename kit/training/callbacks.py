@@ -106,17 +106,11 @@ class BestWeights(keras.callbacks.Callback):
         self.best = None
         self.best_epoch = 0
         self.best_weights = []
-        self._is_new, self._spare = True, None
+        self._spare = None
 
     def beside(self):
-        """Returns for `checkpoint.save` the weights with the number of their epoch, where they are others than before.
-
-        They are taken for saved.
-        """
-        if not self.best_weights:
-            return {}
-        is_new, self._is_new = self._is_new, False
-        return {"best": (self.best_epoch + 1, self.best_weights if is_new else None)}
+        """Returns for `checkpoint.Writer` the weights with the number of their epoch."""
+        return {"best": (self.best_epoch + 1, self.best_weights)} if self.best_weights else {}
 
     def put_back(self, arrays):
         self.best_weights = arrays.get("best", [])
@@ -136,7 +130,7 @@ class BestWeights(keras.callbacks.Callback):
             return
         # Those before may still be written: they are written over when the next ones have come.
         kept, self._spare = checkpoint.copied(self.network.weights, self._spare), self.best_weights
-        self.best_epoch, self.best_weights, self._is_new = epoch, kept, True
+        self.best_epoch, self.best_weights = epoch, kept
 
 
 class WatchedValue(keras.callbacks.Callback):

@@ -18,6 +18,10 @@ import tensorflow as tf
 from kit.errors import KitError
 from kit.files import atomic, reading
 
+# Name of the value that says which files lie beside, and what these are called.
+_BESIDE = "files_beside"
+_NUMBERED = re.compile(r"([a-z]+)-(\d+)\.npz")
+
 
 def optimizers(model):
     """Returns all optimizers of a model: one, or those of a training wrapper with several."""
@@ -80,12 +84,14 @@ class Writer:
         self.path = path
         self._pool = concurrent.futures.ThreadPoolExecutor(1, "checkpoint")
         self._pending = None
+        self._written = {}  # name of what lies beside to its number
 
     def save(self, arrays, values, beside=None, then=None):
         """Begins to write a checkpoint, as soon as the one before is written.
 
         Args:
-            arrays, values, beside: As for `save`.
+            arrays, values: As for `save`.
+            beside: As for `save`; what has the number of the one before is not written again.
             then: Function that is called behind it; or None.
 
         Raises:
@@ -95,7 +101,10 @@ class Writer:
         self._pending = self._pool.submit(self._write, arrays, values, beside, then)
 
     def _write(self, arrays, values, beside, then):
-        save(self.path, arrays, values, beside)
+        numbers = {name: number for name, (number, _) in (beside or {}).items()}
+        new = {name: None if self._written.get(name) == numbers[name] else beside[name][1] for name in numbers}
+        save(self.path, arrays, values, {name: (numbers[name], several) for name, several in new.items()})
+        self._written = numbers
         if then is not None:
             then()
 
@@ -138,11 +147,6 @@ def save(path, arrays, values, beside=None):
         found = _NUMBERED.fullmatch(other.name)
         if found and found[1] in kept and int(found[2]) != kept[found[1]]:
             other.unlink(missing_ok=True)
-
-
-# Name of the value that says which files lie beside.
-_BESIDE = "files_beside"
-_NUMBERED = re.compile(r"([a-z]+)-(\d+)\.npz")
 
 
 def _save(path, arrays, values):

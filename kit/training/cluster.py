@@ -171,6 +171,24 @@ def nodes(ray, key):
     return able
 
 
+def is_lost(ray, node, seconds):
+    """Tells whether a node is lost, or is within so many seconds.
+
+    Args:
+        ray: The connected module.
+        node: Its id.
+        seconds: Seconds to wait for that.
+    """
+    until = time.monotonic() + seconds
+    while True:
+        with contextlib.suppress(Exception):  # the cluster is lost
+            if not any(each["NodeID"] == node and each["Alive"] for each in ray.nodes()):
+                return True
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.5)
+
+
 @contextlib.contextmanager
 def requirements(ray, folder, key):
     """Looks whether every node has this kit and this folder; yields what a node that joins later is asked for.

@@ -26,6 +26,8 @@ _COUNTERS = (
     "seconds_at_first_step",
     "validation_seconds",
 )
+# Bytes of a state from which on it is written behind training; a smaller one is there before anything can be lost.
+_LARGE = 64_000_000
 
 
 class RunState(keras.callbacks.Callback):
@@ -35,7 +37,7 @@ class RunState(keras.callbacks.Callback):
     it. Where a `stop` was asked for, or so many minutes are over, the checkpoint is written in the middle of an epoch,
     after a batch: what counts has counted nothing of that epoch yet, and the sums of the metrics belong to the state.
 
-    Training stands still while the state is copied, and goes on while it is written.
+    Training stands still while the state is copied, and goes on while a large one is written.
 
     Args:
         path: File of the checkpoint.
@@ -110,7 +112,6 @@ class RunState(keras.callbacks.Callback):
             self._save(self.epoch, done, {"sums": sums})
             log.info("saved in epoch %d, after step %d of %d", self.epoch + 1, done, self.steps_per_epoch)
             if is_asked:
-                self.writer.wait()
                 self.stop.raise_if_asked()
 
     def _is_due(self):
@@ -132,8 +133,6 @@ class RunState(keras.callbacks.Callback):
         self._save(epoch + 1, then=lambda: write_history(self.history_path, rows))
         if self.steps:
             self.model.stop_training = True  # the next epoch has more steps than this `fit`
-        if self.is_awaited:
-            self.writer.wait()
         if self.stop is not None:
             self.stop.raise_if_asked()
 
@@ -158,6 +157,8 @@ class RunState(keras.callbacks.Callback):
             "seconds": self.elapsed(),
         }
         self.writer.save(arrays, values, beside, then)
+        if self.is_awaited or sum(array.nbytes for array in self.copies) < _LARGE:
+            self.writer.wait()
         self.saved = time.perf_counter()
 
     def elapsed(self):

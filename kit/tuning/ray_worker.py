@@ -24,6 +24,8 @@ _KEY = "tune.cluster"
 # Seconds that a trial waits for its folder: a process that is cut off may hold it until the cluster has ended it, and a
 # file server until it has forgotten a machine.
 _PATIENCE = 150
+# Seconds in which Ray notices the loss of a node whose processes have ended.
+_NOTICE = 20
 # Seconds after which it is said that there is no room.
 _LONG = 60
 # What Ray says of an actor that ended with its node; it has one kind of error for all deaths.
@@ -37,17 +39,17 @@ class Actor:
         self.said, self.answers = queue.SimpleQueue(), queue.SimpleQueue()
 
     def begin(self):
-        """Returns the address of the node, once there is room for the actor."""
+        """Returns address and id of the node, once there is room for the actor."""
         import ray
 
-        return ray.util.get_node_ip_address()
+        return ray.util.get_node_ip_address(), ray.get_runtime_context().get_node_id()
 
     def work(self, order, threads):
         """Carries out an order: JSON, as for `kit.tuning.worker.Worker`."""
         order = json.loads(order)
         missing = cluster.missing_here(order.pop("asked"))
         if missing:
-            reason = f"{_KEY}: node {self.begin()} {missing}"
+            reason = f"{_KEY}: node {self.begin()[0]} {missing}"
             self.said.put(json.dumps({"done": {"failed": reason, "is_passing": True}}))
             return
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -108,11 +110,13 @@ class Worker:
 
     def death(self):
         """Returns how the actor ended, as a `Death`."""
-        where = ""
+        where, node = "", None
         with contextlib.suppress(Exception):
-            where = f" on {self.ray.get(self.begun, timeout=0)}"
-        is_unreachable = isinstance(self.error, self.ray.exceptions.ActorUnavailableError)
-        if is_unreachable or _OF_NODE.search(str(self.error)):
+            address, node = self.ray.get(self.begun, timeout=0)
+            where = f" on {address}"
+        is_lost = isinstance(self.error, self.ray.exceptions.ActorUnavailableError) or _OF_NODE.search(str(self.error))
+        # A process ends with its node, and may be heard of first: what is tried again at once would go there once more.
+        if is_lost or (node is not None and cluster.is_lost(self.ray, node, _NOTICE)):
             return Death(f"its node was lost{where.replace(' on ', ': ')}", True)
         said = re.search(r"exit detail: ([^.]*)", str(self.error))
         reason = f"its process{where} ended ({said[1] if said else type(self.error).__name__})"

@@ -26,8 +26,13 @@ def folder_of(weights, key="weights"):
     if str(weights).startswith("hf:"):
         return _fetched(str(weights), key)
     folder = as_path(weights, key)
+    expected = "expected one with config.json and model.safetensors"
     if not folder.is_dir():
-        raise SettingError(key, f"no folder {str(weights)!r}; expected one with config.json and model.safetensors")
+        raise SettingError(key, f"no folder {str(weights)!r}; {expected}")
+    if not any((folder / each).exists() for each in ("config.json", "assets/assets.json")):
+        raise SettingError(
+            key, f"{str(weights)!r} has no config.json, which tells the sizes of the network; {expected}"
+        )
     return folder
 
 

@@ -78,6 +78,7 @@ def test_what_is_sent_comes_back(store, tmp_path):
     ("address", "expected"),
     [
         ("memory://bucket/nothing", "source: no file at 'memory://bucket/nothing'"),
+        ("memory://a.zip::zip://b", "source: 'memory://a.zip::zip://b' is not one address; expected none with '::'"),
         ("zip://photos.zip", "source: unknown store 'zip' in 'zip://photos.zip'; expected s3, "),
         ("s3://bucket/photos", "source: 's3://bucket/photos' cannot be used \\(Install s3fs to access S3\\)"),
     ],

@@ -127,3 +127,15 @@ def test_copies_are_no_longer_the_variable(dtype):
     np.testing.assert_array_equal(first[0].astype("float32"), np.arange(1.0, 5.0))
     other = checkpoint.copied([keras.Variable(np.zeros(3), dtype=dtype)], first)
     assert other[0].shape == (3,)
+
+
+def test_a_writer_writes_what_lies_beside_once_for_each_number(tmp_path):
+    writer, weights = checkpoint.Writer(tmp_path / "state.npz"), [np.zeros(2)]
+    times = []
+    for number in (1, 1, 2):
+        writer.save({"variables": [np.ones(2)]}, {"epochs": number}, {"best": (number, weights)})
+        writer.wait()
+        times.append((tmp_path / f"best-{number}.npz").stat().st_mtime_ns)
+    writer.close()
+    assert times[0] == times[1] < times[2]
+    assert [each.name for each in tmp_path.glob("best-*")] == ["best-2.npz"]

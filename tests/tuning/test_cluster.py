@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,11 @@ class Loss:
         if is_time and not self.is_over and not any(running.curves[each.name] for each in running.busy.values()):
             while len(running.workers.wait(list(running.busy), timeout=1)) < 3:
                 pass
-            self.head.remove_node(sorted(self.head.worker_nodes, key=str)[0], allow_graceful=False)
+            node = sorted(self.head.worker_nodes, key=str)[0]
+            # With a machine its processes end, which otherwise may live for longer than their trials.
+            raylet = node.all_processes["raylet"][0].process.pid
+            subprocess.run(["pkill", "-KILL", "-P", str(raylet)], check=True)
+            self.head.remove_node(node, allow_graceful=False)
             self.is_over = True
         self.hear(running, worker)
 
