@@ -33,8 +33,10 @@ class LosslessTokens:
         from tokenizers import Tokenizer as Known
 
         if self.token_kind == "characters":
-            letters = sorted(set().union(*map(set, texts)))
-            names = {name: number for number, name in enumerate([END, UNKNOWN, *letters])}
+            letters = set()
+            for text in texts:
+                letters.update(text)
+            names = {name: number for number, name in enumerate([END, UNKNOWN, *sorted(letters)])}
             known = Known(models.WordLevel(names, unk_token=UNKNOWN))
             known.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
             known.decoder = decoders.Fuse()

@@ -1,12 +1,15 @@
 """Language modelling: what comes next in a text? Networks that write, such as GPT-2, Llama, Qwen and Mixtral."""
 
+import dataclasses
 import logging
 
-from kit.data import sources
+from kit.data import packed_tokens, sources
 from kit.data.lossless_tokens import LosslessTokens
 from kit.data.options import Division
+from kit.data.source_files import SourceFiles
+from kit.data.split_names import SPLITS
 from kit.data.splits import Splits, assign
-from kit.data.token_sequences import flat, held_out, of_next_token
+from kit.data.token_sequences import by_split, held_out, of_next_token
 from kit.data.tokens import Tokenizer
 from kit.errors import KitError, SettingError, check
 from kit.models.text import gpt2, llama
@@ -24,11 +27,20 @@ BACKBONES = {
 }
 
 
-def language_model(vocabulary_size, *, backbone: str = "gpt2_tiny", weights: str | None = None, optimizer="adamw"):
+def language_model(
+    vocabulary_size,
+    separator=None,
+    *,
+    backbone: str = "gpt2_tiny",
+    weights: str | None = None,
+    optimizer="adamw",
+):
     """Builds a compiled language model: a network that looks back, and logits of the token behind each position.
 
     Args:
         vocabulary_size: Number of tokens.
+        separator: Token that a text begins with, behind which nothing looks back at the text before; None lets each
+            position see all that stands before it.
         backbone: Variant of an architecture, as `kit list` prints them; or a `keras.Model` from `ids` with the layers
             `token_embedding` and `decoder`.
         weights: Folder of published weights that it begins with, or `hf:OWNER/NAME`.
@@ -42,7 +54,7 @@ def language_model(vocabulary_size, *, backbone: str = "gpt2_tiny", weights: str
         SettingError: an unknown backbone; the message names the argument.
         KitError: published weights that do not fit.
     """
-    network = text_encoder(backbone, BACKBONES, None, vocabulary_size=vocabulary_size, pad_id=None)
+    network = text_encoder(backbone, BACKBONES, None, vocabulary_size=vocabulary_size, pad_id=separator)
     model = language.compiled(network.input, next_tokens(network, network.output), optimizer, "language_model")
     if weights is not None:
         published.load(model, weights)
@@ -75,7 +87,7 @@ def texts_to_go_on_with(
         max_length: Tokens of a sequence.
         stride: Tokens from the beginning of a training sequence to that of the next; None is `max_length`, 1 lets
             sequences begin anywhere.
-        cross_texts: Let the end of a text tell the first token of the next one.
+        cross_texts: Let a token see the texts that stand before its own in a sequence.
         overlap: Tokens at the beginning of a held-out sequence that are read, and were told before.
 
     Returns:
@@ -91,34 +103,35 @@ def texts_to_go_on_with(
     check(0 <= overlap < max_length, "overlap", overlap, f"0 to {max_length - 1}")
     found, origin = sources.documents(source)
     assignment = assign(found.names, found.split, division, saved, found)
-    split = assignment["split"].to_numpy(object)
+    split, is_packed = assignment["split"].to_numpy(object), hasattr(found, "fingerprint")
     if saved is not None:
         known, embeddings = Tokenizer(saved.assets["tokenizer"]), saved.assets["embeddings"]
     elif tokenizer is not None:
         known, embeddings = published.tokenizer_of(tokenizer)
         if known.end_id is None:
             raise SettingError("tokenizer", f"the one in {tokenizer} has no end of a text")
+    elif is_packed:
+        how = dataclasses.asdict(tokens)
+        known = packed_tokens.learned([found.texts], found.fingerprint, split, how, tokens.learn)
+        embeddings = len(known)
     else:
         known = tokens.learn([text for text, part in zip(found.texts, split, strict=True) if part == "train"])
         embeddings = len(known)
-    parts, counts = [], {}
-    for name in ("train", "validation", "test"):
-        chosen = [text for text, part in zip(found.texts, split, strict=True) if part == name]
-        ids = flat(known.encode(chosen), known.end_id)
-        counts[name] = len(ids)
-        if len(ids) < (max_length + 1 if name == "train" else 2):
-            raise KitError(f"{origin}: the {name} split has {len(ids)} tokens; expected more than data.max_length")
-        how = (known.end_id, cross_texts)
-        make = (of_next_token, stride) if name == "train" else (held_out, max_length - overlap)
-        parts.append(make[0](ids, max_length, make[1], *how))
-    log.info("%s training, %s validation and %s test tokens", *(f"{count:,}" for count in counts.values()))
-    path = {} if tokenizer is None else {"tokenizer": published.absolute(tokenizer)}
+    all_tokens = by_split(found, split, known)
+    for name, own in zip(SPLITS, all_tokens, strict=True):
+        if len(own) < (max_length + 1 if name == "train" else 3):
+            least = f"more than data.max_length={max_length}" if name == "train" else "a text of its own"
+            raise KitError(f"{origin}: the {name} split has {len(own) - 2} tokens; expected {least}")
+    log.info("%s training, %s validation and %s test tokens", *(f"{len(own) - 1:,}" for own in all_tokens))
+    training, *others = all_tokens
     return Splits(
-        *parts,
-        facts={"vocabulary_size": embeddings},
+        of_next_token(training, max_length, stride),
+        *(held_out(own, max_length, overlap, known.end_id) for own in others),
+        facts={"vocabulary_size": embeddings, "separator": None if cross_texts else known.end_id},
         assets={"tokenizer": known.to_json(), "embeddings": embeddings, "max_length": max_length},
         assignment=assignment,
-        settings={"source": str(origin)} | path,
+        settings={"source": str(origin)} | ({} if tokenizer is None else {"tokenizer": published.absolute(tokenizer)}),
+        files=SourceFiles(found.files, [each.name for each in found.files]) if is_packed else None,
     )
 
 
@@ -130,5 +143,5 @@ RECIPE = Recipe(
     data=texts_to_go_on_with,
     backbones={"backbone": BACKBONES},
     task=language.task(),
-    stages=Stages(tied_layers={"tokenizer": ("token_embedding", "next_token")}),
+    stages=Stages(tied_layers={"tokenizer": ("token_embedding", "next_token")}, optional_facts=("separator",)),
 )

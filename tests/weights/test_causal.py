@@ -24,7 +24,7 @@ FAMILIES = pytest.mark.parametrize("name", BUILDERS)
 def loaded(name, folder, config):
     module = importlib.import_module(f"kit.weights.{name}")
     arguments = module.arguments(config, folder)
-    backbone = BUILDERS[name](**arguments)
+    backbone = BUILDERS[name](separator=None, **arguments)
     model = keras.Model(backbone.input, next_tokens(backbone, backbone.output))
     assert loading.load(model, module.FAMILY, folder) == []
     return module, arguments, model
@@ -70,8 +70,9 @@ def test_a_later_token_changes_nothing_before_it(name):
     build, variants = (gpt2.gpt2, gpt2.VARIANTS) if name in gpt2.VARIANTS else (llama.llama, llama.VARIANTS)
     small = {"dim": 32, "num_heads": 4, "head_dim": 8, "feedforward_dim": 48, "depth": 2}
     small |= {"num_key_value_heads": 2} if build is llama.llama else {"max_length": 16}
+    small |= {"num_experts": 4, "top_k": 2} if variants[name].get("num_experts") else {}
     small |= {"window": (None, 3)} if variants[name].get("window") and build is gpt2.gpt2 else {}
-    backbone = functools.partial(build, 50)(**variants[name] | small)
+    backbone = functools.partial(build, 50, None)(**variants[name] | small)
     model = keras.Model(backbone.input, next_tokens(backbone, backbone.output))
     ids = np.arange(1, 11)[None]
     changed = ids.copy()
@@ -79,6 +80,17 @@ def test_a_later_token_changes_nothing_before_it(name):
     one, other = (model.predict({"ids": each}, verbose=0) for each in (ids, changed))
     np.testing.assert_allclose(one[:, :6], other[:, :6], atol=1e-6)
     assert np.abs(one[:, 6:] - other[:, 6:]).max(-1).min() > 1e-4
+
+
+def test_nothing_is_seen_of_a_text_that_stands_before(name="qwen3_tiny"):
+    small = {"dim": 32, "head_dim": 8, "depth": 2}
+    backbone = llama.llama(50, 1, **llama.VARIANTS[name] | small)
+    model = keras.Model(backbone.input, next_tokens(backbone, backbone.output))
+    ids = np.array([[1, 5, 6, 7, 1, 8, 9, 10]])
+    changed = np.array([[1, 15, 16, 17, 1, 8, 9, 10]])
+    one, other = (model.predict({"ids": each}, verbose=0) for each in (ids, changed))
+    np.testing.assert_allclose(one[:, 4:], other[:, 4:], atol=1e-6)
+    assert np.abs(one[:, 1:4] - other[:, 1:4]).max() > 1e-4
 
 
 def test_stretched_positions_are_refused(tmp_path):

@@ -6,15 +6,18 @@ What GPT-2, Llama, Mistral and Qwen share; each has a file of its own with what 
 import keras
 from keras import layers, ops
 
+from kit.blocks.masking import hidden_where_false
 from kit.errors import check
 from kit.models.text.transformer import check_tokens
 
 
-def causal_decoder(vocabulary_size, decoder, *, dim, is_tied, name):
+def causal_decoder(vocabulary_size, separator, decoder, *, dim, is_tied, name):
     """Embeds tokens, and passes them through blocks that look back.
 
     Args:
         vocabulary_size: Number of tokens.
+        separator: Token that a text begins with, behind which nothing looks back at the text before; None lets each
+            position see all that stands before it.
         decoder: The blocks, a `kit.blocks.transformer.TransformerDecoder` with the name "decoder".
         dim: Width of the embedding.
         is_tied: Whether the embedding, the other way round, gives the logits of `next_tokens`.
@@ -37,7 +40,19 @@ def causal_decoder(vocabulary_size, decoder, *, dim, is_tied, name):
         )
     else:
         tokens = layers.Embedding(vocabulary_size, dim, embeddings_initializer=start, name="token_embedding")
-    return keras.Model({"ids": ids}, layers.Identity(name="stage1")(decoder(tokens(ids))), name=name)
+    x = decoder(tokens(ids)) if separator is None else decoder(tokens(ids), bias=texts_apart(ids, separator))
+    return keras.Model({"ids": ids}, layers.Identity(name="stage1")(x), name=name)
+
+
+def texts_apart(ids, separator):
+    """Returns what attention adds to its scores so that no position looks at another text, (batch, 1, time, time).
+
+    Args:
+        ids: (batch, time)
+        separator: Token that a text begins with.
+    """
+    number = ops.cumsum(ops.cast(ops.equal(ids, separator), "int32"), axis=1)  # of the text of each position
+    return hidden_where_false(ops.equal(number[:, :, None], number[:, None]), keras.config.floatx())[:, None]
 
 
 def next_tokens(model, x, *, name="next_token"):

@@ -41,6 +41,7 @@ VARIANTS |= {
 
 def gpt2(
     vocabulary_size,
+    separator,
     *,
     dim: int = 768,
     depth: int = 12,
@@ -56,7 +57,7 @@ def gpt2(
     """Embeds tokens and positions, and passes them through blocks that look back.
 
     Args:
-        vocabulary_size: Number of tokens.
+        vocabulary_size, separator: As for `kit.models.text.causal_decoder`.
         dim: Width of every block.
         depth: Number of blocks.
         num_heads: Number of attention heads of each block.
@@ -89,4 +90,4 @@ def gpt2(
         window=window,
         name="decoder",
     )
-    return causal_decoder(vocabulary_size, decoder, dim=dim, is_tied=True, name=name)
+    return causal_decoder(vocabulary_size, separator, decoder, dim=dim, is_tied=True, name=name)

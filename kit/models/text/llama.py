@@ -58,6 +58,7 @@ VARIANTS |= {"mixtral": {"num_experts": 8}, "qwen3_moe": _QWEN3_MOE}
 
 def llama(
     vocabulary_size,
+    separator,
     *,
     dim: int = 4096,
     depth: int = 32,
@@ -84,7 +85,7 @@ def llama(
     """Embeds tokens, and passes them through blocks whose attention turns by the position.
 
     Args:
-        vocabulary_size: Number of tokens.
+        vocabulary_size, separator: As for `kit.models.text.causal_decoder`.
         dim: Width of every block.
         depth: Number of blocks.
         num_heads: Number of attention heads of each block.
@@ -139,4 +140,4 @@ def llama(
         experts_interval=experts_interval,
         name="decoder",
     )
-    return causal_decoder(vocabulary_size, decoder, dim=dim, is_tied=is_tied, name=name)
+    return causal_decoder(vocabulary_size, separator, decoder, dim=dim, is_tied=is_tied, name=name)
