@@ -81,10 +81,7 @@ def greedy(step, state, tokens, *, max_length, prompt=None, lengths=None, prefil
         SettingError: there is neither start token nor prompt, or a length is out of range.
     """
 
-    def choose(logits, position):
-        return ops.cast(ops.argmax(logits, axis=-1), "int32")
-
-    return _one_by_one(step, state, tokens, max_length, choose, prompt, lengths, prefill)
+    return _one_by_one(step, state, tokens, max_length, greedy_choice(), prompt, lengths, prefill)
 
 
 def sample(
@@ -118,6 +115,17 @@ def sample(
     Raises:
         SettingError: a value is out of range.
     """
+    choose = random_choice(seed, temperature, top_k, top_p)
+    return _one_by_one(step, state, tokens, max_length, choose, prompt, lengths, prefill)
+
+
+def greedy_choice():
+    """Returns the function that `greedy` chooses by, from logits (batch, vocabulary) and a place to tokens (batch,)."""
+    return lambda logits, position: ops.cast(ops.argmax(logits, axis=-1), "int32")
+
+
+def random_choice(seed, temperature=1.0, top_k=0, top_p=1.0):
+    """Returns the function that `sample` chooses by."""
     import tensorflow as tf
 
     check(temperature > 0, "temperature", temperature, "a number above 0")
@@ -138,10 +146,10 @@ def sample(
         uniform = tf.random.stateless_uniform(ops.shape(logits), [seed, position], minval=1e-20)
         return ops.cast(ops.argmax(logits - ops.log(-ops.log(uniform)), axis=-1), "int32")
 
-    return _one_by_one(step, state, tokens, max_length, choose, prompt, lengths, prefill)
+    return choose
 
 
-def _begun(step, state, tokens, prompt, lengths, prefill):
+def begun(step, state, tokens, prompt, lengths, prefill):
     """Returns each row's newest token (batch,), its place, a scalar or (batch,), and the state that has read the rest.
 
     The newest token is the last one of the row's prompt, or the start token.
@@ -179,9 +187,27 @@ def _read(step, prompt, lengths, state):
     return {"moving": ops.while_loop(is_open, read, (ops.zeros((), dtype="int32"), state["moving"]))[1]}
 
 
+def grower(step, tokens, choose, origin, fixed):
+    """Returns the function that writes one more token of each row.
+
+    It takes the newest tokens (batch,), how many were written before, which rows have ended (batch,), and what moves of
+    the state; and returns the next tokens and their log-probabilities, both (batch,), which rows have ended now, and
+    what has moved.
+    """
+
+    def grown(last, position, ended, moving):
+        logits, following = step(last, origin + position, {"fixed": fixed, "moving": moving})
+        logits = tokens.allowed(logits)
+        chosen = ops.where(ended, tokens.pad, choose(logits, position))  # (batch,)
+        taken = ops.take_along_axis(ops.log_softmax(logits, axis=-1), chosen[:, None], axis=-1)[:, 0]
+        return chosen, ops.where(ended, 0.0, taken), ops.logical_or(ended, tokens.is_end(chosen)), following["moving"]
+
+    return grown
+
+
 def _one_by_one(step, state, tokens, max_length, choose, prompt, lengths, prefill):
     """Grows each row of the batch by the token that `choose` returns, until all have ended."""
-    last, origin, state = _begun(step, state, tokens, prompt, lengths, prefill)
+    last, origin, state = begun(step, state, tokens, prompt, lengths, prefill)
     batch = ops.shape(last)[0]
     sequences = ops.full((batch, max_length), tokens.pad, dtype="int32")
     scores = ops.zeros((batch,))
@@ -191,15 +217,11 @@ def _one_by_one(step, state, tokens, max_length, choose, prompt, lengths, prefil
         return ops.logical_and(position < max_length, ops.logical_not(ops.all(ended)))
 
     def grow(position, last, sequences, scores, ended, moving):
-        logits, following = step(last, origin + position, {"fixed": state["fixed"], "moving": moving})
-        logits = tokens.allowed(logits)
-        chosen = ops.where(ended, tokens.pad, choose(logits, position))  # (batch,)
-        taken = ops.take_along_axis(ops.log_softmax(logits, axis=-1), chosen[:, None], axis=-1)[:, 0]
-        scores = scores + ops.where(ended, 0.0, taken)
+        chosen, taken, ended_now, moving = grown(last, position, ended, moving)
         sequences = ops.slice_update(sequences, [0, position], chosen[:, None])
-        ended = ops.logical_or(ended, tokens.is_end(chosen))
-        return position + 1, chosen, sequences, scores, ended, following["moving"]
+        return position + 1, chosen, sequences, scores + taken, ended_now, moving
 
+    grown = grower(step, tokens, choose, origin, state["fixed"])
     start = (ops.zeros((), dtype="int32"), last, sequences, scores, ended, state["moving"])
     _, _, sequences, scores, _, _ = ops.while_loop(is_open, grow, start)
     return sequences, scores
@@ -240,7 +262,7 @@ def beam(
     check(beam_width >= 1, "beam_width", beam_width, "at least 1")
     check(1 <= num_results <= beam_width, "num_results", num_results, f"1 to {beam_width}, the beam's width")
     check(length_penalty >= 0, "length_penalty", length_penalty, "at least 0")
-    newest, origin, state = _begun(step, state, tokens, prompt, lengths, prefill)
+    newest, origin, state = begun(step, state, tokens, prompt, lengths, prefill)
     batch, width = ops.shape(newest)[0], beam_width
 
     def penalty(length):

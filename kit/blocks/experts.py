@@ -1,10 +1,31 @@
 """Experts: several feed-forward networks, of which a router chooses few for each position (mixture of experts)."""
 
+import contextlib
+import contextvars
+
 import keras
 from keras import layers, ops
 
 from kit.blocks.feedforward import FeedForward
 from kit.errors import check
+
+# What is called for each layer of experts that a network passes through, while somebody looks on.
+_watching = contextvars.ContextVar("watching", default=None)
+
+
+@contextlib.contextmanager
+def watched():
+    """Yields a list to which each layer of experts that is called adds what it does.
+
+    For each a dictionary: `name` of the layer, `positions` that chose each expert, and those of them that it `took`,
+    both (experts,).
+    """
+    seen = []
+    token = _watching.set(seen)
+    try:
+        yield seen
+    finally:
+        _watching.reset(token)
 
 
 @keras.saving.register_keras_serializable("kit")
@@ -107,7 +128,10 @@ class Experts(layers.Layer):
             kept = kept / ops.sum(kept, axis=-1, keepdims=True)
         if training and self.load_loss:
             self.add_loss(self.load_loss * self._unevenness(shares, chosen))
-        kept = kept * ops.cast(self._has_room(chosen), kept.dtype)
+        has_room = self._has_room(chosen)
+        if _watching.get() is not None:
+            _watching.get().append({"name": self.path, **self._load(chosen, has_room)})
+        kept = kept * ops.cast(has_room, kept.dtype)
         flat = ops.reshape(x, (-1, x.shape[-1]))  # (positions, dim)
         of_each = ops.sum(  # (batch, time, experts): the weight of each expert, 0 for those that are not chosen
             ops.one_hot(chosen, self.num_experts) * kept[..., None], axis=-2
@@ -125,6 +149,11 @@ class Experts(layers.Layer):
         before = ops.cumsum(of_position, axis=1)  # (batch, time, experts), those of this position among them
         place = ops.sum(each * before[:, :, None], axis=-1)  # (batch, time, top_k), from 1
         return place <= self._room(ops.shape(chosen)[1])
+
+    def _load(self, chosen, has_room):
+        each = ops.one_hot(chosen, self.num_experts)  # (batch, time, top_k, experts)
+        took = each * ops.cast(has_room, each.dtype)[..., None]
+        return {name: ops.sum(of, axis=(0, 1, 2)) for name, of in (("positions", each), ("took", took))}
 
     def _room(self, time):
         if self.capacity is not None:

@@ -28,7 +28,7 @@ def write(run, folder):
     """
     variant = run.settings["model"].get("backbone")
     build = run.recipe.backbones.get("backbone", {}).get(variant, (None,))[0]
-    module = published.module_of(build, variant)
+    module = published.module_of(build, variant, run.settings["backbone"])
     if module is None:
         raise KitError(
             f"safetensors: no published layout is known for {variant!r}; expected one of {', '.join(published.NAMES)}"
@@ -40,6 +40,7 @@ def write(run, folder):
 
         tokenizer = Tokenizer(assets["tokenizer"])
         arguments |= {"vocabulary_size": assets["embeddings"], "pad_id": tokenizer.pad_id}
+        arguments |= {"length": assets["max_length"]} if "max_length" in assets else {}
     config = module.configuration(arguments)
     found = loading.tensors_of(backbone, module.FAMILY)
     last = next((layer for layer in run.model.layers if layer.name in ("logits", "number")), None)
@@ -60,6 +61,7 @@ def write(run, folder):
     if "tokenizer" in assets:
         write_text(folder / "tokenizer.json", json.dumps(json.loads(tokenizer.to_json()), ensure_ascii=False))
         special = {"pad_token": "pad", "unk_token": "unknown", "cls_token": "start", "sep_token": "end"}
+        special |= {"eos_token": "end"} if tokenizer.start_id is None else {}
         names = {theirs: tokenizer.name(getattr(tokenizer, f"{ours}_id")) for theirs, ours in special.items()}
         length = assets["max_pieces"] if "max_pieces" in assets else assets["max_length"]
         write_json(folder / "tokenizer_config.json", names | {"model_max_length": length})

@@ -22,6 +22,13 @@ def run(options, overrides):
     inputs = given_inputs(options, loaded.recipe, "predict", says_it)
     if options.passage:
         inputs = with_passage(options, loaded.recipe, task.parts(loaded.assets))
+    if not options.json and sys.stdout.isatty() and isinstance(loaded, finished.Run):
+        pieces = finished.stream(loaded, inputs, overrides)
+        if pieces is not None:
+            for piece in pieces:
+                print(terminal.printable(piece), end="", flush=True)
+            print()
+            return {"folder": str(loaded.folder)}
     table = finished.predict(loaded, inputs, overrides)
     if not options.json:
         is_terminal = sys.stdout.isatty()

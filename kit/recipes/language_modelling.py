@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 
+from kit.config import facts_of
 from kit.data import packed_tokens, sources
 from kit.data.lossless_tokens import LosslessTokens
 from kit.data.options import Division
@@ -11,25 +12,26 @@ from kit.data.split_names import SPLITS
 from kit.data.splits import Splits, assign
 from kit.data.token_sequences import by_split, held_out, of_next_token
 from kit.data.tokens import Tokenizer
-from kit.errors import KitError, SettingError, check
-from kit.models.text import gpt2, llama
+from kit.errors import KitError, SettingError, check, choose
+from kit.models.text import gpt2, llama, recurrent_writer
 from kit.models.text.causal_decoder import next_tokens
 from kit.tasks import language
 from kit.tasks.recipe import Recipe, Stages
 from kit.weights import published
-from kit.weights.encoders import text_encoder
 
 log = logging.getLogger("kit")
 
 BACKBONES = {
     **{name: (gpt2.gpt2, arguments) for name, arguments in gpt2.VARIANTS.items()},
     **{name: (llama.llama, arguments) for name, arguments in llama.VARIANTS.items()},
+    **{name: (recurrent_writer.recurrent_writer, arguments) for name, arguments in recurrent_writer.VARIANTS.items()},
 }
 
 
 def language_model(
     vocabulary_size,
     separator=None,
+    length=1024,
     *,
     backbone: str = "gpt2_tiny",
     weights: str | None = None,
@@ -41,6 +43,7 @@ def language_model(
         vocabulary_size: Number of tokens.
         separator: Token that a text begins with, behind which nothing looks back at the text before; None lets each
             position see all that stands before it.
+        length: Tokens of the sequences that it is trained on: as many positions are learned, where any are.
         backbone: Variant of an architecture, as `kit list` prints them; or a `keras.Model` from `ids` with the layers
             `token_embedding` and `decoder`.
         weights: Folder of published weights that it begins with, or `hf:OWNER/NAME`.
@@ -54,7 +57,11 @@ def language_model(
         SettingError: an unknown backbone; the message names the argument.
         KitError: published weights that do not fit.
     """
-    network = text_encoder(backbone, BACKBONES, None, vocabulary_size=vocabulary_size, pad_id=separator)
+    network = backbone
+    if isinstance(backbone, str):
+        build, arguments = choose(BACKBONES, backbone, "backbone")
+        facts = {"vocabulary_size": vocabulary_size, "separator": separator, "length": length}
+        network = build(**{name: facts[name] for name in facts_of(build)}, **arguments, name=backbone)
     model = language.compiled(network.input, next_tokens(network, network.output), optimizer, "language_model")
     if weights is not None:
         published.load(model, weights)
@@ -127,7 +134,7 @@ def texts_to_go_on_with(
     return Splits(
         of_next_token(training, max_length, stride),
         *(held_out(own, max_length, overlap, known.end_id) for own in others),
-        facts={"vocabulary_size": embeddings, "separator": None if cross_texts else known.end_id},
+        facts={"vocabulary_size": embeddings, "separator": None if cross_texts else known.end_id, "length": max_length},
         assets={"tokenizer": known.to_json(), "embeddings": embeddings, "max_length": max_length},
         assignment=assignment,
         settings={"source": str(origin)} | ({} if tokenizer is None else {"tokenizer": published.absolute(tokenizer)}),
@@ -143,5 +150,5 @@ RECIPE = Recipe(
     data=texts_to_go_on_with,
     backbones={"backbone": BACKBONES},
     task=language.task(),
-    stages=Stages(tied_layers={"tokenizer": ("token_embedding", "next_token")}, optional_facts=("separator",)),
+    stages=Stages(tied_layers={"tokenizer": ("token_embedding", "next_token")}, optional_facts=("separator", "length")),
 )

@@ -38,7 +38,7 @@ p { margin: .3rem 0; } a { color: inherit; } .soft { color: var(--soft); } p cod
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .25rem .7rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; } thead th { color: var(--soft); font-weight: 500; }
-td.text { white-space: normal; overflow-wrap: anywhere; min-width: 8rem; } td.text a { white-space: nowrap; }
+td.text { white-space: pre-wrap; overflow-wrap: anywhere; min-width: 8rem; } td.text a { white-space: nowrap; }
 td.text, th.text { text-align: left; }
 td.text:first-child, td.text.short { min-width: 0; overflow-wrap: normal; }
 .settings td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
@@ -94,7 +94,7 @@ def write(folder, metrics=None):
     ]
     parts += _figures(folder)
     parts += ['<div class="row">']
-    for path in sorted((folder / "tables").glob("*.csv")):
+    for path in (*sorted((folder / "tables").glob("*.csv")), *sorted((folder / "samples").glob("*.csv"))):
         with reading(path):
             content = pd.read_csv(path, keep_default_na=False, na_values=[""])  # `None` may be the name of a class
         parts += [f'<section><h2>{title_of(path)}</h2><div class="wide">', table(content), "</div></section>"]
@@ -111,9 +111,9 @@ def _baseline(metrics):
 
 def _classical(found):
     known = {name: value for name, value in found.items() if name not in ("name", "cpu_seconds", "others")}
-    scores = [
-        f"{html.escape(name)} {value} ({interval})" for name, value, interval in numbers.scores(known) if interval
-    ]
+    every = numbers.scores(known)
+    with_interval = [f"{html.escape(name)} {value} ({interval})" for name, value, interval in every if interval]
+    scores = with_interval or [f"{html.escape(name)} {value}" for name, value, _ in every]
     seconds = f"{found['cpu_seconds']:,.1f} CPU-seconds"
     return f"<p>Beside it, {html.escape(found['name'])}: {', '.join(scores)} after {seconds}.</p>"
 

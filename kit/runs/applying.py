@@ -54,8 +54,16 @@ def settings_for(run, verb, settings):
     return shared | {key: value for key, value in chosen.items() if f"{verb}.{key}" in asked}
 
 
-def called(run, verb, inputs, chosen):
-    """Calls the function of a run's task for a verb, with settings as `settings_for` returns them."""
-    function = getattr(run.recipe.task, verb)
+def called(run, name, inputs, chosen, verb=None):
+    """Calls a function of a run's task, with settings as `settings_for` returns them.
+
+    Args:
+        run: The run.
+        name: Name of the function.
+        inputs: What it is given.
+        chosen: Its settings.
+        verb: Table that they stand in; None is the function's name.
+    """
+    function, verb = getattr(run.recipe.task, name), verb or name
     with table(verb), in_memory(lambda flat: config.settings_of(function, verb), {verb: chosen}):
         return config.call(function, run.model, inputs, run.assets, **chosen)

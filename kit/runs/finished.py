@@ -57,6 +57,18 @@ class Run:
         """Applies the model with settings as `prediction` returns them."""
         return called(self, "predict", inputs, chosen)
 
+    def stream(self, inputs=None, **settings):
+        """Returns what `predict` would show piece by piece, as a generator of texts; None where it cannot be had so.
+
+            for piece in run.stream("Once upon a time"):
+                print(piece, end="", flush=True)
+
+        Raises:
+            KitError: as `predict`.
+        """
+        chosen = self.prediction(settings)
+        return None if self.recipe.task.stream is None else called(self, "stream", inputs, chosen, "predict")
+
     def explain(self, inputs=None, **settings):
         """Shows what answers of the model rest on; see the recipe's `explain` for inputs and settings.
 
@@ -337,6 +349,11 @@ def predict(run, inputs, overrides=None):
         KitError: the inputs cannot be used.
     """
     return run.predict(inputs, **{key.removeprefix("predict."): value for key, value in (overrides or {}).items()})
+
+
+def stream(run, inputs, overrides=None):
+    """Returns the pieces of what `predict` would show as they are made, or None; arguments as for `predict`."""
+    return run.stream(inputs, **{key.removeprefix("predict."): value for key, value in (overrides or {}).items()})
 
 
 def report(folder):

@@ -63,6 +63,8 @@ class Task:
             standard error, the last is kept.
         evaluate: Function `(model, examples, assets, *, settings) -> Evaluation`.
         predict: Function `(model, inputs, assets, *, settings) -> pandas.DataFrame`.
+        stream: Function like `predict` that returns a generator of pieces of what `show` would print, for a terminal,
+            or None where it cannot be had piece by piece; or None.
         validate: Function `(model, examples, assets) -> dict` run after each epoch on the validation split: values that
             `fit` cannot compute batch by batch; they are in the logs as `val_<name>`, and may be monitored. An empty
             dictionary says that there are none for this model; or None.
@@ -109,6 +111,7 @@ class Task:
     monitors: dict
     evaluate: Callable
     predict: Callable
+    stream: Callable | None = None
     shares: tuple = ()
     validate: Callable | None = None
     calibrate: Callable | None = None

@@ -17,13 +17,13 @@ def begin(network, rank):
     """Puts two matrices of a rank beside each dense kernel of a backbone, and freezes all that it had.
 
     Args:
-        network: Model with a backbone inside.
+        network: Model with a backbone inside, or one that is a backbone itself, with a head on it.
         rank: The rank.
 
     Raises:
         SettingError: there is no backbone, or none of its layers is dense.
     """
-    inside = [layer for backbone in backbones(network) for layer in backbone._flatten_layers()]
+    inside = _inside(network)
     dense = [layer for layer in inside if _is_dense(layer)]
     if not dense:
         raise SettingError("lora_rank", f"expected 0: {network.name} has no backbone with dense layers")
@@ -45,10 +45,14 @@ def merge(network):
         layer._kernel.assign(layer.kernel)
         layer.lora_enabled, layer.lora_rank, layer.lora_alpha = False, None, None
         del layer.lora_kernel_a, layer.lora_kernel_b
-    for backbone in backbones(network) if adapted else ():
-        for layer in backbone._flatten_layers():
-            for weight in layer._trainable_variables:
-                weight.trainable = True
+    for layer in _inside(network) if adapted else ():
+        for weight in layer._trainable_variables:
+            weight.trainable = True
+
+
+def _inside(network):
+    """Returns the layers of a backbone, each with those inside it."""
+    return [layer for backbone in backbones(network) or [network] for layer in backbone._flatten_layers()]
 
 
 def merged_weights(network):

@@ -1,6 +1,5 @@
 """Networks that write, with published weights: equal to the reference, and the way back to the published layout."""
 
-import functools
 import importlib
 import json
 
@@ -10,7 +9,7 @@ import pytest
 
 from kit import decoding
 from kit.errors import KitError
-from kit.models.text import gpt2, llama
+from kit.models.text import gpt2, llama, recurrent_writer
 from kit.models.text.causal_decoder import next_tokens, writing_step
 from kit.weights import loading
 from tests.weights.published import fixture, publish
@@ -24,7 +23,8 @@ FAMILIES = pytest.mark.parametrize("name", BUILDERS)
 def loaded(name, folder, config):
     module = importlib.import_module(f"kit.weights.{name}")
     arguments = module.arguments(config, folder)
-    backbone = BUILDERS[name](separator=None, **arguments)
+    length = {"length": 8} if name == "gpt2" else {}
+    backbone = BUILDERS[name](separator=None, **length, **arguments)
     model = keras.Model(backbone.input, next_tokens(backbone, backbone.output))
     assert loading.load(model, module.FAMILY, folder) == []
     return module, arguments, model
@@ -72,7 +72,7 @@ def test_a_later_token_changes_nothing_before_it(name):
     small |= {"num_key_value_heads": 2} if build is llama.llama else {"max_length": 16}
     small |= {"num_experts": 4, "top_k": 2} if variants[name].get("num_experts") else {}
     small |= {"window": (None, 3)} if variants[name].get("window") and build is gpt2.gpt2 else {}
-    backbone = functools.partial(build, 50, None)(**variants[name] | small)
+    backbone = build(50, None, *([] if build is llama.llama else [16]), **variants[name] | small)
     model = keras.Model(backbone.input, next_tokens(backbone, backbone.output))
     ids = np.arange(1, 11)[None]
     changed = ids.copy()
@@ -80,6 +80,24 @@ def test_a_later_token_changes_nothing_before_it(name):
     one, other = (model.predict({"ids": each}, verbose=0) for each in (ids, changed))
     np.testing.assert_allclose(one[:, :6], other[:, :6], atol=1e-6)
     assert np.abs(one[:, 6:] - other[:, 6:]).max(-1).min() > 1e-4
+
+
+@pytest.mark.parametrize("cell", recurrent_writer.VARIANTS)
+def test_a_recurrent_network_writes_what_it_tells(cell):
+    backbone = recurrent_writer.recurrent_writer(50, None, cell=cell, dim=16)
+    model = keras.Model(backbone.input, next_tokens(backbone, backbone.output))
+    step, initial_state, prefill = writing_step(model)
+    prompt, lengths = np.array([[3, 4, 5, 6], [7, 8, 0, 0]]), np.array([4, 2])
+    tokens = decoding.Tokens(start=None, end=-1)
+    settings = {"max_length": 6, "prompt": prompt, "lengths": lengths}
+    all_at_once, _ = decoding.greedy(step, initial_state({"ids": prompt}, 9), tokens, prefill=prefill, **settings)
+    one_by_one, _ = decoding.greedy(step, initial_state({"ids": prompt}, 9), tokens, **settings)
+    np.testing.assert_array_equal(all_at_once, one_by_one)
+    for row, length in enumerate(lengths):
+        ids = list(prompt[row, :length])
+        for token in np.asarray(all_at_once)[row]:
+            assert model.predict({"ids": np.array([ids])}, verbose=0)[0, -1].argmax() == token
+            ids.append(token)
 
 
 def test_nothing_is_seen_of_a_text_that_stands_before(name="qwen3_tiny"):
@@ -98,3 +116,39 @@ def test_stretched_positions_are_refused(tmp_path):
     config["rope_parameters"] = {"rope_type": "llama3", "rope_theta": 5e5}
     with pytest.raises(KitError, match="config.json has rope_type 'llama3'; expected 'default'"):
         loaded("llama", publish(tmp_path / "llama", weights, config), config)
+
+
+# Parameters of the published networks, by their cards; tokens beside.
+PARAMETERS = {
+    "gpt2": (50257, 124_439_808),
+    "gpt2_medium": (50257, 354_823_168),
+    "gpt2_large": (50257, 774_030_080),
+    "gpt2_xl": (50257, 1_557_611_200),
+    "llama_7b": (32000, 6_738_415_616),
+    "llama_13b": (32000, 13_015_864_320),
+    "llama3_1b": (128256, 1_235_814_400),
+    "mistral_7b": (32000, 7_241_732_096),
+    "mixtral_8x7b": (32000, 46_702_792_704),
+    "qwen2_0.5b": (151936, 494_032_768),
+    "qwen2_1.5b": (151936, 1_543_714_304),
+    "qwen2_7b": (152064, 7_615_616_512),
+    "qwen3_0.6b": (151936, 596_049_920),
+    "qwen3_1.7b": (151936, 1_720_574_976),
+    "qwen3_8b": (151936, 8_190_735_360),
+    "qwen3_30b_a3b": (151936, 30_532_122_624),
+}
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_it_has_as_many_parameters_as_the_published_one(name):
+    build, variants = (gpt2.gpt2, gpt2.VARIANTS) if name in gpt2.VARIANTS else (llama.llama, llama.VARIANTS)
+    tokens, expected = PARAMETERS[name]
+    counts = []
+    for depth in (1, 2):  # all blocks are alike
+        length = {"length": 1024} if build is gpt2.gpt2 else {}
+        with keras.StatelessScope(initialize_variables=False):  # nothing takes memory
+            backbone = build(tokens, None, **length, **variants[name] | {"depth": depth})
+            model = keras.Model(backbone.input, next_tokens(backbone, backbone.output))
+            counts.append(model.count_params())
+        keras.utils.clear_session()  # nor later on
+    assert counts[0] + (variants[name]["depth"] - 1) * (counts[1] - counts[0]) == expected

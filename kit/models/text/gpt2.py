@@ -25,7 +25,6 @@ VARIANTS |= {
         "depth": depth,
         "num_heads": heads,
         "head_dim": head_dim,
-        "max_length": 2048,
         "window": (None, 256),
     }
     for name, dim, depth, heads, head_dim in (
@@ -42,13 +41,14 @@ VARIANTS |= {
 def gpt2(
     vocabulary_size,
     separator,
+    length,
     *,
     dim: int = 768,
     depth: int = 12,
     num_heads: int = 12,
     head_dim: int | None = None,
     feedforward_dim: int | None = None,
-    max_length: int = 1024,
+    max_length: int | None = None,
     window: tuple[int | None, ...] | None = None,
     epsilon: float = 1e-5,
     dropout: float = 0.1,
@@ -58,12 +58,13 @@ def gpt2(
 
     Args:
         vocabulary_size, separator: As for `kit.models.text.causal_decoder`.
+        length: Tokens of the sequences that it is trained on.
         dim: Width of every block.
         depth: Number of blocks.
         num_heads: Number of attention heads of each block.
         head_dim: Width of a head; None is `dim` divided by the number of heads.
         feedforward_dim: Width between the two dense layers of a block; None is four times `dim`.
-        max_length: Number of positions; there is no longer sequence.
+        max_length: Number of positions; there is no longer sequence. None is `length`.
         window: How far back the first block, the second and so on look, over and over: `(None, 256)` lets every other
             block see 256 positions alone; None is everything.
         epsilon: Small number in the normalisations.
@@ -86,7 +87,7 @@ def gpt2(
         activation="gelu_approximate",
         epsilon=epsilon,
         positions="learned",
-        max_length=max_length,
+        max_length=length if max_length is None else max_length,
         window=window,
         name="decoder",
     )
