@@ -1,5 +1,6 @@
 """A finished run's network in the published layout: safetensors, configuration, and tokenizer or scaling of pixels."""
 
+import inspect
 import json
 from pathlib import Path
 
@@ -28,13 +29,16 @@ def write(run, folder):
     """
     variant = run.settings["model"].get("backbone")
     build = run.recipe.backbones.get("backbone", {}).get(variant, (None,))[0]
-    module = published.module_of(build, variant, run.settings["backbone"])
+    arguments = run.settings["backbone"]
+    if build is not None:  # a setting without a value is in no file
+        parameters = inspect.signature(build).parameters.values()
+        arguments = {each.name: each.default for each in parameters if each.default is not each.empty} | arguments
+    module = published.module_of(build, variant, arguments)
     if module is None:
         raise KitError(
             f"safetensors: no published layout is known for {variant!r}; expected one of {', '.join(published.NAMES)}"
         )
     backbone, assets = _backbone(run.model, variant), run.assets
-    arguments = dict(run.settings["backbone"])
     if "tokenizer" in assets:
         from kit.data.tokens import Tokenizer
 

@@ -13,19 +13,13 @@ from kit.data.splits import Splits, assign
 from kit.data.token_sequences import by_split, held_out, of_next_token
 from kit.data.tokens import Tokenizer
 from kit.errors import KitError, SettingError, check, choose
-from kit.models.text import gpt2, llama, recurrent_writer
+from kit.models import text
 from kit.models.text.causal_decoder import next_tokens
 from kit.tasks import language
 from kit.tasks.recipe import Recipe, Stages
 from kit.weights import published
 
 log = logging.getLogger("kit")
-
-BACKBONES = {
-    **{name: (gpt2.gpt2, arguments) for name, arguments in gpt2.VARIANTS.items()},
-    **{name: (llama.llama, arguments) for name, arguments in llama.VARIANTS.items()},
-    **{name: (recurrent_writer.recurrent_writer, arguments) for name, arguments in recurrent_writer.VARIANTS.items()},
-}
 
 
 def language_model(
@@ -59,7 +53,7 @@ def language_model(
     """
     network = backbone
     if isinstance(backbone, str):
-        build, arguments = choose(BACKBONES, backbone, "backbone")
+        build, arguments = choose(text.CAUSAL, backbone, "backbone")
         facts = {"vocabulary_size": vocabulary_size, "separator": separator, "length": length}
         network = build(**{name: facts[name] for name in facts_of(build)}, **arguments, name=backbone)
     model = language.compiled(network.input, next_tokens(network, network.output), optimizer, "language_model")
@@ -148,7 +142,7 @@ RECIPE = Recipe(
     examples="plain texts",
     build=language_model,
     data=texts_to_go_on_with,
-    backbones={"backbone": BACKBONES},
+    backbones={"backbone": text.CAUSAL},
     task=language.task(),
     stages=Stages(tied_layers={"tokenizer": ("token_embedding", "next_token")}, optional_facts=("separator", "length")),
 )

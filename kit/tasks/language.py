@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from jsonargparse.typing import PositiveInt
 
-from kit import decoding, streaming
+from kit import decoding
 from kit.data.lossless_tokens import text_of
 from kit.data.text_inputs import read_lines
 from kit.data.token_sequences import IGNORED
@@ -16,7 +16,7 @@ from kit.errors import KitError, check
 from kit.models.text.causal_decoder import writing_step
 from kit.reporting.statistics import Bootstrap
 from kit.reporting.statistics import bootstrap as bootstrapped
-from kit.tasks import expert_loads, language_baseline
+from kit.tasks import expert_loads, language_baseline, streaming
 from kit.tasks.language_samples import Written
 from kit.tasks.recipe import Evaluation, Task
 from kit.training.decay import sparing

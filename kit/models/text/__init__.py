@@ -1,9 +1,22 @@
-"""Encoders of sequences: tables of variants, each name with its builder and that variant's arguments.
+"""Networks of texts: tables of variants, each name with its builder and that variant's arguments.
 
-`VARIANTS` take [sequence, mask], whatever their embedding is; `OF_TOKENS` take ids of tokens and have their own.
+`VARIANTS` take [sequence, mask], whatever their embedding is; `OF_TOKENS` take ids of tokens and have their own,
+and so do `CAUSAL`, each of whose positions sees those before it alone.
 """
 
-from kit.models.text import bag_of_ngrams, bert, big_bird, cnn, deberta, recurrent, text_cnn, transformer
+from kit.models.text import (
+    bag_of_ngrams,
+    bert,
+    big_bird,
+    cnn,
+    deberta,
+    gpt2,
+    llama,
+    recurrent,
+    recurrent_writer,
+    text_cnn,
+    transformer,
+)
 
 
 def _table(*modules):
@@ -17,3 +30,4 @@ def _table(*modules):
 
 VARIANTS = _table(recurrent, cnn, transformer, text_cnn)
 OF_TOKENS = _table(bag_of_ngrams, bert, big_bird, deberta)
+CAUSAL = _table(gpt2, llama, recurrent_writer)

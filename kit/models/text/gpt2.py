@@ -6,6 +6,7 @@ Sequences with Sparse Transformers", 2019).
 """
 
 from kit.blocks.transformer import TransformerDecoder
+from kit.errors import check
 from kit.models.text.causal_decoder import causal_decoder
 
 VARIANTS = {
@@ -78,6 +79,7 @@ def gpt2(
     Raises:
         SettingError: a width or number is too small, or the heads do not divide the width.
     """
+    check(0 <= dropout < 1, "dropout", dropout, "a number from 0 to below 1")
     decoder = TransformerDecoder(
         depth,
         num_heads,

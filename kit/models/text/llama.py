@@ -8,6 +8,7 @@ of limited room).
 """
 
 from kit.blocks.transformer import TransformerDecoder
+from kit.errors import check
 from kit.models.text.causal_decoder import causal_decoder
 
 _TINY = {"dim": 128, "depth": 4, "num_heads": 4, "num_key_value_heads": 2, "feedforward_dim": 352, "is_tied": True}
@@ -111,6 +112,12 @@ def llama(
     Raises:
         SettingError: a width or number is too small, or the heads do not divide what they have to.
     """
+    check(0 <= dropout < 1, "dropout", dropout, "a number from 0 to below 1")
+    check(num_experts >= 0, "num_experts", num_experts, "at least 1, or 0 for one network for all")
+    check(top_k >= 1, "top_k", top_k, "at least 1")
+    check(capacity_factor is None or capacity_factor > 0, "capacity_factor", capacity_factor, "a number above 0")
+    check(0 <= jitter < 1, "jitter", jitter, "a number from 0 to below 1")
+    check(load_loss >= 0, "load_loss", load_loss, "at least 0")
     experts = {
         "num_experts": num_experts,
         "top_k": top_k,

@@ -46,5 +46,6 @@ def recurrent_writer(
         SettingError: a number is out of range, or texts are to be kept apart.
     """
     check(separator is None, "backbone", name, "a network of attention where data.cross_texts is false")
+    check(0 <= dropout < 1, "dropout", dropout, "a number from 0 to below 1")
     decoder = RecurrentStack(depth, cell=cell, dropout=dropout, state_dropout=state_dropout, name="decoder")
     return causal_decoder(vocabulary_size, None, decoder, dim=dim, is_tied=True, name=name)
