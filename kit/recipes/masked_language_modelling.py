@@ -109,8 +109,8 @@ def masked_texts(
         seed: Seed of the run: which tokens of training pieces are hidden.
         saved: `Kept` of an earlier run, which is used again, or None.
         source: `manual` (the topics of Python's manual), a .txt file whose documents stand between empty lines, a
-            folder of .txt files, or a pack of these. In Python also a list of texts, or a dictionary of these for
-            train, validation and test.
+            folder of .txt files, a .jsonl file with a `text` in each line, `tfds:NAME`, or a pack of these. In Python
+            also a list of texts, or a dictionary of these for train, validation and test.
         tokenizer: Folder of published weights, or of a run, whose tokenizer is used; by default tokens are learned from
             the training texts.
         max_length: Tokens of a piece, start and end included.

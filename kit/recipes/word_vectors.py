@@ -64,9 +64,9 @@ def skip_grams(
     Args:
         seed: Seed of the run: which words are drawn.
         saved: `Kept` of an earlier run, which is used again, or None.
-        source: `manual` (the topics of Python's manual), a .txt file whose documents stand between empty lines, or a
-            folder of .txt files. In Python also a list of texts, or a dictionary of these for train, validation and
-            test.
+        source: `manual` (the topics of Python's manual), a .txt file whose documents stand between empty lines, a
+            folder of .txt files, a .jsonl file with a `text` in each line, or `tfds:NAME`. In Python also a list of
+            texts, or a dictionary of these for train, validation and test.
 
     Returns:
         `Splits` of words with those around them, with the fact `vocabulary_size`.

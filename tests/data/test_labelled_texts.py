@@ -297,6 +297,10 @@ def test_tfds(tiny_tfds):
     assert len(found.texts) == 7 and found.split.tolist().count("test") == 3  # a secret label is left out
     assert sorted(found.texts[:4]) == ["p 0", "p 1", "p 2", "p 3"] and set(found.targets) == {"no", "yes"}
     assert all(first[2:] == second[2:] for first, second in zip(*found.parts, strict=True))
+    plain, _ = sources.documents("tfds:tiny")
+    assert sorted(plain.texts) == [f"p {row}" for row in (0, 1, 10, 11, 12, 13, 2, 3)]
+    assert plain.split.tolist() == ["train"] * 4 + ["test"] * 4
+    assert plain.places[0] == "tfds:tiny:train:0"
     alone = read("tfds:tiny", text="hypothesis", target="genre")
     assert alone.second is None and set(alone.targets) == {"a", "b"} and len(alone.texts) == 8
     with pytest.raises(SettingError, match="target: unknown name 'lable'; did you mean 'label'"):

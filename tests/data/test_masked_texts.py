@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from kit.data import sources
 from kit.data.masked_texts import IGNORED, Masking, masked_examples, pieces
+from kit.data.sources import text_documents
 from kit.data.tokens import Tokenizer
 from kit.errors import KitError
 
@@ -126,3 +127,36 @@ def test_what_is_no_text_is_refused(tmp_path, content, said):
 def _empty(folder):
     (folder / "none").mkdir()
     return folder / "none"
+
+
+def test_documents_of_lines_of_json(tmp_path):
+    path = tmp_path / "texts.jsonl"
+    path.write_text('{"text": "one\\ntwo"}\n"three"\n\n{"content": "four", "split": "test"}\n', encoding="utf-8")
+    found, _ = sources.read(path, "documents", {})
+    assert found.texts == ["one\ntwo", "three", "four"]
+    assert found.places == ["texts.jsonl:1", "texts.jsonl:2", "texts.jsonl:4"]
+    for name, text in (("train", "a"), ("valid", "b"), ("test", "c")):
+        (tmp_path / "parts").mkdir(exist_ok=True)
+        (tmp_path / "parts" / f"{name}.jsonl").write_text(f'{{"text": "{text}"}}\n', encoding="utf-8")
+    found, _ = sources.read(tmp_path / "parts", "documents", {})
+    assert list(zip(found.texts, found.split, strict=True)) == [("a", "train"), ("b", "validation"), ("c", "test")]
+    for line in ('{"name": "x"}', "3", '{"text": ""}', "{", '{"text": "a\\u0000"}'):
+        path.write_text(f'{{"text": "a"}}\n{line}\n', encoding="utf-8")
+        with pytest.raises(KitError, match=r"texts\.jsonl:2: "):
+            sources.read(path, "documents", {})
+
+
+def test_a_very_long_line_comes_in_parts_of_whole_characters(tmp_path, monkeypatch):
+    monkeypatch.setattr(text_documents, "_LONGEST", 64)
+    text = "äöü ☃ one two " * 40
+    path = tmp_path / "long.txt"
+    path.write_text(f"short one\n\n{text}\nlast line", encoding="utf-8")
+    found = text_documents.read(path)
+    assert found.texts[0] == "short one"
+    assert "".join(found.texts[1:]) == f"{text}\nlast line"
+    assert max(len(each.encode()) for each in found.texts) <= 64 + 10
+    (tmp_path / "folder").mkdir()
+    path.rename(tmp_path / "folder" / "long.txt")
+    again = text_documents.read(tmp_path / "folder")
+    assert "".join(again.texts) == f"short one\n\n{text}\nlast line"
+    assert again.places[:2] == ["long.txt", "long.txt part 2"]

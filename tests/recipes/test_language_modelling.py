@@ -10,6 +10,7 @@ from kit.commands.export import export
 from kit.data.lossless_tokens import LosslessTokens
 from kit.errors import KitError, SettingError
 from kit.files import read_json
+from kit.runs import finished
 from kit.scoring import ngrams
 from kit.tasks import language
 
@@ -167,6 +168,14 @@ def test_a_run_begins_with_the_tokens_of_another(run, tmp_path):
     assert other.assets["tokenizer"] == run.assets["tokenizer"]
     with pytest.raises(KitError, match="tokenizer"):
         trained(tmp_path / "bad", {"tokenizer": str(tmp_path)})
+
+
+def test_rounded_to_eight_bits_it_is_nearly_as_good(run):
+    how = {"overrides": {"evaluate.quantize": "int8"}, "data": documents()}
+    after = finished.evaluate(run.folder, **how).metrics["cross_entropy"]
+    assert 0 < abs(after - run.metrics["test"]["cross_entropy"]) < 0.1
+    text = run.predict("one two three", max_tokens=8, method="greedy", quantize="int8")["text"][0]
+    assert text == run.predict("one two three", max_tokens=8, method="greedy")["text"][0]
 
 
 def test_n_grams_are_probabilities():

@@ -22,7 +22,7 @@ _KINDS = {
     "sentences": ("phrases", "tagged_tfds", "tagged_files"),
     "pairs": ("phrase_pairs", "pair_tfds", "pair_files"),
     "texts": ("packed_texts", "phrase_languages", "text_tfds", "text_tables", "text_folder"),
-    "documents": ("packed_documents", "python_manual", "text_documents"),
+    "documents": ("packed_documents", "python_manual", "document_tfds", "document_tables", "text_documents"),
     "questions": ("phrase_questions", "question_tfds", "question_files"),
     "tables": ("bundled_tables", "tables"),
     "series": ("seasons", "tables"),

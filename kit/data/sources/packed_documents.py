@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 
 from kit.data import packed, packing, sources
-from kit.data.sources import Documents, text_documents
+from kit.data.sources import Documents
 from kit.data.split_names import SPLITS
 from kit.errors import SettingError
 
@@ -56,8 +56,8 @@ def pack(source, writer):
     module, origin = sources.find(source, "documents")
     if isinstance(origin, os.PathLike) and packed.is_pack(origin):
         raise SettingError("source", f"{source} is a pack already")
-    if module is text_documents:
-        rows = text_documents.documents(origin)
+    if hasattr(module, "documents"):
+        rows = module.documents(origin)
     else:
         found = module.read(origin)
         split = [None] * len(found.texts) if found.split is None else found.split

@@ -14,6 +14,8 @@ from kit.errors import KitError
 
 LAYOUT = "a .txt file, or a folder of .txt files"
 _ENDINGS = (".txt", ".md", ".rst")
+# Bytes of a document that are read at once; a longer one is several.
+_LONGEST = 1 << 24
 
 
 def accepts(path):
@@ -53,28 +55,49 @@ def documents(source):
     if not files:
         raise KitError(f"{source}: no texts; expected {LAYOUT}")
     for path in files:
-        text = "\n".join(text for _, text in lines(path))
-        _check(path, text, [text] if text.strip() else [])
-        place = path.relative_to(source).as_posix()
+        place, found = path.relative_to(source).as_posix(), False
         parts = splits_in(place)
-        yield text, place, parts[0] if len(parts) == 1 else None
+        for number, text in enumerate(_of_lines(path)):
+            found = found or bool(text.strip())
+            _check(path, text, [text])
+            yield text, f"{place} part {number + 1}" if number else place, parts[0] if len(parts) == 1 else None
+        _check(path, "", [found] if found else [])
+
+
+def _of_lines(path):
+    """Yields the lines of a file in one text, or in several where they are very long."""
+    block, size, before = [], 0, 0
+    for number, line in lines(path, longest=_LONGEST):
+        if number == before or size > _LONGEST:
+            yield "\n".join(block)
+            block, size = [], 0
+        block.append(line)
+        size, before = size + len(line) + 1, number
+    yield "\n".join(block)
 
 
 def _of_file(path):
-    """Yields what stands between empty lines of a file; one empty line at its beginning or end is no such."""
-    block, empty, is_first, any_text = [], [], True, False
-    for _, line in lines(path):
+    """Yields what stands between empty lines of a file; one empty line at its beginning or end is no such.
+
+    What is very long comes in parts.
+    """
+    block, empty, is_first, any_text, size, before = [], [], True, False, 0, 0
+    for number, line in lines(path, longest=_LONGEST):
         if not line.strip():
             empty.append(line)
             continue
+        if block and (number == before or size > _LONGEST):
+            yield _checked(path, block)
+            block, size = [], 0
         if empty and not (is_first and len(empty) == 1):
             if block:
                 yield _checked(path, block)
-            block = []
+            block, size = [], 0
         elif empty:
             block += empty
         block.append(line)
         empty, is_first, any_text = [], False, True
+        size, before = size + len(line) + 1, number
     if not any_text:
         _check(path, "", [])
     yield _checked(path, block + (empty if len(empty) == 1 else []))

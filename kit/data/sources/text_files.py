@@ -71,12 +71,13 @@ def split_lines(text):
     return re.split("\r?\n", text)
 
 
-def lines(path, bad=None):
+def lines(path, bad=None, longest=None):
     """Yields number and text of each line of a file; see `split_lines`.
 
     Args:
         path: The file.
         bad: `BadRows`; where they are left out, the text of a line that is no UTF-8 is None.
+        longest: Bytes of a line that is read at once; a longer one comes in parts of the same number. None is any.
 
     Raises:
         KitError: the file cannot be read or is no UTF-8; the message names file and line.
@@ -84,7 +85,7 @@ def lines(path, bad=None):
     bad = bad or BadRows()
     try:
         with (gzip.open if path.name.lower().endswith(".gz") else open)(path, "rb") as file:
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(file, 1) if longest is None else _in_parts(file, longest):
                 if line.endswith(b"\n"):
                     line = line[:-1].removesuffix(b"\r")
                 try:
@@ -97,6 +98,18 @@ def lines(path, bad=None):
         raise KitError(f"{path}: damaged ({error}); expected a gzip file") from None
     except OSError as error:
         raise KitError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _in_parts(file, longest):
+    """Yields number and bytes of each line, those of a long one in parts that are whole characters of UTF-8."""
+    number, rest = 1, b""
+    while line := rest + file.readline(longest):
+        is_cut, rest = len(line) >= longest and not line.endswith(b"\n"), b""
+        if is_cut:  # the bytes behind the first of a character begin with the bits 10
+            end = next((len(line) - back for back in range(1, 5) if line[-back] & 0xC0 != 0x80), len(line))
+            line, rest = line[:end], line[end:]
+        yield number, line
+        number += not is_cut
 
 
 def blocks(rows):
