@@ -111,7 +111,7 @@ def _baseline(metrics):
 
 def _classical(found):
     known = {name: value for name, value in found.items() if name not in ("name", "cpu_seconds", "others")}
-    every = numbers.scores(known)
+    every = list(numbers.scores(known))
     with_interval = [f"{html.escape(name)} {value} ({interval})" for name, value, interval in every if interval]
     scores = with_interval or [f"{html.escape(name)} {value}" for name, value, _ in every]
     seconds = f"{found['cpu_seconds']:,.1f} CPU-seconds"

@@ -25,7 +25,7 @@ from kit.training.losses import SparseCategoricalCrossentropy
 from kit.training.metrics import Accuracy
 from kit.training.parts import ModelOfParts
 
-_SHOWN = 24  # tokens in the table of surprises
+_SHOWN = 12  # tokens in the table of surprises
 _BLOCK = 512  # tokens that are drawn together for an interval
 _EXAMPLE = 200  # tokens that are written after chosen epochs
 _COMPILED = weakref.WeakKeyDictionary()
@@ -117,7 +117,7 @@ def _surprises(tokenizer, told, losses):
     rows = []
     for place in np.argsort(-losses)[:_SHOWN]:
         before = text_of(tokenizer, told[max(place - 30, 0) : place])
-        rows.append({"text": before, "token": tokenizer.joined([told[place]]), "nats": losses[place]})
+        rows.append({"text": " ".join(before.split()), "token": tokenizer.joined([told[place]]), "nats": losses[place]})
     return pd.DataFrame(rows, columns=["text", "token", "nats"])
 
 

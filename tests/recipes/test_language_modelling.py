@@ -50,7 +50,9 @@ def test_it_counts_on(run):
     assert 0 < beside["bits_per_character"] < beside["others"][0]["bits_per_character"]
     written = pd.read_csv(run.folder / "samples" / "1_written_while_it_trained.csv")
     assert written["epoch"].tolist() == [1, 2, 4]
-    assert "Written while it trained" in (run.folder / "report.html").read_text()
+    page = (run.folder / "report.html").read_text()
+    assert "Written while it trained" in page
+    assert f"xz -9e: bits per character {beside['others'][0]['bits_per_character']:.4g}"[:32] in page
 
 
 @pytest.mark.parametrize("settings", [{"method": "greedy"}, {"seed": 3}, {"seed": 3, "top_k": 4, "temperature": 1.5}])

@@ -1,0 +1,118 @@
+"""Measures language models on Tiny Shakespeare and on the Brown corpus, beside a character 5-gram and xz.
+
+    make bench DATA=<folder that holds tinyshakespeare/ and brown/>
+
+Tiny Shakespeare, characters: the last tenth is the test split, as nanoGPT's validation split is, and a fiftieth before
+it chooses the epoch. Brown, its tags stripped: the first 800,000 words train, the next 200,000 choose, the rest tests.
+Families get the same CPU-seconds: a few steps are timed first, and the number of steps follows from them.
+"""
+
+import argparse
+import json
+import os
+import re
+import statistics
+import zipfile
+from pathlib import Path
+
+from measure import SEEDS, day, machine, rows, scratch_folder, spread, train, write
+
+RECIPE = "language_modelling"
+_COLUMNS = ("what", "cross-entropy, nats a token", "bits a character", "5-gram", "xz -9e", "CPU-s", "parameters", "day")
+_TIMED = 60  # steps that tell how long one takes
+
+
+def shakespeare(data, folder):
+    """Writes the three parts of Tiny Shakespeare."""
+    text = (data / "tinyshakespeare" / "input.txt").read_text(encoding="utf-8")
+    ends = [0, round(0.88 * len(text)), round(0.9 * len(text)), len(text)]
+    for name, start, end in zip(("train", "validation", "test"), ends[:-1], ends[1:], strict=True):
+        (folder / f"{name}.txt").write_text(text[start:end], encoding="utf-8")
+    return folder
+
+
+def brown(data, folder):
+    """Writes the texts of the Brown corpus without their tags, a line each, divided by words."""
+    words, parts = 0, {"train": [], "validation": [], "test": []}
+    with zipfile.ZipFile(data / "brown" / "brown.zip") as archive:
+        for name in sorted(each for each in archive.namelist() if re.fullmatch(r".*/c[a-r]\d\d", each)):
+            sentences = archive.read(name).decode("utf-8").split("\n")
+            lines = {part: [] for part in parts}
+            for sentence in filter(str.strip, sentences):
+                plain = [word.rpartition("/")[0] for word in sentence.split()]
+                part = "train" if words < 800_000 else "validation" if words < 1_000_000 else "test"
+                lines[part].append(" ".join(plain))
+                words += len(plain)
+            for part, found in lines.items():
+                parts[part] += ["\n".join(found)] if found else []
+    for part, texts in parts.items():
+        rows = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+        (folder / f"{part}.jsonl").write_text(rows, encoding="utf-8")
+    return folder
+
+
+# Name: data, config and settings, CPU-seconds that it gets, or None for what the config says.
+RUNS = {
+    "Tiny Shakespeare, shakespeare.toml": (shakespeare, ("--config", "shakespeare"), None),
+    "Tiny Shakespeare, shakespeare_long.toml": (shakespeare, ("--config", "shakespeare_long"), None),
+    **{
+        f"Tiny Shakespeare, {name}": (shakespeare, ("--config", "shakespeare", "--model.backbone", name, *more), 300)
+        for name, more in (
+            ("gpt2_tiny", ()),
+            *((cell, ("--backbone.dim", "256", "--backbone.depth", "1")) for cell in ("rnn", "gru", "lstm")),
+        )
+    },
+    **{
+        f"Brown, {name}": (brown, ("--config", "brown", "--model.backbone", name), 1800)
+        for name in ("gpt2_tiny", "qwen3_tiny", "mixtral_tiny", "switch_tiny", "mistral_tiny")
+    },
+}
+
+
+def measured(name, data, scratch, seeds):
+    """Trains with every seed and returns a row of the table."""
+    prepare, options, seconds = RUNS[name]
+    folder = Path(scratch) / "sets" / prepare.__name__
+    folder.mkdir(parents=True, exist_ok=True)
+    options = (*options, "--data.source", str(prepare(data, folder)))
+    plain = re.sub(r"\W+", "-", name)
+    if seconds is not None:
+        few = ("--train.epochs", "1", "--evaluate.baseline", "false", "--train.steps_per_epoch")
+        timed = [
+            train(RECIPE, f"{scratch}/{plain}-timed-{count}", *options, *few, str(count))["train_cpu_seconds"]
+            for count in (10, 10 + _TIMED)
+        ]
+        steps = max(1, round(seconds * _TIMED / (timed[1] - timed[0]) / 10))
+        options += ("--train.epochs", "10", "--train.steps_per_epoch", str(steps))
+    runs = [train(RECIPE, f"{scratch}/{plain}-{seed}", "--seed", str(seed), *options) for seed in seeds]
+    beside = runs[0]["baseline"]
+    scores = [spread([each["test"][key] for each in runs], digits=4) for key in ("cross_entropy", "bits_per_character")]
+    spent = f"{statistics.mean(each['train_cpu_seconds'] for each in runs):,.0f}"
+    floors = [f"{each['bits_per_character']:.3f}" for each in (beside, *beside["others"])]
+    return f"| {name} | {' | '.join((*scores, *floors, spent))} | {runs[0]['params']:,} | {day()} |"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", help="folder that holds the sets; without it nothing is measured")
+    parser.add_argument("--only", nargs="+", choices=list(RUNS), default=list(RUNS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
+    parser.add_argument("--runs", help="folder that keeps the runs: finished ones are not trained again")
+    parser.add_argument("--write", action="store_true", help="put the table into the recipe's README")
+    options = parser.parse_args()
+    if not options.data:
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    print(f"| {' | '.join(_COLUMNS)} |\n{'| --- ' * len(_COLUMNS)}|", flush=True)
+    found = []
+    with scratch_folder(options.runs) as scratch:
+        for name in options.only:
+            found.append(measured(name, Path(options.data), scratch, options.seeds))
+            print(found[-1], flush=True)
+    print(f"\n{machine()}")
+    if options.write:
+        write(RECIPE, rows(RECIPE, {_COLUMNS: found}))
+
+
+if __name__ == "__main__":
+    main()
