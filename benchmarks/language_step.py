@@ -157,9 +157,8 @@ def main():
             if done.returncode:
                 raise SystemExit(done.stderr)
             found[side].append(json.loads(done.stdout.splitlines()[-1]))
-    print(
-        "| what | the kit, tokens a CPU-s | PyTorch, tokens a CPU-s | times as fast | day |\n| --- | --- | --- | --- | --- |"
-    )
+    columns = ("what", "the kit, tokens a CPU-s", "PyTorch, tokens a CPU-s", "times as fast", "day")
+    print(f"| {' | '.join(columns)} |\n{'| --- ' * len(columns)}|")
     tokens = (_BATCH * _LENGTH, _WRITTEN, 16 * _WRITTEN)
     for place, name in enumerate(("training step", "writing, batch 1", "writing, batch 16")):
         ours, other = (statistics.median(each[place] for each in found[side]) for side in found)

@@ -13,8 +13,8 @@ MODULES = sorted(ROOT.rglob("*.py"))
 # Rooms floor by floor, the lowest first: a room imports itself and the floors below; on the last, those before it.
 FLOORS = (
     ("errors", "files", "terminal", "config"),
-    ("blocks", "data", "training", "decoding", "attribution", "reporting"),
-    ("models", "weights", "scoring", "agents", "inspection"),
+    ("blocks", "data", "training", "attribution", "reporting"),
+    ("models", "weights", "decoding", "scoring", "agents", "inspection"),
     ("tasks",),
     ("recipes",),
     ("runs",),

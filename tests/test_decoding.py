@@ -9,8 +9,10 @@ from keras import layers, ops
 
 from kit import decoding
 from kit.blocks.transformer import TransformerDecoder
-from kit.decoding import Tokens
+from kit.decoding import Tokens, beam_search
 from kit.errors import SettingError
+from kit.models.text import llama
+from kit.models.text.causal_decoder import next_tokens, writing_step
 
 TOKENS = Tokens(start=1, end=2)
 VOCABULARY = 5
@@ -155,7 +157,7 @@ def test_largest_sums_are_those_of_all(columns):
     values = random.normal(size=(4, 5, columns)).astype("float32")
     offsets = random.normal(size=(4, 5)).astype("float32")
     offsets[1] = [0, -1e9, -1e9, -1e9, -1e9]
-    found, places = decoding._largest_sums(ops.convert_to_tensor(values), ops.convert_to_tensor(offsets), 10)
+    found, places = beam_search.largest_sums(ops.convert_to_tensor(values), ops.convert_to_tensor(offsets), 10)
     flat = (values + offsets[..., None]).reshape(4, -1)
     expected = np.argsort(-flat, axis=1)[:, :10]
     np.testing.assert_array_equal(places, expected)
@@ -394,3 +396,25 @@ def test_prompts_that_cannot_be(arguments, key):
 def test_settings_that_cannot_be(method, settings, key):
     with pytest.raises(SettingError, match=f"{key}: expected"):
         decode(table_model(), method, max_length=4, **settings)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("method", [decoding.greedy, decoding.beam])
+def test_compiled_it_is_the_same_each_time_and_what_it_is_uncompiled(method, batch):
+    """Caches are written in place: nothing of one call may be in the next."""
+    backbone = llama.llama(30, None, **llama.VARIANTS["qwen3_tiny"] | {"dim": 16, "head_dim": 8, "depth": 2})
+    step = writing_step(keras.Model(backbone.input, next_tokens(backbone, backbone.output)))
+    tokens = Tokens(start=None, end=-1)
+    more = {} if method is decoding.greedy else {"beam_width": 2}
+    write = decoding.compiled(
+        step, method, tokens, max_length=9, prompt=lambda inputs: (inputs["ids"], inputs["lengths"]), **more
+    )
+    draw = np.random.default_rng(0)
+    lengths = draw.integers(1, 6, batch).astype("int32")
+    prompts = [{"ids": draw.integers(1, 30, (batch, 5)).astype("int32"), "lengths": lengths} for _ in range(2)]
+    for inputs in (*prompts, *prompts):
+        state = step[1](inputs, 9 + 4)
+        given = {"max_length": 9, "prompt": inputs["ids"], "lengths": lengths, "prefill": step[2]}
+        expected = method(step[0], state, tokens, **given, **more)
+        for one, other in zip(write(inputs), expected, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-5)

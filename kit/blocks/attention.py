@@ -5,6 +5,7 @@ import functools
 import keras
 from keras import layers, ops
 
+from kit.blocks.growing_cache import put
 from kit.blocks.local_attention import attend_locally, pays
 from kit.blocks.masking import hidden_where_false
 from kit.blocks.position import positions_from, rotated
@@ -200,14 +201,8 @@ class Attention(layers.Layer):
         """
         key, value = self.keys_values(query, position)
         places, cached = positions_from(position, ops.shape(query)[1]), ops.arange(ops.shape(keys)[2])
-        # The cache is zero there; slice_update would be many times slower on a CPU.
-        is_here = ops.cast(cached[:, None] == places[..., None, :], keys.dtype)  # (..., max_length, time)
-        if lengths is not None:
-            is_real = ops.arange(ops.shape(query)[1]) < lengths[:, None]  # (batch, time)
-            is_here = is_here * ops.cast(is_real, keys.dtype)[:, None]
-        is_here = is_here[:, None] if len(is_here.shape) == 3 else is_here
-        put = ops.multiply if query.shape[1] == 1 else ops.matmul
-        keys, values = keys + put(is_here, key), values + put(is_here, value)
+        is_real = None if lengths is None else ops.arange(ops.shape(query)[1]) < lengths[:, None]  # (batch, time)
+        keys, values = (put(cache, new, position, places, is_real) for cache, new in ((keys, key), (values, value)))
         hidden = hidden_where_false(self._is_near(places[..., None] - cached), self.compute_dtype)
         hidden = hidden[:, None] if len(hidden.shape) == 3 else hidden[None, None]  # (batch or 1, 1, time, max_length)
         hidden = hidden if bias is None else hidden + ops.cast(bias, self.compute_dtype)

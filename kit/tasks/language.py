@@ -17,7 +17,7 @@ from kit.models.quantization import quantized
 from kit.models.text.causal_decoder import writing_step
 from kit.reporting.statistics import Bootstrap
 from kit.reporting.statistics import bootstrap as bootstrapped
-from kit.tasks import expert_loads, language_baseline, streaming
+from kit.tasks import expert_loads, language_baseline
 from kit.tasks.language_samples import Written
 from kit.tasks.recipe import Evaluation, Task
 from kit.training.decay import sparing
@@ -217,7 +217,7 @@ def stream(
 
     def tokens():
         for inputs, size, seeds in _turns(model, begun, written, max_tokens, method, seed):
-            write = _writer(model, tokenizer, size, _settings(method, temperature, top_k, top_p), streaming.streamed)
+            write = _writer(model, tokenizer, size, _settings(method, temperature, top_k, top_p), decoding.streamed)
             for (token,) in write(inputs, *seeds):
                 written[0].append(int(token))
                 yield token

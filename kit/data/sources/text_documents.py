@@ -15,7 +15,7 @@ from kit.errors import KitError
 LAYOUT = "a .txt file, or a folder of .txt files"
 _ENDINGS = (".txt", ".md", ".rst")
 # Bytes of a document that are read at once; a longer one is several.
-_LONGEST = 1 << 24
+_LONGEST = 1 << 22
 
 
 def accepts(path):
