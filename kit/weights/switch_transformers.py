@@ -7,6 +7,9 @@ from kit.errors import KitError
 from kit.weights import t5
 from kit.weights.family import known, setting
 
+# Published activations of experts to ours.
+_ACTIVATIONS = {"relu": "relu", "gelu_new": "gelu", "silu": "silu"}
+
 
 def arguments(config, folder):
     """Returns keywords of `kit.models.text.switch_transformers` for a `config.json`."""
@@ -17,7 +20,7 @@ def arguments(config, folder):
         for side, depth in (("encoder", "depth"), ("decoder", "decoder_depth"))
     ]
     return found | {
-        "activation": known(config, folder, "dense_act_fn", ("relu", "gelu", "silu"), "relu"),
+        "activation": _ACTIVATIONS[known(config, folder, "dense_act_fn", tuple(_ACTIVATIONS), "relu")],
         "is_gated": False,
         "is_tied": bool(config.get("tie_word_embeddings", True)),
         "num_experts": setting(config, folder, "num_experts", default=8),
@@ -45,8 +48,12 @@ def configuration(arguments):
     Raises:
         KitError: there is no published layout for it.
     """
-    if arguments["is_gated"] or arguments["activation"] not in ("relu", "gelu", "silu"):
-        raise KitError("switch_transformers: published experts are not gated; expected backbone.is_gated=false")
+    activations = {ours: theirs for theirs, ours in _ACTIVATIONS.items()}
+    if arguments["is_gated"] or arguments["activation"] not in activations:
+        raise KitError(
+            f"switch_transformers: no published experts are gated or have {arguments['activation']!r}; expected "
+            f"backbone.is_gated=false and an activation of {', '.join(activations)}"
+        )
     if arguments["capacity"] is None:
         raise KitError(
             "switch_transformers: published experts have a capacity in tokens; expected backbone.capacity, such as 64"
@@ -62,7 +69,7 @@ def configuration(arguments):
         **said,
         "num_sparse_encoder_layers": said["num_layers"] // intervals[0],
         "num_sparse_decoder_layers": said["num_decoder_layers"] // intervals[1],
-        "dense_act_fn": arguments["activation"],
+        "dense_act_fn": activations[arguments["activation"]],
         "num_experts": arguments["num_experts"],
         "expert_capacity": arguments["capacity"],
         "router_bias": False,

@@ -7,11 +7,9 @@ _ATTENTION = (("q", "query"), ("k", "key"), ("v", "value"), ("o", "output"))
 # Published feed-forward networks to activation and whether they are gated.
 _FEEDFORWARD = {
     "relu": ("relu", False),
-    "gelu_new": ("gelu_approximate", False),
-    "gelu": ("gelu", False),
+    "gelu_new": ("gelu", False),
     "silu": ("silu", False),
-    "gated-gelu": ("gelu_approximate", True),
-    "gated-gelu_new": ("gelu_approximate", True),
+    "gated-gelu": ("gelu", True),
     "gated-relu": ("relu", True),
     "gated-silu": ("silu", True),
 }
@@ -73,7 +71,7 @@ def said_sizes(arguments):
 def configuration(arguments):
     """Returns `config.json` for keywords of `kit.models.text.t5`."""
     chosen = (arguments["activation"], arguments["is_gated"])
-    known = {own: theirs for theirs, own in reversed(_FEEDFORWARD.items())}
+    known = {own: theirs for theirs, own in _FEEDFORWARD.items()}
     if chosen not in known:
         raise KitError(f"t5: no published feed-forward network is {'gated ' * chosen[1]}{chosen[0]}")
     return {

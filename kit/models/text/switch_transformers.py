@@ -4,7 +4,9 @@ Fedus, Zoph and Shazeer, "Switch Transformers: Scaling to Trillion Parameter Mod
 2021.
 """
 
-from kit.models.text.t5 import Activation, encoder_decoder, sizes_of
+from kit.blocks.activations import Activation
+from kit.errors import check
+from kit.models.text.t5 import encoder_decoder, sizes_of
 
 VARIANTS = {
     "switch_transformers": {},  # published weights say all the rest
@@ -56,7 +58,7 @@ def switch_transformers(
         num_heads: Number of attention heads of each block.
         head_dim: Width of a head; all heads together need not be as wide as a block.
         feedforward_dim: Width between the dense layers of a block, and of an expert.
-        activation: Activation behind the first of them.
+        activation: Activation behind the first of them; "gelu" is computed by way of tanh, as in the published code.
         is_gated: Multiply that by another dense layer.
         is_tied: Give the logits by the embedding, the other way round; otherwise by a layer of their own.
         num_experts: Feed-forward networks of a block, of which a router chooses one for each token.
@@ -86,6 +88,8 @@ def switch_transformers(
         "load_loss": load_loss,
     }
     own = experts_interval if decoder_experts_interval is None else decoder_experts_interval
+    check(experts_interval >= 1, "experts_interval", experts_interval, "at least 1")
+    check(own >= 1, "decoder_experts_interval", own, "at least 1")
     return encoder_decoder(
         vocabulary_size,
         pad_id,

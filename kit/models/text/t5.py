@@ -5,11 +5,11 @@ with gated feed-forward networks and a last layer of its own: Shazeer, "GLU Vari
 """
 
 import functools
-from typing import Literal
 
 import keras
 from keras import layers, ops
 
+from kit.blocks.activations import Activation
 from kit.blocks.attention import Attention
 from kit.blocks.experts import Experts
 from kit.blocks.feedforward import FeedForward
@@ -19,8 +19,7 @@ from kit.blocks.transformer import TransformerDecoder, encoder_block
 from kit.errors import check
 from kit.models.text.transformer import check_tokens
 
-Activation = Literal["relu", "gelu_approximate", "gelu", "silu"]
-_V1_1 = {"activation": "gelu_approximate", "is_gated": True, "is_tied": False}
+_V1_1 = {"activation": "gelu", "is_gated": True, "is_tied": False}
 
 
 def sizes_of(dim, depth, num_heads, feedforward_dim, head_dim=64):
@@ -80,7 +79,7 @@ def t5(
         num_heads: Number of attention heads of each block.
         head_dim: Width of a head; all heads together need not be as wide as a block.
         feedforward_dim: Width between the dense layers of a block.
-        activation: Activation behind the first of them.
+        activation: Activation behind the first of them; "gelu" is computed by way of tanh, as in the published code.
         is_gated: Multiply that by another dense layer (version 1.1).
         is_tied: Give the logits by the embedding, the other way round; otherwise by a layer of their own (version 1.1).
         num_buckets: Buckets of distances that attention has a learned bias for, see `RelativePositionBias`.
@@ -125,11 +124,11 @@ def encoder_decoder(
     """
     dim, depth, heads, width = (sizes[key] for key in ("dim", "depth", "num_heads", "feedforward_dim"))
     check_tokens(vocabulary_size)
-    for key in ("dim", "depth", "head_dim"):
-        check(sizes[key] >= 1, key, sizes[key], "at least 1")
-    for each in intervals:
-        check(each >= 1, "experts_interval", each, "at least 1")
+    for key, value in sizes.items():
+        check(value is None or value >= 1, key, value, "at least 1")
     check(0 <= dropout < 1, "dropout", dropout, "a number from 0 to below 1")
+    if feedforward["activation"] == "gelu":
+        feedforward = feedforward | {"activation": "gelu_approximate"}
     ids = {side: keras.Input((None,), dtype="int32", name=side) for side in ("source", "target")}
     tokens = _embedding(vocabulary_size, dim, is_tied)
     mask = ops.not_equal(ids["source"], pad_id)
