@@ -1,7 +1,8 @@
 """Span corruption: spans of a text are left out, each with a sentinel in its place, and are to be written.
 
 Raffel et al., "Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer" (T5), 2020, section
-3.1.4: 15 % of the tokens in spans of 3 on average, as the published code draws them.
+3.1.4: 15 % of the tokens in spans of 3 on average. The published code always leaves out the end of a piece, and of a
+short one, with a single span, nothing else; here spans may be anywhere.
 """
 
 import dataclasses
@@ -104,13 +105,15 @@ class SpanCorruption:
             random: NumPy's random numbers.
         """
         missing, spans = self.counts(len(piece))
-        kept, left_out = (_parts(count, spans, random) for count in (len(piece) - missing, missing))
+        # In front of the first span and behind the last one there may be nothing.
+        kept = _parts(len(piece) - missing + 2, spans + 1, random)
+        kept[0], left_out = kept[0] - 1, _parts(missing, spans, random)
         source, target, place = [], [], 0
         for sentinel, before, span in zip(self.sentinels, kept, left_out, strict=False):
             source += [*piece[place : place + before], sentinel]
             target += [sentinel, *piece[place + before : place + before + span]]
             place += before + span
-        return source, target
+        return [*source, *piece[place:]], target
 
     def examples(self, pairs, texts=None):
         """Returns examples of what `corrupted` returns for each piece."""

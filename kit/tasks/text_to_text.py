@@ -211,7 +211,7 @@ def _warn(lines, places, assets):
     long = [row for row, length in enumerate(lengths) if length > assets["max_length"]]
     if long:
         log.warning(
-            "%s: %s tokens; training had at most %s (data.max_length), and of more worse may be written (%d such texts)",
+            "%s: %s tokens, where training had at most %s (data.max_length): worse may be written (%d such texts)",
             *(places[long[0]], lengths[long[0]], assets["max_length"], len(long)),
         )
     strange = [place for line, place in zip(lines, places, strict=True) if line.strip() and not _has_task(line, known)]
