@@ -193,7 +193,6 @@ def task(writing_step):
         predict=predict,
         validate=validate,
         show=show,
-        explain=base.explain,
         inputs="text",
         usage='--text "TASK: ..."',
         pooled=pooled,

@@ -27,7 +27,7 @@ def arguments(config, folder):
         "experts_interval": intervals[0],
         "decoder_experts_interval": intervals[1],
         "capacity": setting(config, folder, "expert_capacity", default=64),
-        "capacity_factor": None,
+        "capacity_factor": 1.25,  # unused where there is a capacity
         "jitter": float(config.get("router_jitter_noise", 0.01)),
         "load_loss": float(config.get("router_aux_loss_coef", 0.001)),
     }

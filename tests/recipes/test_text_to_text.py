@@ -16,6 +16,7 @@ from kit.recipes import text_to_text as recipe
 from kit.weights import loading
 from kit.weights import t5 as family
 from kit.weights.tensors import Tensors
+from tests.conftest import slow
 from tests.weights.published import fixture, publish
 
 WORDS = ("red", "blue", "green", "one", "two", "three", "cat", "dog")
@@ -45,8 +46,8 @@ def trained(folder, **settings):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A finished run that has learned both tasks, more or less."""
-    train = TRAIN | {"epochs": 3, "steps_per_epoch": 150, "steps_per_execution": 10}
-    return trained(tmp_path_factory.mktemp("runs") / "run", train=train, optimizer={"learning_rate": 0.01})
+    train = TRAIN | {"epochs": 2, "steps_per_epoch": 300, "steps_per_execution": 20}
+    return trained(tmp_path_factory.mktemp("runs") / "run", train=train)
 
 
 def test_the_prefix_tells_what_is_written(run):
@@ -80,11 +81,6 @@ def test_what_the_training_did_not_have_is_said(run, caplog):
     said = "\n".join(caplog.messages)
     assert "text:1: no task of the training in front; known are 'first: ...', 'last: ...' (1 such texts)" in said
     assert "tokens, where training had at most 128 (data.max_length): worse may be written (1 such texts)" in said
-
-
-def test_what_is_written_rests_on_tokens_of_the_text(run):
-    found = run.explain(["last: red cat blue"])
-    assert "blue" in found.table["because"].iloc[0]
 
 
 def test_rates_are_of_the_training_alone():
@@ -164,10 +160,15 @@ def published(folder, name="t5"):
 LETTERS = [(f"copy: {a} {b} c", f"{a} {b} c") for a in "abcdefghijk" for b in "abcdefghi"]
 
 
-@pytest.mark.parametrize("name", ["t5", "t5_v1_1", "switch_transformers"])
+@pytest.mark.parametrize("name", ["t5", *(slow("t5_v1_1"), slow("switch_transformers"))])
 def test_a_folder_of_published_weights_brings_network_and_tokenizer_and_is_written_back(name, tmp_path):
     folder = published(tmp_path / "weights", name)
-    settings = {"data": {"source": LETTERS}, "model": {"weights": str(folder)}, "evaluate": EVALUATE}
+    (tmp_path / "letters.tsv").write_text("".join(f"{text}\t{target}\n" for text, target in LETTERS))
+    settings = {
+        "data": {"source": str(tmp_path / "letters.tsv")},
+        "model": {"weights": str(folder)},
+        "evaluate": EVALUATE,
+    }
     run = kit.train("text_to_text", folder=tmp_path / "run", train=TRAIN | {"epochs": 0}, verbose=False, **settings)
     assert run.settings["model"]["backbone"] == ("switch_transformers" if "switch" in name else "t5")
     tokenizer = Tokenizer(run.assets["tokenizer"])
