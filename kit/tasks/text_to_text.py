@@ -157,7 +157,7 @@ def task(writing_step):
             batch_size: Texts that are written together.
 
         Returns:
-            Table with a row a text that is written: `line` (from 1), `source`, `rank` (from 1), `written`, `score` (the
+            Table with a row a text that is written: `sentence` (the line, from 1), `source`, `rank` (from 1), `written`, `score` (the
             log-probability, of a beam divided by the length penalty).
 
         Raises:
@@ -178,7 +178,7 @@ def task(writing_step):
             attention=attention,
             batch_size=batch_size,
         )
-        return found.rename(columns={"sentence": "line", "translation": "written"})
+        return found.rename(columns={"translation": "written"})
 
     def pooled(predictions, assets, settings):
         """Scores the texts of all folds together."""
@@ -231,5 +231,5 @@ def show(predictions, is_terminal):
     """Returns what was written, one a line; where there are several of a text, with rank and score."""
     if predictions["rank"].max() == 1:
         return "\n".join(predictions["written"])
-    rows = predictions[["line", "rank", "score", "written"]].itertuples(index=False)
+    rows = predictions[["sentence", "rank", "score", "written"]].itertuples(index=False)
     return "\n".join(f"{line}.{rank}\t{score:.3f}\t{text}" for line, rank, score, text in rows)

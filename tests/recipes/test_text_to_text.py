@@ -53,7 +53,7 @@ def run(tmp_path_factory):
 def test_the_prefix_tells_what_is_written(run):
     found = run.predict(["first: red cat blue", "last: red cat blue"], method="greedy")
     assert list(found["written"]) == ["red", "blue"]
-    assert list(found.columns) == ["line", "source", "rank", "written", "score"]
+    assert list(found.columns) == ["sentence", "source", "rank", "written", "score"]
     assert run.metrics["test"]["exact_match"] > 0.8
 
 
