@@ -157,8 +157,8 @@ def task(writing_step):
             batch_size: Texts that are written together.
 
         Returns:
-            Table with a row a text that is written: `sentence` (the line, from 1), `source`, `rank` (from 1), `written`, `score` (the
-            log-probability, of a beam divided by the length penalty).
+            Table with a row a text that is written: `sentence` (number of the line, from 1), `source`, `rank` (from 1),
+            `written`, `score` (the log-probability, of a beam divided by the length penalty).
 
         Raises:
             KitError: no text, one in characters that the model does not know at all, or a file that cannot be read.

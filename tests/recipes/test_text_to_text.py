@@ -124,6 +124,7 @@ def test_tasks_go_on_from_a_run_of_span_corruption(tmp_path, caplog):
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_switch_transformers_train_with_the_loss_of_an_even_load(tmp_path):
     network = NETWORK | {"num_experts": 2, "experts_interval": 1}
     run = trained(tmp_path / "run", model={"backbone": "switch_t5_tiny"}, backbone=network)
