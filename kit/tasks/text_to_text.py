@@ -54,12 +54,17 @@ def token_scores(model, examples, pad_id, batch_size):
 
 
 def scores_of_tasks(found, references, tasks):
-    """Returns a table of the scores of each task: a row a task, its name, its number of texts, and `_OF_TASK`."""
+    """Returns a table of the scores of each task: a row a task, its name, its number of texts, and `_OF_TASK`.
+
+    BLEU is of sequences of up to four words: where no reference has so many, such as names of classes, there is none.
+    """
     rows, tasks = [], np.asarray(tasks, object)
     for task in sorted(set(tasks)):
         own = np.flatnonzero(tasks == task)
         sides = [[texts[row] for row in own] for texts in (found, references)]
         values = scores.corpus_scores(*sides) | rouge.corpus_scores(*sides)
+        if max(len(text.split()) for text in sides[1]) < 4:
+            values["bleu"] = None
         rows.append({"task": task, "texts": len(own)} | {name: values[name] for name in _OF_TASK})
     return pd.DataFrame(rows)
 
@@ -106,9 +111,10 @@ def task(writing_step):
         samples, pairs = written.tables.values()
         texts, tasks = written.predictions(), list(examples.extra("task"))
         table = scores_of_tasks(texts["prediction"].tolist(), texts["label"].tolist(), tasks)
-        metrics |= written.metrics | rouge.corpus_scores(texts["prediction"], texts["label"])
-        if len(table) > 1:
-            metrics |= {f"{row['task']}: {name}": row[name] for row in table.to_dict("records") for name in _IN_LOG}
+        whole = rouge.corpus_scores(texts["prediction"], texts["label"])
+        metrics = written.metrics | whole | metrics
+        for row in table.to_dict("records") if len(table) > 1 else ():
+            metrics |= {f"{row['task']}: {name}": row[name] for name in _IN_LOG if pd.notna(row[name])}
         tables = {
             "1_scores_of_each_task": table,
             "2_texts_from_best_to_worst": samples.rename(columns={"translation": "written"}),

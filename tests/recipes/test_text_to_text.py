@@ -13,6 +13,7 @@ from kit.data.splits import Kept
 from kit.data.tokens import Tokenizer
 from kit.errors import KitError, SettingError
 from kit.recipes import text_to_text as recipe
+from kit.tasks import text_to_text
 from kit.weights import loading
 from kit.weights import t5 as family
 from kit.weights.tensors import Tensors
@@ -59,13 +60,21 @@ def test_the_prefix_tells_what_is_written(run):
 
 def test_scores_are_of_each_task(run):
     test = run.metrics["test"]
-    for name in ("exact_match", "bleu", "chrf", "rougeL"):
+    for name in ("exact_match", "chrf", "rougeL"):
         assert {name, f"first: {name}", f"last: {name}"} <= test.keys()
+    assert "bleu" in test and "first: bleu" not in test  # of single words there is none
     table = run.folder / "tables" / "1_scores_of_each_task.csv"
     assert table.read_text().startswith("task,texts,exact_match,bleu,chrf,rouge1,rouge2,rougeL\nfirst,")
     mean = sum(test[f"{task}: exact_match"] for task in ("first", "last")) / 2
     assert mean == pytest.approx(test["exact_match"], abs=0.05)
     assert test["perplexity"] == pytest.approx(np.exp(test["cross_entropy"]))
+
+
+def test_bleu_is_of_texts_of_four_words():
+    sides = ["a b c d", "x"], ["a b c d", "x"]
+    table = text_to_text.scores_of_tasks(*sides, ["long", "short"])
+    assert list(table["task"]) == ["long", "short"] and table["exact_match"].tolist() == [1.0, 1.0]
+    assert table["bleu"][0] == pytest.approx(100.0) and table["bleu"].isna()[1]
 
 
 def test_several_are_written_by_beam_and_drawn(run):
