@@ -28,7 +28,7 @@ FREE_TEXTS = {
     *("group", "time", "split_files", "target", "synonyms", "back_translation"),
     *("time_format", "series", "known_covariates", "past_covariates"),
     *("user", "item", "rating", "items", "users", "cluster"),
-    *("freeze", "exclude_layers", "auxiliary", "kinds", "crosses", "missing", "stop"),
+    *("freeze", "exclude_layers", "auxiliary", "kinds", "crosses", "missing", "stop", "task_rates"),
 }
 # Names that a table says, which is asked when they are used: `kit.errors.choose` refuses another one.
 LOOKED_UP = {"name", "schedule", "backbone", "monitor", "features"}

@@ -38,6 +38,8 @@ class Attention(layers.Layer):
         use_qkv_bias: Add biases to queries, keys and values; None is as `use_bias`.
         use_query_key_norm: Divide each head's queries and keys by their root mean square, times a learned scale.
         epsilon: Small number in that normalisation.
+        is_scaled: Divide the scores by the root of the width of a head; otherwise the weights of queries begin smaller
+            by as much.
         dropout: Share of the attention weights that is dropped while training.
         return_attention_scores: What a call returns that does not say.
 
@@ -75,6 +77,7 @@ class Attention(layers.Layer):
         use_qkv_bias=None,
         use_query_key_norm=False,
         epsilon=1e-6,
+        is_scaled=True,
         dropout=0.0,
         return_attention_scores=False,
         **kwargs,
@@ -100,6 +103,7 @@ class Attention(layers.Layer):
         self.use_qkv_bias = use_qkv_bias
         self.use_query_key_norm = use_query_key_norm
         self.epsilon = epsilon
+        self.is_scaled = is_scaled
         self.dropout = dropout
         self.return_attention_scores = return_attention_scores
         self._pairs = pairs
@@ -113,7 +117,11 @@ class Attention(layers.Layer):
         check(not self.use_rotary or self._head_dim % 2 == 0, "num_heads", self.num_heads, "heads of an even width")
         use_bias = self.use_bias if self.use_qkv_bias is None else self.use_qkv_bias
         query_dim, key_dim = self.num_heads * self._head_dim, self._pairs * self._head_dim
-        self._query = layers.Dense(query_dim, use_bias=use_bias, dtype=self.dtype_policy, name="query")
+        self._factor = self._head_dim**-0.5 if self.is_scaled else 1.0
+        start = "glorot_uniform" if self.is_scaled else _smaller_glorot(self._head_dim)
+        self._query = layers.Dense(
+            query_dim, use_bias=use_bias, kernel_initializer=start, dtype=self.dtype_policy, name="query"
+        )
         has_bias = use_bias and self._has_key_bias
         self._key = layers.Dense(key_dim, use_bias=has_bias, dtype=self.dtype_policy, name="key")
         self._value = layers.Dense(key_dim, use_bias=use_bias, dtype=self.dtype_policy, name="value")
@@ -244,9 +252,9 @@ class Attention(layers.Layer):
         # Scaled before the product: TensorFlow would fuse product, scale and mask into an operation that is far slower
         # than the three on a CPU.
         if self.use_query_key_norm:
-            queries = self._query_norm(self._in_heads(self._query(query))) * self._head_dim**-0.5
+            queries = self._query_norm(self._in_heads(self._query(query))) * self._factor
         else:
-            queries = self._in_heads(self._query(query) * self._head_dim**-0.5)
+            queries = self._in_heads(self._query(query) * self._factor)
         return rotated(queries, position, self.rotary_wavelength) if self.use_rotary else queries
 
     def _weights(self, queries, keys, bias):
@@ -301,6 +309,7 @@ class Attention(layers.Layer):
             "use_qkv_bias": self.use_qkv_bias,
             "use_query_key_norm": self.use_query_key_norm,
             "epsilon": self.epsilon,
+            "is_scaled": self.is_scaled,
             "dropout": self.dropout,
             "return_attention_scores": self.return_attention_scores,
         }
@@ -309,3 +318,7 @@ class Attention(layers.Layer):
     def from_config(cls, config):
         # A network that was saved before the weights had to be asked for has them as its layers' second outputs.
         return super().from_config({"return_attention_scores": True, **config})
+
+
+def _smaller_glorot(head_dim):
+    return keras.initializers.VarianceScaling(1 / head_dim, mode="fan_avg", distribution="uniform")

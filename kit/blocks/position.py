@@ -95,6 +95,93 @@ class LearnedPosition(layers.Layer):
         return {**super().get_config(), "max_length": self.max_length}
 
 
+@keras.saving.register_keras_serializable("kit")
+class RelativePositionBias(layers.Layer):
+    """What is added to the scores of attention, learned for each head and each bucket of distances.
+
+    Raffel et al., "Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer" (T5), 2020,
+    section 2.1. Half of the buckets hold one distance each, the others more and more, up to `max_distance`, from which
+    on all are alike. One layer is shared by all blocks.
+
+    Args:
+        num_heads: Number of heads.
+        num_buckets: Number of buckets; where a position looks both ways, half of them are for each side.
+        max_distance: Distance in positions from which on all are in the last bucket.
+        is_causal: No position looks at a later one: all buckets are for those before it.
+
+    Shape:
+        in: (batch, time, dim), of which the length alone counts
+        out: (1, heads, time, time)
+
+    Raises:
+        SettingError: a number is out of range.
+    """
+
+    def __init__(self, num_heads, *, num_buckets=32, max_distance=128, is_causal=False, **kwargs):
+        super().__init__(**kwargs)
+        least = 2 if is_causal else 4
+        check(num_heads >= 1, "num_heads", num_heads, "at least 1")
+        is_even = num_buckets >= least and num_buckets % least == 0
+        check(is_even, "num_buckets", num_buckets, f"a multiple of {least}")
+        exact = num_buckets // least
+        check(max_distance > exact, "max_distance", max_distance, f"more than {exact}, a part of num_buckets")
+        self.num_heads, self.num_buckets = num_heads, num_buckets
+        self.max_distance, self.is_causal = max_distance, is_causal
+
+    def build(self, input_shape=None):
+        start = keras.initializers.RandomNormal(stddev=0.05)
+        self.embeddings = self.add_weight((self.num_buckets, self.num_heads), start, name="embeddings")
+        self.built = True
+
+    def call(self, inputs):
+        places = ops.arange(ops.shape(inputs)[1])
+        return self._bias(places[None, :] - places[:, None])[None]
+
+    def growing(self, start, time, source):
+        """Returns the same for some positions in a row that look at a cache.
+
+        Args:
+            start: Place of the first of them, a scalar or one a row (batch,).
+            time: Number of positions.
+            source: Length of the cache.
+
+        Shape:
+            out: (batch or 1, heads, time, source)
+        """
+        found = self._bias(ops.arange(source) - positions_from(start, time)[..., None])
+        return found if len(found.shape) == 4 else found[None]
+
+    def buckets(self, away):
+        """Returns the bucket of each distance from a position to one that it looks at, those before it negative."""
+        count, first = self.num_buckets, 0
+        if self.is_causal:
+            away = ops.maximum(-away, 0)
+        else:
+            count //= 2
+            first, away = ops.cast(away > 0, "int32") * count, ops.abs(away)
+        exact = count // 2
+        far = ops.log(ops.cast(ops.maximum(away, 1), "float32") / exact) / math.log(self.max_distance / exact)
+        far = exact + ops.cast(far * (count - exact), "int32")
+        return first + ops.where(away < exact, ops.cast(away, "int32"), ops.minimum(far, count - 1))
+
+    def _bias(self, away):
+        """Returns (..., heads, time, source) for distances (..., time, source)."""
+        found = ops.take(self.embeddings, self.buckets(away), axis=0)
+        return ops.cast(ops.moveaxis(found, -1, -3), self.compute_dtype)
+
+    def compute_output_spec(self, inputs):
+        return keras.KerasTensor((1, self.num_heads, inputs.shape[1], inputs.shape[1]), self.compute_dtype)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_heads": self.num_heads,
+            "num_buckets": self.num_buckets,
+            "max_distance": self.max_distance,
+            "is_causal": self.is_causal,
+        }
+
+
 def position(kind, max_length, name, dtype=None):
     """Returns the layer that adds positions to a sequence, or None where none are added there.
 

@@ -37,7 +37,8 @@ def encoder_block(
         x: Sequence.
         mask: True at real positions; the others are not attended to. None where all are real.
         attention: Function from a name to the attention layer, such as `functools.partial(Attention, 8)`.
-        feedforward: Function from a name to the feed-forward network, such as `functools.partial(FeedForward, 512)`.
+        feedforward: Function from a name to the feed-forward network, such as `functools.partial(FeedForward, 512)`, or
+            to `kit.blocks.experts.Experts`.
         normalization: Function from a name to a normalisation layer, such as `kit.blocks.normalization` returns.
         bias: Added to the scores of attention, (batch or 1, heads or 1, time, time); or None.
         norm: "pre" or "post": normalisation in front of each half, or behind its residual connection.
@@ -53,7 +54,8 @@ def encoder_block(
     """
     attend = attention(name=f"{name}_attention")
     feed = feedforward(name=f"{name}_feedforward")
-    feed.create(x.shape[-1])
+    if not isinstance(feed, layers.Layer):
+        feed.create(x.shape[-1])
     half = functools.partial(
         named_half,
         normalization=normalization,
@@ -189,7 +191,8 @@ class TransformerDecoder(layers.Layer):
         normalization, epsilon: As for `kit.blocks.normalization`; "layer" or "rms".
         positions: "sinusoidal", "learned", "rotary" or "none".
         max_length: Most positions, of "learned".
-        num_key_value_heads, head_dim, use_qkv_bias, use_query_key_norm, rotary_wavelength: As for `Attention`.
+        num_key_value_heads, head_dim, use_qkv_bias, use_query_key_norm, is_scaled, rotary_wavelength: As for
+            `Attention`.
         use_bias: Add biases in the dense layers of attention and feed-forward.
         window: As for `Attention`, of the sequence itself; the whole memory is seen. Of several the first block has the
             first, the second the second, and so on, over and over.
@@ -227,6 +230,7 @@ class TransformerDecoder(layers.Layer):
         use_bias=True,
         use_qkv_bias=None,
         use_query_key_norm=False,
+        is_scaled=True,
         rotary_wavelength=10000.0,
         window=None,
         experts=None,
@@ -251,6 +255,7 @@ class TransformerDecoder(layers.Layer):
             "use_bias": use_bias,
             "use_qkv_bias": use_qkv_bias,
             "use_query_key_norm": use_query_key_norm,
+            "is_scaled": is_scaled,
             "rotary_wavelength": rotary_wavelength,
             "window": list(window) if isinstance(window, tuple | list) else window,
             "experts": experts,
@@ -274,6 +279,7 @@ class TransformerDecoder(layers.Layer):
             use_qkv_bias=use_qkv_bias,
             use_query_key_norm=use_query_key_norm,
             epsilon=epsilon,
+            is_scaled=is_scaled,
             dropout=dropout,
         )
         self._parts = {

@@ -74,7 +74,7 @@ def inspect_with(recipe, overrides, *, config=None, output=None, own=None):
     schema = schemas.get(recipe)
     if schema.examples is None:
         raise KitError(f"inspect: the data of {recipe} are made by acting; expected a recipe that reads data")
-    if schema.examples in ("plain texts", "questions", "time series", "interactions"):
+    if schema.examples in ("plain texts", "texts to texts", "questions", "time series", "interactions"):
         raise KitError(f"inspect: {schema.examples}, as {recipe} reads them, have nothing that is looked for")
     data = run_settings.resolve(schema, config, overrides, None)["data"]
     # What data decide in a training, such as their size, says nothing of what they are.

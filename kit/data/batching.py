@@ -124,8 +124,8 @@ class ByTokens:
 
     def _bucket(self, examples, batch_size, batches, seed, bucket):
         """Returns the rows of each batch of a bucket: a stretch of the endless stream of passes, sorted."""
-        size = batch_size * batches
-        rows = endless_rows(len(examples), seed, bucket * size, (bucket + 1) * size)
+        rows = self.stretch(examples, seed, bucket, batch_size * batches)
+        size = len(rows)
         source, target = (lengths[rows] for lengths in self.sides(examples))
         order = np.lexsort((source, target, np.maximum(source, target)))
         done = np.cumsum((source + target)[order])
@@ -135,6 +135,10 @@ class ByTokens:
         cuts = np.maximum.accumulate(np.clip(cuts, least, size - batches + least) - least) + least
         parts = np.split(rows[order], cuts)
         return [parts[number] for number in np.random.default_rng((seed, 1, bucket)).permutation(batches)]
+
+    def stretch(self, examples, seed, bucket, size):
+        """Returns the rows of a bucket, about as many as its size and no fewer."""
+        return endless_rows(len(examples), seed, bucket * size, (bucket + 1) * size)
 
     def chunks(self, examples, batch_size, most_positions=None):
         """Yields the rows of each batch of one pass, from the shortest to the longest; not every batch is full."""

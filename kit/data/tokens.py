@@ -236,6 +236,10 @@ class Tokenizer:
         """Returns the text of a token as the vocabulary has it; None for no token."""
         return None if token is None else self._known.id_to_token(int(token))
 
+    def id_of(self, name):
+        """Returns the id of a token as the vocabulary has it; None where there is none."""
+        return self._known.token_to_id(name)
+
     def begins_word(self, token):
         """Tells whether a token begins a word: WordPiece marks the others with ##, BPE of `learn` marks the first."""
         name = self._known.id_to_token(int(token)) or ""

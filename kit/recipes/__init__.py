@@ -16,6 +16,7 @@ _BUILDERS = {
     "recommender": "recommendation",
     "sequence_tagger": "sequence_tagging",
     "translator": "translation",
+    "text_to_text_model": "text_to_text",
     "forecaster": "forecasting",
     "image_generator": "gan",
     "image_translator": "image_to_image",

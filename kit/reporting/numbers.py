@@ -7,12 +7,15 @@ from kit.terminal import number, with_intervals
 
 # Scores that are shares of 1.
 _SHARE = re.compile(
-    r"(.*_)?(accuracy|f1|precision|recall|exact_match|share|coverage(_wanted)?|read_correctly(_\w+)?)(_low|_high)?"
+    r"(.*_|.*: )?(accuracy|f1|precision|recall|exact_match|share|coverage(_wanted)?|read_correctly(_\w+)?)(_low|_high)?"
 )
 _WORDS = {
     "f1": "F1",
     "bleu": "BLEU",
     "chrf": "chrF",
+    "rouge1": "ROUGE-1",
+    "rouge2": "ROUGE-2",
+    "rougeL": "ROUGE-L",
     "psnr": "PSNR (dB)",
     "elbo": "ELBO (nats)",
     "kl": "KL divergence (nats)",
@@ -42,12 +45,13 @@ def is_share(name):
 
 
 def label(name):
-    """Returns the name of a score as the field writes it: `macro_f1` is "macro F1"."""
+    """Returns the name of a score as the field writes it: `macro_f1` is "macro F1"; that of a task is behind it."""
+    task, colon, name = name.rpartition(": ")
     words = name.split("_")
     shown = [_WORDS.get(word, word) for word in words]
     if len(words) > 1:  # the unit is that of the score alone
         shown = [word.partition(" (")[0] for word in shown]
-    return " ".join(shown)
+    return f"{task}{colon}{' '.join(shown)}"
 
 
 def digits(value):

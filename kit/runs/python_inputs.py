@@ -51,9 +51,13 @@ def sorted_out(recipe_name, tables, config_file, folder):
     name = recipe_name or stated_recipe(config_file, folder) or (own_model is not None and _takes_models())
     if not name:
         raise SettingError("recipe", f"none given; expected one of {', '.join(recipes.names())}")
-    if schema.get(name).examples in ("sentences", "pairs", "labelled texts", "questions", "interactions"):
+    if schema.get(name).examples in _ITERATED:
         own_data = _read_once(own_data)
     return name, overrides, PythonInputs(own_data, own_model)
+
+
+# Kinds of examples that may be given as iterators.
+_ITERATED = ("sentences", "pairs", "texts to texts", "labelled texts", "questions", "interactions")
 
 
 def _read_once(data):

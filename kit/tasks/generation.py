@@ -21,6 +21,7 @@ from kit.files import as_path, atomic
 from kit.reporting import plots, token_plots
 from kit.reporting.statistics import Bootstrap
 from kit.scoring import text as scores
+from kit.tasks import written_texts
 from kit.tasks.recipe import Evaluation, Task
 from kit.tasks.text_explanation import translation_explainer
 
@@ -57,7 +58,7 @@ class Beam:
 
 def tokenizers_of(assets):
     """Returns the tokenizers of source and target."""
-    both = [Tokenizer(content) for content in assets["tokenizers"]]
+    both = [Tokenizer(content) for content in assets.get("tokenizers") or [assets["tokenizer"]]]
     return both[0], both[-1]
 
 
@@ -71,41 +72,13 @@ def special_tokens(tokenizer):
     )
 
 
-def _samples(examples, found):
-    """Returns the best, the median and the worst translations, by chrF."""
-    sources, references = examples.extra("source"), examples.extra("target")
-    values = scores.sentence_chrf(found, references)
-    order = np.argsort(-values, kind="stable")
-    middle = max(len(order) // 2 - 2, 0)
-    rows = dict.fromkeys([*order[:5], *order[middle : middle + 5], *order[-10:]])
-    return pd.DataFrame(
-        [
-            {
-                "chrF": float(values[row]),
-                "source": sources[row],
-                "translation": found[row],
-                "reference": references[row],
-            }
-            for row in rows
-        ]
-    )
-
-
 def _cut(ids, special):
     """Returns ids up to the end, the end included."""
     ids = [int(each) for each in ids if each != special.pad]
     return ids[: ids.index(special.end) + 1] if special.end in ids else ids
 
 
-def show(predictions, is_terminal):
-    """Returns translations for reading: one a line; where there are several of a sentence, with rank and score."""
-    if predictions["rank"].max() == 1:
-        return "\n".join(predictions["translation"])
-    rows = predictions[["sentence", "rank", "score", "translation"]].itertuples(index=False)
-    return "\n".join(f"{sentence}.{rank}\t{score:.3f}\t{text}" for sentence, rank, score, text in rows)
-
-
-def task(decoding_step, max_positions, has_attention=lambda model: True):
+def task(decoding_step, max_positions, has_attention=lambda model: True, validated=("bleu", "chrf")):
     """Returns the `Task` of generation, of examples that `text_pairs` makes; its assets hold `tokenizers`.
 
     Args:
@@ -113,6 +86,7 @@ def task(decoding_step, max_positions, has_attention=lambda model: True):
             step has a function `with_weights` that returns the weights over the source, too.
         max_positions: Function from the model to the most tokens that it can take, or None for any number.
         has_attention: Function from the model to whether it looks at the source.
+        validated: Names of the scores of greedy translations of the validation split.
     """
 
     def decoder(model, special, method, settings):
@@ -201,11 +175,11 @@ def task(decoding_step, max_positions, has_attention=lambda model: True):
         }
 
     def validate(model, examples, assets):
-        """Returns BLEU and chrF of the greedy translations."""
+        """Returns BLEU and chrF, or whatever is `validated`, of the greedy translations."""
         target = tokenizers_of(assets)[1]
         ids, _ = written(model, examples, special_tokens(target), 256, decoding.greedy)
         values = scores.corpus_scores(target.decode([each[0] for each in ids]), examples.extra("target"))
-        return {name: values[name] for name in ("bleu", "chrf")}
+        return {name: values[name] for name in validated}
 
     def evaluate(
         model,
@@ -233,7 +207,7 @@ def task(decoding_step, max_positions, has_attention=lambda model: True):
         found = target.decode([each[0] for each in ids])
         metrics = scores.corpus_scores(found, examples.extra("target"), bootstrap.bootstrap_samples)
         tables = {
-            "1_translations_from_best_to_worst": _samples(examples, found),
+            "1_translations_from_best_to_worst": written_texts.samples(examples, found),
             "2_pairs_of_sentences": pd.DataFrame(
                 [{"what": name, "number": count} for name, count in assets["pairs"].items()]
             ),
@@ -321,12 +295,12 @@ def task(decoding_step, max_positions, has_attention=lambda model: True):
                 written(model, examples, special, batch_size, decoding.sample, settings, random, apart=True)
                 for _ in range(n_best)
             ]
-            found, values = _best_first(draws, len(examples))
+            found, values = written_texts.best_first(draws, len(examples))
         if path is not None:
             figures = attention_figures(model, examples.take([0]), found[0][0], assets)
             with atomic(path) as temporary:
                 plots.save(list(figures.values())[-1](), temporary)
-        return _table(lines, rows, [target_tokenizer.decode(each) for each in found], values)
+        return written_texts.table(lines, rows, [target_tokenizer.decode(each) for each in found], values)
 
     def pooled(predictions, assets, settings):
         """Scores the translations of all folds together."""
@@ -338,49 +312,13 @@ def task(decoding_step, max_positions, has_attention=lambda model: True):
         evaluate=evaluate,
         predict=predict,
         validate=validate,
-        show=show,
+        show=written_texts.show,
         explain=translation_explainer(predict, tokenizers_of, special_tokens, attention_figures, has_attention),
         inputs="text",
         pooled=pooled,
         by_chance={"method": "sample"},
         check=read,
     )
-
-
-def _best_first(draws, count):
-    """Returns the draws of each text, the most probable first, and their scores.
-
-    Args:
-        draws: Ids and scores of each draw, as `written` returns them.
-        count: Number of texts.
-    """
-    found = [[each for ids, _ in draws for each in ids[row]] for row in range(count)]
-    values = [np.concatenate([scores[row] for _, scores in draws]) for row in range(count)]
-    order = [np.argsort(-each, kind="stable") for each in values]
-    found = [[each[index] for index in indices] for each, indices in zip(found, order, strict=True)]
-    return found, [each[indices] for each, indices in zip(values, order, strict=True)]
-
-
-def _table(lines, rows, texts, values):
-    """Returns a table with a row a translation.
-
-    Args:
-        lines: Lines that were given.
-        rows: Those of them that are not empty.
-        texts: Translations of each of these, the best first.
-        values: Their scores.
-    """
-    table, done = [], dict(zip(rows, range(len(rows)), strict=True))
-    for row, line in enumerate(lines):
-        own = (texts[done[row]], values[done[row]]) if row in done else ([""], [0.0])
-        # Several ways of cutting a text are one translation; a beam may have found fewer than were asked for.
-        different = {}
-        for text, value in zip(*own, strict=True):
-            if value > -1e8 or not different:
-                different.setdefault(text, float(value))
-        for rank, (text, value) in enumerate(different.items(), 1):
-            table.append({"sentence": row + 1, "source": line, "rank": rank, "translation": text, "score": value})
-    return pd.DataFrame(table)
 
 
 def _check_inputs(positions, tokenizer, ids, places):

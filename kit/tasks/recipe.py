@@ -194,8 +194,8 @@ class Recipe:
         own_data: `kit.tasks.own_data.OwnData`: how data of a user's own decide the settings that `own.toml` leaves to
             them; or None.
         examples: What its data are, for `kit inspect`: "labelled images", "images", "sentences" (tagged), "pairs" of
-            sentences, "labelled texts", "plain texts", "questions", "time series", "interactions" or "rows" (of
-            tables); None where they are made by acting.
+            sentences, "texts to texts", "labelled texts", "plain texts", "questions", "time series", "interactions" or
+            "rows" (of tables); None where they are made by acting.
     """
 
     name: str
@@ -210,7 +210,7 @@ class Recipe:
     examples: (
         Literal[
             *("labelled images", "images", "sentences", "pairs", "labelled texts", "plain texts", "questions"),
-            *("time series", "interactions", "rows"),
+            *("texts to texts", "time series", "interactions", "rows"),
         ]
         | None
     ) = None

@@ -38,6 +38,7 @@ KINDS = {
     "PeepholeLSTMCell": {**_RECURRENT, "peephole": True},  # kernels with one weight a unit
     "LearnedPosition": {"embeddings": False},
     "RelativeEmbedding": {"embeddings": False},  # of relative positions
+    "RelativePositionBias": {"embeddings": False},
     "Bias": {"bias": False},
     "ClassToken": {"token": False},
     "WindowAttention": {"relative_position_bias": False},

@@ -13,6 +13,7 @@ from kit.weights.tokenizer import tokenizer_of as _tokenizer_of
 NAMES = (
     *("bert", "big_bird", "deberta", "deberta_v2", "vit", "swin", "efficientnet_lite0"),
     *("gpt2", "llama", "mistral", "mixtral", "qwen2", "qwen3", "qwen3_moe"),
+    *("t5", "switch_transformers"),
 )
 _FETCHED = ["*.json", "*.safetensors", "vocab.txt"]
 

@@ -20,7 +20,7 @@ from kit.models import (
     text,
     vision,
 )
-from kit.models.text import seq2seq
+from kit.models.text import seq2seq, text_to_text
 from tests.models.test_vision import SMALL
 
 # Each registry with what the data gives to its builders.
@@ -30,6 +30,7 @@ REGISTRIES = {
     "series": (series.VARIANTS, {"input_dim": 3}),
     "tokens": (text.OF_TOKENS, {"vocabulary_size": 12, "pad_id": 0}),
     "causal": (text.CAUSAL, {"vocabulary_size": 12, "separator": None, "length": 9}),
+    "text_to_text": (text_to_text.VARIANTS, {"vocabulary_size": 12, "pad_id": 0}),
     "seq2seq": (seq2seq.VARIANTS, {"input_dim": 6, "max_length": 9}),
     "tabular": (tabular.VARIANTS, {"columns": TableShape(2, (3,), (5,), 9, ((0.0, 1.0), (0.0, 1.0)), 2)}),
     "generative": (generative.VARIANTS, {"latent_dim": 4, "num_conditions": 3, "image_shape": (8, 8, 1)}),
@@ -47,16 +48,18 @@ REGISTRIES = {
 }
 
 
-WRITERS = {"gpt2_tiny", "llama_tiny"}
 # Those that are built many times in a long while.
 SLOW = {"swin", "vit", "mobilenet", "mixnet", "googlenet", "stylegan"}
+
+# Those of a family whose small one is not small.
+_TINY = {"t5_tiny", "switch_t5_tiny", "gpt2_tiny", "llama_tiny"}
 
 
 def _builders(slow=()):
     """Yields each builder once, with the arguments of a small variant, those of some names marked as slow."""
     for kind, (variants, facts) in REGISTRIES.items():
         small = {}
-        for name in sorted(variants, key=lambda name: name not in SMALL | WRITERS and "small" not in name):
+        for name in sorted(variants, key=lambda name: (name not in _TINY, name not in SMALL and "small" not in name)):
             small.setdefault(*variants[name])
         for build, arguments in small.items():
             known = [fact for name, fact in facts.items() if name in inspect.signature(build).parameters]

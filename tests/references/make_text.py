@@ -104,6 +104,57 @@ def llamas():
     causal("qwen3_moe", "Qwen3MoeForCausalLM", transformers.Qwen3MoeConfig(**several))
 
 
+def text_to_text(name, model, scaled=True):
+    """A network that writes one text for another: logits of targets, and what it writes greedily.
+
+    `model` is as `transformers` makes it, which ties the last layer whatever the configuration says; where the
+    published version does not, it gets weights of its own.
+    """
+    if not scaled:
+        model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
+        for tied in (model._tied_weights_keys, model.all_tied_weights_keys):
+            tied.pop("lm_head.weight", None)  # so that both are kept
+    model = randomised(model)
+    if not scaled:  # otherwise rounding alone moves logits by 2e-5
+        model.lm_head.weight.data *= model.config.d_model**-0.5
+    ids, mask, _ = tokens(40, (13, 6, 2))
+    target = torch.cat([torch.zeros(3, 1, dtype=torch.int32), tokens(40, (7, 7, 7))[0]], 1)
+    found = model(input_ids=ids, attention_mask=mask, decoder_input_ids=target, use_cache=False)
+    settings = {
+        "use_cache": model.config.num_decoder_layers == model.config.num_layers,
+        "max_new_tokens": 8,
+        "do_sample": False,
+        "eos_token_id": None,
+        "num_beams": 1,
+    }
+    written = model.generate(input_ids=ids, attention_mask=mask, **settings)
+    write(name, model, {"source": ids, "target": target}, {"logits": found.logits, "greedy": written[:, 1:]})
+
+
+_T5 = {"vocab_size": 40, "d_model": 32, "d_kv": 6, "d_ff": 48, "num_layers": 2, "num_heads": 4}
+_T5 |= {"relative_attention_num_buckets": 8, "relative_attention_max_distance": 12, "decoder_start_token_id": 0}
+
+
+def t5():
+    """T5, and its version 1.1 with gated networks and a last layer of its own."""
+    text_to_text("t5", transformers.T5ForConditionalGeneration(transformers.T5Config(**_T5, num_decoder_layers=3)))
+    config = transformers.T5Config(**_T5, feed_forward_proj="gated-gelu", tie_word_embeddings=False)
+    text_to_text("t5_v1_1", transformers.T5ForConditionalGeneration(config), scaled=False)
+
+
+def switch_transformers():
+    """Switch Transformers, whose experts have so little room that some tokens find none."""
+    own = {
+        "num_experts": 4,
+        "expert_capacity": 3,
+        "num_sparse_encoder_layers": 1,
+        "num_sparse_decoder_layers": 1,
+        "num_decoder_layers": 2,
+    }
+    config = transformers.SwitchTransformersConfig(**_T5, **own)
+    text_to_text("switch_transformers", transformers.SwitchTransformersForConditionalGeneration(config))
+
+
 def deberta():
     """DeBERTa's first version: fused projections, no buckets."""
     config = transformers.DebertaConfig(
@@ -195,7 +246,10 @@ def _deberta(name, model):
 
 MAKERS = {
     maker.__name__: maker
-    for maker in (bert, big_bird, big_bird_full, deberta, deberta_v2, deberta_v2_apart, gpt2, llamas)
+    for maker in (
+        *(bert, big_bird, big_bird_full, deberta, deberta_v2, deberta_v2_apart, gpt2, llamas),
+        *(switch_transformers, t5),
+    )
 }
 
 if __name__ == "__main__":

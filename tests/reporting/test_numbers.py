@@ -33,6 +33,7 @@ def test_names_are_those_of_the_field():
     assert numbers.label("macro_f1") == "macro F1"
     assert numbers.label("psnr") == "PSNR (dB)" and numbers.label("psnr_pca") == "PSNR PCA"
     assert numbers.label("frechet_distance_floor") == "Fréchet distance floor"
+    assert numbers.label("find q: exact_match") == "find q: exact match" and numbers.is_share("find q: exact_match")
 
 
 def test_an_interval_stands_beside_its_score():

@@ -21,6 +21,7 @@ _KINDS = {
     "images": ("packed_images", "digits", "image_tfds", "image_csv", "idx", "image_npz", "image_folder"),
     "sentences": ("phrases", "tagged_tfds", "tagged_files"),
     "pairs": ("phrase_pairs", "pair_tfds", "pair_files"),
+    "prefixed": ("prefixed_phrases", "prefixed_files"),
     "texts": ("packed_texts", "phrase_languages", "text_tfds", "text_tables", "text_folder"),
     "documents": ("packed_documents", "python_manual", "document_tfds", "document_tables", "text_documents"),
     "questions": ("phrase_questions", "question_tfds", "question_files"),
@@ -323,7 +324,8 @@ def read(source, kind, options):
 
     Args:
         source: As for `find`.
-        kind: "images", "sentences", "pairs", "texts", "documents", "questions", "tables" or "series".
+        kind: "images", "sentences", "pairs", "prefixed" (texts with a task in front), "texts", "documents",
+            "questions", "tables" or "series".
         options: Dictionary of options by name. Those that are None or an empty tuple are left to the reader, those that
             it lacks are passed over.
 
@@ -359,7 +361,8 @@ def find(source, kind):
     Args:
         source: Name, or path or address (`s3://...`) of a file or folder; anything else is taken as data given in
             Python.
-        kind: "images", "sentences", "pairs", "texts", "documents", "questions", "tables" or "series".
+        kind: "images", "sentences", "pairs", "prefixed" (texts with a task in front), "texts", "documents",
+            "questions", "tables" or "series".
 
     Raises:
         SettingError: there is no such name or path, or nothing in it that a module reads.
