@@ -111,17 +111,18 @@ class _DecoderBlock(layers.Layer):  # its name is in the paths of saved weights
         self.feed = feedforward(name="feedforward", **same)
 
     def build(self, x_shape, memory_shape=None):
+        if not isinstance(self.feed, layers.Layer):
+            self.feed.create(x_shape[-1])  # in front of attention, which decides what a seed draws
+            self.wide, self.narrow = self.feed.wide, self.feed.narrow  # so that they are layers of this one
+            if self.feed.is_gated:
+                self.gate = self.feed.gate
+                self.gate.build(x_shape)
         self.own.build(x_shape)
         if self.cross is not None:
             self.cross.build(x_shape, memory_shape)
         if isinstance(self.feed, layers.Layer):
             self.feed.build(x_shape)
         else:
-            self.feed.create(x_shape[-1])
-            self.wide, self.narrow = self.feed.wide, self.feed.narrow  # so that they are layers of this one
-            if self.feed.is_gated:
-                self.gate = self.feed.gate
-                self.gate.build(x_shape)
             self.wide.build(x_shape)
             self.narrow.build((None, None, self.feed.feedforward_dim))
         for each in self.norms:
