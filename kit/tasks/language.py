@@ -347,6 +347,6 @@ def task():
         show=show,
         inputs="text",
         usage='--text "ROMEO:" --max-tokens 200',
-        served={"seed": None, "n": 8},
+        served={"n": 8},
         by_chance={"method": "sample"},
     )
