@@ -11,7 +11,7 @@ import pytest
 from kit.blocks.recurrent import PeepholeLSTMCell
 from kit.errors import SettingError
 from kit.models import text
-from kit.models.text import seq2seq
+from kit.models.text import seq2seq, text_to_text
 
 DIM = 8
 LENGTHS = np.array([6, 3, 1])
@@ -200,7 +200,7 @@ def test_refuses_what_cannot_be(variant, arguments, key):
 
 def test_every_module_is_registered():
     imported = set()
-    for registry in (text, seq2seq):
+    for registry in (text, seq2seq, text_to_text):
         source = ast.parse(inspect.getsource(registry))
         imported |= {
             alias.name
@@ -208,5 +208,10 @@ def test_every_module_is_registered():
             if isinstance(node, ast.ImportFrom) and node.module == "kit.models.text"
             for alias in node.names
         }
-    files = {path.stem for path in Path(text.__file__).parent.glob("*.py")} - {"__init__", "seq2seq"}
+    files = {path.stem for path in Path(text.__file__).parent.glob("*.py")} - {
+        "__init__",
+        "seq2seq",
+        "text_to_text",
+        "causal_decoder",
+    }
     assert imported == files

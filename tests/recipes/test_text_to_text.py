@@ -47,7 +47,7 @@ def trained(folder, **settings):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A finished run that has learned both tasks, more or less."""
-    train = TRAIN | {"epochs": 2, "steps_per_epoch": 300, "steps_per_execution": 20}
+    train = TRAIN | {"epochs": 6, "steps_per_epoch": 300, "steps_per_execution": 20}
     return trained(tmp_path_factory.mktemp("runs") / "run", train=train)
 
 
