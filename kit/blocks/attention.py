@@ -7,7 +7,7 @@ from keras import layers, ops
 
 from kit.blocks.growing_cache import put
 from kit.blocks.local_attention import attend_locally, pays
-from kit.blocks.masking import hidden_where_false
+from kit.blocks.masking import hidden_where_false, softmax
 from kit.blocks.position import positions_from, rotated
 from kit.errors import check
 
@@ -266,7 +266,7 @@ class Attention(layers.Layer):
         scores = ops.matmul(queries, ops.swapaxes(keys, -1, -2))
         if groups > 1:
             scores = ops.reshape(scores, (-1, self.num_heads, time, ops.shape(keys)[2]))
-        return ops.softmax(scores if bias is None else scores + bias, axis=-1)
+        return softmax(scores if bias is None else scores + bias)
 
     def _mixed(self, weights, values, training):
         """Returns the output (batch, time, dim) for weights (batch, heads, time, source)."""

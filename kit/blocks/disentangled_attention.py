@@ -11,7 +11,7 @@ import numpy as np
 from keras import layers, ops
 
 from kit.blocks.attention import Attention
-from kit.blocks.masking import hidden_where_false
+from kit.blocks.masking import hidden_where_false, softmax
 from kit.errors import check
 
 
@@ -163,7 +163,7 @@ class DisentangledAttention(Attention):
             scores = scores + ops.swapaxes(_by_distance(found), -1, -2)
         if mask is not None:
             scores = scores + hidden_where_false(mask, self.compute_dtype)[:, None, None]
-        weights = ops.softmax(scores, axis=-1)
+        weights = softmax(scores)
         y = self._mixed(weights, values, training)
         return (y, weights) if self._returns_scores(return_attention_scores) else y
 

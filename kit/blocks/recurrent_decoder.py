@@ -3,7 +3,7 @@
 import keras
 from keras import layers, ops
 
-from kit.blocks.masking import hidden_where_false
+from kit.blocks.masking import hidden_where_false, softmax
 from kit.blocks.recurrent import CELLS
 from kit.errors import check
 
@@ -42,7 +42,7 @@ class _AdditiveCell(layers.Layer):
     def look_and_step(self, inputs, own, memory, keys, bias, training=False):
         """Returns output (batch, units), context (batch, memory_dim), new states, and weights (batch, source)."""
         scores = self.score(ops.tanh(self.query(own[0])[:, None] + keys))[..., 0] + bias  # (batch, source)
-        weights = ops.softmax(scores, axis=-1)
+        weights = softmax(scores)
         context = ops.matmul(weights[:, None], memory)[:, 0]
         output, following = self.cell(ops.concatenate([inputs, context], axis=-1), own, training=training)
         return output, context, following if isinstance(following, list | tuple) else [following], weights
@@ -172,7 +172,7 @@ class RecurrentDecoder(layers.Layer):
     def _look(self, x, fixed):
         """Returns outputs that have looked at the memory (batch, time, units), and weights (batch, time, source)."""
         scores = ops.matmul(x, ops.swapaxes(fixed["keys"], 1, 2)) + fixed["bias"][:, None]
-        weights = ops.softmax(scores, axis=-1)
+        weights = softmax(scores)
         return self._readout(ops.concatenate([x, ops.matmul(weights, fixed["memory"])], axis=-1)), weights
 
     def compute_mask(self, *inputs):

@@ -1,5 +1,7 @@
 """Attention: equal to Keras' own where that exists, and the same position by position as all at once."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -245,3 +247,11 @@ def test_refuses(arguments, key):
 def test_refuses_heads_that_do_not_divide_the_width():
     with pytest.raises(SettingError, match=r"^num_heads: expected a divisor of the width \(8\)"):
         Attention(3)(keras.Input((None, DIM)))
+
+
+def test_a_single_position_is_looked_at_without_a_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        x = np.ones((1, 1, 4), "float32")
+        _, weights = Attention(2)(x, return_attention_scores=True)
+    np.testing.assert_array_equal(weights, np.ones((1, 2, 1, 1)))
