@@ -148,7 +148,8 @@ class ServedRun:
 
     def _goes_by_row(self, chosen):
         """Returns whether a prediction draws by the row in a call, which in one of several goes by who else asks."""
-        return any(chosen.get(name) == value for name, value in self.run.recipe.task.by_chance.items())
+        by_chance = self.run.recipe.task.by_chance.items()
+        return any(chosen.get(name, self.offered[name].default) == value for name, value in by_chance)
 
     def _check_asked(self, asked):
         served = self.run.recipe.task.served

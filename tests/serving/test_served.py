@@ -54,3 +54,13 @@ def test_what_is_drawn_for_one_does_not_go_by_who_else_asks(translator, method, 
     for text, rows in zip(TEXTS, answers, strict=True):
         alone = translator.predict(text, method=method)
         assert [row["translation"] for row in rows] == alone["translation"].tolist()
+
+
+def test_nor_where_drawing_is_what_is_done_unasked(tmp_path):
+    folder = tmp_path / "writer"
+    run = kit.train("language_modelling", config="smoke", folder=folder, verbose=False, train={"epochs": 1})
+    served = ServedRun("writer", run, {}, Limits(batch_size=8))
+    answers, calls = answered_together(served, TEXTS)
+    assert max(calls) == 1
+    for text, rows in zip(TEXTS, answers, strict=True):
+        assert [row["text"] for row in rows] == run.predict(text)["text"].tolist()
