@@ -97,7 +97,7 @@ class LearnedPosition(layers.Layer):
 
 @keras.saving.register_keras_serializable("kit")
 class RelativePositionBias(layers.Layer):
-    """What is added to the scores of attention, learned for each head and each bucket of distances.
+    """Relative position bias of attention: a learned number for each head and each bucket of distances, as in T5.
 
     Raffel et al., "Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer" (T5), 2020,
     section 2.1. Half of the buckets hold one distance each, the others more and more, up to `max_distance`, from which

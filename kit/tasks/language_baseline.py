@@ -1,4 +1,4 @@
-"""What a text costs without a network: told by characters before each one, and packed by xz."""
+"""Baselines of language models: a character n-gram with Kneser-Ney smoothing, and the compressor xz."""
 
 import logging
 import lzma
@@ -56,5 +56,5 @@ def beside(splits, settings, seconds):
 
 def _text(tokenizer, tokens):
     """Returns texts one behind the other, with a sign behind each."""
-    ends = np.flatnonzero(tokens == tokenizer.end_id)
-    return "".join(f"{text_of(tokenizer, part)}{_END}" for part in np.split(tokens, ends)[1:-1])
+    parts = np.split(tokens, np.flatnonzero(tokens == tokenizer.end_id))
+    return "".join(f"{text}{_END}" for text in (text_of(tokenizer, part) for part in parts) if text)

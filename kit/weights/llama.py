@@ -149,3 +149,23 @@ def relative(name, architecture, own=(), said=None, layout=None):
         names=functools.partial(names, layout=layout),
     )
     return arguments_of, configuration_of, family
+
+
+def name_of(arguments):
+    """Returns the name of the family of a network of `kit.models.text.llama`; None where none is published so.
+
+    Args:
+        arguments: Keywords of its builder.
+    """
+    has_norms, has_biases, experts = (arguments[name] for name in ("use_query_key_norm", "use_qkv_bias", "num_experts"))
+    if experts:
+        is_limited = arguments["capacity_factor"] is not None or arguments["experts_interval"] != 1 or has_biases
+        if is_limited or (has_norms and arguments["window"]) or not (has_norms or arguments["normalize"]):
+            return None
+        return "qwen3_moe" if has_norms else "mixtral"
+    names = [
+        name
+        for name, it_has in (("qwen3", has_norms), ("qwen2", has_biases), ("mistral", arguments["window"]))
+        if it_has
+    ]
+    return (names or ["llama"])[0] if len(names) < 2 else None

@@ -76,7 +76,8 @@ def module_of(build, variant, arguments):
         arguments: Keywords of the builder, by which relatives of one architecture differ.
     """
     name = variant if variant in NAMES else getattr(build, "__name__", None)
-    name = relative_of(arguments) if name == "llama" else name
+    if name == "llama":
+        name = importlib.import_module("kit.weights.llama").name_of(arguments)
     name = "deberta_v2" if str(variant).startswith("deberta_v3") else name
     return importlib.import_module(f"kit.weights.{name}") if name in NAMES else None
 
@@ -149,23 +150,3 @@ def tokenizer_of(weights):
     module, config = family_of(folder)
     embeddings = module.arguments(config, folder)["vocabulary_size"]
     return _tokenizer_of(folder, embeddings), embeddings
-
-
-def relative_of(arguments):
-    """Returns the name of the family of a network of `kit.models.text.llama`; None where none is published so.
-
-    Args:
-        arguments: Keywords of its builder.
-    """
-    has_norms, has_biases, experts = (arguments[name] for name in ("use_query_key_norm", "use_qkv_bias", "num_experts"))
-    if experts:
-        is_limited = arguments["capacity_factor"] is not None or arguments["experts_interval"] != 1 or has_biases
-        if is_limited or (has_norms and arguments["window"]) or not (has_norms or arguments["normalize"]):
-            return None
-        return "qwen3_moe" if has_norms else "mixtral"
-    names = [
-        name
-        for name, it_has in (("qwen3", has_norms), ("qwen2", has_biases), ("mistral", arguments["window"]))
-        if it_has
-    ]
-    return (names or ["llama"])[0] if len(names) < 2 else None
