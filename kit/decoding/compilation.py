@@ -78,3 +78,18 @@ def streamed(decoding_step, method, tokens, *, max_length, prompt, **settings):
                 return
 
     return write
+
+
+def made_once(model, key, make):
+    """Returns what is made for a model under a key, such as a compiled function; it goes when the model goes.
+
+    Args:
+        model: The model.
+        key: What decides how it is made.
+        make: Function that makes it.
+    """
+    # Beside the attributes that Keras keeps track of. A table by models would hold those that its functions hold.
+    made = vars(model).setdefault("_kit_made", {})
+    if key not in made:
+        made[key] = make()
+    return made[key]

@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import weakref
 from typing import Literal
 
 import numpy as np
@@ -27,8 +26,6 @@ from kit.tasks.text_explanation import translation_explainer
 
 log = logging.getLogger("kit")
 
-# Compiled functions of each model, by method and settings.
-_COMPILED = weakref.WeakKeyDictionary()
 # Tokens and padding of the texts that are written together, those of each beam counted; bounds the memory.
 _MOST_POSITIONS = 32_768
 
@@ -91,16 +88,14 @@ def task(decoding_step, max_positions, has_attention=lambda model: True, validat
 
     def decoder(model, special, method, settings):
         """Returns a compiled function from source ids to what is written, made once for each model and settings."""
-        made = _COMPILED.setdefault(model, {})
-        key = (method.__name__, special, tuple(sorted(settings.items())))
-        if key not in made:
-            positions = max_positions(model)
+        positions = max_positions(model)
 
-            def max_length(source):
-                longest = 2 * ops.shape(source)[1] + 10
-                return longest if positions is None else ops.minimum(longest, positions)
+        def max_length(source):
+            longest = 2 * ops.shape(source)[1] + 10
+            return longest if positions is None else ops.minimum(longest, positions)
 
-            made[key] = decoding.compiled(
+        def made():
+            return decoding.compiled(
                 decoding_step(model, special.pad),
                 method,
                 special,
@@ -108,7 +103,8 @@ def task(decoding_step, max_positions, has_attention=lambda model: True, validat
                 signature=tf.TensorSpec((None, None), tf.int32),
                 **settings,
             )
-        return made[key]
+
+        return decoding.made_once(model, (method, special, *sorted(settings.items())), made)
 
     def written(model, examples, special, batch_size, method, settings=None, seeds=None, apart=False):
         """Returns ids of what is written, (results, time) of each text, and their scores, (results,) of each.
