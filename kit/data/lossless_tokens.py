@@ -58,6 +58,12 @@ class LosslessTokens:
         return Tokenizer(known.to_str(), {"end": END})
 
 
+def beginning_of(tokenizer):
+    """Returns the token in front of every text: the start of a tokenizer that has one, or the end of the one before."""
+    return tokenizer.end_id if tokenizer.start_id is None else tokenizer.start_id
+
+
 def text_of(tokenizer, ids):
-    """Returns the text of ids as it was, spaces at its ends included; ends of texts are left out."""
-    return tokenizer.joined([each for each in ids if int(each) not in tokenizer.end_ids])
+    """Returns the text of ids as it was, spaces at its ends included; starts and ends of texts are left out."""
+    left_out = {tokenizer.start_id, *tokenizer.end_ids}
+    return tokenizer.joined([each for each in ids if int(each) not in left_out])

@@ -8,6 +8,7 @@ import numpy as np
 from kit.data import cache, packed_tokens
 from kit.data.columns import Dense
 from kit.data.examples import Examples
+from kit.data.lossless_tokens import beginning_of
 from kit.data.packed import Mapped
 from kit.data.split_names import SPLITS
 from kit.data.stored import Appended, Stored
@@ -72,14 +73,17 @@ class TokenSequences:
         return Stored([self], self.dtype).reader()
 
 
-def flat(documents, end):
-    """Returns the tokens of texts, one behind the other, with an end in front of each and behind the last.
+def flat(documents, begin, end):
+    """Returns the tokens of texts, one behind the other, each with its beginning in front and an end behind.
 
     Args:
         documents: Ids of each text.
+        begin: Id of the beginning; where it is that of the end, the end of a text is the beginning of the next one.
         end: Id of the end.
     """
-    return np.concatenate([np.array([end], "int32"), *(np.array([*ids, end], "int32") for ids in documents)])
+    front = [] if begin == end else [begin]
+    parts = [np.array([*front, *ids, end], "int32") for ids in documents]
+    return np.concatenate([np.array([] if front else [begin], "int32"), *parts])
 
 
 def of_next_token(tokens, length, stride):
@@ -121,7 +125,8 @@ def by_split(found, split, tokenizer):
         texts = {name: [] for name in SPLITS}
         for text, name in zip(found.texts, split, strict=True):
             texts[name].append(text)
-        return [flat(tokenizer.encode(texts[name]), tokenizer.end_id) for name in SPLITS]
+        ends = beginning_of(tokenizer), tokenizer.end_id
+        return [flat(tokenizer.encode(texts[name]), *ends) for name in SPLITS]
     sums = packed_tokens.split_sum(split)
     key = {"fingerprint": found.fingerprint, "split": sums, "tokenizer": tokenizer.to_json()}
     folder = cache.kept("sequences", key, lambda path: _write(path, found.texts, split, tokenizer))
@@ -130,15 +135,16 @@ def by_split(found, split, tokenizer):
 
 def _write(folder, texts, split, tokenizer):
     """Writes the tokens of each split."""
-    kind, end = packed_tokens.type_of(tokenizer), tokenizer.end_id
+    kind, ends = packed_tokens.type_of(tokenizer), (beginning_of(tokenizer), tokenizer.end_id)
+    first_of_all = flat([], *ends)
     files = {name: Appended(folder / f"{name}.npy", (), kind) for name in SPLITS}
     try:
         for file in files.values():
-            file.add([end])
+            file.add(first_of_all)
         for first, block in packed_tokens.blocks(texts, tokenizer):
             for name in SPLITS:
                 chosen = [ids for row, ids in enumerate(block, first) if split[row] == name]
-                files[name].add(flat(chosen, end)[1:])
+                files[name].add(flat(chosen, *ends)[len(first_of_all) :])
     except BaseException:
         for file in files.values():
             file.__exit__(True)

@@ -5,7 +5,7 @@ import logging
 
 from kit.config import facts_of
 from kit.data import packed_tokens, sources
-from kit.data.lossless_tokens import LosslessTokens
+from kit.data.lossless_tokens import LosslessTokens, beginning_of
 from kit.data.options import Division
 from kit.data.source_files import SourceFiles
 from kit.data.split_names import SPLITS
@@ -128,7 +128,11 @@ def texts_to_go_on_with(
     return Splits(
         of_next_token(training, max_length, stride),
         *(held_out(own, max_length, overlap, known.end_id) for own in others),
-        facts={"vocabulary_size": embeddings, "separator": None if cross_texts else known.end_id, "length": max_length},
+        facts={
+            "vocabulary_size": embeddings,
+            "separator": None if cross_texts else beginning_of(known),
+            "length": max_length,
+        },
         assets={"tokenizer": known.to_json(), "embeddings": embeddings, "max_length": max_length},
         assignment=assignment,
         settings={"source": str(origin)} | ({} if tokenizer is None else {"tokenizer": published.absolute(tokenizer)}),

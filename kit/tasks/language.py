@@ -1,6 +1,6 @@
 """Language modelling: the next token; perplexity, bits a character, and texts that a network writes."""
 
-import weakref
+import dataclasses
 from typing import Literal
 
 import numpy as np
@@ -8,7 +8,7 @@ import pandas as pd
 from jsonargparse.typing import PositiveInt
 
 from kit import decoding
-from kit.data.lossless_tokens import text_of
+from kit.data.lossless_tokens import beginning_of, text_of
 from kit.data.text_inputs import read_lines
 from kit.data.token_sequences import IGNORED
 from kit.data.tokens import Tokenizer
@@ -28,7 +28,6 @@ from kit.training.parts import ModelOfParts
 _SHOWN = 12  # tokens in the table of surprises
 _BLOCK = 512  # tokens that are drawn together for an interval
 _EXAMPLE = 200  # tokens that are written after chosen epochs
-_COMPILED = weakref.WeakKeyDictionary()
 
 
 def compiled(inputs, logits, optimizer, name):
@@ -121,27 +120,11 @@ def _surprises(tokenizer, told, losses):
     return pd.DataFrame(rows, columns=["text", "token", "nats"])
 
 
-def predict(
-    model,
-    inputs,
-    assets,
-    *,
-    max_tokens: PositiveInt = 200,
-    method: Literal["sample", "greedy"] = "sample",
-    temperature: float = 0.8,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    n: PositiveInt = 1,
-    seed: int = 0,
-    stop: tuple[str, ...] = (),
-    quantize: Literal["none", "int8"] = "none",
-):
-    """Goes on with texts.
+@dataclasses.dataclass(frozen=True)
+class Writing:
+    """How a language model goes on with texts.
 
     Args:
-        model: The language model.
-        inputs: Texts, and files of them, with a beginning in each line; an empty one begins a text.
-        assets: The assets of the data that the model was trained on.
         max_tokens: Most tokens that are written.
         method: "sample" draws, "greedy" takes the most probable token each time.
         temperature: Of "sample": below 1 likely tokens become likelier.
@@ -152,22 +135,69 @@ def predict(
         stop: Texts in front of which writing ends.
         quantize: "int8" rounds kernels and embeddings to whole numbers of 8 bits: a quarter of the memory.
 
+    Raises:
+        SettingError: a value out of range.
+    """
+
+    max_tokens: PositiveInt = 200
+    method: Literal["sample", "greedy"] = "sample"
+    temperature: float = 0.8
+    top_k: int = 0
+    top_p: float = 1.0
+    n: PositiveInt = 1
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+    quantize: Literal["none", "int8"] = "none"
+
+    def __post_init__(self):
+        check(self.method == "sample" or self.n == 1, "n", self.n, "1 with greedy decoding")
+        check(0 <= self.seed < 2**31, "seed", self.seed, "a whole number from 0 to 2147483647")
+
+    def writer(self, model, end, size, make):
+        """Returns the function that writes so many tokens, made once for a model and each way of writing.
+
+        Args:
+            model: The language model.
+            end: Token behind a text.
+            size: Number of tokens.
+            make: `kit.decoding.compiled` or `kit.decoding.streamed`.
+        """
+        drawn = {"temperature": float(self.temperature), "top_k": self.top_k, "top_p": float(self.top_p)}
+        drawn = drawn if self.method == "sample" else {}
+
+        def made():
+            return make(
+                writing_step(model),
+                getattr(decoding, self.method),
+                decoding.Tokens(start=None, end=end, pad=end),
+                max_length=size,
+                prompt=lambda inputs: (inputs["ids"], inputs["lengths"]),
+                **drawn,
+            )
+
+        return decoding.made_once(model, (make, self.method, end, size, *drawn.items()), made)
+
+
+def predict(model, inputs, assets, *, writing: Writing = Writing()):
+    """Goes on with texts.
+
+    Args:
+        model: The language model.
+        inputs: Texts, each a beginning as a whole, and files with a beginning in each line; an empty one begins a text.
+        assets: The assets of the data that the model was trained on.
+
     Returns:
         Table with a row a text: `prompt`, `number` (from 1), `text` that was written, and `score`, its log-probability.
 
     Raises:
         KitError: a beginning in characters that the model does not know, or longer than its positions.
     """
-    check(method == "sample" or n == 1, "n", n, "1 with greedy decoding")
-    model = quantized(model) if quantize == "int8" else model
-    tokenizer = Tokenizer(assets["tokenizer"])
-    prompts, places = read_lines(inputs)
-    begun = [ids for ids in _begun(model, tokenizer, prompts, places) for _ in range(n)]
+    model, tokenizer, prompts, begun = _read(model, inputs, assets, writing)
+    begun = [ids for ids in begun for _ in range(writing.n)]
     written, scores = [[] for _ in begun], np.zeros(len(begun))
-    settings = _settings(method, temperature, top_k, top_p)
-    for inputs, size, seeds in _turns(model, begun, written, max_tokens, method, seed):
-        write = _writer(model, tokenizer, size, settings)
-        for row, (sequence, score) in enumerate(zip(*map(np.asarray, write(inputs, *seeds)), strict=True)):
+    for batch, size, seeds in _turns(model, begun, written, writing):
+        write = writing.writer(model, tokenizer.end_id, size, decoding.compiled)
+        for row, (sequence, score) in enumerate(zip(*map(np.asarray, write(batch, *seeds)), strict=True)):
             if tokenizer.end_id not in written[row]:
                 ends = np.flatnonzero(sequence == tokenizer.end_id)
                 written[row] += sequence[: ends[0] + 1 if len(ends) else None].tolist()
@@ -175,32 +205,19 @@ def predict(
         if all(tokenizer.end_id in ids for ids in written):
             break
     rows = []
-    for row, (ids, score) in enumerate(zip(written, scores, strict=True)):
-        text = text_of(tokenizer, ids)
-        text = text[: min([text.find(each) for each in stop if each in text], default=len(text))]
-        rows.append({"prompt": prompts[row // n], "number": row % n + 1, "text": text, "score": float(score)})
+    for row, (before, ids, score) in enumerate(zip(begun, written, scores, strict=True)):
+        text = text_of(tokenizer, [*before, *ids])[len(text_of(tokenizer, before)) :]
+        text = text[: min([text.find(each) for each in writing.stop if each in text], default=len(text))]
+        number = row % writing.n + 1
+        rows.append({"prompt": prompts[row // writing.n], "number": number, "text": text, "score": float(score)})
     return pd.DataFrame(rows)
 
 
-def stream(
-    model,
-    inputs,
-    assets,
-    *,
-    max_tokens: PositiveInt = 200,
-    method: Literal["sample", "greedy"] = "sample",
-    temperature: float = 0.8,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    n: PositiveInt = 1,
-    seed: int = 0,
-    stop: tuple[str, ...] = (),
-    quantize: Literal["none", "int8"] = "none",
-):
+def stream(model, inputs, assets, *, writing: Writing = Writing()):
     """Returns what `predict` shows of a single text, piece by piece as it is written; None where there are several.
 
     Args:
-        model, inputs, assets, max_tokens, method, temperature, top_k, top_p, n, seed, stop, quantize: As for `predict`.
+        model, inputs, assets: As for `predict`.
 
     Returns:
         Generator of pieces of text, whose sum is prompt and text; or None.
@@ -208,58 +225,73 @@ def stream(
     Raises:
         KitError: as `predict`.
     """
-    prompts, places = read_lines(inputs)
-    if len(prompts) > 1 or n > 1:
+    model, tokenizer, prompts, begun = _read(model, inputs, assets, writing)
+    if len(prompts) > 1 or writing.n > 1:
         return None
-    model = quantized(model) if quantize == "int8" else model
-    tokenizer = Tokenizer(assets["tokenizer"])
-    begun, written = _begun(model, tokenizer, prompts, places), [[]]
 
-    def tokens():
-        for inputs, size, seeds in _turns(model, begun, written, max_tokens, method, seed):
-            write = _writer(model, tokenizer, size, _settings(method, temperature, top_k, top_p), decoding.streamed)
-            for (token,) in write(inputs, *seeds):
-                written[0].append(int(token))
-                yield token
+    def tokens(written):
+        for batch, size, seeds in _turns(model, begun, [written], writing):
+            for (token,) in writing.writer(model, tokenizer.end_id, size, decoding.streamed)(batch, *seeds):
+                written.append(int(token))
+                yield int(token)
                 if token == tokenizer.end_id:
                     return
 
-    return _pieces(tokenizer, prompts[0], tokens(), stop)
+    return _pieces(tokenizer, prompts[0], begun[0], tokens([]), writing.stop)
 
 
-def _pieces(tokenizer, prompt, tokens, stop):
-    """Yields a prompt and the text of tokens in pieces: whole characters, and none that may begin what stops it."""
+def _pieces(tokenizer, prompt, begun, tokens, stop):
+    """Yields a prompt and the text of tokens in pieces: whole characters, and none that may begin what stops it.
+
+    Args:
+        tokenizer: The `Tokenizer`.
+        prompt: The prompt.
+        begun: Its ids, which decide whether a space stands in front of what follows.
+        tokens: Ids that are written, one after the other.
+        stop: Texts in front of which writing ends.
+    """
     yield prompt
-    ids, shown = [], 0
+    ids, read, held = list(begun), 0, ""
+    done = len(ids)  # those before are text already, those from `read` on are looked at
     for token in tokens:
-        if token == tokenizer.end_id:
-            break
-        ids.append(int(token))
-        text = text_of(tokenizer, ids)
-        found = [text.find(each) for each in stop if each in text]
+        ids.append(token)
+        before, text = text_of(tokenizer, ids[read:done]), text_of(tokenizer, ids[read:])
+        if text.endswith("\ufffd"):
+            continue  # a character that is not whole yet
+        read, done, held = done, len(ids), held + text[len(before) :]
+        found = [held.find(each) for each in stop if each in held]
         if found:
-            yield text[shown : min(found)]
+            yield held[: min(found)]
             return
-        held = max((size for each in stop for size in range(1, len(each)) if text.endswith(each[:size])), default=0)
-        safe = len(text) - max(held, len(text) - len(text.rstrip("\ufffd")))
-        if safe > shown:
-            yield text[shown:safe]
-            shown = safe
-    yield text_of(tokenizer, ids)[shown:]
+        kept = max((size for each in stop for size in range(1, len(each)) if held.endswith(each[:size])), default=0)
+        if len(held) > kept:
+            yield held[: len(held) - kept]
+            held = held[len(held) - kept :]
+    yield held + text_of(tokenizer, ids[read:])[len(text_of(tokenizer, ids[read:done])) :]
 
 
-def _begun(model, tokenizer, prompts, places):
-    """Returns the ids that texts begin with."""
-    found, most = [[tokenizer.end_id, *each] for each in tokenizer.encode(prompts)], _max_positions(model)
-    for ids, place in zip(found, places, strict=True):
+def _read(model, inputs, assets, writing):
+    """Returns the network that writes, the tokenizer, the beginnings, and their ids.
+
+    Raises:
+        KitError: as `predict`.
+    """
+    prompts, places = [], []
+    for each in inputs if isinstance(inputs, list | tuple) else [inputs]:
+        lines = ([each], ["text"]) if isinstance(each, str) else read_lines(each)
+        prompts += lines[0]
+        places += lines[1]
+    tokenizer, most = Tokenizer(assets["tokenizer"]), _max_positions(model)
+    begun = [[beginning_of(tokenizer), *ids] for ids in tokenizer.encode(prompts)]
+    for ids, place in zip(begun, places, strict=True):
         if tokenizer.unknown_id is not None and tokenizer.unknown_id in ids:
             raise KitError(f"{place}: has a character that the model has never seen; expected those of its texts")
         if most is not None and len(ids) > most:
             raise KitError(f"{place}: {len(ids) - 1} tokens; expected at most {most - 1}, the positions of the network")
-    return found
+    return quantized(model) if writing.quantize == "int8" else model, tokenizer, prompts, begun
 
 
-def _turns(model, begun, written, max_tokens, method, seed):
+def _turns(model, begun, written, writing):
     """Yields what writes the next tokens: inputs, their number, and seeds.
 
     A network writes as far as its positions reach. Then it reads the last half of them anew, and goes on from there.
@@ -268,42 +300,35 @@ def _turns(model, begun, written, max_tokens, method, seed):
         model: The network.
         begun: Ids that each text begins with.
         written: Ids that were written of each, which grow between the turns.
-        max_tokens: Most tokens that are written.
-        method, seed: As for `predict`.
+        writing: `Writing`.
     """
-    check(0 <= seed < 2**31, "seed", seed, "a whole number from 0 to 2147483647")
     most, done, turn = _max_positions(model), 0, 0
-    while done < max_tokens:
+    while done < writing.max_tokens:
         ids = [[*before, *own] for before, own in zip(begun, written, strict=True)]
         if turn:
             ids = [each[-max(most // 2, 1) :] for each in ids]
         longest = max(map(len, ids))
-        size = max_tokens - done if most is None else min(max_tokens - done, most + 1 - longest)
-        seeds = (np.int32((seed + 1_000_003 * turn) % 2**31),) if method == "sample" else ()
-        yield _padded(ids, 0), size, seeds
+        size = writing.max_tokens - done
+        size = size if most is None else min(size, most + 1 - longest)
+        seeds = (np.int32((writing.seed + 1_000_003 * turn) % 2**31),) if writing.method == "sample" else ()
+        yield _padded(ids), size, seeds
         done, turn = done + size, turn + 1
 
 
-def _padded(ids, fill):
+def _padded(ids):
     """Returns ids of several lengths as the inputs of a writer."""
     lengths = np.array([len(each) for each in ids], "int32")
-    found = np.full((len(ids), max(lengths)), fill, "int32")
+    found = np.zeros((len(ids), max(lengths)), "int32")
     for row, each in enumerate(ids):
         found[row, : len(each)] = each
     return {"ids": found, "lengths": lengths}
-
-
-def _settings(method, temperature, top_k, top_p):
-    if method == "greedy":
-        return {"method": "greedy"}
-    return {"method": "sample", "temperature": float(temperature), "top_k": top_k, "top_p": float(top_p)}
 
 
 def observers(network, splits, folder):
     """Returns the callback that lets the network write after some epochs."""
 
     def write():
-        return predict(network, [""], splits.assets, max_tokens=_EXAMPLE)["text"][0]
+        return predict(network, "", splits.assets, writing=Writing(max_tokens=_EXAMPLE))["text"][0]
 
     return [Written(write, folder / "samples")]
 
@@ -311,23 +336,6 @@ def observers(network, splits, folder):
 def _max_positions(model):
     """Returns how many positions a network has learned; None where it has any number."""
     return model.get_layer("decoder").max_length
-
-
-def _writer(model, tokenizer, max_tokens, settings, make=decoding.compiled):
-    """Returns the compiled function that writes, one for each way of doing so."""
-    made = _COMPILED.setdefault(model, {})
-    key = (make, tokenizer.end_id, max_tokens, *sorted(settings.items()))
-    if key not in made:
-        others = {name: value for name, value in settings.items() if name != "method"}
-        made[key] = make(
-            writing_step(model),
-            getattr(decoding, settings["method"]),
-            decoding.Tokens(start=None, end=tokenizer.end_id, pad=tokenizer.end_id),
-            max_length=max_tokens,
-            prompt=lambda inputs: (inputs["ids"], inputs["lengths"]),
-            **others,
-        )
-    return made[key]
 
 
 def show(predictions, is_terminal):

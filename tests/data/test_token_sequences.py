@@ -55,7 +55,8 @@ def test_validation_texts_are_trained_on_as_well():
 
 
 def test_a_text_stands_between_ends():
-    assert flat([[5, 6], [7, 8, 9]], 0).tolist() == [0, 5, 6, 0, 7, 8, 9, 0]
+    assert flat([[5, 6], [7, 8, 9]], 0, 0).tolist() == [0, 5, 6, 0, 7, 8, 9, 0]
+    assert flat([[5, 6], [7]], 1, 0).tolist() == [1, 5, 6, 0, 1, 7, 0]
 
 
 def test_texts_of_a_pack_give_the_same_tokens(tmp_path, monkeypatch):

@@ -1,13 +1,19 @@
 """Language modelling: what it writes, at once and piece by piece; scores, baselines, experts, what is refused."""
 
+import gc
+import weakref
+
+import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tokenizers
 
 import kit
 from kit import cli
 from kit.commands.export import export
-from kit.data.lossless_tokens import LosslessTokens
+from kit.data.lossless_tokens import LosslessTokens, beginning_of
+from kit.data.tokens import Tokenizer
 from kit.errors import KitError, SettingError
 from kit.files import read_json
 from kit.runs import finished
@@ -74,8 +80,28 @@ def test_several_texts_are_not_streamed(run):
 def test_bytes_are_streamed_as_whole_characters():
     tokenizer = LosslessTokens("bytes").learn(["a"])
     ids = tokenizer.encode(["ü☃ a"])[0]
-    pieces = list(language._pieces(tokenizer, "", ids, ()))
+    pieces = list(language._pieces(tokenizer, "", [], ids, ()))
     assert [each for each in pieces if each] == ["ü", "☃", " ", "a"]
+
+
+def test_a_space_in_front_of_what_follows_is_kept():
+    known = tokenizers.Tokenizer(tokenizers.models.WordLevel({"<s>": 0, "</s>": 1, "▁one": 2, "▁two": 3}))
+    known.pre_tokenizer, known.decoder = tokenizers.pre_tokenizers.Metaspace(), tokenizers.decoders.Metaspace()
+    known.add_special_tokens(["<s>", "</s>"])
+    tokenizer = Tokenizer(known.to_str(), {"start": "<s>", "end": "</s>"})
+    begun = [beginning_of(tokenizer), *tokenizer.encode(["one"])[0]]
+    assert begun == [0, 2]  # a text begins with its start
+    assert "".join(language._pieces(tokenizer, "one", begun, [3, 2, 1], ())) == "one two one"
+
+
+def test_a_model_goes_when_nobody_holds_it(run):
+    loaded = kit.load(run.folder)
+    loaded.predict("one", max_tokens=3)
+    model = weakref.ref(loaded.model)
+    del loaded
+    keras.utils.clear_session()
+    gc.collect()
+    assert model() is None
 
 
 def test_prompts_of_different_lengths_are_answered_as_alone(run):
@@ -102,7 +128,7 @@ def test_a_terminal_sees_it_as_it_is_written(run, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("inputs", "settings", "message"),
     [
-        ("one ☃", {}, "text:1: has a character that the model has never seen"),
+        ("one ☃", {}, "text: has a character that the model has never seen"),
         ("o" * 48, {}, "48 tokens; expected at most 47, the positions of the network"),
         ("one", {"n": 2, "method": "greedy"}, "n: expected .*, got 2"),
         ("one", {"temperature": 0}, "temperature: expected .*, got 0"),
