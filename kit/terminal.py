@@ -2,12 +2,15 @@
 
 import contextlib
 import gc
+import importlib.util
 import json
 import logging
 import os
 import re
 import sys
 import tempfile
+
+from kit.errors import SettingError, check
 
 log = logging.getLogger("kit")
 
@@ -22,7 +25,14 @@ def load_tensorflow():
     """Imports TensorFlow and looks for devices, without the noise of both and of what follows; see `grow_memory`.
 
     Whoever has set `TF_CPP_MIN_LOG_LEVEL`, or imported TensorFlow before, hears what they have asked for.
+
+    Raises:
+        SettingError: `KERAS_BACKEND` names a backend that the kit does not know, or that is not installed.
     """
+    used = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    check(used in ("tensorflow", "jax"), "KERAS_BACKEND", used, "'tensorflow' or 'jax'")
+    if used == "jax" and importlib.util.find_spec("jax") is None:
+        raise SettingError("KERAS_BACKEND", 'JAX is not installed; pip install ".[jax]"')
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with native_noise_hidden(), _quick_imports():
         import tensorflow as tf
@@ -156,7 +166,11 @@ def grow_memory():
     """
     import tensorflow as tf
 
-    if os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH", "").lower() not in ("false", "0"):
+    if os.environ.get("KERAS_BACKEND") == "jax":
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+        with contextlib.suppress(RuntimeError):
+            tf.config.set_visible_devices([], "GPU")  # it feeds alone, and the card is JAX's
+    elif os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH", "").lower() not in ("false", "0"):
         with contextlib.suppress(RuntimeError):
             for gpu in tf.config.list_physical_devices("GPU"):
                 tf.config.experimental.set_memory_growth(gpu, True)

@@ -13,6 +13,7 @@ import json
 import math
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -31,6 +32,8 @@ from tests import moments, processes
 from tests.serving.asking import ask, ask_at_once, png, random_images
 
 CONFIG = "smoke"
+# What JAX compiles anew in another process may round otherwise.
+IS_EXACT = keras.backend.backend() == "tensorflow"
 SPLITS = ("train", "validation", "test")
 # In the middle of the second epoch: there is a checkpoint, and steps behind it that are lost.
 INTERRUPTED = moments.AfterBatch(epoch=2, batch=2)
@@ -237,14 +240,18 @@ def check_plots(smoke):
 def check_same_predictions_in_a_new_process(smoke):
     here, there = smoke.predictions, smoke.again["predictions"]
     assert len(here["table"].splitlines()) > 1
-    assert there["table"] == here["table"]
+    if IS_EXACT:
+        assert there["table"] == here["table"]
+    else:
+        tables = [pd.read_csv(io.StringIO(each["table"])) for each in (here, there)]
+        pd.testing.assert_frame_equal(*tables, rtol=1e-4, atol=1e-6)
     assert there["files"] == here["files"]
 
 
 def check_same_scores_in_a_new_process(smoke):
     scores = smoke.again["scores"]
     for split in ("validation", "test"):
-        assert scores[split] == smoke.run.metrics[split]
+        assert scores[split] == (smoke.run.metrics[split] if IS_EXACT else pytest.approx(smoke.run.metrics[split]))
     if isinstance(scores["train"], str):  # agents have no examples to be scored on
         assert "expected 'validation' or 'test'" in scores["train"] and "\n" not in scores["train"]
     else:

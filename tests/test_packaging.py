@@ -35,7 +35,7 @@ def extras():
     optional = setup()["options.extras_require"]
     return [
         word
-        for name in ("export", "serve", "mlflow", "wandb", "excel", "cluster", "remote")
+        for name in ("export", "serve", "mlflow", "wandb", "excel", "cluster", "remote", "jax")
         for word in optional[name].split()
     ]
 

@@ -12,10 +12,11 @@ import pytest
 import kit
 from kit import models, recipes
 from kit.blocks.activations import Activation
-from kit.config import Setting, resolve
+from kit.config import Setting, resolve, write_toml
 from kit.data import sources
 from kit.errors import SettingError
 from kit.runs import schema, schema_table
+from kit.runs import settings as run_settings
 from tests.models.test_refusals import REGISTRIES
 
 ROOT = Path(kit.__file__).parents[1]
@@ -50,6 +51,17 @@ def test_the_builder_of_every_recipe_is_reached_by_its_name():
     assert {getattr(recipes, name) for name in recipes._BUILDERS} == builders
     for build in builders:
         assert getattr(recipes, build.__name__) is build and build.__name__ in dir(recipes)
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_the_settings_of_every_variant_come_back_from_a_file(name, tmp_path):
+    recipe = schema.get(name)
+    for key, variants in recipes.get(name).backbones.items():
+        for variant in variants:
+            settings = run_settings.resolve(recipe, "smoke", {f"model.{key}": variant}, 0)
+            write_toml(tmp_path / "config.toml", settings)
+            again = run_settings.resolve(recipe, str(tmp_path / "config.toml"), {}, None)
+            assert run_settings.alike(again, settings), variant
 
 
 def test_a_recipe_has_its_own_name():

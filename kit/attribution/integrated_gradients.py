@@ -8,6 +8,8 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from kit.attribution.calls import need_tensorflow
+
 # A difference of answers that is smaller than this, in nats, is none that anyone asks after.
 _SMALL = 0.1
 
@@ -75,6 +77,7 @@ def gradients_of(answer, shape):
         answer: Function `(inputs, *more)` from tensors (batch, ...) to answers (batch,).
         shape: Shape of an input without the batch; None where it may differ from call to call.
     """
+    need_tensorflow()
 
     @tf.function(reduce_retracing=True)
     def compiled(inputs, *more):

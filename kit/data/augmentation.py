@@ -56,6 +56,8 @@ class Augmentation:
         self.seeds = [StepSeed(seed, stream) for stream in range(len(chain))]
         for layer, generator in zip(chain, self.seeds, strict=True):
             layer.generator = generator
+            # Where another backend than TensorFlow trains, Keras would make a generator that counts its own calls.
+            layer._get_seed_generator = lambda backend=None, own=generator: own
 
     def __call__(self, step, inputs, labels, *others):
         for generator in self.seeds:

@@ -1,12 +1,14 @@
 """Compiled decoding: all tokens by one call, or each as soon as it is there."""
 
-from keras import ops
+import keras
+import numpy as np
+from keras import ops, tree
 
 from kit.decoding.in_place import in_place, own
 from kit.decoding.one_by_one import begun, greedy, greedy_choice, grower, random_choice, sample
 
 
-def compiled(decoding_step, method, tokens, *, max_length, signature=None, prompt=None, **settings):
+def compiled(decoding_step, method, tokens, *, max_length, signature=None, prompt=None, model=None, **settings):
     """Returns a compiled function from a batch of inputs to what a method of decoding returns for it.
 
     Of `sample` the function may be given the seed, as a second argument.
@@ -16,19 +18,13 @@ def compiled(decoding_step, method, tokens, *, max_length, signature=None, promp
         method: `greedy`, `beam` or `sample`.
         tokens: `Tokens`.
         max_length: As for the method, or a function that returns it for a batch of inputs, as a number or a tensor.
-        signature: `tf.TensorSpec` of the inputs, so that batches of every size share one compilation; or None.
+        signature: `keras.KerasTensor` of the inputs, so that batches of every size share one compilation; or None.
         prompt: Function from the inputs to a prompt (batch, time) and its lengths (batch,); None where there is none.
+        model: The model whose variables the steps read; None where they read none.
         settings: Settings of the method.
     """
-    import tensorflow as tf
-
     step, initial_state, *prefill = decoding_step
 
-    if signature is not None:
-        seed = [tf.TensorSpec((), tf.int32)] if method is sample and "seed" not in settings else []
-        signature = [signature, *seed]
-
-    @tf.function(reduce_retracing=True, autograph=False, input_signature=signature)
     @in_place
     def decode(inputs, *seed):
         more = {"seed": seed[0]} if seed else {}
@@ -38,29 +34,56 @@ def compiled(decoding_step, method, tokens, *, max_length, signature=None, promp
             positions = longest + ops.shape(more["prompt"])[1] - 1
         return method(step, own(initial_state(inputs, positions)), tokens, max_length=longest, **settings, **more)
 
-    return decode
+    if signature is not None and method is sample and "seed" not in settings:
+        signature = signature, keras.KerasTensor((), "int32")
+    elif signature is not None:
+        signature = (signature,)
+    return _of_backend(decode, model, signature)
 
 
-def streamed(decoding_step, method, tokens, *, max_length, prompt, **settings):
+def _of_backend(function, model, signature=None):
+    """Returns a function compiled by the backend, for inputs of any shape where it can.
+
+    Args:
+        function: Function of tensors.
+        model: The model whose variables it reads, or None.
+        signature: `keras.KerasTensor` of each argument, or None.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        specs = signature and tree.map_structure(lambda each: tf.TensorSpec(each.shape, each.dtype), signature)
+        return tf.function(function, reduce_retracing=True, autograph=False, input_signature=specs)
+
+    import jax
+
+    variables = [] if model is None else model.variables
+
+    @jax.jit
+    def stateless(values, *arguments):
+        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+            return function(*arguments)
+
+    # What JAX finds while it compiles stays as it is: weights may be others by the next call.
+    return lambda *arguments: stateless([variable.value for variable in variables], *arguments)
+
+
+def streamed(decoding_step, method, tokens, *, max_length, prompt, model=None, **settings):
     """Returns a function from a batch of inputs to a generator of its next tokens (batch,), one after the other.
 
     They are those that `compiled` returns all at once. It ends where all rows have ended.
 
     Args:
-        decoding_step, tokens, max_length, prompt, settings: As for `compiled`.
+        decoding_step, tokens, max_length, prompt, model, settings: As for `compiled`.
         method: `greedy` or `sample`.
     """
-    import tensorflow as tf
-
     step, initial_state, *prefill = decoding_step
 
-    @tf.function(reduce_retracing=True, autograph=False)
     def begin(inputs):
         ids, lengths = prompt(inputs)
         state = own(initial_state(inputs, max_length + ops.shape(ids)[1] - 1))
         return begun(step, state, tokens, ids, lengths, (prefill or [None])[0])
 
-    @tf.function(reduce_retracing=True, autograph=False)
     @in_place
     def grow(last, position, ended, origin, fixed, moving, *seed):
         choose = greedy_choice() if method is greedy else random_choice(*seed, **settings)
@@ -69,13 +92,16 @@ def streamed(decoding_step, method, tokens, *, max_length, prompt, **settings):
 
     def write(inputs, *seed):
         last, origin, state = begin(inputs)
-        moving, ended = state["moving"], tf.zeros(tf.shape(last), tf.bool)
-        seed = [tf.constant(each, tf.int32) for each in seed]
-        for position in range(max_length):
-            last, ended, moving = grow(last, tf.constant(position), ended, origin, state["fixed"], moving, *seed)
-            yield last.numpy()
-            if ended.numpy().all():
+        moving, ended = state["moving"], ops.zeros(ops.shape(last), "bool")
+        seed = [ops.convert_to_tensor(each, "int32") for each in seed]
+        for number in range(max_length):
+            position = ops.convert_to_tensor(number, "int32")
+            last, ended, moving = grow(last, position, ended, origin, state["fixed"], moving, *seed)
+            yield ops.convert_to_numpy(last)
+            if np.all(ops.convert_to_numpy(ended)):
                 return
+
+    begin, grow = _of_backend(begin, model), _of_backend(grow, model)
 
     return write
 

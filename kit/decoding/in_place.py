@@ -2,6 +2,7 @@
 
 import functools
 
+import keras
 from keras import tree
 
 from kit.blocks import growing_cache
@@ -9,6 +10,9 @@ from kit.blocks import growing_cache
 
 def in_place(function):
     """Returns a function whose caches are written where they are while it is traced, on a CPU without any copy."""
+    if keras.backend.backend() != "tensorflow":
+        return function  # XLA sees by itself that nobody reads what was there
+
     import tensorflow as tf
 
     def put(cache, values, position):
@@ -32,6 +36,9 @@ def in_place(function):
 
 def own(state):
     """Returns a state whose caches are this call's own: a constant would be one for all calls."""
+    if keras.backend.backend() != "tensorflow":
+        return state
+
     import tensorflow as tf
 
     if not _pays():

@@ -2,6 +2,7 @@
 
 import functools
 
+import keras
 import numpy as np
 from keras import ops, tree
 
@@ -75,8 +76,6 @@ def greedy_choice():
 
 def random_choice(seed, temperature=1.0, top_k=0, top_p=1.0):
     """Returns the function that `sample` chooses by."""
-    import tensorflow as tf
-
     check(temperature > 0, "temperature", temperature, "a number above 0")
     check(top_k >= 0, "top_k", top_k, "at least 0")
     check(0 < top_p <= 1, "top_p", top_p, "a number above 0 and up to 1")
@@ -91,11 +90,23 @@ def random_choice(seed, temperature=1.0, top_k=0, top_p=1.0):
             before = ops.cumsum(ops.softmax(ordered, axis=-1), axis=-1) - ops.softmax(ordered, axis=-1)
             least = ops.min(ops.where(before < top_p, ordered, -IMPOSSIBLE), axis=-1, keepdims=True)
             logits = ops.where(logits < least, IMPOSSIBLE, logits)
-        # Keras' random functions take no seed that is a tensor. The largest of logits with Gumbel noise is a draw.
-        uniform = tf.random.stateless_uniform(ops.shape(logits), [seed, position], minval=1e-20)
+        # The largest of logits with Gumbel noise is a draw.
+        uniform = _uniform(ops.shape(logits), seed, position)
         return ops.cast(ops.argmax(logits - ops.log(-ops.log(uniform)), axis=-1), "int32")
 
     return choose
+
+
+def _uniform(shape, seed, position):
+    """Returns numbers above 0 and below 1 by a seed and a position; Keras' own function takes no tensors as seeds."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.random.stateless_uniform(shape, [seed, position], minval=1e-20)
+
+    import jax
+
+    return jax.random.uniform(jax.random.fold_in(jax.random.key(seed), position), shape, minval=1e-20)
 
 
 def begun(step, state, tokens, prompt, lengths, prefill):

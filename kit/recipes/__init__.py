@@ -3,7 +3,7 @@
 import importlib
 import pkgutil
 
-from kit.errors import choose
+from kit.errors import check, choose
 
 _BUILDERS = {
     "image_classifier": "image_classification",
@@ -36,10 +36,13 @@ def get(name):
     """Returns the `Recipe` of a name.
 
     Raises:
-        SettingError: there is none of that name.
+        SettingError: there is none of that name, or it does not run on the Keras backend of this process.
     """
     choose(dict.fromkeys(names()), name, "recipe")
-    return importlib.import_module(f"kit.recipes.{name}").RECIPE
+    recipe = importlib.import_module(f"kit.recipes.{name}").RECIPE
+    used = importlib.import_module("keras").backend.backend()
+    check(used in recipe.backends, "KERAS_BACKEND", used, f"{' or '.join(recipe.backends)} for {name}")
+    return recipe
 
 
 def __getattr__(name):

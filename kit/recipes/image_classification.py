@@ -230,6 +230,7 @@ def _illustrate(splits, seed):
 RECIPE = Recipe(
     name="image_classification",
     purpose="Which of several classes does an image show?",
+    backends=("tensorflow", "jax"),
     examples="labelled images",
     build=image_classifier,
     data=labelled_images,

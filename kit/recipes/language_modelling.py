@@ -143,6 +143,7 @@ def texts_to_go_on_with(
 RECIPE = Recipe(
     name="language_modelling",
     purpose="What comes next in a text?",
+    backends=("tensorflow", "jax"),
     examples="plain texts",
     build=language_model,
     data=texts_to_go_on_with,

@@ -218,6 +218,7 @@ def prepare(model, splits):
 RECIPE = Recipe(
     name="text_classification",
     purpose="Which label, which labels, or which number belongs to a text, or to a pair of texts?",
+    backends=("tensorflow", "jax"),
     examples="labelled texts",
     build=text_classifier,
     data=labelled_texts,

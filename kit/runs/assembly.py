@@ -92,17 +92,18 @@ def _alone():
 
 @contextlib.contextmanager
 def _assembled(recipe, run_folder, settings, inputs, is_rehearsal, started):
-    from kit.training import device, tracking
+    from kit.training import backend, device, tracking
     from kit.training.plan import Training
 
     with table("train"):
         training = config.call(Training, **settings["train"])
+        backend.check_settings(settings["train"])
         tracking.check_installed(training.track)
-    device.split_cpu(training.devices)
+    device.split_cpu(max(training.devices, training.model_parallel))
     if recipe.task.takes_small_steps:
         device.use_one_thread()
     precision = folders.kept_precision(run_folder) or training.mixed_precision
-    with device.session(training.devices, precision, training.deterministic):
+    with device.session(training.devices, precision, training.deterministic, training.model_parallel):
         yield _assemble(recipe, run_folder, settings, training, inputs, is_rehearsal, started)
 
 
@@ -110,7 +111,7 @@ def _assemble(recipe, run_folder, settings, training, inputs, is_rehearsal, star
     """Returns `Assembled`."""
     import keras
 
-    from kit.training import device, layer_rates, lora, plan, sampling, transfer
+    from kit.training import device, layer_rates, layouts, lora, plan, sampling, transfer
 
     splits = _splits(recipe, run_folder, settings, training, inputs, is_rehearsal)
     data = _absolute(settings["data"]) | splits.settings
@@ -162,6 +163,8 @@ def _assemble(recipe, run_folder, settings, training, inputs, is_rehearsal, star
     with table("train"):
         if training.transfer.lora_rank:
             lora.begin(network, training.transfer.lora_rank)
+        if training.model_parallel > 1:
+            layouts.tell(network, training.model_parallel)
         if training.transfer.layer_decay != 1:
             layer_rates.tell(network, training.transfer.layer_decay)
     return Assembled(recipe, settings, training, splits, model, network, callbacks, monitor, mode, steps, budget)

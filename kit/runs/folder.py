@@ -25,6 +25,7 @@ _BEGINNING = (
 _PACKAGES = (
     "tensorflow",
     "keras",
+    "jax",
     "numpy",
     "pandas",
     "scikit-learn",
@@ -168,9 +169,9 @@ def logged(folder):
 
 def environment():
     """Returns the versions, the machine and the devices that a run is trained with."""
-    import tensorflow as tf
+    import keras
 
-    versions = {}
+    versions = {"backend": keras.backend.backend()}
     for name in _PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
@@ -178,9 +179,23 @@ def environment():
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),
-        "devices": ", ".join(f"{device.device_type} {device.name}" for device in tf.config.list_physical_devices()),
+        "devices": _devices(),
         **versions,
     }
+
+
+def _devices():
+    """Returns kind and name of each device that the backend sees, in words."""
+    from kit.training import backend
+
+    if not backend.is_tensorflow():
+        import jax
+
+        return ", ".join(f"{device.platform.upper()} {device.device_kind}" for device in jax.devices())
+
+    import tensorflow as tf
+
+    return ", ".join(f"{device.device_type} {device.name}" for device in tf.config.list_physical_devices())
 
 
 def kept_precision(folder):
@@ -199,21 +214,24 @@ def kept_precision(folder):
 
 
 def warn_of_changes(folder, deterministic=False):
-    """Says in one line what is another than when the run in a folder began: TensorFlow, Keras, the kind of device.
+    """Says in one line what is another than when the run in a folder began: versions, or the kind of device.
 
     Args:
         folder: The run folder.
         deterministic: Refuse it instead: equal bits are what the run has promised.
 
     Raises:
-        KitError: something is another, and the run is deterministic.
+        KitError: something is another, and the run is deterministic; or another backend would draw other numbers.
     """
     if not begun(folder):
         return
     before, now = read_json(folder / "environment.json"), environment()
+    began = before.get("backend", "tensorflow")
+    if began != now["backend"]:
+        raise KitError(f"{folder}: this run began with KERAS_BACKEND={began}; expected the same, got {now['backend']}")
     changed = [
         f"{name} {before[name]}, now {now.get(name, 'none')}"
-        for name in ("tensorflow", "keras")
+        for name in ("tensorflow", "keras", *(["jax"] if now["backend"] == "jax" else []))
         if before.get(name) not in (None, now.get(name))
     ]
     kinds = ["GPU" if "GPU " in each.get("devices", "") else "CPU" for each in (before, now)]

@@ -28,8 +28,9 @@ def _rehearsed(recipe_name, overrides, config, seed, inputs, *, constant=False):
     """
     settings = run_settings.resolve(schema.get(recipe_name), config, overrides, seed)
     terminal.load_tensorflow()
-    from kit.training import device, optimizers, transfer
+    from kit.training import backend, device, optimizers, transfer
 
+    backend.need_tensorflow("rehearse, tune or look for a learning rate")
     recipe = recipes.get(recipe_name)
     settings = decisions.decided(recipe, settings, inputs)
     several.check_possible(recipe, settings, inputs)

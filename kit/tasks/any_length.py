@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from kit.errors import SettingError
+from kit.training import backend
 
 
 def check_positions(model, splits):
@@ -26,6 +27,8 @@ def compile_for_all_lengths(model, inputs):
         model: The network.
         inputs: A batch of inputs, by name.
     """
+    if not backend.is_tensorflow():
+        return
     if model.predict_function is not None or model.run_eagerly or model.jit_compile or tf.distribute.has_strategy():
         return
     shapes = {tensor.name: tensor.shape for tensor in model.inputs}

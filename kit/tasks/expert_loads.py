@@ -5,6 +5,7 @@ import pandas as pd
 
 from kit.blocks import experts
 from kit.reporting import plots
+from kit.training import backend
 
 _MOST = 64  # batches that are looked at
 
@@ -26,11 +27,13 @@ def loads(model, examples, batch_size):
     if not any(isinstance(layer, experts.Experts) for layer in model._flatten_layers()):
         return None
 
-    @tf.function(reduce_retracing=True)
     def watched(inputs):
         with experts.watched() as seen:
             model(inputs, training=False)
         return [(each["positions"], each["took"]) for each in seen]
+
+    if backend.is_tensorflow():
+        watched = tf.function(watched, reduce_retracing=True)
 
     total = None
     for start in range(0, min(len(examples), _MOST * batch_size), batch_size):

@@ -4,9 +4,9 @@ import dataclasses
 import logging
 from typing import Literal
 
+import keras
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 from jsonargparse.typing import PositiveInt
 from keras import ops
 
@@ -100,7 +100,8 @@ def task(decoding_step, max_positions, has_attention=lambda model: True, validat
                 method,
                 special,
                 max_length=max_length,
-                signature=tf.TensorSpec((None, None), tf.int32),
+                signature=keras.KerasTensor((None, None), "int32"),
+                model=model,
                 **settings,
             )
 

@@ -171,6 +171,7 @@ class Writing:
                 getattr(decoding, self.method),
                 decoding.Tokens(start=None, end=end, pad=end),
                 max_length=size,
+                model=model,
                 prompt=lambda inputs: (inputs["ids"], inputs["lengths"]),
                 **drawn,
             )

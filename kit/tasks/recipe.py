@@ -193,6 +193,7 @@ class Recipe:
         stages: `Stages`.
         own_data: `kit.tasks.own_data.OwnData`: how data of a user's own decide the settings that `own.toml` leaves to
             them; or None.
+        backends: Keras backends that it runs on, "jax" among them where nothing that it does is TensorFlow's own.
         examples: What its data are, for `kit inspect`: "labelled images", "images", "sentences" (tagged), "pairs" of
             sentences, "texts to texts", "labelled texts", "plain texts", "questions", "time series", "interactions" or
             "rows" (of tables); None where they are made by acting.
@@ -207,6 +208,7 @@ class Recipe:
     optimizers: tuple = ("optimizer",)
     stages: Stages = dataclasses.field(default_factory=Stages)
     own_data: object = None
+    backends: tuple = ("tensorflow",)
     examples: (
         Literal[
             *("labelled images", "images", "sentences", "pairs", "labelled texts", "plain texts", "questions"),

@@ -153,6 +153,8 @@ class WatchedValue(keras.callbacks.Callback):
 
 # Seconds between two lines of the log within an epoch, less than half a minute apart.
 _SILENCE = 25
+# Seconds between two looks of the moving line.
+_BLINK = 0.2
 
 
 class Progress(keras.callbacks.Callback):
@@ -187,6 +189,7 @@ class Progress(keras.callbacks.Callback):
             self.live.start()
         self.is_compiled = False
         self.said = time.perf_counter()
+        self.moved = 0.0
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch, self.start, self.skipped = epoch, time.perf_counter(), 0
@@ -199,7 +202,8 @@ class Progress(keras.callbacks.Callback):
         if not self.is_compiled and not self.skipped and batch + 1 < self.steps:
             # The first call compiles; it says nothing of the speed.
             self.start, self.skipped = time.perf_counter(), batch + 1
-        elif self.live is not None:
+        elif self.live is not None and now - self.moved > _BLINK:
+            self.moved = now
             done = batch + 1
             speed, left = self._estimate(done)
             filled = round(20 * done / self.steps)

@@ -13,6 +13,7 @@ import tensorflow as tf
 from tensorflow.python.framework.ops import gradient_registry
 
 from kit.errors import SettingError, check
+from kit.training import backend, layouts
 
 log = logging.getLogger("kit")
 
@@ -27,7 +28,9 @@ _FORWARD_PASSES_PER_STEP = 3
 
 
 def has_gpu():
-    """Tells whether TensorFlow sees a GPU."""
+    """Tells whether the backend sees a GPU."""
+    if not backend.is_tensorflow():
+        return bool(backend.gpus())
     return bool(tf.config.list_physical_devices("GPU"))
 
 
@@ -64,18 +67,22 @@ def precision(mixed_precision):
 
 def _cards():
     """Returns name and compute capability of each GPU; None where it is not known."""
+    if not backend.is_tensorflow():
+        known = ((each.device_kind, getattr(each, "compute_capability", None)) for each in backend.gpus())
+        return [(name, which and tuple(map(int, which.split(".")))) for name, which in known]
     details = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
     return [(each.get("device_name", "the GPU"), each.get("compute_capability")) for each in details]
 
 
 @contextlib.contextmanager
-def session(devices=1, mixed_precision="auto", deterministic=False):
+def session(devices=1, mixed_precision="auto", deterministic=False, model_parallel=1):
     """Sets up devices, precision and determinism for what is built and trained inside.
 
     Args:
         devices: Number of GPUs to train on; on a machine without any, of logical CPU devices.
         mixed_precision: "auto" (see `precision`) or the name of a Keras dtype policy.
         deterministic: Make every TensorFlow operation deterministic; TensorFlow cannot take that back in the process.
+        model_parallel: Number of devices among which a network's variables are divided, under JAX.
 
     Raises:
         SettingError: there are fewer devices, or a CPU was asked for float16.
@@ -94,10 +101,10 @@ def session(devices=1, mixed_precision="auto", deterministic=False):
     strategy = _strategy(devices) if devices > 1 else contextlib.nullcontext()
     previous = keras.config.dtype_policy()
     keras.config.set_dtype_policy(mixed_precision)
-    if deterministic:
+    if deterministic and backend.is_tensorflow():
         tf.config.experimental.enable_op_determinism()
     try:
-        with strategy, _gradients_let_go():
+        with strategy, layouts.divided(model_parallel), _gradients_let_go():
             yield
     finally:
         keras.config.set_dtype_policy(previous)
@@ -134,7 +141,10 @@ def _strategy(devices):
 
 
 def split_cpu(devices):
-    """Makes several logical devices of the CPU, where there is no GPU; possible only before TensorFlow is used."""
+    """Makes several logical devices of the CPU, where there is no GPU; possible only before it is used."""
+    if devices > 1 and not backend.is_tensorflow():
+        backend.split_cpu(devices)
+        return
     if devices < 2 or has_gpu():
         return
     with contextlib.suppress(RuntimeError):  # TensorFlow is in use: _strategy says so
@@ -170,10 +180,13 @@ def check_one_to_pretrain():
 def compilation(jit_compile):
     """Resolves `train.jit_compile`.
 
-    XLA made small convolutional networks slower on a CPU and nothing faster; on a GPU Keras' own choice stands.
+    XLA made small convolutional networks slower on a CPU and nothing faster; on a GPU Keras' own choice stands, and JAX
+    compiles all.
     """
     if jit_compile != "auto":
         return jit_compile
+    if not backend.is_tensorflow():
+        return "auto"
     log.info("compilation with XLA: %s", "Keras decides" if has_gpu() else "off, it is slower on a CPU")
     return "auto" if has_gpu() else False
 
@@ -189,6 +202,8 @@ def steps_per_execution(model, inputs, steps_per_epoch):
     Returns:
         A divisor of `steps_per_epoch`, at most 64: Keras would run past the end of an epoch with any other number.
     """
+    if not backend.is_tensorflow():
+        return 1  # Keras' other engines call each step by itself all the same
     forward = tf.function(lambda batch: model(batch, training=False))
     forward(inputs)
     tf.test.experimental.sync_devices()

@@ -12,7 +12,7 @@ import types
 import keras
 import tensorflow as tf
 
-from kit.training import checkpoint, engine
+from kit.training import backend, checkpoint, engine
 
 # Random numbers of dropout have 16 bits; of a smaller rate they would miss too large a share.
 _LEAST_RATE = 0.01
@@ -28,6 +28,9 @@ def training(model):
     Args:
         model: Compiled model, or training wrapper around some.
     """
+    if not backend.is_tensorflow():
+        yield  # XLA does as much
+        return
     layers = list(model._flatten_layers())
     replaced = [
         *((layer, "call", call) for layer in layers for fits, call in _CALLS if fits(layer)),

@@ -4,6 +4,7 @@ Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021. Keras' ow
 """
 
 import logging
+import math
 
 import keras
 
@@ -32,8 +33,8 @@ def begin(network, rank):
             weight.trainable = False
     for layer in dense:
         layer.enable_lora(rank)
-    learned = sum(weight.shape.num_elements() for weight in network.trainable_weights)
-    of_all = sum(weight.shape.num_elements() for weight in network.weights)
+    learned = sum(math.prod(weight.shape) for weight in network.trainable_weights)
+    of_all = sum(math.prod(weight.shape) for weight in network.weights)
     shown = f"{learned:,} of {of_all:,} parameters train"
     log.info("train.lora_rank: matrices of rank %d beside %d dense layers; %s", rank, len(dense), shown)
 

@@ -41,6 +41,8 @@ class Training:
         cluster: Where these processes are: "local" is this machine, or those that Slurm or `TF_CONFIG` names; "ray" the
             Ray cluster that it is part of, or which `RAY_ADDRESS` names; "ray://HOST:PORT" one whose client port that
             is. Its nodes share the run folder. Where one is lost, all begin again from the last checkpoint.
+        model_parallel: Number of devices among which the matrices of a network are divided, each with every example of
+            a batch (`KERAS_BACKEND=jax` alone); without GPUs, of logical CPUs.
         transfer: Weights to begin with, and layers that keep theirs.
         average_epochs: Average the weights of so many last epochs, and keep the mean if it is at least as good on the
             validation split as the best epoch; 0 is off. With a constant learning rate this is stochastic weight
@@ -81,6 +83,7 @@ class Training:
     devices: int = 1
     workers: int = 1
     cluster: str = "local"
+    model_parallel: int = 1
     transfer: Transfer = Transfer()
     average_epochs: int = 0
     sampling: Sampling = Sampling()
@@ -92,7 +95,7 @@ class Training:
     track: tuple[Literal["mlflow", "wandb"], ...] = ()
 
     def __post_init__(self):
-        for key in ("epochs", "batch_size", "devices", "workers", "seeds"):
+        for key in ("epochs", "batch_size", "devices", "workers", "seeds", "model_parallel"):
             value, least = getattr(self, key), 0 if key == "epochs" else 1
             check(value >= least, key, value, f"at least {least}")
             check(value < 2**31, key, value, "less than 2147483648")

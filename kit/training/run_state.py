@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from kit.files import write_text
-from kit.training import checkpoint
+from kit.training import backend, checkpoint
 from kit.training.engine import ALONE
 
 log = logging.getLogger("kit")
@@ -108,6 +108,7 @@ class RunState(keras.callbacks.Callback):
         is_asked = self.stop is not None and self.stop.is_asked
         is_due = self.minutes > 0 and self._is_due()
         if (is_asked or is_due) and done < self.steps_per_epoch:
+            backend.sync(self.model)
             sums = [self.engine.total(each) for each in checkpoint.copied(self.model.metrics_variables)]
             self._save(self.epoch, done, {"sums": sums})
             log.info("saved in epoch %d, after step %d of %d", self.epoch + 1, done, self.steps_per_epoch)
@@ -139,6 +140,7 @@ class RunState(keras.callbacks.Callback):
     def _save(self, epochs, steps=0, more=(), then=None):
         """Writes the checkpoint of a training after so many whole epochs, and steps of the next one."""
         self.writer.wait()
+        backend.sync(self.model)
         self.copies = checkpoint.copied(checkpoint.variables(self.model), self.copies)
         arrays = {"variables": self.copies, **dict(more)}
         counters, beside = [], {}
@@ -184,4 +186,5 @@ def _plain(value):
 
 def learning_rate(model):
     """Returns the present learning rate of a model's first optimizer."""
+    backend.sync(model)
     return float(keras.ops.convert_to_numpy(checkpoint.optimizers(model)[0].learning_rate))

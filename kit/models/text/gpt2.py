@@ -26,7 +26,7 @@ VARIANTS |= {
         "depth": depth,
         "num_heads": heads,
         "head_dim": head_dim,
-        "window": (None, 256),
+        "window": (0, 256),
     }
     for name, dim, depth, heads, head_dim in (
         ("_tiny", 128, 4, 4, 32),
@@ -50,7 +50,7 @@ def gpt2(
     head_dim: int | None = None,
     feedforward_dim: int | None = None,
     max_length: int | None = None,
-    window: tuple[int | None, ...] | None = None,
+    window: tuple[int, ...] = (),
     epsilon: float = 1e-5,
     dropout: float = 0.1,
     name: str = "gpt2",
@@ -66,8 +66,8 @@ def gpt2(
         head_dim: Width of a head; None is `dim` divided by the number of heads.
         feedforward_dim: Width between the two dense layers of a block; None is four times `dim`.
         max_length: Number of positions; there is no longer sequence. None is `length`.
-        window: How far back the first block, the second and so on look, over and over: `(None, 256)` lets every other
-            block see 256 positions alone; None is everything.
+        window: How far back the first block, the second and so on look, over and over: `(0, 256)` lets every other
+            block see 256 positions alone, and the others everything.
         epsilon: Small number in the normalisations.
         dropout: Share of the embeddings, of the attention weights and of what a block adds that is dropped in training.
         name: Name of the model.
@@ -90,7 +90,7 @@ def gpt2(
         epsilon=epsilon,
         positions="learned",
         max_length=length if max_length is None else max_length,
-        window=window,
+        window=[each or None for each in window] or None,
         name="decoder",
     )
     return causal_decoder(vocabulary_size, separator, decoder, dim=dim, is_tied=True, name=name)
