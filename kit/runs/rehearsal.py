@@ -28,9 +28,8 @@ def _rehearsed(recipe_name, overrides, config, seed, inputs, *, constant=False):
     """
     settings = run_settings.resolve(schema.get(recipe_name), config, overrides, seed)
     terminal.load_tensorflow()
-    from kit.training import backend, device, optimizers, transfer
+    from kit.training import device, optimizers, transfer
 
-    backend.need_tensorflow("rehearse, tune or look for a learning rate")
     recipe = recipes.get(recipe_name)
     settings = decisions.decided(recipe, settings, inputs)
     several.check_possible(recipe, settings, inputs)
@@ -138,6 +137,9 @@ def monitored(recipe_name, overrides, *, config=None, seed=None):
         KitError: settings or data cannot be used, or the monitored value is missing.
     """
     with _rehearsed(recipe_name, overrides, config, seed, PythonInputs()) as parts:
+        from kit.training import backend
+
+        backend.need_tensorflow("tune")
         model, splits, validate = parts.model, parts.splits, parts.recipe.task.validate
         model.run_eagerly = True  # to compile takes longer than these few examples
         model.train_on_batch(*next(iter(speed.batches(parts, 1))))
@@ -193,8 +195,9 @@ def range_test(recipe_name, overrides, *, config=None, seed=None, steps=100, inp
             f"{recipe_name} has two learning rates and no loss that says which is good; expected another recipe"
         )
     with _rehearsed(recipe_name, overrides, config, seed, inputs, constant=True) as parts:
-        from kit.training import learning_rate
+        from kit.training import backend, learning_rate
 
+        backend.need_tensorflow("look for a learning rate")
         if parts.splits.train.follows_model:
             raise KitError(f"{recipe_name}: no loss says whether an agent acts well; expected another recipe")
         return learning_rate.range_test(parts.model, speed.batches(parts, steps), steps)

@@ -76,17 +76,7 @@ def test_a_table_says_what_is_divided(path, shape, axis):
 @pytest.mark.parametrize("name", RECIPES)
 def test_conformance(name):
     longer = "".join(f" and not {other}" for other in recipes.names() if name in other and other != name)
-    words = [
-        "-m",
-        "pytest",
-        "-n0",
-        "-q",
-        "tests/test_conformance.py",
-        "-k",
-        f"{name}{longer}",
-        "-p",
-        "no:cacheprovider",
-    ]
+    words = ["-m", "pytest", "-n0", "-vv", "tests/test_conformance.py", "-k", f"{name}{longer}"]
     done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, env=os.environ | JAX)
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("PASSED") > 10, done.stdout
@@ -147,12 +137,12 @@ def test_an_unknown_backend_is_one_line():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", [("tune",), ("train", "--dry-run"), ("train", "--find-learning-rate")])
+@pytest.mark.parametrize("words", [("tune",), ("train", "--find-learning-rate")])
 def test_what_is_measured_beforehand_is_measured_by_tensorflow(words, tmp_path):
     verb, *flags = words
     own = ("--tune.trials", "1", "--folder", str(tmp_path / "study")) if verb == "tune" else ()
     status, output = under_jax(verb, "language_modelling", "--config", "smoke", *flags, *own)
-    assert status == 2 and "KERAS_BACKEND: expected 'tensorflow' to rehearse, tune or look for a" in output, output
+    assert status == 2 and "KERAS_BACKEND: expected 'tensorflow' to " in output, output
 
 
 @pytest.mark.slow
