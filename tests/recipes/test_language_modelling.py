@@ -19,6 +19,8 @@ from kit.files import read_json
 from kit.runs import finished
 from kit.scoring import ngrams
 from kit.tasks import language
+from tests import processes
+from tests.moments import AfterBatch
 
 WORDS = ("one", "two", "three", "four", "five")
 
@@ -261,3 +263,28 @@ def test_small_matrices_beside_the_kernels_are_learned(tmp_path):
     data = {"tokenizer": str(first.folder), "source": documents(seed=1)}
     second = trained(tmp_path / "two", data, train=wanted)
     assert second.metrics["test"]["cross_entropy"] < 3
+
+
+KILLED = ("train", "language_modelling", "--config", "smoke", "--train.deterministic", "true", "--train.epochs", "3")
+
+
+@pytest.mark.slow
+def test_a_killed_training_of_experts_ends_as_one_that_was_not(tmp_path):
+    words = (
+        "--model.backbone",
+        "switch_tiny",
+        "--backbone.dim",
+        "16",
+        "--backbone.depth",
+        "2",
+        "--backbone.dropout",
+        "0.1",
+    )
+    processes.assert_killed_ends_alike(tmp_path, AfterBatch(epoch=2, batch=1), *KILLED, *words)
+
+
+@pytest.mark.slow
+def test_a_killed_training_of_small_matrices_ends_as_one_that_was_not(tmp_path):
+    processes.kit_done(*KILLED, "--folder", tmp_path / "before")
+    words = ("--train.start_from", tmp_path / "before", "--train.lora_rank", "2")
+    processes.assert_killed_ends_alike(tmp_path, AfterBatch(epoch=2, batch=1), *KILLED, *words)
