@@ -129,6 +129,41 @@ def test_of_the_largest_tensor_a_device_has_a_half(name, tmp_path):
     assert "[True, True]" in done.stdout, done.stdout + done.stderr
 
 
+TOLD_TO_END = """
+import contextlib
+import signal
+import sys
+from pathlib import Path
+
+import kit
+from tests import moments
+from tests.conformance import assert_same, train
+
+name, folder = sys.argv[1], Path(sys.argv[2])
+settings = {
+    "optimizer": {"use_ema": True, "ema_momentum": 0.9, "schedule": "reduce_on_plateau", "plateau_patience": 1},
+    "train": {"epochs": 4, "average_epochs": 2, "deterministic": True},
+}
+train(name, folder / "whole", **settings)
+for moment in (moments.AfterBatch(1, 2), moments.AfterBatch(3, 1)):
+    with moments.at(moment, lambda: signal.raise_signal(signal.SIGINT)), contextlib.suppress(KeyboardInterrupt):
+        train(name, folder / "stopped", **settings)
+    log = (folder / "stopped" / "run.log").read_text()
+    assert f"saved in epoch {moment.epoch}, after step" in log, log
+train(name, folder / "stopped", **settings)
+assert_same(folder / "whole", folder / "stopped")
+print("the same bits")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RECIPES)
+def test_told_to_end_within_an_epoch_nothing_is_lost(name, tmp_path):
+    words = [sys.executable, "-c", TOLD_TO_END, name, str(tmp_path)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, env=os.environ | JAX)
+    assert "the same bits" in done.stdout, done.stdout + done.stderr
+
+
 def test_an_unknown_backend_is_one_line():
     words = [sys.executable, "-m", "kit", "train", "language_modelling"]
     done = subprocess.run(words, capture_output=True, text=True, env=os.environ | JAX | {"KERAS_BACKEND": "torch"})
