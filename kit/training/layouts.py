@@ -25,7 +25,10 @@ _FEEDFORWARD = (
     (r"feedforward_(in|gate)\w*/(kernel|bias)$", -1),
     (r"feedforward_out/kernel$", 0),
 )
-_EXPERTS = ((r"experts?/\w*(kernel|bias|in|gate|out)\w*$", 0),)  # whole experts
+_EXPERTS = (
+    (r"expert\d+_(in|gate)/(kernel|bias)$", -1),
+    (r"expert\d+_out/kernel$", 0),
+)
 _EMBEDDINGS = ((r"embeddings$", -1),)
 _RECURRENT = ((r"recurrent_kernel$", -1),)
 _CONVOLUTIONS_AND_DENSE = ((r"kernel$", -1),)

@@ -62,6 +62,8 @@ def test_tensorflow_divides_no_network(tmp_path):
         ("decoder/block1/self_attention/output/kernel", (8, 8), 0),
         ("decoder/block1/feedforward_in/kernel", (8, 32), 1),
         ("decoder/block1/feedforward_out/kernel", (32, 8), 0),
+        ("decoder/block1/feedforward/expert3_gate/kernel", (8, 32), 1),
+        ("decoder/block1/feedforward/expert3_out/kernel", (32, 8), 0),
         ("token_embedding/embeddings", (257, 8), 1),
         ("stem_conv/kernel", (3, 3, 1, 16), 3),
         ("stem_conv/kernel", (3, 3, 1, 15), None),  # not divisible
