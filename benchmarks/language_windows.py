@@ -57,10 +57,12 @@ def step(kind, length):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="not used: nothing but noise is read")
+    parser.add_argument("--write", action="store_true", help="accepted for `make bench`; the rows are printed alone")
     parser.add_argument("--step", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.step:
-        return step(options.step[0], int(options.step[1]))
+        step(options.step[0], int(options.step[1]))
+        return
     print(f"| attention | {' | '.join(f'{length:,}' for length in LENGTHS)} | slope of time | slope of memory |")
     print(f"| --- {'| --- ' * len(LENGTHS)}| --- | --- |")
     for kind, name in (("all", "all tokens before"), ("window", "a window of 64"), ("blocks", "blocks of 16")):
@@ -75,7 +77,7 @@ def main():
         time_slope = np.polyfit(np.log(LENGTHS[2:]), np.log(seconds[2:]), 1)[0]
         added = np.diff(peaks)
         print(f"| {name} | {' | '.join(cells)} | {time_slope:.2f} | {np.log2(added[-1] / added[-2]):.2f} |", flush=True)
-    return print(f"\n{day()}, {machine()}")
+    print(f"\n{day()}, {machine()}")
 
 
 if __name__ == "__main__":
