@@ -12,7 +12,7 @@ ROOT = Path(kit.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
 # Rooms floor by floor, the lowest first: a room imports itself and the floors below; on the last, those before it.
 FLOORS = (
-    ("errors", "files", "terminal", "config"),
+    ("errors", "backend", "files", "terminal", "config"),
     ("blocks", "data", "training", "attribution", "reporting"),
     ("models", "weights", "decoding", "scoring", "agents", "inspection"),
     ("tasks",),

@@ -2,14 +2,6 @@
 
 import keras
 
-from kit.errors import check
-
-
-def need_tensorflow():
-    """Raises SettingError where another Keras backend runs: gradients are taken by TensorFlow."""
-    used = keras.backend.backend()
-    check(used == "tensorflow", "KERAS_BACKEND", used, "'tensorflow' to explain answers")
-
 
 def call_in(model, inner):
     """Returns the call of an operation in a functional model: a node with its arguments and output tensors.

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kit.attribution.calls import call_in, functional, need_tensorflow
+from kit import backend
+from kit.attribution.calls import call_in, functional
 
 
 def feature_map_path(model):
@@ -87,7 +88,7 @@ def grad_cam(model, images, classes, path=None):
     Raises:
         ValueError: the model has no feature map, or none that can be seen.
     """
-    need_tensorflow()
+    backend.need_tensorflow("explain answers")
     path = feature_map_path(model) if path is None else path
     if path is None:
         raise ValueError("the model has no feature map")

@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from kit.attribution.calls import need_tensorflow
+from kit import backend
 
 # A difference of answers that is smaller than this, in nats, is none that anyone asks after.
 _SMALL = 0.1
@@ -77,7 +77,7 @@ def gradients_of(answer, shape):
         answer: Function `(inputs, *more)` from tensors (batch, ...) to answers (batch,).
         shape: Shape of an input without the batch; None where it may differ from call to call.
     """
-    need_tensorflow()
+    backend.need_tensorflow("explain answers")
 
     @tf.function(reduce_retracing=True)
     def compiled(inputs, *more):

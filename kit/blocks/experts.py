@@ -6,6 +6,7 @@ import contextvars
 import keras
 from keras import layers, ops
 
+from kit import backend
 from kit.blocks.feedforward import FeedForward
 from kit.errors import check
 
@@ -137,7 +138,7 @@ class Experts(layers.Layer):
             ops.one_hot(chosen, self.num_experts) * kept[..., None], axis=-2
         )
         weights = ops.reshape(ops.cast(of_each, x.dtype), (-1, self.num_experts))
-        y = self._by_turns(flat, weights) if keras.backend.backend() == "tensorflow" else self._by_all(flat, weights)
+        y = self._by_turns(flat, weights) if backend.is_tensorflow() else self._by_all(flat, weights)
         return ops.reshape(y, ops.shape(x))
 
     def _has_room(self, chosen):

@@ -55,8 +55,7 @@ class Augmentation:
         self.class_weights = class_weights
         self.seeds = [StepSeed(seed, stream) for stream in range(len(chain))]
         for layer, generator in zip(chain, self.seeds, strict=True):
-            layer.generator = generator
-            # Where another backend than TensorFlow trains, Keras would make a generator that counts its own calls.
+            # In place of its attribute `generator`: under JAX Keras makes another one, which counts its own calls.
             layer._get_seed_generator = lambda backend=None, own=generator: own
 
     def __call__(self, step, inputs, labels, *others):

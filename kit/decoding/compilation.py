@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops, tree
 
+from kit import backend
 from kit.decoding.in_place import in_place, own
 from kit.decoding.one_by_one import begun, greedy, greedy_choice, grower, random_choice, sample
 
@@ -49,7 +50,7 @@ def _of_backend(function, model, signature=None):
         model: The model whose variables it reads, or None.
         signature: `keras.KerasTensor` of each argument, or None.
     """
-    if keras.backend.backend() == "tensorflow":
+    if backend.is_tensorflow():
         import tensorflow as tf
 
         specs = signature and tree.map_structure(lambda each: tf.TensorSpec(each.shape, each.dtype), signature)

@@ -2,15 +2,15 @@
 
 import functools
 
-import keras
 from keras import tree
 
+from kit import backend
 from kit.blocks import growing_cache
 
 
 def in_place(function):
     """Returns a function whose caches are written where they are while it is traced, on a CPU without any copy."""
-    if keras.backend.backend() != "tensorflow":
+    if not backend.is_tensorflow():
         return function  # XLA sees by itself that nobody reads what was there
 
     import tensorflow as tf
@@ -36,7 +36,7 @@ def in_place(function):
 
 def own(state):
     """Returns a state whose caches are this call's own: a constant would be one for all calls."""
-    if keras.backend.backend() != "tensorflow":
+    if not backend.is_tensorflow():
         return state
 
     import tensorflow as tf

@@ -2,10 +2,10 @@
 
 import functools
 
-import keras
 import numpy as np
 from keras import ops, tree
 
+from kit import backend
 from kit.decoding.tokens import IMPOSSIBLE
 from kit.errors import check
 
@@ -99,7 +99,7 @@ def random_choice(seed, temperature=1.0, top_k=0, top_p=1.0):
 
 def _uniform(shape, seed, position):
     """Returns numbers above 0 and below 1 by a seed and a position; Keras' own function takes no tensors as seeds."""
-    if keras.backend.backend() == "tensorflow":
+    if backend.is_tensorflow():
         import tensorflow as tf
 
         return tf.random.stateless_uniform(shape, [seed, position], minval=1e-20)

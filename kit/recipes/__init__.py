@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 
+from kit import backend
 from kit.errors import check, choose
 
 _BUILDERS = {
@@ -40,7 +41,7 @@ def get(name):
     """
     choose(dict.fromkeys(names()), name, "recipe")
     recipe = importlib.import_module(f"kit.recipes.{name}").RECIPE
-    used = importlib.import_module("keras").backend.backend()
+    used = backend.name()
     check(used in recipe.backends, "KERAS_BACKEND", used, f"{' or '.join(recipe.backends)} for {name}")
     return recipe
 

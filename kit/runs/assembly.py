@@ -92,12 +92,12 @@ def _alone():
 
 @contextlib.contextmanager
 def _assembled(recipe, run_folder, settings, inputs, is_rehearsal, started):
-    from kit.training import backend, device, tracking
+    from kit.training import device, tracking
     from kit.training.plan import Training
 
     with table("train"):
         training = config.call(Training, **settings["train"])
-        backend.check_settings(settings["train"])
+        device.check_backend(settings["train"])
         tracking.check_installed(training.track)
     device.split_cpu(max(training.devices, training.model_parallel))
     if recipe.task.takes_small_steps:

@@ -9,7 +9,7 @@ import os
 import platform
 from pathlib import Path
 
-from kit import terminal
+from kit import backend, terminal
 from kit.config import read_toml
 from kit.errors import KitError, Unavailable
 from kit.files import read_json, reading, remove_temporary
@@ -169,9 +169,7 @@ def logged(folder):
 
 def environment():
     """Returns the versions, the machine and the devices that a run is trained with."""
-    import keras
-
-    versions = {"backend": keras.backend.backend()}
+    versions = {"backend": backend.name()}
     for name in _PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
@@ -186,8 +184,6 @@ def environment():
 
 def _devices():
     """Returns kind and name of each device that the backend sees, in words."""
-    from kit.training import backend
-
     if not backend.is_tensorflow():
         import jax
 

@@ -5,7 +5,7 @@ import logging
 import tempfile
 from pathlib import Path
 
-from kit import recipes, terminal
+from kit import backend, recipes, terminal
 from kit.errors import KitError, SettingError, check
 from kit.runs import decisions, schema, several, speed
 from kit.runs import settings as run_settings
@@ -137,8 +137,6 @@ def monitored(recipe_name, overrides, *, config=None, seed=None):
         KitError: settings or data cannot be used, or the monitored value is missing.
     """
     with _rehearsed(recipe_name, overrides, config, seed, PythonInputs()) as parts:
-        from kit.training import backend
-
         backend.need_tensorflow("tune")
         model, splits, validate = parts.model, parts.splits, parts.recipe.task.validate
         model.run_eagerly = True  # to compile takes longer than these few examples
@@ -195,7 +193,7 @@ def range_test(recipe_name, overrides, *, config=None, seed=None, steps=100, inp
             f"{recipe_name} has two learning rates and no loss that says which is good; expected another recipe"
         )
     with _rehearsed(recipe_name, overrides, config, seed, inputs, constant=True) as parts:
-        from kit.training import backend, learning_rate
+        from kit.training import learning_rate
 
         backend.need_tensorflow("look for a learning rate")
         if parts.splits.train.follows_model:

@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
+from kit import backend
 from kit.errors import SettingError
-from kit.training import backend
 
 
 def check_positions(model, splits):

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from kit import backend
 from kit.blocks import experts
 from kit.reporting import plots
-from kit.training import backend
 
 _MOST = 64  # batches that are looked at
 

@@ -12,8 +12,9 @@ import keras
 import tensorflow as tf
 from tensorflow.python.framework.ops import gradient_registry
 
+from kit import backend
 from kit.errors import SettingError, check
-from kit.training import backend, layouts
+from kit.training import layouts
 
 log = logging.getLogger("kit")
 
@@ -23,6 +24,14 @@ _SECONDS_PER_EXECUTION = 0.3
 _MOST_STEPS_PER_EXECUTION = 64
 # Compute capability of the first NVIDIA cards that calculate in bfloat16.
 _BFLOAT16_CAPABILITY = (8, 0)
+# Settings of `[train]` that TensorFlow's own functions carry out, each with its values elsewhere.
+_OF_TENSORFLOW = {
+    "devices": (1,),
+    "workers": (1,),
+    "freeze": ((), []),
+    "tensorboard": (False,),
+    "minutes": (None,),
+}
 # A training step costs about this many forward passes.
 _FORWARD_PASSES_PER_STEP = 3
 
@@ -222,6 +231,24 @@ def steps_per_execution(model, inputs, steps_per_epoch):
         step * 1000,
     )
     return steps
+
+
+def check_backend(training):
+    """Refuses what only the other backend can do.
+
+    Args:
+        training: Settings of `[train]`.
+
+    Raises:
+        SettingError: one is not for this backend.
+    """
+    if backend.is_tensorflow():
+        parts = training["model_parallel"]
+        check(parts == 1, "model_parallel", parts, "1 with TensorFlow; KERAS_BACKEND=jax divides a network")
+        return
+    for key, allowed in _OF_TENSORFLOW.items():
+        check(training[key] in allowed, key, training[key], f"{allowed[0]!r} under JAX: only TensorFlow does that")
+    check(not training["deterministic"] or not has_gpu(), "deterministic", True, "false under JAX on a GPU")
 
 
 def check_combination(devices, steps_per_execution, jit_compile, accumulation):

@@ -12,7 +12,8 @@ import types
 import keras
 import tensorflow as tf
 
-from kit.training import backend, checkpoint, engine
+from kit import backend
+from kit.training import checkpoint, engine
 
 # Random numbers of dropout have 16 bits; of a smaller rate they would miss too large a share.
 _LEAST_RATE = 0.01

@@ -7,8 +7,9 @@ import keras
 import numpy as np
 import pandas as pd
 
+from kit import backend
 from kit.files import write_text
-from kit.training import backend, checkpoint
+from kit.training import checkpoint
 from kit.training.engine import ALONE
 
 log = logging.getLogger("kit")
@@ -140,7 +141,6 @@ class RunState(keras.callbacks.Callback):
     def _save(self, epochs, steps=0, more=(), then=None):
         """Writes the checkpoint of a training after so many whole epochs, and steps of the next one."""
         self.writer.wait()
-        backend.sync(self.model)
         self.copies = checkpoint.copied(checkpoint.variables(self.model), self.copies)
         arrays = {"variables": self.copies, **dict(more)}
         counters, beside = [], {}

@@ -270,16 +270,7 @@ KILLED = ("train", "language_modelling", "--config", "smoke", "--train.determini
 
 @pytest.mark.slow
 def test_a_killed_training_of_experts_ends_as_one_that_was_not(tmp_path):
-    words = (
-        "--model.backbone",
-        "switch_tiny",
-        "--backbone.dim",
-        "16",
-        "--backbone.depth",
-        "2",
-        "--backbone.dropout",
-        "0.1",
-    )
+    words = ("--model.backbone=switch_tiny", "--backbone.dim=16", "--backbone.depth=2", "--backbone.dropout=0.1")
     processes.assert_killed_ends_alike(tmp_path, AfterBatch(epoch=2, batch=1), *KILLED, *words)
 
 
