@@ -271,9 +271,10 @@ def padded(prompts):
         place_model(),
         language_model(positions="rotary", normalization="rms", num_key_value_heads=1),
         language_model(positions="learned", max_length=10, window=4),
+        language_model(positions="rotary", window=4),
         language_model(positions="rotary")[:2],
     ],
-    ids=["any network", "rotary", "learned and window", "token by token"],
+    ids=["any network", "rotary", "learned and window", "rotary and window", "token by token"],
 )
 @pytest.mark.parametrize("name", METHODS)
 def test_prompts_of_different_lengths_are_continued_as_each_alone(name, model):
@@ -306,7 +307,25 @@ def test_prompts_in_a_compiled_function():
             np.testing.assert_allclose(one, other, rtol=1e-4)
 
 
-@pytest.mark.parametrize("settings", [{}, {"positions": "learned", "max_length": 10, "norm": "post"}], ids=str)
+def test_what_a_row_has_read_stays_where_it_stands_when_others_read_on():
+    """Compiled, places are written where they are; those of a window come to be written again."""
+    model = language_model(positions="rotary", window=2)
+    for steps in (model, model[:2]):
+        decode = decoding.compiled(
+            steps,
+            decoding.greedy,
+            TOKENS,
+            max_length=5,
+            prompt=lambda inputs: (inputs["prompt"], inputs["lengths"]),
+        )
+        for one, other in zip(decode(padded(PROMPTS)), continued(model, decoding.greedy, PROMPTS), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-4)
+
+
+SETTINGS = [{}, {"positions": "learned", "max_length": 10, "norm": "post"}, {"positions": "rotary", "window": 2}]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_a_prompt_read_at_once_is_one_read_token_by_token(settings):
     model = language_model(**settings)
     for name, (method, more) in METHODS.items():

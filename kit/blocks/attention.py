@@ -5,7 +5,7 @@ import functools
 import keras
 from keras import layers, ops
 
-from kit.blocks.growing_cache import put
+from kit.blocks.growing_cache import positions_held, put, rolled
 from kit.blocks.local_attention import attend_locally, pays
 from kit.blocks.masking import hidden_where_false, softmax
 from kit.blocks.position import positions_from, rotated
@@ -107,6 +107,7 @@ class Attention(layers.Layer):
         self.dropout = dropout
         self.return_attention_scores = return_attention_scores
         self._pairs = pairs
+        self._is_rolling = bool(is_causal and window)  # the cache
         self._dropout = layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
 
     def build(self, query_shape, memory_shape=None):
@@ -200,25 +201,39 @@ class Attention(layers.Layer):
         Args:
             query: (batch, time, dim), time new positions, mostly one
             position: Place of the first of them, a scalar or one a row (batch,).
-            keys, values: The cache, (batch, key_value_heads, max_length, head_dim).
-            bias: Added to the scores, (batch or 1, heads or 1, time or 1, max_length); or None.
+            keys, values: The cache, (batch, key_value_heads, cached, head_dim), see `empty_cache`.
+            bias: Added to the scores, (batch or 1, heads or 1, time or 1, cached); or None, as it is where the cache is
+                of the window's size.
             lengths: How many of a row's new positions are real and stay in the cache, (batch,); None is all.
 
         Returns:
-            Output (batch, time, dim), weights (batch, heads, time, max_length), and the new cache.
+            Output (batch, time, dim), weights (batch, heads, time, seen positions), and the new cache.
         """
         key, value = self.keys_values(query, position)
-        places, cached = positions_from(position, ops.shape(query)[1]), ops.arange(ops.shape(keys)[2])
-        is_real = None if lengths is None else ops.arange(ops.shape(query)[1]) < lengths[:, None]  # (batch, time)
-        keys, values = (put(cache, new, position, places, is_real) for cache, new in ((keys, key), (values, value)))
-        hidden = hidden_where_false(self._is_near(places[..., None] - cached), self.compute_dtype)
-        hidden = hidden[:, None] if len(hidden.shape) == 3 else hidden[None, None]  # (batch or 1, 1, time, max_length)
+        places = positions_from(position, ops.shape(query)[1])  # (time,) or (batch, time)
+        if self._is_rolling:
+            check(bias is None, "bias", "a tensor", "None, where the cache is of the window's size")
+            seen, source, keys, values = _rolled_on(keys, values, key, value, position, places, lengths)
+        else:
+            is_real = None if lengths is None else ops.arange(ops.shape(query)[1]) < lengths[:, None]  # (batch, time)
+            keys, values = (put(cache, new, position, places, is_real) for cache, new in ((keys, key), (values, value)))
+            seen, source = (keys, values), ops.arange(ops.shape(keys)[2])
+        is_near = ops.logical_and(self._is_near(places[..., None] - source[..., None, :]), source[..., None, :] >= 0)
+        hidden = hidden_where_false(is_near, self.compute_dtype)
+        hidden = hidden[:, None] if len(hidden.shape) == 3 else hidden[None, None]  # (batch or 1, 1, time, seen)
         hidden = hidden if bias is None else hidden + ops.cast(bias, self.compute_dtype)
-        weights = self._weights(self._queries(query, position), keys, hidden)
-        return self._mixed(weights, values, False), weights, keys, values
+        weights = self._weights(self._queries(query, position), seen[0], hidden)
+        return self._mixed(weights, seen[1], False), weights, keys, values
 
     def empty_cache(self, batch, max_length):
-        """Returns keys and values of no position, each (batch, key_value_heads, max_length, head_dim)."""
+        """Returns keys and values of no position, each (batch, key_value_heads, cached, head_dim).
+
+        That is room for `max_length` positions; for those of the window where it is shorter and nothing looks ahead,
+        whatever the length: the newest ones take the places of the oldest.
+        """
+        if self._is_rolling:
+            is_known = isinstance(max_length, int)
+            max_length = min(max_length, self.window) if is_known else ops.minimum(max_length, self.window)
         shape = (batch, self._pairs, max_length, self._head_dim)
         return ops.zeros(shape, self.compute_dtype), ops.zeros(shape, self.compute_dtype)
 
@@ -318,6 +333,22 @@ class Attention(layers.Layer):
     def from_config(cls, config):
         # A network that was saved before the weights had to be asked for has them as its layers' second outputs.
         return super().from_config({"return_attention_scores": True, **config})
+
+
+def _rolled_on(keys, values, key, value, position, places, lengths):
+    """Returns keys and values that new positions see, the positions of these, and the caches with the new ones."""
+    size = ops.shape(keys)[2]
+    if key.shape[2] == 1 and lengths is None:
+        keys, values = (
+            put(cache, new, position % size, places % size) for cache, new in ((keys, key), (values, value))
+        )
+        return (keys, values), positions_held(position, size), keys, values
+    before, (batch, _, time, _) = positions_held(position - 1, size), ops.shape(key)
+    source = [ops.broadcast_to(each, (batch, each.shape[-1] or ops.shape(each)[-1])) for each in (before, places)]
+    seen = [ops.concatenate([cache, new], axis=2) for cache, new in ((keys, key), (values, value))]
+    newest = position + (time if lengths is None else lengths) - 1
+    keys, values = (rolled(cache, new, position, newest) for cache, new in ((keys, key), (values, value)))
+    return seen, ops.concatenate(source, axis=-1), keys, values
 
 
 def _smaller_glorot(head_dim):

@@ -6,6 +6,7 @@ import numpy as np
 from keras import ops, tree
 
 from kit import backend
+from kit.blocks import growing_cache
 from kit.decoding.tokens import IMPOSSIBLE
 from kit.errors import check
 
@@ -136,7 +137,9 @@ def _read(step, prompt, lengths, state):
         return position < ops.max(lengths)
 
     def read(position, moving):
-        _, following = step(ops.take(prompt, position, axis=1), position, {"fixed": state["fixed"], "moving": moving})
+        with growing_cache.put_by(None):  # a row that has been read keeps what it had at a place
+            newest = ops.take(prompt, position, axis=1)
+            _, following = step(newest, position, {"fixed": state["fixed"], "moving": moving})
         is_read = position < lengths  # (batch,)
 
         def chosen(new, old):

@@ -189,6 +189,41 @@ def test_rows_of_growing_sequences_may_be_at_different_places():
         assert ((np.asarray(weights)[:, 0, 0] > 1e-9).sum(1) == np.minimum(place + 1, 4)).all()
 
 
+@pytest.mark.parametrize("pieces", [(5, 1, 1, 3, 1), (1, 2, 7, 1)], ids=str)
+def test_a_window_keeps_no_more_than_it_sees(pieces):
+    layer, x = Attention(2, is_causal=True, window=3, use_rotary=True, num_key_value_heads=1), sequence(11)
+    whole, places = np.asarray(layer(x)), np.cumsum((0, *pieces))
+    assert [each.shape for each in layer.empty_cache(3, 100)] == [(3, 1, 3, DIM // 2)] * 2
+    assert layer.empty_cache(3, 2)[0].shape[2] == 2
+    keys, values = layer.empty_cache(3, ops.convert_to_tensor(11))
+    for start, length in zip(places, pieces, strict=False):
+        y, weights, keys, values = layer.grow(x[:, start : start + length], start, keys, values)
+        np.testing.assert_allclose(y, whole[:, start : start + length], atol=1e-5)
+        assert keys.shape[2] == 3
+        assert ((np.asarray(weights) > 1e-9).sum(-1) == np.minimum(np.arange(start, start + length) + 1, 3)).all()
+
+
+def test_rows_of_a_window_grow_by_several_positions_each_from_its_own():
+    layer, x = Attention(2, is_causal=True, window=3, use_rotary=True), sequence(11)
+    whole, cache = np.asarray(layer(x)), layer.empty_cache(3, 11)
+    position = np.zeros(3, "int32")
+    for lengths in ([4, 0, 1], [3, 2, 4], [0, 4, 2], [4, 4, 4]):
+        rows = np.minimum(position[:, None] + np.arange(4), 10)
+        newest = np.take_along_axis(x, rows[..., None], axis=1)
+        start, read = ops.convert_to_tensor(position), ops.convert_to_tensor(lengths)
+        y, _, *cache = layer.grow(newest, start, *cache, lengths=read)
+        for row, length in enumerate(lengths):
+            np.testing.assert_allclose(y[row, :length], whole[row, rows[row, :length]], atol=1e-5)
+        position = position + np.array(lengths, "int32")
+
+
+def test_a_bias_is_refused_where_the_cache_is_of_the_windows_size():
+    layer, x = Attention(2, is_causal=True, window=3), sequence()
+    layer(x)
+    with pytest.raises(SettingError, match="bias: expected None"):
+        layer.grow(x[:, :1], 0, *layer.empty_cache(3, 6), bias=np.zeros((1, 1, 1, 3), "float32"))
+
+
 def test_a_bias_reaches_growing_sequences():
     layer, x = Attention(2, is_causal=True), sequence()
     bias = np.random.default_rng(1).normal(size=(1, 2, 6, 6)).astype("float32")
