@@ -191,9 +191,9 @@ def image_size(facts):
 
 
 def usual_epochs(facts):
-    """Fewer, the more examples there are: 80 epochs of 300, 10 of 60,000; of coloured images 16, which differ more."""
+    """Fewer, the more examples there are: 80 epochs of 300, 20 from 10,000 on; more of coloured images."""
     number = 80 * (300 / max(facts.examples, 1)) ** 0.4
-    return min(max(round(1.6 * number if facts.channels == 3 else number), 8), 80)
+    return min(max(round(1.6 * number if facts.channels == 3 else number), 20), 80)
 
 
 def epochs(facts):
@@ -243,22 +243,33 @@ def mirrored_answers(facts):
     return False, None
 
 
+def _is_fine(facts):
+    """Tells whether small images are so many that a network which sees all of their pixels has enough to learn."""
+    return 16 < side_of(facts) <= 40 and facts.examples >= 20_000
+
+
 def image_backbone(facts):
-    """A residual network of a stage more for photographs, and without a strided stem for icons."""
+    """A residual network of a stage more for photographs, and no strided stem for icons and many small images."""
     size = side_of(facts)
     if size <= 16:
         values = {"model.backbone": "resnet8", "backbone.stem": "cifar", "backbone.zero_init": True}
         return values, f"images of {size} pixels"
     if size <= 40:
-        widths = [32, 64, 128] if facts.examples < 10_000 else [48, 96, 192]
-        values = {"model.backbone": "resnet8", "backbone.widths": widths, "backbone.zero_init": True}
+        values = {"model.backbone": "resnet8", "backbone.widths": [32, 64, 128], "backbone.zero_init": True}
+        if _is_fine(facts):
+            values["backbone.stem"] = "cifar"
+        elif facts.examples >= 10_000:
+            values["backbone.widths"] = [48, 96, 192]
         return values, f"{facts.examples:,} training images of {size} pixels"
     values = {"model.backbone": "resnet8", "backbone.depths": [1, 1, 1, 1], "backbone.widths": [32, 64, 128, 256]}
     return values | {"backbone.zero_init": True}, f"images of {size} pixels"
 
 
 def image_sizes(facts):
-    """Half the width, the usual one, two blocks a stage, and those half as wide again; published ones have one size."""
+    """Half the width, the usual one, two blocks a stage, and those half as wide again; published ones have one size.
+
+    Where all pixels of small images are seen, two that see every other one come first.
+    """
     settings = facts.settings
     if settings.get("model.weights") or settings["model.backbone"] != "resnet8" or side_of(facts) <= 16:
         return []
@@ -266,6 +277,16 @@ def image_sizes(facts):
     narrow = {"backbone.widths": [width // 2 for width in widths]}
     deep = {"backbone.depths": [2] * len(widths)}
     wide = deep | {"backbone.widths": [3 * width // 2 for width in widths]}
+    if _is_fine(facts):
+        every, other = {"backbone.stem": "cifar"}, {"backbone.stem": "strided"}
+        coarse = other | {"backbone.widths": [48, 96, 192]}
+        return [
+            Size(other | {"backbone.widths": [24, 48, 96]}, 0.17),
+            Size(coarse, 0.43),
+            Size(every | {"backbone.widths": widths}, 1.0),
+            Size(every | deep, 1.9),
+            Size(every | wide, 4.0),
+        ]
     return [Size(narrow, 0.4), Size({"backbone.widths": widths}, 1.0), Size(deep, 1.8), Size(wide, 4.0)]
 
 

@@ -57,8 +57,24 @@ def test_rules_give_settings_that_can_be(name):
             now = decided.get("train.epochs", 0), decided.get("train.batch_size", 0)
             assert epochs >= now[0] and batch_size <= now[1]
             before[side, channels, answer] = now
+            sizes = recipes.get(name).own_data.sizes
+            facts = Facts(examples, side=side, channels=channels, answer=answer, settings=flat | decided)
+            sized = [] if sizes is None else sizes(facts)
+            times = [each.times for each in sized]
+            assert times == sorted(times) and (not times or 1.0 in times)
         rest = {key: value for key, value in flat.items() if key.partition(".")[0] in ("data", "model", "train")}
-        run_settings.completed(schema.get(name), rest | decided)
+        for values in ({}, *(each.values for each in sized)):
+            run_settings.completed(schema.get(name), rest | decided | values)
+
+
+def test_all_pixels_of_many_small_images_are_seen():
+    flat = config.flatten(run_settings.resolve(schema.get("image_classification"), "own", {}, 0))
+    for examples, stem in ((9000, None), (15_000, None), (54_000, "cifar")):
+        decided = ruled("image_classification", flat, examples=examples, classes=10, side=28, channels=1)
+        assert decided.get("backbone.stem") == stem
+        sizes = recipes.get("image_classification").own_data.sizes(Facts(examples, side=28, settings=flat | decided))
+        stems = {each.values.get("backbone.stem") for each in sizes}
+        assert stems == ({"cifar", "strided"} if stem else {None})
 
 
 @pytest.fixture
