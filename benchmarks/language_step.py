@@ -6,7 +6,8 @@ Training: the network of nanoGPT's recipe for a CPU (4 blocks of width 128, 4 he
 no dropout, AdamW, gradients clipped), in the kit and in PyTorch as nanoGPT writes it (keys, queries and values in one
 product, fused attention), compiled by `torch.compile` where that is asked for. Writing: GPT-2 with about 10 million
 parameters (6 blocks of width 384) and a cache, 256 tokens, against `generate` of transformers, at batch 1 and 16. They
-run in turn, each time in a process of its own; the medians of the rounds are compared.
+run in turn, each time in a process of its own; the medians of the rounds are compared. Beside them stands what the
+products with the writer's matrices cost alone, which no way of writing does without.
 """
 
 import argparse
@@ -33,7 +34,7 @@ def _timed(run, count=1):
 
 
 def kits():
-    """Returns CPU-seconds of a training step, and of writing at batch 1 and 16."""
+    """Returns CPU-seconds of a training step, of writing at batch 1 and 16, and of the products alone of these two."""
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
     import keras
     import numpy as np
@@ -69,6 +70,16 @@ def kits():
         inputs = {"ids": np.full((batch, 8), 3, "int32"), "lengths": np.full(batch, 8, "int32")}
         write(inputs)
         found.append(_timed(lambda inputs=inputs: write(inputs)[0].numpy(), 2))
+    kernels = [weight.value for weight in writer.trainable_variables if weight.path.endswith("kernel")]
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def products(rows):
+        return tf.add_n([tf.reduce_sum(tf.matmul(tf.ones((rows, kernel.shape[0])), kernel)) for kernel in kernels])
+
+    for batch in (1, 16):
+        rows = tf.constant(batch)
+        products(rows)
+        found.append(_timed(lambda rows=rows: products(rows), 50) * _WRITTEN)
     return training, *found
 
 
@@ -164,6 +175,11 @@ def main():
         ours, other = (statistics.median(each[place] for each in found[side]) for side in found)
         told = f"{tokens[place] / ours:,.0f} | {tokens[place] / other:,.0f} | {other / ours:.2f}"
         print(f"| {name} | {told} | {day()} |")
+    writing, alone = (
+        [statistics.median(each[place] for each in found["kit"]) for place in two] for two in ((1, 2), (3, 4))
+    )
+    shares = [f"{part / whole:.0%}" for part, whole in zip(alone, writing, strict=True)]
+    print(f"\nOf the kit's writing products of matrices alone: {shares[0]} at batch 1, {shares[1]} at batch 16")
     print(f"\n{machine()}")
 
 

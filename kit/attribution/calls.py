@@ -3,7 +3,7 @@
 import keras
 
 
-def call_in(model, inner):
+def call_in(model, inner, argument=None):
     """Returns the call of an operation in a functional model: a node with its arguments and output tensors.
 
     An operation has a node for every call of it, those in other models made of the same layers too.
@@ -11,9 +11,11 @@ def call_in(model, inner):
     Args:
         model: Functional model.
         inner: A layer of it, such as a model.
+        argument: The first tensor that it is called with; None is any.
     """
     inside = {id(node) for nodes in model._nodes_by_depth.values() for node in nodes}
-    return next(node for node in inner._inbound_nodes if id(node) in inside)
+    calls = (node for node in inner._inbound_nodes if id(node) in inside)
+    return next(node for node in calls if argument is None or node.arguments.keras_tensors[0] is argument)
 
 
 def functional(model):
@@ -36,7 +38,7 @@ def parts(model):
     return [model, *(each for layer in inner for each in parts(layer))]
 
 
-def run(model, inputs, around):
+def run(model, inputs, around=lambda operation, call: call(), *, given=()):
     """Runs a functional model, not training, operation by operation; it makes no other model out of its layers.
 
     Args:
@@ -44,12 +46,13 @@ def run(model, inputs, around):
         inputs: Its inputs; a dictionary by their names, or a list in their order.
         around: Function `(operation, call)` that returns what an operation is taken to return, those of models inside
             the model too; `call()` returns what it does.
+        given: Pairs (tensor, value) of tensors inside the model that are taken to be so, whatever the inputs.
     """
     inputs = [inputs[each.name] for each in model.inputs] if isinstance(inputs, dict) else keras.tree.flatten(inputs)
-    known = {id(symbol): value for symbol, value in zip(model.inputs, inputs, strict=True)}
+    known = {id(symbol): value for symbol, value in (*zip(model.inputs, inputs, strict=True), *given)}
     for depth in sorted(model._nodes_by_depth, reverse=True):
         for node in model._nodes_by_depth[depth]:
-            if node.is_input:
+            if node.is_input or all(id(symbol) in known for symbol in node.outputs):
                 continue
             arguments, keywords = node.arguments.fill_in(known)
 

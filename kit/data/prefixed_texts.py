@@ -44,6 +44,7 @@ def of_tasks(source, options, mixing, division, saved, learn, max_length):
             "objective": "tasks",
             "tasks": sorted(set(found.columns["task"])),
             "max_length": max_length,
+            "longest_target": int(parts[0].lengths("target").max()),
             "pairs": corpus.report,
             "skipped": found.skipped,
         },

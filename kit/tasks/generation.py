@@ -1,6 +1,7 @@
 """Generation of sequences: texts that a model writes token by token; BLEU, chrF, attention, decoding, predictions."""
 
 import dataclasses
+import functools
 import logging
 from typing import Literal
 
@@ -75,8 +76,18 @@ def _cut(ids, special):
     return ids[: ids.index(special.end) + 1] if special.end in ids else ids
 
 
-def task(decoding_step, max_positions, has_attention=lambda model: True, validated=("bleu", "chrf")):
+def task(
+    decoding_step,
+    max_positions,
+    has_attention=lambda model: True,
+    validated=("bleu", "chrf"),
+    name="translation",
+    by_padding=False,
+):
     """Returns the `Task` of generation, of examples that `text_pairs` makes; its assets hold `tokenizers`.
+
+    What is written has at most twice the tokens of what is read, and ten more; or as many as `longest_target` of the
+    assets, if that is there and more.
 
     Args:
         decoding_step: Function `(model, pad_id)` that returns the pair (step, initial_state) for `kit.decoding`; the
@@ -84,14 +95,16 @@ def task(decoding_step, max_positions, has_attention=lambda model: True, validat
         max_positions: Function from the model to the most tokens that it can take, or None for any number.
         has_attention: Function from the model to whether it looks at the source.
         validated: Names of the scores of greedy translations of the validation split.
+        name: What is written, as explanations call it.
+        by_padding: As for `kit.tasks.text_explanation.translation_explainer`.
     """
 
-    def decoder(model, special, method, settings):
+    def decoder(model, special, method, settings, max_tokens, longest_target):
         """Returns a compiled function from source ids to what is written, made once for each model and settings."""
         positions = max_positions(model)
 
         def max_length(source):
-            longest = 2 * ops.shape(source)[1] + 10
+            longest = max_tokens or ops.maximum(2 * ops.shape(source)[1] + 10, longest_target)
             return longest if positions is None else ops.minimum(longest, positions)
 
         def made():
@@ -105,26 +118,28 @@ def task(decoding_step, max_positions, has_attention=lambda model: True, validat
                 **settings,
             )
 
-        return decoding.made_once(model, (method, special, *sorted(settings.items())), made)
+        key = (method, special, max_tokens, longest_target, *sorted(settings.items()))
+        return decoding.made_once(model, key, made)
 
-    def written(model, examples, special, batch_size, method, settings=None, seeds=None, apart=False):
+    def written(model, examples, assets, batch_size, method, settings=None, seeds=None, apart=False, max_tokens=0):
         """Returns ids of what is written, (results, time) of each text, and their scores, (results,) of each.
 
         Args:
             model: The model.
             examples: `Examples` of what is read.
-            special: `kit.decoding.Tokens`.
+            assets: The assets of the data.
             batch_size: Texts that are written together.
             method: A method of `kit.decoding`.
             settings: Settings of the method, or None.
             seeds: Generator of a seed for each batch, for sampling; or None.
             apart: Write together only texts of about one length, so that how long a translation may become does not
                 depend on the others.
+            max_tokens: Most tokens of what is written; 0 is as `task` says.
         """
-        settings = settings or {}
+        settings, special = settings or {}, special_tokens(tokenizers_of(assets)[1])
         if problem := too_long(examples, max_positions(model)):
             raise KitError(problem)
-        decode = decoder(model, special, method, settings)
+        decode = decoder(model, special, method, settings, max_tokens, assets.get("longest_target", 0))
         ids, values = [None] * len(examples), [None] * len(examples)
         chunks = examples.chunks(batch_size, _MOST_POSITIONS // settings.get("beam_width", 1))
         batches = ((rows, examples.arrays(rows)[0]["source"]) for rows in chunks)
@@ -174,7 +189,7 @@ def task(decoding_step, max_positions, has_attention=lambda model: True, validat
     def validate(model, examples, assets):
         """Returns BLEU and chrF, or whatever is `validated`, of the greedy translations."""
         target = tokenizers_of(assets)[1]
-        ids, _ = written(model, examples, special_tokens(target), 256, decoding.greedy)
+        ids, _ = written(model, examples, assets, 256, decoding.greedy)
         values = scores.corpus_scores(target.decode([each[0] for each in ids]), examples.extra("target"))
         return {name: values[name] for name in validated}
 
@@ -200,7 +215,7 @@ def task(decoding_step, max_positions, has_attention=lambda model: True, validat
             translations that are exactly their reference.
         """
         target = tokenizers_of(assets)[1]
-        ids, _ = written(model, examples, special_tokens(target), batch_size, decoding.beam, beam.settings(model))
+        ids, _ = written(model, examples, assets, batch_size, decoding.beam, beam.settings(model))
         found = target.decode([each[0] for each in ids])
         metrics = scores.corpus_scores(found, examples.extra("target"), bootstrap.bootstrap_samples)
         tables = {
@@ -232,6 +247,7 @@ def task(decoding_step, max_positions, has_attention=lambda model: True, validat
         method: Literal["beam", "greedy", "sample"] = "beam",
         beam: Beam = Beam(),
         n_best: PositiveInt = 1,
+        max_tokens: int = 0,
         temperature: float = 1.0,
         top_k: int = 0,
         top_p: float = 1.0,
@@ -249,6 +265,7 @@ def task(decoding_step, max_positions, has_attention=lambda model: True, validat
             method: "beam" searches for the most probable translation, "greedy" takes the most probable token each time,
                 "sample" draws.
             n_best: Number of translations of each sentence, the best first; of a beam, or drawn.
+            max_tokens: Most tokens of a translation; 0 is twice those of the sentence, and ten more.
             temperature: Of "sample": below 1 likely tokens become likelier.
             top_k: Of "sample": only so many most probable tokens are drawn from; 0 is all.
             top_p: Of "sample": only the most probable tokens with this much probability together; 1 is all.
@@ -266,6 +283,7 @@ def task(decoding_step, max_positions, has_attention=lambda model: True, validat
         """
         lines, rows, ids = read(model, inputs, assets)
         check(method in ("beam", "greedy", "sample"), "method", method, "'beam', 'greedy' or 'sample'")
+        check(0 <= max_tokens <= 10_000, "max_tokens", max_tokens, "0 to 10000")
         check(0 <= seed < 2**31, "seed", seed, "a whole number from 0 to 2147483647")
         check(method != "greedy" or n_best == 1, "n_best", n_best, "1 with greedy decoding")
         is_narrow = method != "beam" or n_best <= beam.beam_width
@@ -277,22 +295,20 @@ def task(decoding_step, max_positions, has_attention=lambda model: True, validat
             check(is_known, "attention", attention, "a .png file in a known folder")
             check(has_attention(model), "attention", attention, "none: this architecture has no attention")
         source_tokenizer, target_tokenizer = tokenizers_of(assets)
-        special = special_tokens(target_tokenizer)
         texts, end, padding = [lines[row] for row in rows], source_tokenizer.end_id, source_tokenizer.pad_id
         examples = text_pairs(ids, None, texts, start=None, end=end, padding=padding)
+        write = functools.partial(written, model, examples, assets, batch_size, apart=True, max_tokens=max_tokens)
         if method == "beam":
             settings = beam.settings(model, num_results=n_best)
-            found, values = written(model, examples, special, batch_size, decoding.beam, settings, apart=True)
+            found, values = write(method=decoding.beam, settings=settings)
         elif method == "greedy":
-            found, values = written(model, examples, special, batch_size, decoding.greedy, apart=True)
+            found, values = write(method=decoding.greedy)
         else:
             settings = {"temperature": float(temperature), "top_k": top_k, "top_p": float(top_p)}
             random = np.random.default_rng(seed)
-            draws = [
-                written(model, examples, special, batch_size, decoding.sample, settings, random, apart=True)
-                for _ in range(n_best)
-            ]
+            draws = [write(method=decoding.sample, settings=settings, seeds=random) for _ in range(n_best)]
             found, values = written_texts.best_first(draws, len(examples))
+        _warn_of_no_end(found, special_tokens(target_tokenizer), rows)
         if path is not None:
             figures = attention_figures(model, examples.take([0]), found[0][0], assets)
             with atomic(path) as temporary:
@@ -310,12 +326,25 @@ def task(decoding_step, max_positions, has_attention=lambda model: True, validat
         predict=predict,
         validate=validate,
         show=written_texts.show,
-        explain=translation_explainer(predict, tokenizers_of, special_tokens, attention_figures, has_attention),
+        explain=translation_explainer(
+            predict, tokenizers_of, special_tokens, attention_figures, has_attention, name, by_padding
+        ),
         inputs="text",
         pooled=pooled,
         by_chance={"method": "sample"},
         check=read,
     )
+
+
+def _warn_of_no_end(found, special, rows):
+    """Says in the log where the best text of a line comes to no end."""
+    endless = [row for row, ids in zip(rows, found, strict=True) if special.end not in ids[0]]
+    if endless:
+        log.warning(
+            "line %d: no end within %d tokens; max_tokens=%d lets more be written (%d such lines)",
+            *(endless[0] + 1, len(found[rows.index(endless[0])][0]), 2 * len(found[rows.index(endless[0])][0])),
+            len(endless),
+        )
 
 
 def _check_inputs(positions, tokenizer, ids, places):

@@ -7,7 +7,7 @@ import tensorflow as tf
 from jsonargparse.typing import PositiveInt
 from keras import ops
 
-from kit.attribution.calls import call_in
+from kit.attribution.calls import call_in, run
 from kit.attribution.integrated_gradients import gradients_of, integrated_gradients
 from kit.attribution.token_embeddings import TokenEmbeddings
 from kit.blocks import crf
@@ -28,29 +28,38 @@ def embedded_and_rest(model):
     """Takes a model of texts apart behind its embeddings.
 
     Args:
-        model: Functional model with an encoder, or an encoder-decoder, inside.
+        model: Functional model with an encoder, or an encoder-decoder, inside; or with a layer "token_embedding" of its
+            own, which `source` goes through.
 
     Returns:
-        A model from its inputs to all that the encoder is given, embeddings first; and one from that to its output.
+        A model from its inputs to all that what is behind is given, embeddings first; and one from that to its output.
     """
-    encoder = next(layer for layer in model.layers if isinstance(layer, keras.Model))
-    tensors = call_in(model, encoder).arguments.keras_tensors
-    return keras.Model(model.inputs, list(tensors)), keras.Model(list(tensors), model.output)
+    encoder = next((layer for layer in model.layers if isinstance(layer, keras.Model)), None)
+    if encoder is not None:
+        tensors = call_in(model, encoder).arguments.keras_tensors
+        return keras.Model(model.inputs, list(tensors)), keras.Model(list(tensors), model.output)
+    (embedded,) = call_in(model, model.get_layer("token_embedding"), model.input["source"]).output_tensors
+
+    def rest(given, training=False):  # no `keras.Model`: the same layer embeds the target, and may tell the next token
+        return run(model, given[1:], given=[(embedded, given[0])])
+
+    return keras.Model(model.inputs, [embedded, *model.inputs]), rest
 
 
-def word_contributions(rest, given, score, answers, *, steps=32, batch_size=32):
-    """Returns how much each position's embedding adds to each of several answers, beside embeddings that are all 0.
+def word_contributions(rest, given, score, answers, before=None, *, steps=32, batch_size=32):
+    """Returns how much each position's embedding adds to each of several answers, beside other embeddings.
 
     Args:
         rest: Model from embeddings and all else to an output, as `embedded_and_rest` returns it.
         given: What it is given for one text, embeddings (1, time, dim) first; what is behind stays as it is.
         score: Function `(outputs, position, choice)` that returns the log-probability of an answer, (batch,).
         answers: Pairs (position, choice).
+        before: The other embeddings, (time, dim); None is 0.
         steps: Points at which gradients are taken.
         batch_size: Points in a call.
 
     Returns:
-        An array (answers, time), what each answer's log-probability is more than for the embeddings of 0, (answers,),
+        An array (answers, time), what each answer's log-probability is more than for the other embeddings, (answers,),
         and how much of it the sums lack, as shares.
     """
     embeddings, *others = (tf.convert_to_tensor(each) for each in given)
@@ -64,9 +73,8 @@ def word_contributions(rest, given, score, answers, *, steps=32, batch_size=32):
     values, differences, gaps = [], [], []
     for position, choice in answers:
         of_answer = lambda points, place=position, own=choice: gradients(points, np.int32(place), np.int32(own))  # noqa: E731
-        found = integrated_gradients(
-            of_answer, embeddings[0], np.zeros_like(embeddings[0]), steps=steps, batch_size=batch_size
-        )
+        start = np.zeros_like(embeddings[0]) if before is None else before
+        found = integrated_gradients(of_answer, embeddings[0], start, steps=steps, batch_size=batch_size)
         values.append(found.values.sum(-1))
         differences.append(found.answer - found.baseline)
         gaps.append(found.gap)
@@ -139,7 +147,7 @@ class Sentences:
         self.arrays[f"sentence_{number}"] = values
         self.gaps += list(gaps)
 
-    def explanation(self, title, count, most, answer):
+    def explanation(self, title, count, most, answer, beside="whose embeddings are all 0"):
         """Returns the `Explanation`.
 
         Args:
@@ -147,10 +155,11 @@ class Sentences:
             count: Number of sentences that were given.
             most: Number of them that are explained.
             answer: What is explained, such as "a word's tag".
+            beside: What the sentence is whose answer is compared.
         """
         notes = [
             f"Integrated gradients: how much each word adds to the log-probability of {answer}, beside a sentence "
-            "whose embeddings are all 0. They add up to the difference of the two."
+            f"{beside}. They add up to the difference of the two."
         ]
         if self.gaps and max(self.gaps) > INCOMPLETE:
             notes.append(f"Some sums lack up to {max(self.gaps):.0%} of the difference: raise explain.steps.")
@@ -231,7 +240,7 @@ def tag_explainer(decoded, has_crf, attention_figures):
     return explain
 
 
-def translation_explainer(predict, tokenizers_of, special_tokens, attention_figures, has_attention):
+def translation_explainer(predict, tokenizers_of, special_tokens, attention_figures, has_attention, name, by_padding):
     """Returns the function `explain` of a `Task` that writes texts.
 
     Args:
@@ -240,6 +249,9 @@ def translation_explainer(predict, tokenizers_of, special_tokens, attention_figu
         special_tokens: Function from a tokenizer to its `kit.decoding.Tokens`.
         attention_figures: Function `(model, example, ids, assets)` that returns figures of attention.
         has_attention: Function from the model to whether it looks at the source.
+        name: What is written, and its column: "translation".
+        by_padding: Compare with a text of padding, in place of embeddings of 0: the root mean square of these, by which
+            some networks divide, is none.
     """
 
     def explain(
@@ -251,20 +263,21 @@ def translation_explainer(predict, tokenizers_of, special_tokens, attention_figu
         most_inputs: PositiveInt = 4,
         most_words: PositiveInt = 40,
     ):
-        """Shows which tokens of the source each token of a translation rests on.
+        """Shows which tokens of a text each token of what is written for it rests on.
 
         Args:
-            model: The translator.
+            model: The model.
             inputs: As for `predict`.
             assets: The assets of the data that the model was trained on.
-            steps: Points at which gradients are taken, between embeddings of 0 and those of the source.
+            steps: Points at which gradients are taken, between embeddings that say nothing and those of the source.
             most_inputs: Number of sentences that are explained; of more the first.
-            most_words: Number of tokens of a translation that are explained.
+            most_words: Number of tokens of what is written that are explained.
 
         Returns:
-            `Explanation` with a row a token of the translation: `sentence` (from 1), `source`, `translation`, `token`,
-            `because` (the tokens of the source that add most to it), `difference` (of its log-probability with the
-            source and without any, after the tokens before it) and `gap` (what the sum of all lacks of it, as a share).
+            `Explanation` with a row a token that is written: `sentence` (from 1), `source`, the whole text that is
+            written, `token`, `because` (the tokens of the source that add most to it), `difference` (of its
+            log-probability with the source and without any, after the tokens before it) and `gap` (what the sum of all
+            lacks of it, as a share).
 
         Raises:
             KitError: no text, a text too long for the model or in characters that it does not know at all, or a file
@@ -289,21 +302,20 @@ def translation_explainer(predict, tokenizers_of, special_tokens, attention_figu
                 source, None, [line], start=None, end=source_tokenizer.end_id, padding=source_tokenizer.pad_id
             )
             ids = [*target[0], special.end]
-            given = to_embeddings(
-                {
-                    "source": read.arrays([0])[0]["source"],
-                    "target": np.array([[special.start, *ids[:-1]]], "int32"),
-                },
-                training=False,
-            )
+            text_ids, written_ids = read.arrays([0])[0]["source"], np.array([[special.start, *ids[:-1]]], "int32")
+            given, before = to_embeddings({"source": text_ids, "target": written_ids}, training=False), None
+            if by_padding:
+                nothing = np.where(text_ids == source_tokenizer.end_id, text_ids, source_tokenizer.pad_id)
+                before = np.asarray(to_embeddings({"source": nothing, "target": written_ids}, training=False)[0])[0]
             answers = list(enumerate(map(int, ids)))[:most_words]
-            contributions = word_contributions(rest, given, score, answers, steps=steps)
-            seen = source_tokenizer.pieces(read.arrays([0])[0]["source"][0])
+            contributions = word_contributions(rest, given, score, answers, before, steps=steps)
+            seen = source_tokenizer.pieces(text_ids[0])
             made = target_tokenizer.pieces([choice for _, choice in answers])
-            heads = [{"source": line, "translation": text, "token": token} for token in made]
+            heads = [{"source": line, name: text, "token": token} for token in made]
             drawn = attention_figures(model, read, ids, assets) if has_attention(model) else {}
             explained.add(heads, seen, made, contributions, drawn)
-        answer = "each token of the translation, after those before it"
-        return explained.explanation("What the translations rest on", len(lines), most_inputs, answer)
+        answer = f"each token of the {name}, after those before it"
+        beside = "of nothing but padding" if by_padding else "whose embeddings are all 0"
+        return explained.explanation(f"What each {name} rests on", len(lines), most_inputs, answer, beside)
 
     return explain

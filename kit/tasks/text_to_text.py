@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from jsonargparse.typing import PositiveInt
 
+from kit import terminal
 from kit.data.text_inputs import read_lines
 from kit.data.tokens import Tokenizer
 from kit.reporting.statistics import Bootstrap
@@ -75,7 +76,8 @@ def task(writing_step):
     Args:
         writing_step: Function `(model, pad_id)` that returns what `kit.decoding` asks for, as for `generation.task`.
     """
-    base = generation.task(writing_step, lambda model: None, validated=("exact_match", "chrf", "bleu"))
+    scored = ("exact_match", "chrf", "bleu")
+    base = generation.task(writing_step, lambda model: None, validated=scored, name="answer", by_padding=True)
 
     def validate(model, examples, assets):
         """Returns exact match, chrF and BLEU of what is written greedily; nothing of texts with spans left out."""
@@ -127,7 +129,8 @@ def task(writing_step):
         """Returns a table of some texts with spans left out, what was there, and what is written greedily."""
         chosen = examples.take(np.unique(np.linspace(0, len(examples) - 1, _SAMPLES).astype(int)))
         sources, targets = chosen.extra("source").tolist(), chosen.extra("target").tolist()
-        found = base.predict(model, sources, assets, method="greedy")["translation"]
+        with terminal.log_quiet():
+            found = base.predict(model, sources, assets, method="greedy")["translation"]
         return pd.DataFrame({"text": sources, "left out": targets, "written": found.tolist()})
 
     def predict(
@@ -138,6 +141,7 @@ def task(writing_step):
         method: Literal["beam", "greedy", "sample"] = "beam",
         beam: Beam = Beam(),
         n_best: PositiveInt = 1,
+        max_tokens: int = 0,
         temperature: float = 1.0,
         top_k: int = 0,
         top_p: float = 1.0,
@@ -155,6 +159,8 @@ def task(writing_step):
             method: "beam" searches for the most probable text, "greedy" takes the most probable token each time,
                 "sample" draws.
             n_best: Number of texts written for each, the best first; of a beam, or drawn.
+            max_tokens: Most tokens of what is written; 0 is twice those of the text and ten more, or as many as the
+                longest target of the training.
             temperature: Of "sample": below 1 likely tokens become likelier.
             top_k: Of "sample": only so many most probable tokens are drawn from; 0 is all.
             top_p: Of "sample": only the most probable tokens with this much probability together; 1 is all.
@@ -177,6 +183,7 @@ def task(writing_step):
             method=method,
             beam=beam,
             n_best=n_best,
+            max_tokens=max_tokens,
             temperature=temperature,
             top_k=top_k,
             top_p=top_p,
@@ -199,6 +206,7 @@ def task(writing_step):
         predict=predict,
         validate=validate,
         show=show,
+        explain=base.explain,
         inputs="text",
         usage='--text "TASK: ..."',
         pooled=pooled,

@@ -77,6 +77,38 @@ def test_bleu_is_of_texts_of_four_words():
     assert table["bleu"][0] == pytest.approx(100.0) and table["bleu"].isna()[1]
 
 
+def test_what_is_cut_off_is_said_and_may_be_longer(run, caplog):
+    assert list(run.predict("last: red cat blue", method="greedy")["written"]) == ["blue"]
+    assert "no end" not in caplog.text
+    run.predict(["", "last: red cat blue"], method="greedy", max_tokens=1)
+    assert "line 2: no end within 1 tokens; max_tokens=2 lets more be written (1 such lines)" in caplog.text
+    with pytest.raises(SettingError, match="max_tokens: expected 0 to 10000, got -1"):
+        run.predict("last: red cat blue", max_tokens=-1)
+
+
+@pytest.mark.parametrize("method", ["greedy", "beam"])
+def test_short_texts_may_have_the_longest_targets_of_the_training(method, tmp_path, caplog):
+    draw = np.random.default_rng(0)
+    texts = [(f"tell: {each}", " ".join(draw.choice(WORDS, 50))) for each in range(100)]
+    short = {"epochs": 1, "steps_per_epoch": 1}
+    found = trained(tmp_path / "run", data={"source": texts}, train=TRAIN | short)
+    assert found.assets["longest_target"] > 50
+    caplog.clear()
+    found.predict("tell: 3", method=method)  # of a network that has learned nothing
+    assert f"no end within {found.assets['longest_target']} tokens" in caplog.text
+
+
+def test_an_answer_rests_on_the_word_that_its_task_asks_for(run):
+    found = run.explain(["first: red cat blue", "last: red cat blue"])
+    assert {"sentence", "source", "answer", "token", "because", "difference", "gap"} <= set(found.table.columns)
+    own = found.table.groupby("sentence").first()
+    assert own["answer"].tolist() == ["red", "blue"] and (own["gap"] < 0.1).all()
+    for number, word in ((1, "red"), (2, "blue")):
+        assert word in own["because"][number].split(" ")[0], own["because"][number]
+    assert any("attention" in name for name in found.figures)
+    assert "What each answer rests on" in found.title
+
+
 def test_several_are_written_by_beam_and_drawn(run):
     best = run.predict("first: red cat", n_best=3, beam_width=4)
     assert list(best["rank"]) == list(range(1, len(best) + 1)) and best["score"].is_monotonic_decreasing

@@ -8,10 +8,10 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[2]
 TOURS = sorted((ROOT / "recipes").glob("*/tour.ipynb"))
-# One for each family of recipes: images, sentences, pairs of sentences, tasks by their prefix, out of noise, through a
-# narrow place, agents, time series, users and items, tables.
+# One for each family of recipes: images, sentences, pairs of sentences, tasks by their prefix, texts that are gone on
+# with, out of noise, through a narrow place, agents, time series, users and items, tables.
 FAMILIES = {"actor_critic", "autoencoder", "forecasting", "gan", "image_classification", "recommendation"}
-FAMILIES |= {"sequence_tagging", "tabular_prediction", "text_to_text", "translation"}
+FAMILIES |= {"language_modelling", "sequence_tagging", "tabular_prediction", "text_to_text", "translation"}
 
 
 def test_each_family_has_a_tour():
