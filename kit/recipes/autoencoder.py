@@ -14,7 +14,7 @@ from kit.data.options import Division, ImageOptions
 from kit.data.splits import SPLITS, Splits
 from kit.errors import check, choose
 from kit.models import autoencoding
-from kit.tasks import own_data, reconstruction
+from kit.tasks import own_images, reconstruction
 from kit.tasks.image_features import Reference
 from kit.tasks.recipe import Recipe, Stages
 from kit.training import boltzmann
@@ -175,5 +175,5 @@ RECIPE = Recipe(
     backbones={"backbone": autoencoding.VARIANTS},
     task=reconstruction.task(),
     stages=Stages(pretrain=pretrain),
-    own_data=own_data.IMAGES,
+    own_data=own_images.IMAGES,
 )

@@ -18,7 +18,7 @@ from kit.data.splits import Splits
 from kit.errors import check, choose
 from kit.models import vision
 from kit.reporting import plots
-from kit.tasks import classification, image_explanation, own_data
+from kit.tasks import classification, image_explanation, own_images
 from kit.tasks.recipe import Recipe, Stages
 from kit.training import boltzmann
 from kit.weights import images
@@ -244,5 +244,5 @@ RECIPE = Recipe(
         adopt=adopted_classifier,
         tied_layers={"class_names": ("logits",)},
     ),
-    own_data=own_data.LABELLED_IMAGES,
+    own_data=own_images.LABELLED_IMAGES,
 )

@@ -18,7 +18,7 @@ from kit.data.word_cuts import WordCuts
 from kit.data.word_pieces import PieceOptions, Pieces
 from kit.errors import check
 from kit.models import text
-from kit.tasks import own_data, tagging
+from kit.tasks import own_texts, tagging
 from kit.tasks.recipe import Recipe, Stages
 from kit.weights import encoders, published
 
@@ -239,5 +239,5 @@ RECIPE = Recipe(
         optional_facts=("pad_id",),
         presets={name: {"dropout": 0.1} for name in OF_PIECES},
     ),
-    own_data=own_data.SENTENCES,
+    own_data=own_texts.SENTENCES,
 )

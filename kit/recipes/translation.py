@@ -13,7 +13,7 @@ from kit.data.sources import pair_files, phrase_pairs
 from kit.data.splits import Splits, assign
 from kit.errors import SettingError, check, choose
 from kit.models.text import seq2seq
-from kit.tasks import generation, own_data
+from kit.tasks import generation, own_texts
 from kit.tasks.recipe import Recipe, Stages
 from kit.training.decay import sparing
 from kit.training.losses import SparseCategoricalCrossentropy
@@ -245,5 +245,5 @@ RECIPE = Recipe(
         tied_layers={"tokenizers": ("*embedding", "logits")},
         optional_facts=("pad_id",),
     ),
-    own_data=own_data.PAIRS,
+    own_data=own_texts.PAIRS,
 )
