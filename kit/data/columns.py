@@ -8,6 +8,8 @@ import functools
 
 import numpy as np
 
+from kit import backend
+
 # Arrays up to so many bytes get one copy that TensorFlow reads fastest; larger ones are never copied.
 _COPIED = 64_000_000
 _ALIGNMENT = 64
@@ -173,9 +175,15 @@ class Ragged:
         return len(self.lengths)
 
     def take(self, rows):
-        """Returns the sequences of rows, filled up to the longest of them, (batch, time, ...)."""
+        """Returns the sequences of rows, filled up to the longest of them, (batch, time, ...).
+
+        Where every length is compiled anew they are filled up to a multiple of eight, at most the longest of all.
+        """
         lengths = self.lengths[rows][:, None]  # (batch, 1)
-        time = np.arange(lengths.max(initial=0))[None]  # (1, time)
+        longest = lengths.max(initial=0)
+        if not backend.is_tensorflow():
+            longest = min(-(-longest // 8) * 8, self.lengths.max(initial=0))
+        time = np.arange(longest)[None]  # (1, time)
         position = self.starts[rows][:, None] + np.minimum(time, lengths - 1)  # (batch, time)
         real = (time < lengths).reshape(*position.shape, *[1] * (self.flat.ndim - 1))
         return np.where(real, self.flat[position], self.flat.dtype.type(self.fill))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kit import backend
 from kit.data import columns
 from kit.data.columns import Dense, Files, Lookup, Ragged, aligned
 from kit.data.image import decoded
@@ -113,6 +114,16 @@ def test_ragged(fill):
     assert column.take(np.array([2, 1])).tolist() == [[fill], [4]]
     assert column.take(np.array([2])).shape == (1, 0) and column.take(ROWS[:0]).shape == (0, 0)
     assert column.take(ROWS).dtype == np.int32 and column.spec(4) == tf.TensorSpec((4, None), "int32")
+
+
+def test_where_every_length_is_compiled_they_are_multiples_of_eight(monkeypatch):
+    monkeypatch.setattr(backend, "is_tensorflow", lambda: False)
+    column = Ragged.of([range(1, length + 1) for length in (3, 8, 9, 19)])
+    for row, width in enumerate((8, 8, 16, 19)):  # no longer than the longest of all, which positions may end with
+        found = column.take(np.array([row]))
+        assert found.shape == (1, width)
+        assert np.count_nonzero(found) == column.lengths[row]
+    assert Ragged.of([[]]).take(np.array([0])).shape == (1, 0)
 
 
 def test_ragged_values_may_have_axes_of_their_own_and_lie_on_disk(tmp_path):
