@@ -132,7 +132,7 @@ format: $(READY) ## put the code into its format
 	@$(VENV)/bin/ruff format .
 
 bench: $(READY) ## measure the numbers of the recipes' READMEs; DATA= a folder with the data sets
-	@for script in image_classification families recommendation text_classification text_augmentation tabular_prediction forecasting sequence_tagging translation tuning gan autoencoder image_to_image agents serve inspection learning_curve own_data packed photographs published_images pretraining language_modelling language_step language_windows backends bert_step minutes; do \
+	@for script in image_classification families recommendation text_classification text_augmentation tabular_prediction forecasting sequence_tagging translation tuning gan autoencoder image_to_image agents serve inspection learning_curve own_data packed photographs published_images pretraining text_to_text language_modelling language_step language_windows backends bert_step minutes; do \
 		$(VENV)/bin/python benchmarks/$$script.py $(if $(value DATA),--write --data "$$GIVEN_DATA") || exit 1; done
 
 schema: $(READY) ## write kit/schema.json anew, the table of all settings that list and show read

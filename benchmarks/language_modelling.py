@@ -4,7 +4,9 @@
 
 Tiny Shakespeare, characters: the last tenth is the test split, as nanoGPT's validation split is, and a fiftieth before
 it chooses the epoch. Brown, its tags stripped: the first 800,000 words train, the next 200,000 choose, the rest tests.
-Families get the same CPU-seconds: a few steps are timed first, and the number of steps follows from them.
+Families get the same CPU-seconds: a few steps are timed first, and the number of steps follows from them. Of experts
+the share of the busiest one stands over an even share, and that of the tokens without room; beside them a dense
+network of as many active parameters with as many steps.
 """
 
 import argparse
@@ -12,13 +14,24 @@ import json
 import os
 import re
 import statistics
+import tomllib
 import zipfile
 from pathlib import Path
 
 from measure import SEEDS, day, machine, rows, scratch_folder, spread, train, write
 
 RECIPE = "language_modelling"
-_COLUMNS = ("what", "cross-entropy, nats a token", "bits a character", "5-gram", "xz -9e", "CPU-s", "parameters", "day")
+_COLUMNS = (
+    "what",
+    "cross-entropy, nats a token",
+    "bits a character",
+    "5-gram",
+    "xz -9e",
+    "steps",
+    "busiest expert",
+    "dropped",
+)
+_COLUMNS += ("CPU-s", "parameters", "day")
 _TIMED = 60  # steps that tell how long one takes
 
 
@@ -51,7 +64,8 @@ def brown(data, folder):
     return folder
 
 
-# Name: data, config and settings, CPU-seconds that it gets, or None for what the config says.
+# Name: data, config and settings, and CPU-seconds that it gets, another run whose steps it gets, or None for what the
+# config says.
 RUNS = {
     "Tiny Shakespeare, shakespeare.toml": (shakespeare, ("--config", "shakespeare"), None),
     "Tiny Shakespeare, shakespeare_long.toml": (shakespeare, ("--config", "shakespeare_long"), None),
@@ -66,6 +80,10 @@ RUNS = {
         f"Brown, {name}": (brown, ("--config", "brown", "--model.backbone", name), 1800)
         for name in ("gpt2_tiny", "qwen3_tiny", "mixtral_tiny", "switch_tiny", "mistral_tiny")
     },
+    **{
+        f"Brown, {name}, steps of {other}": (brown, ("--config", "brown", "--model.backbone", name), f"Brown, {other}")
+        for name, other in (("llama_tiny", "mixtral_tiny"), ("llama_tiny", "switch_tiny"))
+    },
 }
 
 
@@ -75,21 +93,36 @@ def measured(name, data, scratch, seeds):
     folder = Path(scratch) / "sets" / prepare.__name__
     folder.mkdir(parents=True, exist_ok=True)
     options = (*options, "--data.source", str(prepare(data, folder)))
-    plain = re.sub(r"\W+", "-", name)
-    if seconds is not None:
+    plain = _plain(name)
+    if isinstance(seconds, str):
+        taken = Path(f"{scratch}/{_plain(seconds)}-{seeds[0]}/config.toml")
+        steps = tomllib.loads(taken.read_text(encoding="utf-8"))["train"]["steps_per_epoch"]
+    elif seconds is not None:
         few = ("--train.epochs", "1", "--evaluate.baseline", "false", "--train.steps_per_epoch")
         timed = [
             train(RECIPE, f"{scratch}/{plain}-timed-{count}", *options, *few, str(count))["train_cpu_seconds"]
             for count in (10, 10 + _TIMED)
         ]
         steps = max(1, round(seconds * _TIMED / (timed[1] - timed[0]) / 10))
+    if seconds is not None:
         options += ("--train.epochs", "10", "--train.steps_per_epoch", str(steps))
     runs = [train(RECIPE, f"{scratch}/{plain}-{seed}", "--seed", str(seed), *options) for seed in seeds]
     beside = runs[0]["baseline"]
     scores = [spread([each["test"][key] for each in runs], digits=4) for key in ("cross_entropy", "bits_per_character")]
     spent = f"{statistics.mean(each['train_cpu_seconds'] for each in runs):,.0f}"
+    trained = tomllib.loads(Path(f"{scratch}/{plain}-{seeds[0]}/config.toml").read_text(encoding="utf-8"))["train"]
+    tests = [each["test"] for each in runs]
+    experts = ["", ""]
+    if "busiest_expert_over_even" in tests[0]:
+        experts = [f"{max(each['busiest_expert_over_even'] for each in tests):.2f}"]
+        experts += [f"{max(each['dropped_by_experts_share'] for each in tests):.1%}"]
+    steps = f"{trained['epochs'] * trained['steps_per_epoch']:,}"
     floors = [f"{each['bits_per_character']:.3f}" for each in (beside, *beside["others"])]
-    return f"| {name} | {' | '.join((*scores, *floors, spent))} | {runs[0]['params']:,} | {day()} |"
+    return f"| {name} | {' | '.join((*scores, *floors, steps, *experts, spent))} | {runs[0]['params']:,} | {day()} |"
+
+
+def _plain(name):
+    return re.sub(r"\W+", "-", name)
 
 
 def main():

@@ -28,8 +28,8 @@ _PRETRAINED = (
 _TUNED = ("--config", "fine_tune", "--train.epochs", "20", "--train.use_validation", "true")
 
 
-def sets(data, folder):
-    """Writes plain texts, and a folder of labelled sentences; returns their paths."""
+def sets(data, folder, labels=_LABELLED):
+    """Writes plain texts, and a folder of so many labelled sentences and others to test; returns their paths."""
     import numpy as np
 
     found = []
@@ -38,14 +38,14 @@ def sets(data, folder):
             text = archive.read(f"sentence_polarity/rt-polarity.{name}").decode("latin-1")
             found += [(line.strip(), name) for line in text.split("\n") if line.strip()]
     order = np.random.default_rng(0).permutation(len(found))
-    parts = {"train": order[:_LABELLED], "test": order[_LABELLED : _LABELLED + _TEST]}
+    parts = {"train": order[:labels], "test": order[labels : labels + _TEST]}
     labelled, plain = folder / "labelled", folder / "plain"
     for each in (labelled, plain):
         each.mkdir(exist_ok=True)
     for split, chosen in parts.items():
         with open(labelled / f"{split}.csv", "w", encoding="utf-8", newline="") as lines:
             csv.writer(lines).writerows([("text", "label"), *(found[row] for row in chosen)])
-    others = [found[row][0] for row in order[_LABELLED + _TEST :]]
+    others = [found[row][0] for row in order[labels + _TEST :]]
     documents = ["\n".join(others[start : start + 50]) for start in range(0, len(others), 50)]
     with zipfile.ZipFile(data / "brown" / "brown.zip") as archive:
         for name in archive.namelist():
