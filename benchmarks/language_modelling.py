@@ -32,6 +32,9 @@ _COLUMNS = (
     "dropped",
 )
 _COLUMNS += ("CPU-s", "parameters", "day")
+_CONTRAST = ("Tiny Shakespeare, equal CPU-s", "cross-entropy, nats a token", "steps", "steps a CPU-s", "parameters")
+_CONTRAST += ("BLEU of what it goes on with", "CPU-s", "day")
+_BEGINNINGS, _READ, _WRITTEN = 200, 60, 100  # characters that are read, and that are written behind them
 _TIMED = 60  # steps that tell how long one takes
 
 
@@ -64,13 +67,14 @@ def brown(data, folder):
     return folder
 
 
+_SAME = "Tiny Shakespeare, as long: "
 # Name: data, config and settings, and CPU-seconds that it gets, another run whose steps it gets, or None for what the
 # config says.
 RUNS = {
     "Tiny Shakespeare, shakespeare.toml": (shakespeare, ("--config", "shakespeare"), None),
     "Tiny Shakespeare, shakespeare_long.toml": (shakespeare, ("--config", "shakespeare_long"), None),
     **{
-        f"Tiny Shakespeare, {name}": (shakespeare, ("--config", "shakespeare", "--model.backbone", name, *more), 300)
+        f"{_SAME}{name}": (shakespeare, ("--config", "shakespeare", "--model.backbone", name, *more), 300)
         for name, more in (
             ("gpt2_tiny", ()),
             *((cell, ("--backbone.dim", "256", "--backbone.depth", "1")) for cell in ("rnn", "gru", "lstm")),
@@ -109,16 +113,33 @@ def measured(name, data, scratch, seeds):
     runs = [train(RECIPE, f"{scratch}/{plain}-{seed}", "--seed", str(seed), *options) for seed in seeds]
     beside = runs[0]["baseline"]
     scores = [spread([each["test"][key] for each in runs], digits=4) for key in ("cross_entropy", "bits_per_character")]
-    spent = f"{statistics.mean(each['train_cpu_seconds'] for each in runs):,.0f}"
+    seconds = statistics.mean(each["train_cpu_seconds"] for each in runs)
+    spent = f"{seconds:,.0f}"
     trained = tomllib.loads(Path(f"{scratch}/{plain}-{seeds[0]}/config.toml").read_text(encoding="utf-8"))["train"]
     tests = [each["test"] for each in runs]
     experts = ["", ""]
     if "busiest_expert_over_even" in tests[0]:
         experts = [f"{max(each['busiest_expert_over_even'] for each in tests):.2f}"]
         experts += [f"{max(each['dropped_by_experts_share'] for each in tests):.1%}"]
-    steps = f"{trained['epochs'] * trained['steps_per_epoch']:,}"
+    steps = trained["epochs"] * trained["steps_per_epoch"]
+    if name.startswith(_SAME):
+        texts = (folder / "test.txt").read_text(encoding="utf-8")
+        bleu = spread([gone_on_with(f"{scratch}/{plain}-{seed}", texts) for seed in seeds])
+        words = (scores[0], f"{steps:,}", f"{steps / seconds:.1f}", f"{runs[0]['params']:,}", bleu, spent, day())
+        return f"| {name.removeprefix(_SAME)} | {' | '.join(words)} |"
     floors = [f"{each['bits_per_character']:.3f}" for each in (beside, *beside["others"])]
-    return f"| {name} | {' | '.join((*scores, *floors, steps, *experts, spent))} | {runs[0]['params']:,} | {day()} |"
+    words = (*scores, *floors, f"{steps:,}", *experts, spent, f"{runs[0]['params']:,}", day())
+    return f"| {name} | {' | '.join(words)} |"
+
+
+def gone_on_with(run, text):
+    """Returns BLEU of what a run writes behind beginnings out of a text, against what stands there."""
+    import kit
+    from kit.scoring import text as scores
+
+    places = range(0, len(text) - _READ - _WRITTEN, (len(text) - _READ - _WRITTEN) // _BEGINNINGS)
+    found = kit.load(run).predict([text[each : each + _READ] for each in places], max_tokens=_WRITTEN)["text"].tolist()
+    return scores.corpus_scores(found, [text[each + _READ : each + _READ + _WRITTEN] for each in places])["bleu"]
 
 
 def _plain(name):
@@ -136,15 +157,18 @@ def main():
     if not options.data:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    print(f"| {' | '.join(_COLUMNS)} |\n{'| --- ' * len(_COLUMNS)}|", flush=True)
-    found = []
+    found = {_COLUMNS: [], _CONTRAST: []}
     with scratch_folder(options.runs) as scratch:
-        for name in options.only:
-            found.append(measured(name, Path(options.data), scratch, options.seeds))
-            print(found[-1], flush=True)
+        for columns, own in found.items():
+            names = [name for name in options.only if name.startswith(_SAME) == (columns is _CONTRAST)]
+            if names:
+                print(f"\n| {' | '.join(columns)} |\n{'| --- ' * len(columns)}|", flush=True)
+            for name in names:
+                own.append(measured(name, Path(options.data), scratch, options.seeds))
+                print(own[-1], flush=True)
     print(f"\n{machine()}")
     if options.write:
-        write(RECIPE, rows(RECIPE, {_COLUMNS: found}))
+        write(RECIPE, rows(RECIPE, found))
 
 
 if __name__ == "__main__":
