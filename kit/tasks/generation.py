@@ -308,7 +308,7 @@ def task(
             random = np.random.default_rng(seed)
             draws = [write(method=decoding.sample, settings=settings, seeds=random) for _ in range(n_best)]
             found, values = written_texts.best_first(draws, len(examples))
-        _warn_of_no_end(found, special_tokens(target_tokenizer), rows)
+        _warn_of_no_end(found, target_tokenizer.end_id, rows, max_positions(model))
         if path is not None:
             figures = attention_figures(model, examples.take([0]), found[0][0], assets)
             with atomic(path) as temporary:
@@ -336,15 +336,13 @@ def task(
     )
 
 
-def _warn_of_no_end(found, special, rows):
-    """Says in the log where the best text of a line comes to no end."""
-    endless = [row for row, ids in zip(rows, found, strict=True) if special.end not in ids[0]]
+def _warn_of_no_end(found, end, rows, positions):
+    """Says in the log where the best text for a sentence comes to no end."""
+    endless = [(row, len(ids[0])) for row, ids in zip(rows, found, strict=True) if end not in ids[0]]
     if endless:
-        log.warning(
-            "line %d: no end within %d tokens; max_tokens=%d lets more be written (%d such lines)",
-            *(endless[0] + 1, len(found[rows.index(endless[0])][0]), 2 * len(found[rows.index(endless[0])][0])),
-            len(endless),
-        )
+        row, length = endless[0]
+        more = f"; max_tokens={2 * length} lets more be written" if positions is None or length < positions else ""
+        log.warning("sentence %d: no end within %d tokens%s (%d such)", row + 1, length, more, len(endless))
 
 
 def _check_inputs(positions, tokenizer, ids, places):

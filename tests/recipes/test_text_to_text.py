@@ -81,7 +81,7 @@ def test_what_is_cut_off_is_said_and_may_be_longer(run, caplog):
     assert list(run.predict("last: red cat blue", method="greedy")["written"]) == ["blue"]
     assert "no end" not in caplog.text
     run.predict(["", "last: red cat blue"], method="greedy", max_tokens=1)
-    assert "line 2: no end within 1 tokens; max_tokens=2 lets more be written (1 such lines)" in caplog.text
+    assert "sentence 2: no end within 1 tokens; max_tokens=2 lets more be written (1 such)" in caplog.text
     with pytest.raises(SettingError, match="max_tokens: expected 0 to 10000, got -1"):
         run.predict("last: red cat blue", max_tokens=-1)
 
