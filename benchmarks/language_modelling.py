@@ -21,17 +21,8 @@ from pathlib import Path
 from measure import SEEDS, day, machine, rows, scratch_folder, spread, train, write
 
 RECIPE = "language_modelling"
-_COLUMNS = (
-    "what",
-    "cross-entropy, nats a token",
-    "bits a character",
-    "5-gram",
-    "xz -9e",
-    "steps",
-    "busiest expert",
-    "dropped",
-)
-_COLUMNS += ("CPU-s", "parameters", "day")
+_COLUMNS = ("what", "cross-entropy, nats a token", "bits a character", "5-gram", "xz -9e")
+_COLUMNS += ("steps", "busiest expert", "dropped", "CPU-s", "parameters", "day")
 _CONTRAST = ("Tiny Shakespeare, equal CPU-s", "cross-entropy, nats a token", "steps", "steps a CPU-s", "parameters")
 _CONTRAST += ("BLEU of what it goes on with", "CPU-s", "day")
 _BEGINNINGS, _READ, _WRITTEN = 200, 60, 100  # characters that are read, and that are written behind them
@@ -93,29 +84,30 @@ RUNS = {
 
 def measured(name, data, scratch, seeds):
     """Trains with every seed and returns a row of the table."""
-    prepare, options, seconds = RUNS[name]
+    prepare, options, budget = RUNS[name]
     folder = Path(scratch) / "sets" / prepare.__name__
     folder.mkdir(parents=True, exist_ok=True)
     options = (*options, "--data.source", str(prepare(data, folder)))
     plain = _plain(name)
-    if isinstance(seconds, str):
-        taken = Path(f"{scratch}/{_plain(seconds)}-{seeds[0]}/config.toml")
-        steps = tomllib.loads(taken.read_text(encoding="utf-8"))["train"]["steps_per_epoch"]
-    elif seconds is not None:
+    if isinstance(budget, str):
+        if not Path(scratch, f"{_plain(budget)}-{seeds[0]}", "metrics.json").exists():
+            measured(budget, data, scratch, seeds)
+        steps = _trained(f"{scratch}/{_plain(budget)}-{seeds[0]}")["steps_per_epoch"]
+    elif budget is not None:
         few = ("--train.epochs", "1", "--evaluate.baseline", "false", "--train.steps_per_epoch")
         timed = [
             train(RECIPE, f"{scratch}/{plain}-timed-{count}", *options, *few, str(count))["train_cpu_seconds"]
             for count in (10, 10 + _TIMED)
         ]
-        steps = max(1, round(seconds * _TIMED / (timed[1] - timed[0]) / 10))
-    if seconds is not None:
+        steps = max(1, round(budget * _TIMED / (timed[1] - timed[0]) / 10))
+    if budget is not None:
         options += ("--train.epochs", "10", "--train.steps_per_epoch", str(steps))
     runs = [train(RECIPE, f"{scratch}/{plain}-{seed}", "--seed", str(seed), *options) for seed in seeds]
     beside = runs[0]["baseline"]
     scores = [spread([each["test"][key] for each in runs], digits=4) for key in ("cross_entropy", "bits_per_character")]
     seconds = statistics.mean(each["train_cpu_seconds"] for each in runs)
     spent = f"{seconds:,.0f}"
-    trained = tomllib.loads(Path(f"{scratch}/{plain}-{seeds[0]}/config.toml").read_text(encoding="utf-8"))["train"]
+    trained = _trained(f"{scratch}/{plain}-{seeds[0]}")
     tests = [each["test"] for each in runs]
     experts = ["", ""]
     if "busiest_expert_over_even" in tests[0]:
@@ -140,6 +132,11 @@ def gone_on_with(run, text):
     places = range(0, len(text) - _READ - _WRITTEN, (len(text) - _READ - _WRITTEN) // _BEGINNINGS)
     found = kit.load(run).predict([text[each : each + _READ] for each in places], max_tokens=_WRITTEN)["text"].tolist()
     return scores.corpus_scores(found, [text[each + _READ : each + _READ + _WRITTEN] for each in places])["bleu"]
+
+
+def _trained(run):
+    """Returns the settings of a run's training."""
+    return tomllib.loads(Path(run, "config.toml").read_text(encoding="utf-8"))["train"]
 
 
 def _plain(name):
