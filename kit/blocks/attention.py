@@ -218,7 +218,9 @@ class Attention(layers.Layer):
             is_real = None if lengths is None else ops.arange(ops.shape(query)[1]) < lengths[:, None]  # (batch, time)
             keys, values = (put(cache, new, position, places, is_real) for cache, new in ((keys, key), (values, value)))
             seen, source = (keys, values), ops.arange(ops.shape(keys)[2])
-        is_near = ops.logical_and(self._is_near(places[..., None] - source[..., None, :]), source[..., None, :] >= 0)
+        is_near = self._is_near(places[..., None] - source[..., None, :])
+        if self._is_rolling:  # places that hold no position yet
+            is_near = ops.logical_and(is_near, source[..., None, :] >= 0)
         hidden = hidden_where_false(is_near, self.compute_dtype)
         hidden = hidden[:, None] if len(hidden.shape) == 3 else hidden[None, None]  # (batch or 1, 1, time, seen)
         hidden = hidden if bias is None else hidden + ops.cast(bias, self.compute_dtype)
