@@ -9,6 +9,8 @@ from kit.data import source_facts
 from kit.tasks.own_data import OwnData, Size, batches, rate_by_batch
 from kit.weights import keras_applications
 
+_WIDE = (48, 96, 192)  # channels of the stages behind a strided stem, where there are images to fill them
+
 
 def side_of(facts):
     """Returns the side that images will have, the shorter one."""
@@ -128,7 +130,7 @@ def image_backbone(facts):
         if _is_fine(facts):
             values["backbone.stem"] = "cifar"
         elif facts.examples >= 10_000:
-            values["backbone.widths"] = [48, 96, 192]
+            values["backbone.widths"] = list(_WIDE)
         return values, f"{facts.examples:,} training images of {size} pixels"
     values = {"model.backbone": "resnet8", "backbone.depths": [1, 1, 1, 1], "backbone.widths": [32, 64, 128, 256]}
     return values | {"backbone.zero_init": True}, f"images of {size} pixels"
@@ -147,16 +149,12 @@ def image_sizes(facts):
     deep = {"backbone.depths": [2] * len(widths)}
     wide = deep | {"backbone.widths": [3 * width // 2 for width in widths]}
     if _is_fine(facts):
-        every, other = {"backbone.stem": "cifar"}, {"backbone.stem": "strided"}
-        coarse = other | {"backbone.widths": [48, 96, 192]}
-        return [
-            Size(other | {"backbone.widths": [24, 48, 96]}, 0.17),
-            Size(coarse, 0.43),
-            Size(every | {"backbone.widths": widths}, 1.0),
-            Size(every | deep, 1.9),
-            Size(every | wide, 4.0),
-        ]
-    return [Size(narrow, 0.4), Size({"backbone.widths": widths}, 1.0), Size(deep, 1.8), Size(wide, 4.0)]
+        coarse = {"backbone.stem": "strided"}
+        half = coarse | {"backbone.widths": [width // 2 for width in _WIDE]}
+        coarser = [Size(half, 0.17), Size(coarse | {"backbone.widths": list(_WIDE)}, 0.43)]
+    else:
+        coarser = [Size(narrow, 0.4)]
+    return [*coarser, Size({"backbone.widths": widths}, 1.0), Size(deep, 1.8), Size(wide, 4.0)]
 
 
 def image_rate(facts):
