@@ -68,13 +68,15 @@ def usual_epochs(facts):
 
 
 def epochs(facts):
-    """As usual; a quarter of it with published weights, and up to 240 epochs of few photographs without."""
+    """As usual; a quarter with published weights, up to 240 epochs of few photographs, 30 of many small images."""
     number = usual_epochs(facts)
     if facts.settings.get("model.weights"):
         return max(number // 4, 4), f"{facts.examples:,} training examples, published weights"
     if facts.is_photographs:  # few photographs that are altered each time go on teaching
         long = min(round(240 * (300 / max(facts.examples, 1)) ** 0.8), 240)
         return max(number, long), f"{facts.examples:,} training photographs"
+    if _is_fine(facts):  # a network that sees all pixels has more to learn from them
+        return max(number, 30), f"{facts.examples:,} training images of {side_of(facts)} pixels"
     return number, f"{facts.examples:,} training examples"
 
 
