@@ -68,15 +68,15 @@ def usual_epochs(facts):
 
 
 def epochs(facts):
-    """As usual; a quarter with published weights, up to 240 epochs of few photographs, 30 of many small images."""
+    """As usual, 30 at least of small images; a quarter with published weights, and up to 240 of few photographs."""
     number = usual_epochs(facts)
     if facts.settings.get("model.weights"):
         return max(number // 4, 4), f"{facts.examples:,} training examples, published weights"
     if facts.is_photographs:  # few photographs that are altered each time go on teaching
         long = min(round(240 * (300 / max(facts.examples, 1)) ** 0.8), 240)
         return max(number, long), f"{facts.examples:,} training photographs"
-    if _is_fine(facts):  # a network that sees all pixels has more to learn from them
-        return max(number, 30), f"{facts.examples:,} training images of {side_of(facts)} pixels"
+    if _is_small(facts) and number < 30:  # a network that sees most of their pixels has more to learn from them
+        return 30, f"{facts.examples:,} training images of {side_of(facts)} pixels"
     return number, f"{facts.examples:,} training examples"
 
 
@@ -116,9 +116,14 @@ def mirrored_answers(facts):
     return False, None
 
 
+def _is_small(facts):
+    """Tells whether images are small, yet no icons."""
+    return 16 < side_of(facts) <= 40
+
+
 def _is_fine(facts):
     """Tells whether small images are so many that a network which sees all of their pixels has enough to learn."""
-    return 16 < side_of(facts) <= 40 and facts.examples >= 20_000
+    return _is_small(facts) and facts.examples >= 20_000
 
 
 def image_backbone(facts):
