@@ -72,11 +72,11 @@ def epochs(facts):
     number = usual_epochs(facts)
     if facts.settings.get("model.weights"):
         return max(number // 4, 4), f"{facts.examples:,} training examples, published weights"
+    if _is_small(facts):
+        number = max(number, 30)
     if facts.is_photographs:  # few photographs that are altered each time go on teaching
         long = min(round(240 * (300 / max(facts.examples, 1)) ** 0.8), 240)
         return max(number, long), f"{facts.examples:,} training photographs"
-    if _is_small(facts) and number < 30:  # a network that sees most of their pixels has more to learn from them
-        return 30, f"{facts.examples:,} training images of {side_of(facts)} pixels"
     return number, f"{facts.examples:,} training examples"
 
 
@@ -117,7 +117,7 @@ def mirrored_answers(facts):
 
 
 def _is_small(facts):
-    """Tells whether images are small, yet no icons."""
+    """Tells whether images are small, as in MNIST or CIFAR, yet no icons."""
     return 16 < side_of(facts) <= 40
 
 

@@ -71,7 +71,7 @@ def test_all_pixels_of_many_small_images_are_seen():
     flat = config.flatten(run_settings.resolve(schema.get("image_classification"), "own", {}, 0))
     for examples, stem in ((9000, None), (15_000, None), (54_000, "cifar")):
         decided = ruled("image_classification", flat, examples=examples, classes=10, side=28, channels=1)
-        assert decided.get("backbone.stem") == stem
+        assert decided.get("backbone.stem") == stem and decided["train.epochs"] == 30
         sizes = recipes.get("image_classification").own_data.sizes(Facts(examples, side=28, settings=flat | decided))
         stems = [each.values.get("backbone.stem") for each in sizes]  # None is as the rule says
         assert stems == (["strided", "strided", None, None, None] if stem else [None] * 4)
