@@ -114,6 +114,28 @@ def test_greedy_takes_the_best_token_and_pads_behind_the_end():
             assert int(ops.argmax(logits[0])) == token
 
 
+@pytest.mark.parametrize("settings", [{}, {"beam_width": 3}])
+@pytest.mark.parametrize("max_length", [4, lambda inputs: 4])
+def test_a_trial_writes_the_first_tokens_alone(settings, max_length):
+    model, method = table_model(1), decoding.beam if settings else decoding.greedy
+    with decoding.at_most(2):
+        first, _ = decode(model, method, max_length=max_length, **settings)
+    whole, _ = decode(model, method, max_length=max_length, **settings)
+    assert (first.shape[-1], whole.shape[-1]) == (2, 4)
+    if method is decoding.greedy:
+        assert (first == whole[:, :2]).all()
+
+
+def test_what_is_made_once_can_be_forgotten():
+    model, made = keras.Sequential(), []
+    for _ in range(2):
+        assert decoding.made_once(model, "key", lambda: made.append(1) or "made") == "made"
+    assert len(made) == 1
+    decoding.forget_made(model)
+    decoding.made_once(model, "key", lambda: made.append(1))
+    assert len(made) == 2
+
+
 def test_a_wider_beam_is_never_worse():
     model = table_model(7)
     best = [decode(model, decoding.beam, 20, max_length=4, beam_width=width)[1][:, 0] for width in (1, 4, 125)]

@@ -13,8 +13,19 @@ A model offers `decoding_step(model) -> (step, initial_state)` or `(step, initia
 """
 
 from kit.decoding.beam_search import beam
-from kit.decoding.compilation import compiled, made_once, streamed
+from kit.decoding.compilation import at_most, compiled, forget_made, made_once, of_backend, streamed
 from kit.decoding.one_by_one import greedy, sample
 from kit.decoding.tokens import Tokens
 
-__all__ = ["Tokens", "beam", "compiled", "greedy", "made_once", "sample", "streamed"]
+__all__ = [
+    "Tokens",
+    "at_most",
+    "beam",
+    "compiled",
+    "forget_made",
+    "greedy",
+    "made_once",
+    "of_backend",
+    "sample",
+    "streamed",
+]

@@ -1,5 +1,8 @@
 """Compiled decoding: all tokens by one call, or each as soon as it is there."""
 
+import contextlib
+import contextvars
+
 import keras
 import numpy as np
 from keras import ops, tree
@@ -7,6 +10,23 @@ from keras import ops, tree
 from kit import backend
 from kit.decoding.in_place import in_place, own
 from kit.decoding.one_by_one import begun, greedy, greedy_choice, grower, random_choice, sample
+
+# Most tokens of whatever is written, for a trial; see `at_most`.
+_most = contextvars.ContextVar("most", default=None)
+
+
+@contextlib.contextmanager
+def at_most(count):
+    """Inside, what `compiled` writes has at most so many tokens: a trial need not write to the end.
+
+    Args:
+        count: The number.
+    """
+    token = _most.set(count)
+    try:
+        yield
+    finally:
+        _most.reset(token)
 
 
 def compiled(decoding_step, method, tokens, *, max_length, signature=None, prompt=None, model=None, **settings):
@@ -29,7 +49,10 @@ def compiled(decoding_step, method, tokens, *, max_length, signature=None, promp
     @in_place
     def decode(inputs, *seed):
         more = {"seed": seed[0]} if seed else {}
-        longest = positions = max_length(inputs) if callable(max_length) else max_length
+        longest = max_length(inputs) if callable(max_length) else max_length
+        if (most := _most.get()) is not None:
+            longest = ops.minimum(longest, most)
+        positions = longest
         if prompt is not None:
             more |= dict(zip(("prompt", "lengths"), prompt(inputs), strict=True), prefill=(prefill or [None])[0])
             positions = longest + ops.shape(more["prompt"])[1] - 1
@@ -39,10 +62,10 @@ def compiled(decoding_step, method, tokens, *, max_length, signature=None, promp
         signature = signature, keras.KerasTensor((), "int32")
     elif signature is not None:
         signature = (signature,)
-    return _of_backend(decode, model, signature)
+    return of_backend(decode, model, signature)
 
 
-def _of_backend(function, model, signature=None):
+def of_backend(function, model, signature=None):
     """Returns a function compiled by the backend, for inputs of any shape where it can.
 
     Args:
@@ -102,7 +125,7 @@ def streamed(decoding_step, method, tokens, *, max_length, prompt, model=None, *
             if np.all(ops.convert_to_numpy(ended)):
                 return
 
-    begin, grow = _of_backend(begin, model), _of_backend(grow, model)
+    begin, grow = of_backend(begin, model), of_backend(grow, model)
 
     return write
 
@@ -120,3 +143,8 @@ def made_once(model, key, make):
     if key not in made:
         made[key] = make()
     return made[key]
+
+
+def forget_made(model):
+    """Forgets what was made once for a model."""
+    vars(model).pop("_kit_made", None)

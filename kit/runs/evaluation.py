@@ -8,13 +8,13 @@ import warnings
 
 import numpy as np
 
-from kit import config
+from kit import config, decoding
 from kit.data.columns import Dense
 from kit.errors import table
 
 log = logging.getLogger("kit")
 
-# Examples that an evaluation is tried on, and draws in place of thousands.
+# Examples that an evaluation is tried on, draws in place of thousands, and tokens of what is written.
 _FEW = 8
 
 
@@ -87,12 +87,13 @@ def _aside(network):
     log.setLevel(logging.CRITICAL)  # what is said of so few examples is about nobody's scores
     tf.config.run_functions_eagerly(not tf.distribute.has_strategy())
     try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
+        with warnings.catch_warnings(), np.errstate(all="ignore"), decoding.at_most(_FEW):
             warnings.simplefilter("ignore")
             yield
     finally:
         tf.config.run_functions_eagerly(is_eager)
         log.setLevel(level)
+        decoding.forget_made(network)
         network.predict_function = None  # Keras keeps it, for the steps in one call of now
         for variable, value in zip(network.non_trainable_variables, kept, strict=True):
             variable.assign(value)

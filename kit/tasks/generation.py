@@ -162,13 +162,18 @@ def task(
             target: Ids of what is written of it, the end included.
             special: `kit.decoding.Tokens`.
         """
-        step, initial_state = decoding_step(model, special.pad)
+
+        def made():
+            step, initial_state = decoding_step(model, special.pad)
+            return decoding.of_backend(step.with_weights, model), initial_state
+
+        step, initial_state = decoding.made_once(model, ("alignment", special.pad), made)
         state = initial_state(ops.convert_to_tensor(np.array([source], "int32")), len(target))
-        last, found = special.start, []
-        for position, token in enumerate(target):
-            _, state, weights = step.with_weights(np.array([last], "int32"), position, state)
+        found = []
+        for position, last in enumerate([special.start, *target[:-1]]):
+            last, position = (ops.convert_to_tensor(each, "int32") for each in ([last], position))
+            _, state, weights = step(last, position, state)
             found.append([np.asarray(ops.convert_to_numpy(layer)) for layer in weights])
-            last = token
         return [np.stack([layer[0] for layer in layers], axis=1) for layers in zip(*found, strict=True)]
 
     def attention_figures(model, example, ids, assets):
