@@ -17,4 +17,4 @@ class DrawnExamples(Examples):
 
     def join(self, others):
         """Returns these training examples and then those of another split, all drawn anew in every step."""
-        return super().join(dataclasses.replace(others.whole, rows=others.rows))
+        return super().join(others.whole if others.rows is None else others.whole.take(others.rows))

@@ -1,14 +1,17 @@
 """Texts to be rewritten as the splits of a training: tasks by their prefix, or plain texts with spans left out."""
 
 import dataclasses
+import functools
 import logging
 import types
 
 import numpy as np
 
-from kit.data import bitext, sources
+from kit.data import bitext, packed_spans, packed_tokens, sources
 from kit.data.columns import Dense
-from kit.data.span_corruption import SpanCorruption, pieces, sentinels_of
+from kit.data.source_files import SourceFiles
+from kit.data.span_corruption import SpanCorruption, sentinels_of, span_splits
+from kit.data.split_names import SPLITS
 from kit.data.splits import Splits, assign
 from kit.errors import KitError, check
 
@@ -57,7 +60,8 @@ def of_spans(source, division, saved, learn, max_length, rate, mean_span, name):
     """Returns the splits of plain texts of which spans are left out, anew in every step of the training.
 
     Args:
-        source, division, saved, learn: As for `of_tasks`, the source as for `kit.data.sources.documents`.
+        source, division, saved: As for `of_tasks`, the source as for `kit.data.sources.documents`.
+        learn: As for `of_tasks`; of packed texts it is also given `kit.data.packed_tokens.learned` for these.
         max_length: Most tokens of what is read, and of what is written.
         rate: Share of the tokens that are left out.
         mean_span: Mean number of tokens of a span.
@@ -66,22 +70,22 @@ def of_spans(source, division, saved, learn, max_length, rate, mean_span, name):
     check(0 < rate <= 0.9, "corruption_rate", rate, "a share above 0, at most 0.9")
     check(1 <= mean_span <= 100, "mean_span", mean_span, "1 to 100")
     found, origin = sources.documents(source)
-    if hasattr(found, "fingerprint"):
-        raise KitError(f"{origin}: a pack of texts; expected .txt files, or a folder of them")
     assignment = assign(found.names, found.split, division, saved, found)
-    split = assignment["split"].to_numpy(object)
-    tokenizer = learn([text for text, part in zip(found.texts, split, strict=True) if part == "train"])
+    split, is_packed = assignment["split"].to_numpy(object), hasattr(found, "fingerprint")
+    if is_packed:
+        tokenizer = learn(
+            found.texts, functools.partial(packed_tokens.learned, [found.texts], found.fingerprint, split)
+        )
+    else:
+        tokenizer = learn([text for text, part in zip(found.texts, split, strict=True) if part == "train"])
     spans = SpanCorruption(tokenizer, tuple(sentinels_of(tokenizer, name)), rate, mean_span)
     length = spans.piece_length(max_length)
-    ids, owners = pieces(tokenizer.encode(found.texts), length)
-    parts = []
-    for number, part in enumerate(("train", "validation", "test")):
-        own = [each for each, owner in zip(ids, owners, strict=True) if split[owner] == part]
-        if not own:
-            raise KitError(f"{origin}: the {part} split has too few tokens for a piece; expected longer texts")
-        parts.append(spans.drawn(own, part == "train", number))
+    parts = (packed_spans.splits if is_packed else span_splits)(found, split, spans, length)
+    for each, part in zip(SPLITS, parts, strict=True):
+        if not len(part):
+            raise KitError(f"{origin}: the {each} split has too few tokens for a piece; expected longer texts")
     read, written = spans.lengths(length)
-    log.info("%s pieces of %d tokens: %d are read, %d written", f"{len(ids):,}", length, read, written)
+    log.info("%s pieces of %d tokens: %d are read, %d written", f"{sum(map(len, parts)):,}", length, read, written)
     return Splits(
         *parts,
         facts={},
@@ -94,5 +98,6 @@ def of_spans(source, division, saved, learn, max_length, rate, mean_span, name):
         },
         assignment=assignment,
         settings={"source": str(origin)},
+        files=SourceFiles(found.files, [each.name for each in found.files]) if is_packed else None,
         monitors=("val_loss",),
     )

@@ -10,9 +10,11 @@ import json
 
 import numpy as np
 
+from kit.data.batching import ByTokens
 from kit.data.bitext import text_pairs
 from kit.data.columns import Ragged
 from kit.data.drawn_examples import DrawnExamples
+from kit.data.split_names import SPLITS
 from kit.data.tokens import Tokenizer
 from kit.errors import KitError
 
@@ -67,12 +69,14 @@ class SpanCorruption:
         sentinels: Ids of its sentinels.
         rate: Share of the tokens that are left out.
         mean_span: Mean number of tokens of a span.
+        seed: Seed of what is drawn once, a number for each split.
     """
 
     tokenizer: Tokenizer
     sentinels: tuple
     rate: float
     mean_span: float
+    seed: int = 0
 
     def __call__(self, examples, rows, seed, step):
         """Returns the batch of some rows in a step."""
@@ -123,25 +127,79 @@ class SpanCorruption:
         sources_in_words, targets_in_words = texts or ([""] * len(pairs),) * 2
         return text_pairs(sources, targets, sources_in_words, targets_in_words, **special)
 
-    def drawn(self, pieces, is_training, seed):
-        """Returns examples of pieces of one split: training ones are drawn anew in every step, others once.
+    def training(self, pieces):
+        """Returns examples of pieces of which spans are left out anew in every step.
 
         Args:
-            pieces: Ids of each piece.
-            is_training: Draw while it trains.
-            seed: Seed of what is drawn once.
+            pieces: `Ragged` column of ids.
         """
-        random = np.random.default_rng((seed, 4))
-        pairs = [self.corrupted(piece, random) for piece in pieces]
+        sizes, place = np.unique(pieces.lengths, return_inverse=True)
+        read, written = np.array([self.lengths(int(size)) for size in sizes], "int32").reshape(-1, 2).T[:, place]
+        padding, following = self.tokenizer.pad_id, Undrawn(written + 1, self.tokenizer.pad_id)
+        return DrawnExamples(
+            {"source": Undrawn(read + 1, padding), "target": following},
+            {"following": following},
+            extras={"piece": pieces},
+            batching=ByTokens("source", "target"),
+            changed=self,
+            is_named=True,
+        )
+
+    def drawn(self, pieces):
+        """Yields what is read and what is written of each piece of a held-out split, drawn once.
+
+        Args:
+            pieces: Iterable of ids of each piece.
+        """
+        random = np.random.default_rng((self.seed, 4))
+        return (self.corrupted(np.asarray(piece).tolist(), random) for piece in pieces)
+
+    def held_out(self, pieces):
+        """Returns examples of the pieces of a held-out split, drawn once.
+
+        Args:
+            pieces: `Ragged` column of ids.
+        """
+        pairs = list(self.drawn(pieces.values()))
         texts = [self.tokenizer.decode(side) for side in zip(*pairs, strict=True)] if pairs else None
         made = self.examples(pairs, texts)
-        extras = made.extras | {"piece": Ragged.of(pieces)}
-        whole = DrawnExamples(
-            made.inputs, made.targets, extras=extras, batching=made.batching, changed=self, is_named=True
+        return DrawnExamples(
+            made.inputs,
+            made.targets,
+            extras=made.extras | {"piece": pieces},
+            batching=made.batching,
+            is_named=True,
+            whole=self.training(pieces),
         )
-        if is_training:
-            return whole
-        return dataclasses.replace(whole, changed=None, whole=whole)
+
+
+class Undrawn(Ragged):
+    """Column of sequences of known lengths that are drawn in every step; they hold nothing but padding.
+
+    Args:
+        lengths: Length of each sequence, (examples,).
+        fill: The padding.
+    """
+
+    def __init__(self, lengths, fill):
+        self.lengths, self.fill, self.flat = lengths, fill, np.zeros(0, "int32")
+
+    def take(self, rows):
+        """Returns padding as long as the longest of rows, (batch, time)."""
+        return np.full((len(rows), self.lengths[rows].max(initial=0)), self.fill, "int32")
+
+    def values(self, rows=None):
+        """Returns the padding of rows, or of all."""
+        lengths = self.lengths if rows is None else self.lengths[rows]
+        return [np.full(length, self.fill, "int32") for length in lengths]
+
+    def joined(self, other, rows, other_rows):
+        """Returns a column of rows of this one and then rows of another one."""
+        both = [
+            part.lengths if chosen is None else part.lengths[chosen]
+            for part, chosen in ((self, rows), (other, other_rows))
+        ]
+        return Undrawn(np.concatenate(both), self.fill)
 
 
 def pieces(documents, length):
@@ -154,6 +212,23 @@ def pieces(documents, length):
                 found.append(part)
                 owners.append(number)
     return found, np.array(owners, int)
+
+
+def span_splits(found, split, spans, length):
+    """Returns the examples of training, validation and test split.
+
+    Args:
+        found: `kit.data.sources.Documents`.
+        split: Name of the split of each document.
+        spans: `SpanCorruption`.
+        length: Tokens of a piece.
+    """
+    ids, owners = pieces(spans.tokenizer.encode(found.texts), length)
+    columns = [
+        Ragged.of(each for each, owner in zip(ids, owners, strict=True) if split[owner] == name) for name in SPLITS
+    ]
+    held_out = [dataclasses.replace(spans, seed=number).held_out(columns[number]) for number in (1, 2)]
+    return [spans.training(columns[0]), *held_out]
 
 
 def _parts(total, count, random):

@@ -1,5 +1,7 @@
 """Text to text: any task as "task: text" and the text to be written of it; T5 and Switch Transformers."""
 
+import dataclasses
+import functools
 from typing import Literal
 
 from kit.data import prefixed_texts
@@ -86,7 +88,7 @@ def texts_to_texts(
         source: `phrases` (generated, three tasks), a .tsv, .csv or .jsonl file with `task: text` and a target in each
             row, or task, text and target; or a folder of such files with train, dev and test in their names. Of
             span corruption `manual` (the topics of Python's manual), a .txt file whose documents stand between empty
-            lines, or a folder of .txt files.
+            lines, a folder of .txt files, or a pack of plain texts.
         objective: "tasks" are learned from texts and targets; "span_corruption" is pre-training on plain texts, of
             which spans are left out and to be written.
         num_texts: Number of generated texts; 9000 by default.
@@ -111,12 +113,14 @@ def texts_to_texts(
     check(num_texts is None or is_generated, "num_texts", num_texts, "none where texts are not generated")
     embeddings = None if saved is None else saved.assets.get("embeddings")
 
-    def learn(training):
+    def learn(training, kept=None):
         nonlocal embeddings
         if embeddings is not None:
             return Tokenizer(saved.assets["tokenizer"])
         if tokenizer is None:
-            known = with_sentinels(tokens.learn(training, at_most=True), is_learned=True)
+            plain = functools.partial(tokens.learn, at_most=True)
+            found = plain(training) if kept is None else kept(dataclasses.asdict(tokens), plain)
+            known = with_sentinels(found, is_learned=True)
             embeddings = len(known)
             return known
         known, embeddings = published.tokenizer_of(tokenizer)

@@ -113,8 +113,11 @@ def test_more_examples_than_are_listed_keep_the_rule_and_go_on(photos, monkeypat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", ["masked_language_modelling", "text_classification"])
-def test_packed_texts_end_with_the_same_bits_and_are_cut_once(recipe, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("recipe", "kind"),
+    [("masked_language_modelling", None), ("text_classification", None), ("text_to_text", "language_modelling")],
+)
+def test_packed_texts_end_with_the_same_bits_and_are_cut_once(recipe, kind, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KIT_CACHE", str(tmp_path / "cache"))
     rng, words = np.random.default_rng(0), [f"w{row}" for row in range(60)]
@@ -128,10 +131,10 @@ def test_packed_texts_end_with_the_same_bits_and_are_cut_once(recipe, tmp_path, 
     smoke = Path(kit.__file__).parents[1] / "recipes" / recipe / "smoke.toml"
     settings = tmp_path / "settings.toml"  # without the number of generated texts
     settings.write_text(re.sub("num_texts.*\n|source.*\n", "", smoke.read_text()))
-    kit.pack(source, "p", recipe=recipe, verbose=False)
-    runs = []
+    kit.pack(source, "p", recipe=kind or recipe, verbose=False)
+    data, runs = {"objective": "span_corruption", "max_length": 24} if recipe == "text_to_text" else {}, []
     for each in (source, tmp_path / "p", tmp_path / "p"):
-        runs.append(kit.train(recipe, config=settings, data={"source": str(each)}, verbose=False))
+        runs.append(kit.train(recipe, config=settings, data={"source": str(each), **data}, verbose=False))
         made = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.npy")}
         if len(runs) == 2:
             first = made

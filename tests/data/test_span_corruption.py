@@ -1,11 +1,15 @@
 """Span corruption: what is left out and what is written are the text, and a function of seed and step."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
-from kit.data.span_corruption import SENTINELS, SpanCorruption, pieces, sentinels_of, with_sentinels
+import kit
+from kit.data import packed_spans, sources
+from kit.data.columns import Ragged
+from kit.data.span_corruption import SENTINELS, SpanCorruption, pieces, sentinels_of, span_splits, with_sentinels
 from kit.data.tokens import Tokenizer
 from kit.errors import KitError
 
@@ -77,7 +81,7 @@ def test_documents_are_cut_into_pieces_and_no_piece_is_of_two():
 
 def test_a_training_batch_is_a_function_of_seed_and_step(spans, tokenizer):
     ids, _ = pieces(tokenizer.encode(TEXTS), 16)
-    examples = spans.drawn(ids, True, 0)
+    examples = spans.training(Ragged.of(ids))
     whole = list(examples.stream(8, 5, 0, 6).as_numpy_iterator())
     later = list(examples.stream(8, 5, 3, 6).as_numpy_iterator())
     for (one, labels), (other, others) in zip(whole[3:], later, strict=True):
@@ -91,15 +95,49 @@ def test_a_training_batch_is_a_function_of_seed_and_step(spans, tokenizer):
 
 def test_held_out_pieces_stay_as_they_are_and_are_drawn_anew_where_they_are_trained_on(spans, tokenizer):
     ids, _ = pieces(tokenizer.encode(TEXTS), 16)
-    train, test = spans.drawn(ids[:20], True, 0), spans.drawn(ids[20:30], False, 1)
+    train, test = (
+        spans.training(Ragged.of(ids[:20])),
+        dataclasses.replace(spans, seed=1).held_out(Ragged.of(ids[20:30])),
+    )
     np.testing.assert_array_equal(test.arrays(np.arange(10))[0]["source"], test.arrays(np.arange(10))[0]["source"])
     assert test.changed is None and SENTINELS[0] in test.extra("source")[0]
     both = train.join(test)
-    assert len(both) == 30 and both.changed is spans
+    assert len(both) == 30 and both.changed is spans and len(train.join(test.take([3, 5]))) == 22
     inputs, labels = spans(both, np.arange(20, 30), 0, 7)
     for source, target, piece in zip(inputs["source"], labels, ids[20:30], strict=True):
         ends = [row.tolist().index(tokenizer.end_id) for row in (source, target)]
         assert put_back(source[: ends[0]].tolist(), target[: ends[1]].tolist(), spans.sentinels) == piece
+
+
+def test_what_is_not_drawn_yet_is_as_long_as_what_will_be(spans, tokenizer):
+    ids, _ = pieces(tokenizer.encode(TEXTS), 16)
+    examples = spans.training(Ragged.of(ids))
+    for row in (0, 7, len(ids) - 1):
+        (placeholder, _), (inputs, labels) = examples.arrays([row]), spans(examples, [row], 0, 0)
+        assert {name: each.shape for name, each in placeholder.items()} == {
+            name: each.shape for name, each in inputs.items()
+        }
+        assert labels.shape[1] == examples.lengths("target")[row] == len(examples.target("following")[row])
+
+
+def test_packed_pieces_are_those_in_memory_whatever_is_trained_on(spans, tmp_path, monkeypatch):
+    monkeypatch.setenv("KIT_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "texts.txt").write_text("\n\n".join(TEXTS))
+    kit.pack(tmp_path / "texts.txt", tmp_path / "pack", recipe="language_modelling", verbose=False)
+    split = np.array(["train", "validation", "train", "test", "train"] * 12, object)
+    one, other = (sources.documents(str(tmp_path / name))[0] for name in ("texts.txt", "pack"))
+    one, other = span_splits(one, split, spans, 16), packed_spans.splits(other, split, spans, 16)
+    assert [len(each) for each in one] == [len(each) for each in other]
+    for mine, theirs in zip(one[1:], other[1:], strict=True):
+        rows = np.arange(len(mine))
+        assert str(mine.arrays(rows)) == str(theirs.arrays(rows))
+        for name in ("source", "target"):
+            assert list(mine.extra(name)) == list(theirs.extra(name))
+    for both in (one, other):
+        both.append(both[0].join(both[1].take(np.arange(4))))
+    for mine, theirs in ((one[0], other[0]), (one[3], other[3])):
+        batches = [list(each.stream(8, 5, 0, 5).as_numpy_iterator()) for each in (mine, theirs)]
+        assert str(batches[0]) == str(batches[1])
 
 
 def test_a_sentinel_in_a_text_is_one_and_is_shown(tokenizer):
