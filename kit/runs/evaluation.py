@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 
-from kit import config, decoding
+from kit import config
 from kit.data.columns import Dense
 from kit.errors import table
 
@@ -80,6 +80,8 @@ def _aside(network):
     """Compiles nothing inside, which takes longer than a few examples, and leaves a network and all that is random."""
     import keras
     import tensorflow as tf
+
+    from kit import decoding
 
     drawn, state = random.getstate(), np.random.get_state()
     kept = [keras.ops.convert_to_numpy(variable) for variable in network.non_trainable_variables]

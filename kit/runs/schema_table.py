@@ -5,6 +5,7 @@ below without the bodies of their functions, or Keras, whose optimizers it holds
 """
 
 import ast
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
@@ -15,6 +16,9 @@ import typing
 from pathlib import Path
 
 from kit.config import Setting
+from kit.data import cache
+from kit.errors import KitError
+from kit.files import read_json, write_json, write_text
 
 _KIT = Path(__file__).parents[1]
 PATH = _KIT / "schema.json"
@@ -38,11 +42,36 @@ def digest(sources):
     Args:
         sources: Files outside of the rooms of recipes, models and tasks, below `kit/`.
     """
-    found = hashlib.sha256(importlib.metadata.version("keras").encode())
     of_rooms = [path for room in ROOMS for path in (_KIT / room).rglob("*.py")]
-    for path in sorted({*of_rooms, *(_KIT / source for source in sources)}):
-        found.update(f"\n{path.relative_to(_KIT).as_posix()}\n{interface(path.read_text(encoding='utf-8'))}".encode())
+    texts = {
+        path.relative_to(_KIT).as_posix(): path.read_text(encoding="utf-8")
+        for path in sorted({*of_rooms, *(_KIT / source for source in sources)})
+    }
+    # To parse all that takes half a second, which every command would wait for.
+    return _kept(_hash(texts), lambda: _hash({name: interface(text) for name, text in texts.items()}))
+
+
+def _hash(texts):
+    """Returns a hash of texts by name, and of Keras' version."""
+    found = hashlib.sha256(importlib.metadata.version("keras").encode())
+    for name, text in texts.items():
+        found.update(f"\n{name}\n{text}".encode())
     return found.hexdigest()
+
+
+def _kept(whole, make):
+    """Returns what `make` returns of texts with a hash, as the cache may know it of the same."""
+    nothing = contextlib.suppress(OSError, RuntimeError, ValueError, KeyError, TypeError, KitError)  # no cache, no harm
+    with nothing:
+        path = cache.folder() / "schema.json"
+        known = read_json(path)
+        if known["whole"] == whole:
+            return str(known["digest"])
+    found = make()
+    with nothing:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, {"whole": whole, "digest": found})
+    return found
 
 
 def interface(source):
@@ -71,8 +100,6 @@ def write(content, sources):
         content: Dictionary of what `encoded` returned.
         sources: As for `digest`.
     """
-    from kit.files import write_text
-
     content = {"digest": digest(sources), "sources": sources, **content}
     write_text(PATH, _lines(content) + "\n")
 

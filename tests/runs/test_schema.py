@@ -67,6 +67,27 @@ def test_the_interface_of_a_module_is_all_but_the_bodies_of_functions():
     assert schema_table.interface(nested.replace("x = 1", "x = 2")) == schema_table.interface(nested)
 
 
+def test_modules_are_parsed_once(monkeypatch, tmp_path):
+    monkeypatch.setenv("KIT_CACHE", str(tmp_path / "cache"))
+    sources = json.loads(schema_table.PATH.read_text(encoding="utf-8"))["sources"]
+    found, path = schema_table.digest(sources), tmp_path / "cache" / "schema.json"
+    monkeypatch.setattr(schema_table, "interface", lambda source: "another")
+    assert schema_table.digest(sources) == found
+    for damaged in ("{", "[]", json.dumps({"whole": "of others", "digest": found}), "{}"):
+        path.write_text(damaged)
+        assert schema_table.digest(sources) != found
+    path.unlink()
+    path.mkdir()
+    assert schema_table.digest(sources) != found
+
+
+def test_no_folder_for_a_cache_is_no_harm(monkeypatch, tmp_path):
+    sources = json.loads(schema_table.PATH.read_text(encoding="utf-8"))["sources"]
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("KIT_CACHE", str(tmp_path / "file" / "cache"))
+    assert schema_table.digest(sources) == json.loads(schema_table.PATH.read_text(encoding="utf-8"))["digest"]
+
+
 def test_a_table_that_is_out_of_date_is_not_used(monkeypatch, tmp_path):
     content = json.loads(schema_table.PATH.read_text(encoding="utf-8"))
     other = tmp_path / "schema.json"
