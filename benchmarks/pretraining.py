@@ -25,7 +25,10 @@ _PRETRAINED = (
     *("--data.vocabulary_size", "8000", "--data.lowercase", "true", "--data.max_length", "64"),
     *("--train.batch_size", "64", "--optimizer.learning_rate", "0.002"),
 )
-_TUNED = ("--config", "fine_tune", "--train.epochs", "20", "--train.use_validation", "true")
+_TUNED = (
+    *("--config", "fine_tune", "--optimizer.learning_rate", "0.001"),
+    *("--train.epochs", "20", "--train.use_validation", "true"),
+)
 
 
 def sets(data, folder, labels=_LABELLED):
@@ -60,7 +63,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="folder that holds brown/ and sentence_polarity/")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
-    parser.add_argument("--epochs", default="12", help="epochs of pre-training")
+    parser.add_argument("--epochs", default="24", help="epochs of pre-training")
     parser.add_argument("--runs", help="folder that keeps the runs: finished ones are not trained again")
     parser.add_argument("--write", action="store_true", help="put the table into the recipe's README")
     options = parser.parse_args()
