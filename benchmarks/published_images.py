@@ -23,7 +23,7 @@ def main():
     parser.add_argument("--data", help="folder that holds cifar10/; without it nothing is measured")
     parser.add_argument("--weights", help="folder of published weights of EfficientNet-Lite0")
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--runs", help="folder that keeps the runs: finished ones are not trained again")
     parser.add_argument("--write", action="store_true", help="put the table into the recipe's README")
     options = parser.parse_args()
