@@ -25,10 +25,7 @@ _PRETRAINED = (
     *("--data.vocabulary_size", "8000", "--data.lowercase", "true", "--data.max_length", "64"),
     *("--train.batch_size", "64", "--optimizer.learning_rate", "0.002"),
 )
-_TUNED = (
-    *("--config", "fine_tune", "--optimizer.learning_rate", "0.001"),
-    *("--train.epochs", "20", "--train.use_validation", "true"),
-)
+_TUNED = ("--config", "fine_tune", "--train.epochs", "20", "--train.use_validation", "true")
 
 
 def sets(data, folder, labels=_LABELLED):
@@ -64,6 +61,7 @@ def main():
     parser.add_argument("--data", help="folder that holds brown/ and sentence_polarity/")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--epochs", default="24", help="epochs of pre-training")
+    parser.add_argument("--rate", default="0.001", help="learning rate with labels, of both")
     parser.add_argument("--runs", help="folder that keeps the runs: finished ones are not trained again")
     parser.add_argument("--write", action="store_true", help="put the table into the recipe's README")
     options = parser.parse_args()
@@ -80,7 +78,7 @@ def main():
         if not published.exists():
             command = [sys.executable, "-m", "kit", "export", str(before), "safetensors"]
             subprocess.run(command, check=True, capture_output=True)
-        both = (*_TUNED, "--data.source", str(labelled))
+        both = (*_TUNED, "--optimizer.learning_rate", options.rate, "--data.source", str(labelled))
         kinds = {
             "pre-trained": ("--model.weights", str(published)),
             "random weights": ("--model.backbone", "bert_tiny", "--data.tokenizer", str(published)),

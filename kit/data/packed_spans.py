@@ -26,10 +26,8 @@ def splits(found, split, spans, length):
     key = {"fingerprint": found.fingerprint, "tokenizer": tokenizer.to_json(), "length": length}
     folder = cache.kept("spans", key, lambda path: _cut(path, found.texts, tokenizer, length))
     whole = spans.training(StoredRagged(folder / "ids.npy", _load(folder, "lengths")))
-    owners, numbers = _load(folder, "owners"), np.full(len(split), len(SPLITS), "uint8")
-    for number, name in enumerate(SPLITS):
-        numbers[split == name] = number
-    rows = [np.flatnonzero(numbers[owners] == number) for number in range(len(SPLITS))]
+    part_of = packed_tokens.split_numbers(split)[_load(folder, "owners")]
+    rows = [np.flatnonzero(part_of == number) for number in range(len(SPLITS))]
     key |= {"split": packed_tokens.split_sum(split), "how": [spans.rate, spans.mean_span]}
     parts = [whole.take(rows[0])]
     for number, name in enumerate(SPLITS[1:], 1):

@@ -69,12 +69,17 @@ def type_of(tokenizer):
     return "uint16" if len(tokenizer) <= 1 << 16 else "int32"
 
 
-def split_sum(split):
-    """Returns a check sum of the splits of examples."""
+def split_numbers(split):
+    """Returns the number of the split of each example, one more than the last where it is in none."""
     numbers = np.full(len(split), len(SPLITS), "uint8")
     for number, name in enumerate(SPLITS):
         numbers[split == name] = number
-    return f"{zlib.crc32(numbers):08x}"
+    return numbers
+
+
+def split_sum(split):
+    """Returns a check sum of the splits of examples."""
+    return f"{zlib.crc32(split_numbers(split)):08x}"
 
 
 def facts(folder, told=None):
