@@ -128,6 +128,16 @@ def test_builders_blocks_and_data_functions_take_no_anonymous_keywords():
                 assert node.args.kwarg is None, f"{path}: {node.name}"
 
 
+def test_layers_that_no_policy_makes_coarser_are_of_floatx():
+    for path in MODULES:
+        if path.relative_to(ROOT).parts[0] not in ("blocks", "models", "tasks", "recipes"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("layers."):
+                stated = [word.arg for word in node.keywords if ast.unparse(word.value) == "'float32'"]
+                assert not stated, f"{path}:{node.lineno}: {stated[0]}='float32'; expected floatx()"
+
+
 _MAY_NOT_NAME_RECIPES = ("runs/", "commands/", "tuning/", "serving/", "reporting/", "cli.py", "config.py")
 # Examples in help, and the doctor, which trains one.
 _MAY_NAME_RECIPES = {"cli.py", "commands/doctor.py"}

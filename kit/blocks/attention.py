@@ -215,9 +215,11 @@ class Attention(layers.Layer):
             check(bias is None, "bias", "a tensor", "None, where the cache is of the window's size")
             seen, source, keys, values = _rolled_on(keys, values, key, value, position, places, lengths)
         else:
-            is_real = None if lengths is None else ops.arange(ops.shape(query)[1]) < lengths[:, None]  # (batch, time)
+            is_real = (
+                None if lengths is None else ops.arange(ops.shape(query)[1], dtype="int32") < lengths[:, None]
+            )  # (batch, time)
             keys, values = (put(cache, new, position, places, is_real) for cache, new in ((keys, key), (values, value)))
-            seen, source = (keys, values), ops.arange(ops.shape(keys)[2])
+            seen, source = (keys, values), ops.arange(ops.shape(keys)[2], dtype="int32")
         is_near = self._is_near(places[..., None] - source[..., None, :])
         if self._is_rolling:  # places that hold no position yet
             is_near = ops.logical_and(is_near, source[..., None, :] >= 0)
@@ -258,7 +260,9 @@ class Attention(layers.Layer):
         if mask is not None:
             parts.append(hidden_where_false(mask, self.compute_dtype)[:, None, None])  # (batch, 1, 1, source)
         if self.is_causal or self.window:
-            away = ops.arange(ops.shape(queries)[2])[:, None] - ops.arange(ops.shape(keys)[2])  # (time, source)
+            away = ops.arange(ops.shape(queries)[2], dtype="int32")[:, None] - ops.arange(
+                ops.shape(keys)[2], dtype="int32"
+            )  # (time, source)
             parts.append(hidden_where_false(self._is_near(away), self.compute_dtype)[None, None])
         if bias is not None:
             parts.append(ops.cast(bias, self.compute_dtype))

@@ -6,6 +6,7 @@ Products of Experts by Minimizing Contrastive Divergence", 2002.
 
 import keras
 from keras import layers, ops
+from keras.config import floatx
 
 from kit.errors import check
 
@@ -23,7 +24,7 @@ class Standardization(layers.Layer):
     """
 
     def __init__(self, **kwargs):
-        super().__init__(**{"dtype": "float32", **kwargs})
+        super().__init__(**{"dtype": floatx(), **kwargs})
 
     def build(self, input_shape):
         self.mean = self.add_weight(shape=(), initializer="zeros", trainable=False, name="mean")
@@ -79,7 +80,7 @@ class RestrictedBoltzmann(layers.Layer):
         **kwargs,
     ):
         # Small differences of large sums: few bits would lose them.
-        super().__init__(**{"dtype": "float32", **kwargs})
+        super().__init__(**{"dtype": floatx(), **kwargs})
         for key, value in (("visible", visible), ("hidden", hidden)):
             check(value in KINDS, key, value, " or ".join(KINDS))
         for key, value, least in (("units", units, 1), ("gibbs_steps", gibbs_steps, 1), ("epochs", epochs, 0)):

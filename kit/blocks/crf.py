@@ -13,6 +13,7 @@ are pure functions of the potentials, need no mask, and the model is an ordinary
 import keras
 import numpy as np
 from keras import layers, ops
+from keras.config import floatx
 
 from kit.errors import check
 
@@ -24,7 +25,7 @@ IMPOSSIBLE = -1e9
 class CRF(layers.Layer):
     """Adds transitions between neighbouring tags to a network's tag scores.
 
-    Computes in float32 under every dtype policy: sums over all paths lose small scores in few bits.
+    Computes in Keras' floatx, float32, under every dtype policy: sums over all paths lose small scores in few bits.
 
     Args:
         start_and_end: Learn a score for each tag at the first and at the last position, too.
@@ -36,7 +37,7 @@ class CRF(layers.Layer):
     """
 
     def __init__(self, start_and_end=True, **kwargs):
-        super().__init__(**{"dtype": "float32", **kwargs})
+        super().__init__(**{"dtype": floatx(), **kwargs})
         self.start_and_end = start_and_end
         self.supports_masking = True
         # XLA cannot take the gradient of `ops.scan`, whose number of steps it does not know.
@@ -81,7 +82,7 @@ class CRF(layers.Layer):
         transitions = transitions + self.transitions
         if self.start_and_end:
             start, end = start + self.start, end + self.end
-        first = ops.arange(ops.shape(inputs)[1]) == 0  # (time,)
+        first = ops.arange(ops.shape(inputs)[1], dtype="int32") == 0  # (time,)
         scores = ops.where(first[:, None, None], start[None, None, :], transitions[None])  # (time, from, to)
         followed = ops.concatenate([mask[:, 1:], ops.zeros_like(mask[:, :1])], axis=1)
         last = ops.cast(ops.logical_and(mask, ops.logical_not(followed)), self.compute_dtype)  # (batch, time)
@@ -103,7 +104,7 @@ class CRF(layers.Layer):
 def _start(potentials):
     """Returns what stands before the first position (batch, tags), a tag 0 that was there for sure, and the potentials
     with the time in front."""
-    virtual = ops.arange(potentials.shape[-1]) != 0
+    virtual = ops.arange(potentials.shape[-1], dtype="int32") != 0
     before = ops.zeros_like(potentials[:, 0, 0]) + ops.cast(virtual, potentials.dtype) * IMPOSSIBLE
     return before, ops.transpose(potentials, (1, 0, 2, 3))
 
@@ -226,11 +227,11 @@ class CRFNegativeLogLikelihood(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         y_true = ops.cast(y_true, "int32")
-        y_pred = ops.cast(y_pred, "float32")
-        real = ops.cast(y_true != self.ignore_class, "float32")
+        y_pred = ops.cast(y_pred, floatx())
+        real = ops.cast(y_true != self.ignore_class, floatx())
         _, growths = _forward(y_pred)
         losses = real * (growths - path_scores(y_pred, y_true))  # (batch, time)
-        return losses * (ops.cast(ops.size(losses), "float32") / ops.maximum(ops.sum(real), 1.0))
+        return losses * (ops.cast(ops.size(losses), floatx()) / ops.maximum(ops.sum(real), 1.0))
 
     def get_config(self):
         return {**super().get_config(), "ignore_class": self.ignore_class}

@@ -4,6 +4,7 @@ Wang et al., "Dueling Network Architectures for Deep Reinforcement Learning", 20
 """
 
 from keras import layers, ops
+from keras.config import floatx
 
 
 def dueling(value, advantages):
@@ -40,7 +41,7 @@ def action_values(x, num_actions, is_dueling, units):
         return layers.Dense(units, activation="relu", name=name)(x)
 
     if not is_dueling:
-        return layers.Dense(num_actions, dtype="float32", name="values")(hidden("hidden"))
-    value = layers.Dense(1, dtype="float32", name="value")(hidden("value_hidden"))
-    advantages = layers.Dense(num_actions, dtype="float32", name="advantages")(hidden("advantages_hidden"))
+        return layers.Dense(num_actions, dtype=floatx(), name="values")(hidden("hidden"))
+    value = layers.Dense(1, dtype=floatx(), name="value")(hidden("value_hidden"))
+    advantages = layers.Dense(num_actions, dtype=floatx(), name="advantages")(hidden("advantages_hidden"))
     return dueling(value, advantages)

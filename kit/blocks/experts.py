@@ -5,6 +5,7 @@ import contextvars
 
 import keras
 from keras import layers, ops
+from keras.config import floatx
 
 from kit import backend
 from kit.blocks.feedforward import FeedForward
@@ -94,7 +95,7 @@ class Experts(layers.Layer):
     def build(self, input_shape):
         start = keras.initializers.RandomNormal(stddev=0.02)
         self.router = layers.Dense(
-            self.num_experts, use_bias=False, kernel_initializer=start, dtype="float32", name="router"
+            self.num_experts, use_bias=False, kernel_initializer=start, dtype=floatx(), name="router"
         )
         self.router.build(input_shape)
         self._experts = [
@@ -119,7 +120,7 @@ class Experts(layers.Layer):
         self.built = True
 
     def call(self, x, training=False):
-        seen = ops.cast(x, "float32")
+        seen = ops.cast(x, floatx())
         if training and self.jitter:
             low, high = 1 - self.jitter, 1 + self.jitter
             seen = seen * keras.random.uniform(ops.shape(seen), low, high, seed=self.seed_generator)
@@ -159,7 +160,7 @@ class Experts(layers.Layer):
     def _room(self, time):
         if self.capacity is not None:
             return self.capacity
-        share = ops.cast(time, "float32") * self.top_k / self.num_experts
+        share = ops.cast(time, floatx()) * self.top_k / self.num_experts
         return ops.cast(ops.ceil(self.capacity_factor * share), "int32")
 
     def _unevenness(self, shares, chosen):

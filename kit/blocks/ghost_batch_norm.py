@@ -5,6 +5,7 @@ Hoffer, Hubara and Soudry, "Train longer, generalize better", 2017.
 
 import keras
 from keras import ops
+from keras.config import floatx
 
 
 @ops.custom_gradient
@@ -61,9 +62,9 @@ class GhostBatchNormalization(keras.layers.Layer):
         parts = (batch + self.virtual_batch_size - 1) // self.virtual_batch_size
         size = (batch + parts - 1) // parts
         # A last part of fewer rows is filled up with zeros, which do not count.
-        padded = ops.pad(ops.cast(x, "float32"), [[0, parts * size - batch], [0, 0]])
+        padded = ops.pad(ops.cast(x, floatx()), [[0, parts * size - batch], [0, 0]])
         grouped = ops.reshape(padded, (parts, size, dim))  # (parts, rows, dim)
-        is_real = ops.cast(ops.reshape(ops.arange(parts * size) < batch, (parts, size, 1)), "float32")
+        is_real = ops.cast(ops.reshape(ops.arange(parts * size, dtype="int32") < batch, (parts, size, 1)), floatx())
         count = ops.sum(is_real, axis=1, keepdims=True)  # (parts, 1, 1)
         mean = ops.sum(grouped, axis=1, keepdims=True) / count
         # Of the squares less the square of the mean, so that numbers are read once; they are near 0.
@@ -77,8 +78,8 @@ class GhostBatchNormalization(keras.layers.Layer):
 
     def _move(self, means, variances, parts):
         """Moves the moving means as part after part would."""
-        left = ops.power(self.momentum, ops.cast(parts, "float32"))
-        after = ops.arange(parts - 1, -1, -1, dtype="float32")
+        left = ops.power(self.momentum, ops.cast(parts, floatx()))
+        after = ops.arange(parts - 1, -1, -1, dtype=floatx())
         weights = (1 - self.momentum) * ops.power(self.momentum, after)[:, None]  # (parts, 1)
         for moving, values in ((self.moving_mean, means), (self.moving_variance, variances)):
             moving.assign(left * moving + ops.stop_gradient(ops.sum(weights * values, axis=0)))

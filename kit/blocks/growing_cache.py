@@ -41,7 +41,7 @@ def put(cache, values, position, places, is_real=None):
     if in_place is not None and is_real is None and values.shape[2] == 1:
         return in_place(cache, values, position)
     # slice_update would be many times slower on a CPU.
-    cached = ops.arange(ops.shape(cache)[2])
+    cached = ops.arange(ops.shape(cache)[2], dtype="int32")
     is_here = ops.equal(cached[:, None], places[..., None, :])  # (..., max_length, time)
     if is_real is not None:
         is_here = ops.logical_and(is_here, is_real[:, None])
@@ -59,7 +59,7 @@ def positions_held(newest, size):
         size: How many positions it has room for.
     """
     newest = ops.expand_dims(newest, -1) if ops.ndim(newest) else newest
-    return newest - ops.mod(newest - ops.arange(size), size)
+    return newest - ops.mod(newest - ops.arange(size, dtype="int32"), size)
 
 
 def rolled(cache, values, position, newest):

@@ -2,6 +2,7 @@
 
 import keras
 from keras import layers
+from keras.config import floatx
 
 from kit.blocks.convolution import convolution_norm
 from kit.blocks.upsampling import initializer
@@ -32,7 +33,7 @@ def classification(x, num_classes, *, pooling="average", dropout=0.0, name="logi
         x = pool[pooling](name="pool")(x)  # (batch, channels)
     if dropout:
         x = layers.Dropout(dropout, name="head_dropout")(x)
-    return layers.Dense(num_classes, dtype="float32", name=name)(x)
+    return layers.Dense(num_classes, dtype=floatx(), name=name)(x)
 
 
 def auxiliary(x, num_classes, *, dropout=0.7, name):
@@ -54,7 +55,7 @@ def auxiliary(x, num_classes, *, dropout=0.7, name):
     x = layers.AdaptiveAveragePooling2D(side, name=f"{name}_pool")(x)
     x = layers.Flatten(name=f"{name}_flatten")(convolution_norm(x, 128, 1, name=f"{name}_1x1"))
     x = layers.Dropout(dropout, name=f"{name}_dropout")(layers.Dense(1024, activation="relu", name=f"{name}_dense")(x))
-    return layers.Dense(num_classes, dtype="float32", name=name)(x)
+    return layers.Dense(num_classes, dtype=floatx(), name=name)(x)
 
 
 def realness(image, x, num_classes=0, *, spectral=False, name="realness"):
@@ -79,16 +80,16 @@ def realness(image, x, num_classes=0, *, spectral=False, name="realness"):
     """
 
     def norm(layer, name):
-        return layers.SpectralNormalization(layer, dtype="float32", name=name) if spectral else layer
+        return layers.SpectralNormalization(layer, dtype=floatx(), name=name) if spectral else layer
 
     x = layers.Flatten(name="features")(x)
-    dense = layers.Dense(1, dtype="float32", kernel_initializer=initializer(), name=f"{name}_dense")
+    dense = layers.Dense(1, dtype=floatx(), kernel_initializer=initializer(), name=f"{name}_dense")
     logit = norm(dense, name=f"{name}_dense_norm")(x)
     if not num_classes:
-        return image, layers.Identity(dtype="float32", name=name)(logit)
+        return image, layers.Identity(dtype=floatx(), name=name)(logit)
     label = keras.Input((), dtype="int32", name="label")
     # An embedding, as a dense layer: Keras' spectral normalisation makes whole numbers of what `Embedding` returns.
     embedding = layers.Dense(x.shape[-1], use_bias=False, kernel_initializer=initializer(), name="label_embedding")
     embedded = norm(embedding, name="label_embedding_norm")(keras.ops.one_hot(label, num_classes))
-    fit = layers.Dot(1, dtype="float32", name="label_fit")([x, embedded])
-    return [image, label], layers.Add(dtype="float32", name=name)([logit, fit])
+    fit = layers.Dot(1, dtype=floatx(), name="label_fit")([x, embedded])
+    return [image, label], layers.Add(dtype=floatx(), name=name)([logit, fit])

@@ -5,6 +5,7 @@ Kingma and Welling, "Auto-Encoding Variational Bayes", 2014.
 
 import keras
 from keras import layers, ops
+from keras.config import floatx
 
 from kit.errors import check
 
@@ -69,10 +70,10 @@ class GaussianLatent(layers.Layer):
         self.step.assign(0)
 
     def call(self, code, training=False):
-        mean, log_variance = moments(ops.cast(code, "float32"))
+        mean, log_variance = moments(ops.cast(code, floatx()))
         weight = self.beta
         if training and self.warmup_steps:
-            weight = weight * ops.minimum(ops.cast(self.step, "float32") / self.warmup_steps, 1.0)
+            weight = weight * ops.minimum(ops.cast(self.step, floatx()) / self.warmup_steps, 1.0)
             self.step.assign_add(1)
         self.add_loss(weight * ops.mean(kl_divergence(mean, log_variance)))
         if training:
@@ -105,7 +106,7 @@ class PixelDistribution(layers.Layer):
     """
 
     def __init__(self, likelihood="bernoulli", stddev=0.1, **kwargs):
-        super().__init__(**{"dtype": "float32", **kwargs})
+        super().__init__(**{"dtype": floatx(), **kwargs})
         check(likelihood in LIKELIHOODS, "likelihood", likelihood, " or ".join(LIKELIHOODS))
         check(stddev > 0, "pixel_stddev", stddev, "above 0")
         self.likelihood, self.stddev = likelihood, stddev

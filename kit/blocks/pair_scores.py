@@ -6,6 +6,7 @@ gives (batch, time, candidates), or one for each state, (batch, time, dim), whic
 
 import keras
 from keras import layers, ops
+from keras.config import floatx
 
 from kit.errors import check
 
@@ -125,15 +126,15 @@ class Contrast(layers.Layer):
         self.built = True
 
     def call(self, own, others, target, pool):
-        own, others = ops.cast(own, "float32"), ops.cast(others, "float32")
+        own, others = ops.cast(own, floatx()), ops.cast(others, floatx())
         if self.is_corrected:
-            others = others - ops.cast(ops.take(self.log_counts, pool), "float32")
+            others = others - ops.cast(ops.take(self.log_counts, pool), floatx())
         others = ops.where(target[..., None] == pool, -1e9, others)
         return ops.concatenate([own[..., None], others], axis=-1)
 
     def compute_output_spec(self, own, others, target, pool):
         drawn = others.shape[-1]
-        return keras.KerasTensor((*own.shape, None if drawn is None else 1 + drawn), "float32")
+        return keras.KerasTensor((*own.shape, None if drawn is None else 1 + drawn), floatx())
 
     def get_config(self):
         return {**super().get_config(), "rows": self.rows, "is_corrected": self.is_corrected}

@@ -2,6 +2,7 @@
 
 import keras
 from keras import layers, ops
+from keras.config import floatx
 
 # Normalised observations are clipped to this, in standard deviations.
 _LIMIT = 10.0
@@ -40,7 +41,7 @@ class SharedVector(layers.Layer):
 
 
 def _dense(dim, gain, name):
-    return layers.Dense(dim, dtype="float32", kernel_initializer=keras.initializers.Orthogonal(gain), name=name)
+    return layers.Dense(dim, dtype=floatx(), kernel_initializer=keras.initializers.Orthogonal(gain), name=name)
 
 
 def categorical(x, num_actions):
@@ -63,8 +64,8 @@ def gaussian(x, num_actions, initial_log_std=0.0):
         out: (batch, 2 * num_actions)
     """
     mean = _dense(num_actions, 0.01, "mean")(x)
-    log_std = SharedVector(num_actions, initial_log_std, dtype="float32", name="log_std")(mean)
-    return layers.Concatenate(dtype="float32", name="policy")([mean, log_std])
+    log_std = SharedVector(num_actions, initial_log_std, dtype=floatx(), name="log_std")(mean)
+    return layers.Concatenate(dtype=floatx(), name="policy")([mean, log_std])
 
 
 def head(num_actions, is_continuous, initial_log_std=0.0):
@@ -95,6 +96,6 @@ def normalized(observation):
     """
     axes = list(range(1, len(observation.shape)))
     layer = layers.BatchNormalization(
-        axis=axes[-1], center=False, scale=False, epsilon=1e-8, trainable=False, dtype="float32", name="normalization"
+        axis=axes[-1], center=False, scale=False, epsilon=1e-8, trainable=False, dtype=floatx(), name="normalization"
     )
     return ops.clip(layer(observation), -_LIMIT, _LIMIT)

@@ -18,7 +18,16 @@ def positions_from(start, time):
     Shape:
         out: (time,), or (batch, time)
     """
-    return (ops.expand_dims(start, -1) if ops.ndim(start) else start) + ops.arange(time)
+    return (ops.expand_dims(start, -1) if ops.ndim(start) else start) + ops.arange(time, dtype="int32")
+
+
+def whole(table):
+    """Returns a table of weights as it is, but with a gradient that is one array where rows of it are looked up.
+
+    Adam squares the rows of a lookup one by one. Of one that is looked up for positions, and not for each example, that
+    is not the square of their sum, and other for several processes, each of which has rows of its own.
+    """
+    return ops.multiply(table, 1.0)
 
 
 @keras.saving.register_keras_serializable("kit")
@@ -134,7 +143,7 @@ class RelativePositionBias(layers.Layer):
         self.built = True
 
     def call(self, inputs):
-        places = ops.arange(ops.shape(inputs)[1])
+        places = ops.arange(ops.shape(inputs)[1], dtype="int32")
         return self._bias(places[None, :] - places[:, None])[None]
 
     def growing(self, start, time, source):
@@ -148,7 +157,7 @@ class RelativePositionBias(layers.Layer):
         Shape:
             out: (batch or 1, heads, time, source)
         """
-        found = self._bias(ops.arange(source) - positions_from(start, time)[..., None])
+        found = self._bias(ops.arange(source, dtype="int32") - positions_from(start, time)[..., None])
         return found if len(found.shape) == 4 else found[None]
 
     def buckets(self, away):
@@ -166,7 +175,7 @@ class RelativePositionBias(layers.Layer):
 
     def _bias(self, away):
         """Returns (..., heads, time, source) for distances (..., time, source)."""
-        found = ops.take(self.embeddings, self.buckets(away), axis=0)
+        found = ops.take(whole(self.embeddings), self.buckets(away), axis=0)
         return ops.cast(ops.moveaxis(found, -1, -3), self.compute_dtype)
 
     def compute_output_spec(self, inputs):

@@ -77,7 +77,7 @@ class RecurrentStack(layers.Layer):
 
     def prefill(self, x, lengths, state):
         """Returns the state after the first `lengths` (batch,) positions of each row of x (batch, time, dim)."""
-        is_read, moving = ops.arange(ops.shape(x)[1]) < lengths[:, None], []
+        is_read, moving = ops.arange(ops.shape(x)[1], dtype="int32") < lengths[:, None], []
         for layer, own in zip(self._stack, state["moving"], strict=True):
             x, *following = layer(x, initial_state=own, mask=is_read)
             moving.append(following)

@@ -119,7 +119,7 @@ class BlockSparseAttention(Attention):
         if self.draws == "training" and not training:
             return ops.zeros((self.num_heads, blocks, self.num_random_blocks), "int32")
         order = ops.convert_to_tensor(self._order)[:, :blocks]
-        own, other = ops.arange(blocks)[:, None], ops.arange(order.shape[2])
+        own, other = ops.arange(blocks, dtype="int32")[:, None], ops.arange(order.shape[2], dtype="int32")
         is_free = ops.logical_and(ops.abs(own - other) > 1, ops.logical_and(other > 0, other < blocks - 1))
         _, found = ops.top_k(order - 2 * ops.cast(ops.logical_not(is_free), "float32"), self.num_random_blocks)
         return ops.minimum(ops.cast(found, "int32"), blocks - 1)
@@ -131,7 +131,7 @@ class BlockSparseAttention(Attention):
         """
         size = self.block_size
         blocks = _blocks(time, size)
-        own, other = ops.arange(blocks)[:, None], ops.arange(blocks)
+        own, other = ops.arange(blocks, dtype="int32")[:, None], ops.arange(blocks, dtype="int32")
         is_global = ops.logical_or(other == 0, other == blocks - 1)
         seen = ops.cast(ops.logical_or(is_global, ops.abs(own - other) <= 1), "float32")
         drawn = self._random_blocks(blocks, training)[..., None]
@@ -166,14 +166,14 @@ class BlockSparseAttention(Attention):
             return ops.concatenate([ops.take(x, [0], axis=axis), last], axis=axis + 1)
 
         # A neighbour that is the first or the last block, or none, is not looked at a second time.
-        place = ops.arange(blocks)[:, None] + np.repeat([-1, 0, 1], size)
+        place = ops.arange(blocks, dtype="int32")[:, None] + np.repeat([-1, 0, 1], size)
         is_inner = ops.logical_and(place > 0, place < blocks - 1)  # (blocks, 3 * size)
         of_near = neighbours(hidden_blocks, 1) + hidden_where_false(is_inner, queries.dtype)
         of_ends = ends(hidden_blocks, 1)[:, None, :, None]
         seen = [(neighbours(k, 2), neighbours(v, 2), of_near[:, None, :, None]), (ends(k, 2), ends(v, 2), of_ends)]
         if random:
             drawn = self._random_blocks(blocks, training)
-            rows = ops.reshape(drawn + blocks * ops.arange(heads)[:, None, None], (-1,))
+            rows = ops.reshape(drawn + blocks * ops.arange(heads, dtype="int32")[:, None, None], (-1,))
 
             def randoms(x):
                 x = ops.take(ops.reshape(x, (-1, heads * blocks, size * dim)), rows, axis=1)

@@ -6,6 +6,7 @@ Models" (1.5-entmax), 2019.
 
 import keras
 from keras import ops
+from keras.config import floatx
 
 # Up to so many values comparing each with each takes less time than sorting them.
 _COMPARED = 64
@@ -88,7 +89,7 @@ class SparseMask(keras.layers.Layer):
         weights = MASKS[self.kind](logits * prior)
         if self.sparsity:
             entropy = -ops.mean(ops.sum(weights * ops.log(weights + 1e-15), axis=-1))
-            self.add_loss(self.sparsity * ops.cast(entropy, "float32"))
+            self.add_loss(self.sparsity * ops.cast(entropy, floatx()))
         return weights
 
     def compute_output_shape(self, logits_shape, prior_shape):

@@ -8,6 +8,7 @@ import math
 
 import keras
 from keras import layers, ops
+from keras.config import floatx
 
 from kit.errors import check
 
@@ -320,7 +321,9 @@ class StyleMixing(layers.Layer):
         batch = ops.shape(first)[0]
         begins = keras.random.randint((batch, 1), 1, self.num_layers, seed=self.seed_generator)
         is_mixed = keras.random.uniform((batch, 1), seed=self.seed_generator) < self.rate
-        is_second = ops.logical_and(is_mixed, ops.arange(self.num_layers)[None] >= begins)  # (batch, num_layers)
+        is_second = ops.logical_and(
+            is_mixed, ops.arange(self.num_layers, dtype="int32")[None] >= begins
+        )  # (batch, num_layers)
         return ops.where(is_second[..., None], second, first)
 
     def compute_output_shape(self, input_shape):
@@ -344,7 +347,7 @@ class BatchDeviation(layers.Layer):
     """
 
     def call(self, inputs):
-        x = ops.cast(inputs, "float32")
+        x = ops.cast(inputs, floatx())
         # The square root has no slope at 0, where all examples are equal.
         deviation = ops.mean(ops.sqrt(ops.var(x, axis=0) + 1e-8))
         shape = (*ops.shape(inputs)[:3], 1)

@@ -9,6 +9,7 @@ import dataclasses
 import keras
 import numpy as np
 from keras import layers, ops
+from keras.config import floatx
 
 from kit.errors import check
 
@@ -77,7 +78,7 @@ def embedded_words(words, buckets, dim, *, name):
         words: (batch, words)
         out: (batch, dim)
     """
-    is_word = ops.cast(ops.not_equal(words, 0), "float32")[..., None]  # (batch, words, 1)
+    is_word = ops.cast(ops.not_equal(words, 0), floatx())[..., None]  # (batch, words, 1)
     found = layers.Embedding(buckets + 1, dim, name=name)(words) * is_word
     return ops.sum(found, axis=1) / ops.maximum(ops.sum(is_word, axis=1), 1)
 

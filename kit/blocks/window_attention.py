@@ -12,6 +12,7 @@ from keras import layers, ops
 from kit.blocks.attention import Attention
 from kit.blocks.feedforward import FeedForward
 from kit.blocks.normalization import normalization
+from kit.blocks.position import whole
 from kit.blocks.residual_half import named_half
 from kit.errors import check
 
@@ -87,7 +88,7 @@ class WindowAttention(Attention):
             ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, side * side, dim)
         )  # (batch * windows, positions, dim)
         keys, values = self.keys_values(x)
-        bias = ops.take(self.bias_table, self._relative, axis=0)
+        bias = ops.take(whole(self.bias_table), self._relative, axis=0)
         bias = ops.transpose(ops.reshape(bias, (side * side, side * side, self.num_heads)), (2, 0, 1))[None]
         bias = ops.cast(bias, self.compute_dtype)  # (1, heads, positions, positions)
         if self._hidden is not None:

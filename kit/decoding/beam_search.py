@@ -1,6 +1,7 @@
 """Beam search: several sequences grow side by side, of which the best stay."""
 
 from keras import ops, tree
+from keras.config import floatx
 
 from kit.decoding.one_by_one import begun
 from kit.decoding.tokens import IMPOSSIBLE
@@ -49,7 +50,7 @@ def beam(
     batch, width = ops.shape(newest)[0], beam_width
 
     def penalty(length):
-        return ((5.0 + ops.cast(length, "float32")) / 6.0) ** length_penalty
+        return ((5.0 + ops.cast(length, floatx())) / 6.0) ** length_penalty
 
     def repeated(tensor):
         return ops.repeat(tensor, width, axis=0)  # (batch * width, ...)
@@ -60,10 +61,12 @@ def beam(
     first = ops.arange(batch, dtype="int32")[:, None] * width  # row of each batch's first beam
 
     # Only one of the beams begins with a possible score: all begin alike.
-    scores = ops.tile(ops.where(ops.arange(width) == 0, 0.0, IMPOSSIBLE)[None], (batch, 1))  # (batch, width)
+    scores = ops.tile(
+        ops.where(ops.arange(width, dtype="int32") == 0, 0.0, IMPOSSIBLE)[None], (batch, 1)
+    )  # (batch, width)
     sequences = ops.full((batch, width, max_length), tokens.pad, dtype="int32")
     last = ops.tile(newest[:, None], (1, width))
-    done_scores = ops.full((batch, width), IMPOSSIBLE, dtype="float32")
+    done_scores = ops.full((batch, width), IMPOSSIBLE, dtype=floatx())
     done = ops.full((batch, width, max_length), tokens.pad, dtype="int32")
 
     def is_open(position, last, sequences, scores, done, done_scores, moving):
@@ -73,7 +76,7 @@ def beam(
     def grow(position, last, sequences, scores, done, done_scores, moving):
         logits, following = step(ops.reshape(last, (-1,)), origin + position, {"fixed": fixed, "moving": moving})
         vocabulary = logits.shape[-1]
-        logits = ops.cast(logits, "float32")
+        logits = ops.cast(logits, floatx())
         # The logarithm of the sum of powers; softmax is several times faster than log_softmax on a CPU.
         sums = ops.max(logits, axis=-1) - ops.log(ops.max(ops.softmax(logits, axis=-1), axis=-1))  # (batch * width,)
         totals = scores - ops.reshape(sums, (batch, width))
@@ -82,7 +85,7 @@ def beam(
         found, places = largest_sums(ops.reshape(logits, (batch, width, vocabulary)), totals, number)
         parents, chosen = places // vocabulary, ops.cast(places % vocabulary, "int32")
         grown = ops.take_along_axis(sequences, parents[..., None], axis=1)  # (batch, number, max_length)
-        at = ops.arange(max_length) == position
+        at = ops.arange(max_length, dtype="int32") == position
         grown = ops.where(at[None, None], chosen[..., None], grown)
         is_end = tokens.is_end(chosen)
         for token in tokens.forbidden:

@@ -52,6 +52,7 @@ def compiled(decoding_step, method, tokens, *, max_length, signature=None, promp
         longest = max_length(inputs) if callable(max_length) else max_length
         if (most := _most.get()) is not None:
             longest = ops.minimum(longest, most)
+        longest = longest if isinstance(longest, int) else ops.cast(longest, "int32")
         positions = longest  # those of a prompt come to it
         if prompt is not None:
             more |= dict(zip(("prompt", "lengths"), prompt(inputs), strict=True), prefill=(prefill or [None])[0])

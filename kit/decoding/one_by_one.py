@@ -92,7 +92,7 @@ def random_choice(seed, temperature=1.0, top_k=0, top_p=1.0):
             least = ops.min(ops.where(before < top_p, ordered, -IMPOSSIBLE), axis=-1, keepdims=True)
             logits = ops.where(logits < least, IMPOSSIBLE, logits)
         # The largest of logits with Gumbel noise is a draw.
-        uniform = _uniform(ops.shape(logits), seed, position)
+        uniform = ops.cast(_uniform(ops.shape(logits), seed, position), logits.dtype)
         return ops.cast(ops.argmax(logits - ops.log(-ops.log(uniform)), axis=-1), "int32")
 
     return choose

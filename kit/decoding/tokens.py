@@ -4,6 +4,7 @@ import dataclasses
 import functools
 
 from keras import ops
+from keras.config import floatx
 
 IMPOSSIBLE = -1e9
 
@@ -34,10 +35,10 @@ class Tokens:
         return functools.reduce(ops.logical_or, [chosen == token for token in self.ends])
 
     def allowed(self, logits):
-        """Returns logits (batch, vocabulary) as float32, those of forbidden tokens impossible."""
-        logits = ops.cast(logits, "float32")
+        """Returns logits (batch, vocabulary) as floatx, those of forbidden tokens impossible."""
+        logits = ops.cast(logits, floatx())
         if not self.forbidden:
             return logits
-        numbers = ops.arange(logits.shape[-1])
-        hidden = sum(ops.cast(numbers == token, "float32") for token in self.forbidden)
+        numbers = ops.arange(logits.shape[-1], dtype="int32")
+        hidden = sum(ops.cast(numbers == token, floatx()) for token in self.forbidden)
         return logits + hidden * IMPOSSIBLE

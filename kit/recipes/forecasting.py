@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pandas as pd
 from keras import layers, ops
+from keras.config import floatx
 
 from kit.blocks.quantiles import Quantiles
 from kit.blocks.window_scaling import repeated_season, window_scaling
@@ -93,17 +94,17 @@ def forecaster(
         known = [each[:known_covariates] for each in moments]
         x = ops.concatenate([x, _standardised(inputs["future"], known, "future")], axis=-1)
     x = layers.Dense(decoder_dim, activation="relu", name="step_ahead")(x)
-    x = layers.Dense(len(quantiles), dtype="float32", name="deviation")(x)  # (batch, horizon, quantiles)
+    x = layers.Dense(len(quantiles), dtype=floatx(), name="deviation")(x)  # (batch, horizon, quantiles)
     values = ops.cast(values, "float32")
     if autoregression:
         # From zero: it begins as the base.
-        linear = layers.Dense(horizon, kernel_initializer="zeros", dtype="float32", name="autoregression")(values)
+        linear = layers.Dense(horizon, kernel_initializer="zeros", dtype=floatx(), name="autoregression")(values)
         x = x + linear[..., None]
     if base != "none":
         lag = season if base == "season" and season <= context else 1
         x = x + repeated_season(values, lag, horizon)[..., None]
     x = ops.cast(divisor, "float32")[..., None] * x + ops.cast(subtracted, "float32")[..., None]
-    x = Quantiles(quantiles, dtype="float32", name="quantiles")(x)
+    x = Quantiles(quantiles, dtype=floatx(), name="quantiles")(x)
     return forecasting.compiled(inputs, x, optimizer, "forecaster")
 
 

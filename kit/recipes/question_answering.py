@@ -6,6 +6,7 @@ import logging
 import keras
 import numpy as np
 from keras import layers, ops
+from keras.config import floatx
 
 from kit.blocks.masking import hidden_where_false
 from kit.blocks.sequence_pooling import sequence_pooling
@@ -91,7 +92,7 @@ def question_answerer(
         x = layers.Dense(x.shape[-1], activation="gelu", name="head")(x)
     if dropout:
         x = layers.Dropout(dropout, name="head_dropout")(x)
-    x = layers.Dense(2, dtype="float32", name="logits")(x)  # (batch, time, 2)
+    x = layers.Dense(2, dtype=floatx(), name="logits")(x)  # (batch, time, 2)
     # Of the second segment all but the mark at its end are the passage; the first position stands for "no answer".
     behind = ops.pad(segments[:, 1:], ((0, 0), (0, 1)))
     is_start = ops.equal(ops.cumsum(ops.ones_like(ids), axis=1), 1)

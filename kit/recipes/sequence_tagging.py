@@ -4,6 +4,7 @@ from typing import Literal
 
 import numpy as np
 from keras import layers
+from keras.config import floatx
 
 from kit.config import renamed
 from kit.data import label_checks, sources, tags
@@ -105,7 +106,7 @@ def sequence_tagger(
         inputs, x, mask, backbone = encoders.of_pieces(vocabulary_size, pad_id, backbone, OF_PIECES, weights)
     if dropout:
         x = layers.Dropout(dropout, name="head_dropout")(x)
-    x = layers.Dense(num_tags, dtype="float32", name="logits")(x)
+    x = layers.Dense(num_tags, dtype=floatx(), name="logits")(x)
     if head == "auto":
         head = "crf" if backbone.name.endswith("_crf") else "softmax"
     inputs = inputs["word"] if list(inputs) == ["word"] and not isinstance(vocabulary_size, dict) else inputs

@@ -5,6 +5,7 @@ import logging
 
 import keras
 from keras import layers, ops
+from keras.config import floatx
 
 from kit.config import renamed
 from kit.data import bitext, sources
@@ -87,7 +88,7 @@ def translator(
             x = layers.Dense(embedding_dim, name="head_projection")(x)
         logits = target_embedding(x, reverse=True)
     else:
-        logits = layers.Dense(sizes["target"], dtype="float32", name="logits")(x)
+        logits = layers.Dense(sizes["target"], dtype=floatx(), name="logits")(x)
     model = TeacherForcing(inputs, logits, name="translator")
     # XLA would compile anew for every length of sentences; an accuracy would look at all logits once more.
     model.compile(
@@ -101,7 +102,7 @@ def translator(
 def _embedding(size, dim, name):
     # With the factor of `_embedded` inputs have variance one, and as the last layer's weights so have logits.
     normal = keras.initializers.RandomNormal(stddev=dim**-0.5)
-    return layers.ReversibleEmbedding(size, dim, embeddings_initializer=normal, reverse_dtype="float32", name=name)
+    return layers.ReversibleEmbedding(size, dim, embeddings_initializer=normal, reverse_dtype=floatx(), name=name)
 
 
 def _embedded(embedding, ids):
@@ -241,9 +242,7 @@ RECIPE = Recipe(
     backbones={"backbone": ARCHITECTURES},
     task=generation.task(decoding_step, _max_positions, _has_attention),
     stages=Stages(
-        prepare=check_positions,
-        tied_layers={"tokenizers": ("*embedding", "logits")},
-        optional_facts=("pad_id",),
+        prepare=check_positions, tied_layers={"tokenizers": ("*embedding", "logits")}, optional_facts=("pad_id",)
     ),
     own_data=own_texts.PAIRS,
 )

@@ -2,6 +2,7 @@
 
 import keras
 from keras import layers
+from keras.config import floatx
 
 from kit.errors import check
 from kit.tasks import classification, multi_label, regression
@@ -58,7 +59,7 @@ def answering(
     if answer == "number":
         model = regression.network(inputs, x, name, loss or "mse", quantiles)
         return regression.compiled(model, optimizer, loss or "mse")
-    x = layers.Dense(num_classes, dtype="float32", name="logits")(x)
+    x = layers.Dense(num_classes, dtype=floatx(), name="logits")(x)
     model = keras.Model(inputs, x, name=name)
     if answer == "labels":
         return multi_label.compiled(model, optimizer, label_smoothing, positive_weights)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pandas as pd
 from jsonargparse.typing import PositiveInt
+from keras.config import floatx
 
 from kit.blocks.quantiles import Quantiles
 from kit.errors import check
@@ -34,9 +35,9 @@ def network(inputs, features, name, loss="mse", levels=None):
         loss, levels: As for `compiled`.
     """
     quantiles = levels_of_loss(loss, levels)
-    x = keras.layers.Dense(len(quantiles or "1"), dtype="float32", name="number")(features)
+    x = keras.layers.Dense(len(quantiles or "1"), dtype=floatx(), name="number")(features)
     if quantiles:
-        x = Quantiles(quantiles, dtype="float32", name="quantiles")(x)
+        x = Quantiles(quantiles, dtype=floatx(), name="quantiles")(x)
     return keras.Model(inputs, x, name=name)
 
 

@@ -65,13 +65,14 @@ def warn_of_unseen_card():
 def precision(mixed_precision):
     """Returns the name of the Keras dtype policy: that which was asked for, or for "auto" the one for this machine.
 
-    Cards before compute capability 8 (T4, V100) have no bfloat16; there, and on a CPU, it is float32.
+    Cards before compute capability 8 (T4, V100) have no bfloat16; there, and on a CPU, it is Keras' `floatx`: float32,
+    unless keras.json says otherwise.
     """
     if mixed_precision != "auto":
         return mixed_precision
     cards = _cards()
     has_it = all(capability and capability >= _BFLOAT16_CAPABILITY for _, capability in cards)
-    return "mixed_bfloat16" if cards and has_it else "float32"
+    return "mixed_bfloat16" if cards and has_it else keras.config.floatx()
 
 
 def _cards():

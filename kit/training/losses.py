@@ -5,12 +5,13 @@ import math
 
 import keras
 from keras import ops
+from keras.config import floatx
 
 from kit.errors import check
 
 
 def _smooth(shares, label_smoothing):
-    return (1 - label_smoothing) * ops.cast(shares, "float32") + label_smoothing / shares.shape[-1]
+    return (1 - label_smoothing) * ops.cast(shares, floatx()) + label_smoothing / shares.shape[-1]
 
 
 def _crossentropy(labels, logits, label_smoothing):
@@ -37,7 +38,7 @@ def _crossentropy(labels, logits, label_smoothing):
             even = label_smoothing / classes
             slopes = (flat - even if label_smoothing else flat) * upstream[:, None]
             of_target = ops.exp(ops.reshape(target - total, (-1,))) - even - (1 - label_smoothing)
-            places = ops.stack([ops.arange(ops.shape(flat)[0]), ops.reshape(labels, (-1,))], axis=1)
+            places = ops.stack([ops.arange(ops.shape(flat)[0], dtype="int32"), ops.reshape(labels, (-1,))], axis=1)
             slopes = ops.scatter_update(slopes, places, of_target * upstream)
             return ops.reshape(slopes, ops.shape(logits))
 
@@ -178,7 +179,7 @@ class NegativeLogLikelihood(keras.losses.Loss):
         self.likelihood, self.stddev = likelihood, stddev
 
     def call(self, y_true, y_pred):
-        true, mean = (ops.cast(images, "float32") / 255.0 for images in (y_true, y_pred))
+        true, mean = (ops.cast(images, floatx()) / 255.0 for images in (y_true, y_pred))
         if self.likelihood == "bernoulli":
             mean = ops.clip(mean, 1e-6, 1 - 1e-6)
             nats = -(true * ops.log(mean) + (1.0 - true) * ops.log(1.0 - mean))
@@ -318,9 +319,7 @@ class SquaredError(keras.losses.Loss):
         self.ignore_class = ignore_class
 
     def call(self, y_true, y_pred):
-        counts = (
-            ops.ones_like(y_true) if self.ignore_class is None else ops.cast(y_true != self.ignore_class, "float32")
-        )
+        counts = ops.ones_like(y_true) if self.ignore_class is None else ops.cast(y_true != self.ignore_class, floatx())
         error = ops.square(ops.where(counts > 0, y_true - y_pred, 0.0))
         return _of_those_that_count(error, y_true, self.ignore_class)
 

@@ -31,8 +31,8 @@ class Training:
         monitor: Value that decides which epoch is best; by default the recipe's own.
         steps_per_execution: Steps in one compiled call; "auto" measures the model on this machine.
         jit_compile: Compile with XLA; "auto" is off on a CPU, where it was measured to be slower.
-        mixed_precision: Keras dtype policy; "auto" is float32 on a CPU and mixed_bfloat16 on a GPU that has it (NVIDIA
-            since compute capability 8). A run that is carried on keeps what was decided when it began.
+        mixed_precision: Keras dtype policy; "auto" is mixed_bfloat16 on a GPU that has it (NVIDIA since compute
+            capability 8), else Keras' `floatx`, float32. A run that is carried on keeps what was decided at first.
         deterministic: Make every operation deterministic, so that equal runs give equal bits.
         devices: Number of GPUs of this machine to train on (MirroredStrategy); without a GPU, of logical CPUs.
         workers: Number of processes that train one model, each with its rows of every batch: the result is that of one

@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 
+import keras
 import numpy as np
 import pytest
 
@@ -17,8 +18,10 @@ from kit.training import checkpoint, engine, fused
 TOGETHER = {
     *("image_classification", "autoencoder", "sequence_tagging", "translation", "text_classification"),
     *("question_answering", "masked_language_modelling", "word_vectors", "tabular_prediction", "forecasting"),
+    *("language_modelling", "text_to_text"),
 }
 SETTINGS = {"epochs": 2, "steps_per_epoch": 4, "batch_size": 16}
+TWENTY = {"steps_per_epoch": 10}  # steps in both epochs together
 
 
 def trained(recipe, folder, workers, optimizer=None, **train):
@@ -36,6 +39,18 @@ def check_same(one, several):
         np.testing.assert_allclose(together, alone, rtol=1e-4, atol=5e-5)
 
 
+@pytest.fixture
+def in_float64(tmp_path, monkeypatch):
+    """Keras as who has "floatx": "float64" in their keras.json, here and in the processes that are started."""
+    (tmp_path / "keras").mkdir()
+    (tmp_path / "keras" / "keras.json").write_text('{"floatx": "float64", "backend": "tensorflow"}')
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    before = keras.config.floatx()
+    keras.config.set_floatx("float64")
+    yield
+    keras.config.set_floatx(before)
+
+
 # Batch normalisation, dropout, dropped blocks and changed images; sequences whose sizes differ; the mean over tokens.
 @pytest.mark.slow
 @pytest.mark.xdist_group("processes")
@@ -48,11 +63,22 @@ def check_same(one, several):
     ],
     ids=str,
 )
-def test_two_processes_train_what_one_does(recipe, optimizer, tmp_path):
-    alone, together = (trained(recipe, tmp_path / str(workers), workers, optimizer) for workers in (1, 2))
-    check_same(tmp_path / "1", tmp_path / "2")
+def test_two_processes_train_what_one_does(recipe, optimizer, tmp_path, in_float64):
+    alone, together = (trained(recipe, tmp_path / str(workers), workers, optimizer, **TWENTY) for workers in (1, 2))
+    for one, both in zip(state(tmp_path / "1"), state(tmp_path / "2"), strict=True):
+        assert str(one.dtype) in ("float64", "int32", "int64")
+        np.testing.assert_allclose(both, one, rtol=1e-9, atol=1e-9 * max(np.abs(one).max(initial=0), 1e-3))
     for name in ("loss", "val_loss"):
-        np.testing.assert_allclose(together.history[name], alone.history[name], rtol=1e-4)
+        np.testing.assert_allclose(together.history[name], alone.history[name], rtol=1e-7)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("processes")
+def test_two_processes_train_what_one_does_to_the_rounding_of_float32(tmp_path):
+    for workers in (1, 2):
+        trained("tabular_prediction", tmp_path / str(workers), workers, **TWENTY)
+    for one, both in zip(state(tmp_path / "1"), state(tmp_path / "2"), strict=True):
+        np.testing.assert_allclose(both, one, rtol=0, atol=1e-5 * max(np.abs(one).max(initial=0), 1e-3))
 
 
 @pytest.mark.slow

@@ -53,6 +53,12 @@ def test_precision_is_what_the_cards_can(cards, capabilities, chosen):
     assert device.precision("mixed_float16") == "mixed_float16"
 
 
+def test_precision_without_a_card_is_the_floatx_of_keras(cards, monkeypatch):
+    cards()
+    monkeypatch.setattr(keras.config, "floatx", lambda: "float64")
+    assert device.precision("auto") == "float64"
+
+
 def test_bfloat16_on_a_card_without_it_is_said(cards, caplog):
     cards((7, 5))
     with device.session(mixed_precision="mixed_bfloat16"):

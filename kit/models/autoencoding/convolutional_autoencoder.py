@@ -6,6 +6,7 @@ here with strides in place of pooling.
 
 import keras
 from keras import layers
+from keras.config import floatx
 
 from kit.blocks.convolution import check_kernel, norm
 from kit.blocks.upsampling import halving, seed_map, upsampling
@@ -56,7 +57,7 @@ def convolutional_autoencoder(
     for index, filters in enumerate(widths, 1):
         x = norm(halving(x, filters, kernel_size, name=f"stage{index}_conv"), name=f"stage{index}")
     x = layers.Flatten(name="flatten")(x)
-    encoder = keras.Model(image, layers.Dense(code_dim, dtype="float32", name="code")(x), name=f"{name}_encoder")
+    encoder = keras.Model(image, layers.Dense(code_dim, dtype=floatx(), name="code")(x), name=f"{name}_encoder")
 
     latent = keras.Input((latent_dim,), name="latent")
     x = norm(seed_map(latent, height // factor, width // factor, widths[-1], name="stage1"), name="stage1")

@@ -7,6 +7,7 @@ import math
 
 import keras
 from keras import layers
+from keras.config import floatx
 
 from kit.blocks.activations import Activation
 from kit.errors import check
@@ -54,7 +55,7 @@ def mlp_autoencoder(
     for index, width in enumerate(units, 1):
         x = layers.Dense(width, activation=activation, name=f"stage{index}")(x)
         x = layers.Dropout(dropout, name=f"stage{index}_dropout")(x) if dropout else x
-    encoder = keras.Model(image, layers.Dense(code_dim, dtype="float32", name="code")(x), name=f"{name}_encoder")
+    encoder = keras.Model(image, layers.Dense(code_dim, dtype=floatx(), name="code")(x), name=f"{name}_encoder")
 
     latent = keras.Input((latent_dim,), name="latent")
     x = latent

@@ -8,6 +8,7 @@ from typing import Literal
 
 import keras
 from keras import layers
+from keras.config import floatx
 
 from kit.blocks import heads
 from kit.blocks.conditioning import latent_inputs
@@ -90,7 +91,7 @@ def dcgan(
     for index, filters in enumerate(widths[1:], 2):
         x = _norm_relu(upsampling(x, filters, kernel_size, name=f"stage{index}_upsampling"), f"stage{index}")
     x = upsampling(x, channels, kernel_size, name="pixels")
-    x = layers.Activation("tanh", dtype="float32", name="image")(x)
+    x = layers.Activation("tanh", dtype=floatx(), name="image")(x)
     generator = keras.Model(inputs, x, name=f"{name}_generator")
 
     widths, name = discriminator_widths or widths, f"{name}_discriminator"

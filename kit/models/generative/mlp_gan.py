@@ -7,6 +7,7 @@ import math
 
 import keras
 from keras import layers
+from keras.config import floatx
 
 from kit.blocks import heads
 from kit.blocks.conditioning import latent_inputs
@@ -51,7 +52,7 @@ def mlp_gan(
         x = layers.Dense(width, use_bias=False, name=f"stage{index}_dense")(x)
         x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"stage{index}_norm")(x)
         x = layers.LeakyReLU(0.2, name=f"stage{index}")(x)
-    x = layers.Dense(math.prod(image_shape), activation="tanh", dtype="float32", name="pixels")(x)
+    x = layers.Dense(math.prod(image_shape), activation="tanh", dtype=floatx(), name="pixels")(x)
     generator = keras.Model(inputs, layers.Reshape(image_shape, name="image")(x), name=f"{name}_generator")
 
     image = keras.Input(image_shape, name="image")

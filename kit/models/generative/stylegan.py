@@ -8,6 +8,7 @@ are painted from there, as in DCGAN, and maps are doubled by transposed convolut
 
 import keras
 from keras import layers, ops
+from keras.config import floatx
 
 from kit.blocks.conditioning import latent_inputs
 from kit.blocks.style import EqualizedDense, LearnedMap, Modulation, Rolled, StyleMixing, Truncation, styled
@@ -109,5 +110,5 @@ def _synthesis(image_shape, widths, style_dim):
             image = layers.UpSampling2D(interpolation="bilinear", name=f"stage{index}_enlarged")(image)
             share = layers.Add(name=f"stage{index}_image")([image, share])
         image = share
-    image = layers.Activation("tanh", dtype="float32", name="image")(image)
+    image = layers.Activation("tanh", dtype=floatx(), name="image")(image)
     return keras.Model(styles, image, name="synthesis")

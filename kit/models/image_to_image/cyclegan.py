@@ -5,6 +5,7 @@ Zhu, Park, Isola and Efros, "Unpaired Image-to-Image Translation using Cycle-Con
 
 import keras
 from keras import layers
+from keras.config import floatx
 
 from kit.blocks.instance_norm import instance_norm, mirrored_convolution, mirrored_residual
 from kit.blocks.upsampling import initializer, upsampling
@@ -93,8 +94,8 @@ def _generator(name, image_shape, widths, residual_blocks, kernel_size):
         x = mirrored_residual(x, name=f"residual{index}")
     for index, filters in enumerate(reversed(widths[:-1]), len(widths) + 1):
         x = _norm_relu(upsampling(x, filters, 3, name=f"stage{index}_upsampling"), f"stage{index}")
-    x = mirrored_convolution(x, image_shape[-1], kernel_size, use_bias=True, dtype="float32", name="pixels")
-    return keras.Model(image, layers.Activation("tanh", dtype="float32", name="translated")(x), name=name)
+    x = mirrored_convolution(x, image_shape[-1], kernel_size, use_bias=True, dtype=floatx(), name="pixels")
+    return keras.Model(image, layers.Activation("tanh", dtype=floatx(), name="translated")(x), name=name)
 
 
 def _discriminator(name, image_shape, widths):
@@ -106,7 +107,7 @@ def _discriminator(name, image_shape, widths):
         x = instance_norm(x, name=f"stage{index}_norm") if index > 1 else x
         x = layers.LeakyReLU(0.2, name=f"stage{index}")(x)
     x = _down(x, 1, 4, 1, True, "realness_conv")
-    return keras.Model(image, layers.Identity(dtype="float32", name="realness")(x), name=name)
+    return keras.Model(image, layers.Identity(dtype=floatx(), name="realness")(x), name=name)
 
 
 def _down(x, filters, kernel_size, stride, use_bias, name):

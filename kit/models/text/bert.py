@@ -9,6 +9,7 @@ import functools
 
 import keras
 from keras import layers, ops
+from keras.config import floatx
 
 from kit.blocks.activations import Activation
 from kit.blocks.attention import Attention
@@ -132,7 +133,7 @@ def transformer_of_tokens(
     norm_of = normalization("layer", epsilon)
     start = functools.partial(keras.initializers.TruncatedNormal, stddev=0.02)
     tokens = layers.ReversibleEmbedding(
-        vocabulary_size, dim, embeddings_initializer=start(), reverse_dtype="float32", name="token_embedding"
+        vocabulary_size, dim, embeddings_initializer=start(), reverse_dtype=floatx(), name="token_embedding"
     )
     x = tokens(ids)  # (batch, time, dim)
     x = x if embedding_scale == 1 else x * embedding_scale
@@ -186,7 +187,7 @@ def masked_tokens(model, x, *, activation="gelu", approximate_gelu=False, epsilo
     x = layers.Dense(x.shape[-1], activation=_function(activation, approximate_gelu), name="masked_tokens")(x)
     x = normalization("layer", epsilon)(name="masked_tokens_norm")(x)
     logits = model.get_layer("token_embedding")(x, reverse=True)
-    return Bias(dtype="float32", name="masked_tokens_bias")(logits)
+    return Bias(dtype=floatx(), name="masked_tokens_bias")(logits)
 
 
 def next_sentence(x, *, name="next_sentence"):
@@ -200,4 +201,4 @@ def next_sentence(x, *, name="next_sentence"):
         in: (batch, dim)
         out: (batch, 2)
     """
-    return layers.Dense(2, dtype="float32", name=name)(x)
+    return layers.Dense(2, dtype=floatx(), name=name)(x)

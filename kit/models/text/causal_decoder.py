@@ -5,6 +5,7 @@ What GPT-2, Llama, Mistral and Qwen share; each has a file of its own with what 
 
 import keras
 from keras import layers, ops
+from keras.config import floatx
 
 from kit.blocks.masking import hidden_where_false
 from kit.errors import check
@@ -36,7 +37,7 @@ def causal_decoder(vocabulary_size, separator, decoder, *, dim, is_tied, name):
     start = keras.initializers.RandomNormal(stddev=0.02)
     if is_tied:
         tokens = layers.ReversibleEmbedding(
-            vocabulary_size, dim, embeddings_initializer=start, reverse_dtype="float32", name="token_embedding"
+            vocabulary_size, dim, embeddings_initializer=start, reverse_dtype=floatx(), name="token_embedding"
         )
     else:
         tokens = layers.Embedding(vocabulary_size, dim, embeddings_initializer=start, name="token_embedding")
@@ -71,7 +72,7 @@ def next_tokens(model, x, *, name="next_token"):
     if isinstance(tokens, layers.ReversibleEmbedding):
         return tokens(x, reverse=True)
     start = keras.initializers.RandomNormal(stddev=0.02)
-    return layers.Dense(tokens.input_dim, use_bias=False, kernel_initializer=start, dtype="float32", name=name)(x)
+    return layers.Dense(tokens.input_dim, use_bias=False, kernel_initializer=start, dtype=floatx(), name=name)(x)
 
 
 def writing_step(model):

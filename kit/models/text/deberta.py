@@ -9,6 +9,7 @@ from typing import Literal
 
 import keras
 from keras import layers, ops
+from keras.config import floatx
 
 from kit.blocks.activations import Activation
 from kit.blocks.disentangled_attention import DisentangledAttention, RelativeEmbedding
@@ -99,7 +100,7 @@ def deberta(
     norm_of = normalization("layer", epsilon)
     start = functools.partial(keras.initializers.TruncatedNormal, stddev=0.02)
     tokens = layers.ReversibleEmbedding(
-        vocabulary_size, dim, embeddings_initializer=start(), reverse_dtype="float32", name="token_embedding"
+        vocabulary_size, dim, embeddings_initializer=start(), reverse_dtype=floatx(), name="token_embedding"
     )
     x = tokens(ids)  # (batch, time, dim)
     if num_segments:

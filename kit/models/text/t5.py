@@ -8,6 +8,7 @@ import functools
 
 import keras
 from keras import layers, ops
+from keras.config import floatx
 
 from kit.blocks.activations import Activation
 from kit.blocks.attention import Attention
@@ -180,7 +181,7 @@ def _embedding(vocabulary_size, dim, is_tied):
     if not is_tied:
         return layers.Embedding(vocabulary_size, dim, embeddings_initializer=start, name="token_embedding")
     return layers.ReversibleEmbedding(
-        vocabulary_size, dim, embeddings_initializer=start, reverse_dtype="float32", name="token_embedding"
+        vocabulary_size, dim, embeddings_initializer=start, reverse_dtype=floatx(), name="token_embedding"
     )
 
 
@@ -204,7 +205,7 @@ def target_logits(model, x, *, name="next_token"):
     if name in known:
         return known[name](x)
     start = keras.initializers.RandomNormal(stddev=x.shape[-1] ** -0.5)
-    return layers.Dense(tokens.input_dim, use_bias=False, kernel_initializer=start, dtype="float32", name=name)(x)
+    return layers.Dense(tokens.input_dim, use_bias=False, kernel_initializer=start, dtype=floatx(), name=name)(x)
 
 
 def writing_step(model, pad_id=0):
