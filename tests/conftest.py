@@ -176,3 +176,19 @@ def idx(tmp_path):
     for prefix, count in (("train", 60), ("t10k", 20)):
         write_idx(folder, prefix, random.integers(0, 256, (count, 12, 12)), np.arange(count) % 4)
     return folder
+
+
+@pytest.fixture
+def in_float64(tmp_path, monkeypatch):
+    """Keras as who has "floatx": "float64" in their keras.json, here and in processes that are started."""
+    import keras
+
+    (tmp_path / "keras").mkdir()
+    (tmp_path / "keras" / "keras.json").write_text('{"floatx": "float64", "backend": "tensorflow"}')
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    before = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    yield
+    keras.config.set_floatx(before[0])
+    keras.config.set_dtype_policy(before[1])

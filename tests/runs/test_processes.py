@@ -5,7 +5,6 @@ import signal
 import threading
 import time
 
-import keras
 import numpy as np
 import pytest
 
@@ -37,18 +36,6 @@ def check_same(one, several):
     for alone, together in zip(state(one), state(several), strict=True):
         # Of a bias of keys the gradient is rounding alone, of which Adam makes steps of a size all the same.
         np.testing.assert_allclose(together, alone, rtol=1e-4, atol=5e-5)
-
-
-@pytest.fixture
-def in_float64(tmp_path, monkeypatch):
-    """Keras as who has "floatx": "float64" in their keras.json, here and in the processes that are started."""
-    (tmp_path / "keras").mkdir()
-    (tmp_path / "keras" / "keras.json").write_text('{"floatx": "float64", "backend": "tensorflow"}')
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    before = keras.config.floatx()
-    keras.config.set_floatx("float64")
-    yield
-    keras.config.set_floatx(before)
 
 
 # Batch normalisation, dropout, dropped blocks and changed images; sequences whose sizes differ; the mean over tokens.
