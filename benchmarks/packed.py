@@ -1,6 +1,7 @@
 """Measures training on packed data: seconds to the first step, memory, and the rate of shuffled access.
 
     python benchmarks/packed.py --images 200000 --megabytes 200
+    python benchmarks/packed.py --images 0 --megabytes 8000 --bytes
 
 Images are PNG files of 32x32 pixels, about 1.2 kB each, of 100 classes; texts are words at random, drawn by Zipf's law.
 Each training is a process of its own, whose largest memory is told; the rates are of one process, shuffled batches from
@@ -195,6 +196,7 @@ def main():
     parser.add_argument("--megabytes", type=int, default=200)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--pack", help="pack of such images that is there already")
+    parser.add_argument("--bytes", action="store_true", help="tokens of the texts are bytes, none are learned")
     parser.add_argument("--data", help="not used: the data are generated")
     parser.add_argument("--write", action="store_true", help="not used: numbers are printed")
     parser.add_argument("--formats", action="store_true", help="compare flat files with ArrayRecord, and nothing else")
@@ -227,13 +229,15 @@ def main():
             rates(pack, options.steps)
         if options.megabytes:
             texts("words.txt", options.megabytes)
-            found, seconds = kit("pack", "words.txt", "words.pack", "--recipe", "masked_language_modelling")
+            recipe = "language_modelling" if options.bytes else "masked_language_modelling"
+            found, seconds = kit("pack", "words.txt", "words.pack", "--recipe", recipe)
+            os.unlink("words.txt")
             packed(found, "texts", seconds)
             share = min(0.1, 2 / options.megabytes)
             data = {"source": "words.pack", "validation_fraction": share, "test_fraction": share}
             settings = {"config": "smoke", "data": data, "train": train}
-            told("texts, cut into tokens once", trained("masked_language_modelling", settings))
-            told("texts, from the cache", trained("masked_language_modelling", settings))
+            told("texts, cut into tokens once", trained(recipe, settings))
+            told("texts, from the cache", trained(recipe, settings))
 
 
 if __name__ == "__main__":

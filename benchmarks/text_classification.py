@@ -78,7 +78,6 @@ SICK = _splits("SICK_train.txt", "SICK_trial.txt", "SICK_test_annotated.txt")
 RTE = _splits("RTE.train.tsv", None, "RTE.dev.tsv")
 COLA = _splits("CoLA.train.tsv", "CoLA.val.tsv", "CoLA.dev.tsv")
 _LONG = ("--data.max_length", "128")
-_ALL = ("--train.epochs", "20", "--train.use_validation", "true")
 _FOLDS = ("--train.folds", "10")
 _NUMBER = ("--data.answer", "number", "--model.label_smoothing", "0")
 
@@ -87,7 +86,7 @@ SETS = {
     "languages": ((None,), (), False),
     "banking77, nothing pre-trained": ((banking77,), ("--config", "banking77"), False),
     "banking77, MiniLM": ((banking77,), ("--config", "fine_tune"), True),
-    "banking77, 10 a class, MiniLM": ((banking77, 10), ("--config", "fine_tune", *_ALL), True),
+    "banking77, 10 a class, MiniLM": ((banking77, 10), ("--config", "few"), True),
     "MR, nothing pre-trained": ((polarity,), ("--config", "sentences", *_FOLDS), False),
     "MR, MiniLM": ((polarity,), ("--config", "fine_tune", "--train.epochs", "2", *_FOLDS), True),
     "RTE, MiniLM": ((pairs, RTE, (1, 2, 3)), ("--config", "fine_tune", *_LONG), True),

@@ -53,7 +53,7 @@ class LosslessTokens:
                 initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
                 show_progress=False,
             )
-            known.train_from_iterator(texts, trainer)
+            known.train_from_iterator([] if self.token_kind == "bytes" else texts, trainer)
         known.add_special_tokens([AddedToken(END, special=True)])
         return Tokenizer(known.to_str(), {"end": END})
 

@@ -1,11 +1,13 @@
 """Tokenizer: texts to token ids (BPE or words) and back."""
 
+import functools
 import json
 import re
 import unicodedata
 
 import numpy as np
 
+from kit.data import token_tables
 from kit.errors import check
 
 PADDING, UNKNOWN, START, END = 0, 1, 2, 3  # of the tokenizers that `Tokenizer.learn` makes
@@ -168,7 +170,14 @@ class Tokenizer:
 
     def encode(self, texts):
         """Returns the ids of each text, without start and end."""
-        return [each.ids for each in self._known.encode_batch_fast(list(texts), add_special_tokens=False)]
+        texts = list(texts)
+        if self._table is not None and all(map(self._table.can, texts)):
+            return list(map(self._table.encode, texts))
+        return [each.ids for each in self._known.encode_batch_fast(texts, add_special_tokens=False)]
+
+    @functools.cached_property
+    def _table(self):
+        return token_tables.table_of(self._known)
 
     def encode_words(self, words):
         """Returns the ids of each word as it stands in a sentence, behind a space, which some tokenizers count in."""

@@ -111,7 +111,7 @@ def _assemble(recipe, run_folder, settings, training, inputs, is_rehearsal, star
     """Returns `Assembled`."""
     import keras
 
-    from kit.training import device, layer_rates, layouts, lora, plan, sampling, transfer
+    from kit.training import device, head_first, layer_rates, layouts, lora, plan, sampling, transfer
 
     splits = _splits(recipe, run_folder, settings, training, inputs, is_rehearsal)
     data = _absolute(settings["data"]) | splits.settings
@@ -143,7 +143,7 @@ def _assemble(recipe, run_folder, settings, training, inputs, is_rehearsal, star
     network = recipe.stages.network(model)
     with table("train"):
         transfer.check_layers(network, training.transfer.freeze)
-        _check_transfer(recipe, splits, training.transfer)
+        _check_transfer(recipe, splits, training.transfer, settings["model"].get("weights"))
         if training.sampling.sampling_rate:
             sampling.switch_on(model, training.sampling.sampling_rate)
     if splits.train.follows_model:
@@ -160,6 +160,9 @@ def _assemble(recipe, run_folder, settings, training, inputs, is_rehearsal, star
             settings = settings | {"train": settings["train"] | {"start_from": str(path)}}
             if hasattr(model, "follow"):
                 model.follow()  # a training wrapper, whose kept network is not the one that trains
+        if training.transfer.head_first and not is_rehearsal:
+            with table("train"):
+                head_first.fit(network, splits.train, training.batch_size)
     with table("train"):
         if training.transfer.lora_rank:
             lora.begin(network, training.transfer.lora_rank)
@@ -170,11 +173,13 @@ def _assemble(recipe, run_folder, settings, training, inputs, is_rehearsal, star
     return Assembled(recipe, settings, training, splits, model, network, callbacks, monitor, mode, steps, budget)
 
 
-def _check_transfer(recipe, splits, wanted):
+def _check_transfer(recipe, splits, wanted, weights):
     """Raises SettingError for what only one network that learns from a data set may be asked for."""
-    for key, value, usual in (("layer_decay", wanted.layer_decay, 1), ("lora_rank", wanted.lora_rank, 0)):
-        is_possible = not splits.train.follows_model and len(recipe.optimizers) == 1
+    for key, usual in (("layer_decay", 1), ("lora_rank", 0), ("head_first", False)):
+        value, is_possible = getattr(wanted, key), not splits.train.follows_model and len(recipe.optimizers) == 1
         check(value == usual or is_possible, key, value, f"{usual}, since {recipe.name} fine-tunes no backbone")
+    has_weights = bool(weights or wanted.start_from)
+    check(has_weights or not wanted.head_first, "head_first", True, "false without model.weights or train.start_from")
 
 
 def _splits(recipe, run_folder, settings, training, inputs, is_rehearsal):

@@ -23,6 +23,8 @@ class Transfer:
             keeps all frozen.
         unfreeze_rate: Factor of the learning rate from the first such moment on: what was learned before should move
             less than a new head.
+        head_first: Fit the head by itself before the training, as a linear model of what published weights, or those of
+            `start_from`, make of the training examples: gradients of a head that begins at random spoil them (LP-FT).
         layer_decay: Factor of the learning rate from the head to the topmost layers of the backbone, and again from
             each of its stages or blocks to the one below: what is lower was learned more generally. 1 gives all the
             same rate.
@@ -37,6 +39,7 @@ class Transfer:
     freeze: tuple[str, ...] = ()
     unfreeze_epochs: int = 0
     unfreeze_rate: float = 1.0
+    head_first: bool = False
     layer_decay: float = 1.0
     lora_rank: int = 0
 

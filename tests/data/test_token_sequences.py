@@ -1,5 +1,7 @@
 """Texts as sequences of tokens: no token is lost, none is told twice, a text comes back to the last character."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ import kit
 from kit.data import sources
 from kit.data.lossless_tokens import LosslessTokens, text_of
 from kit.data.token_sequences import IGNORED, by_split, flat, held_out, of_next_token
+from kit.data.tokens import Tokenizer
 
 TEXTS = ["First line\n\n  second  line, with spaces. ", "Ünïcode — ☃ and\ttabs\r\n", "short"]
 
@@ -17,6 +20,28 @@ def test_a_text_comes_back_to_the_last_character(kind):
     for text, ids in zip(TEXTS, tokenizer.encode(TEXTS), strict=True):
         assert text_of(tokenizer, [*ids, *tokenizer.end_ids]) == text
     assert tokenizer.encode(["<|endoftext|>"])[0] != list(tokenizer.end_ids)  # what looks like an end is text
+
+
+@pytest.mark.parametrize("kind", ["characters", "bytes"])
+@pytest.mark.parametrize("added", [(), ("lin",)], ids=["alone", "with a longer token"])
+def test_single_bytes_and_characters_are_looked_up_to_the_same_ids(kind, added):
+    tokenizer = LosslessTokens(kind).learn(TEXTS)
+    content = json.loads(tokenizer.to_json())
+    for name in added:
+        number = len(content["model"]["vocab"])
+        content["added_tokens"].append({**content["added_tokens"][0], "id": number, "content": name, "special": False})
+    tokenizer = Tokenizer(json.dumps(content), {"end": "<|endoftext|>"})
+    random = np.random.default_rng(0)
+    drawn = ["".join(map(chr, random.choice([*range(9, 0x3000), *range(0x1F300, 0x1F700)], 200))) for _ in range(20)]
+    texts = [*TEXTS, "", "<|endoftext|> <unk>", "a\x00b", *drawn]
+    assert tokenizer._table is not None
+    expected = [each.ids for each in tokenizer._known.encode_batch_fast(texts, add_special_tokens=False)]
+    assert tokenizer.encode(texts) == expected
+
+
+def test_other_tokens_are_not_looked_up():
+    for tokenizer in (LosslessTokens("byte_bpe", 300).learn(TEXTS), Tokenizer.learn(TEXTS, min_count=1, at_most=True)):
+        assert tokenizer._table is None
 
 
 @pytest.mark.parametrize(("size", "length", "overlap"), [(23, 5, 0), (21, 5, 0), (4, 5, 0), (23, 6, 4), (3, 5, 2)])
