@@ -321,7 +321,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="folder that holds the sets; without it nothing is measured")
     parser.add_argument("--recipe", nargs="+", choices=list(SETS), default=list(SETS))
-    parser.add_argument("--only", nargs="+", help="measure only these sets")
+    known = [*ODD, *dict.fromkeys(name for sets in SETS.values() for name in sets)]
+    parser.add_argument("--only", nargs="+", choices=known, help="measure only these sets")
     parser.add_argument("--odd", action="store_true", help="the odd folders in place of the sets")
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
     parser.add_argument("--runs", help="folder that keeps the runs: finished ones are not trained again")

@@ -22,6 +22,7 @@ import numpy as np
 
 _MOST_IN_MEMORY = 500_000  # images
 _CLASSES, _BLOCK, _BATCH = 100, 1000, 64
+_MOST_BLOCKS = 200  # of texts, about a megabyte each, that are drawn
 # Trains for so many steps, and prints seconds to the end of the first step, and memory then and in the end.
 _TRAIN = """
 import os, sys, time
@@ -80,13 +81,18 @@ def texts(path, megabytes):
     letters = np.array(list("etaoinshrdlucmfwypvbgk"))
     words = np.array(["".join(rng.choice(letters, rng.integers(2, 9))) for _ in range(20_000)])
     share = 1 / np.arange(1, len(words) + 1)
-    size = 0
+    size, count, blocks = 0, 0, []
     with open(path, "w", encoding="utf-8") as file:
         while size < megabytes * 1_000_000:
-            drawn = rng.choice(words, 200_000, p=share / share.sum())
-            cuts = np.cumsum(rng.integers(100, 500, 600))
-            text = "\n\n".join(" ".join(part) for part in np.split(drawn, cuts[cuts < len(drawn)])) + "\n\n"
-            size += file.write(text)
+            if len(blocks) < _MOST_BLOCKS:
+                drawn = rng.choice(words, 200_000, p=share / share.sum())
+                cuts = np.cumsum(rng.integers(100, 500, 600))
+                blocks.append([" ".join(part) for part in np.split(drawn, cuts[cuts < len(drawn)])])
+                parts = blocks[-1]
+            else:  # the same ones again, each with a number, which makes it another text
+                parts = [f"{count + number} {text}" for number, text in enumerate(blocks[rng.integers(_MOST_BLOCKS)])]
+            count += len(parts)
+            size += file.write("\n\n".join(parts) + "\n\n")
 
 
 def kit(*words):

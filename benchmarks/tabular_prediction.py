@@ -113,7 +113,7 @@ def large(scratch, count=1_000_000):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="folder that holds the sets; without it nothing is measured")
-    parser.add_argument("--only", nargs="+", help="measure the rows of these names alone")
+    parser.add_argument("--only", nargs="+", choices=list(SETS), help="measure the rows of these names alone")
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
     parser.add_argument("--runs", help="folder that keeps the runs: finished ones are not trained again")
     parser.add_argument("--write", action="store_true", help="put the table into the recipe's README")

@@ -135,7 +135,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="folder that holds the sets; without it nothing but the default is measured")
     parser.add_argument("--weights", help="folder of published weights of MiniLM")
-    parser.add_argument("--only", nargs="+", help="measure the rows of these names alone")
+    parser.add_argument("--only", nargs="+", choices=list(SETS), help="measure the rows of these names alone")
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
     parser.add_argument("--runs", help="folder that keeps the runs: finished ones are not trained again")
     parser.add_argument("--write", action="store_true", help="put the table into the recipe's README")

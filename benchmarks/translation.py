@@ -187,7 +187,8 @@ def speed_rows(source):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="folder that holds multi30k/")
-    parser.add_argument("--only", nargs="+", help="names of trainings, `speed`, or names such as gru_luong")
+    known = ["speed", *(each[0] for each in TRAININGS), *(f"{one}{other}" for one in ENCODERS for other in ATTENTIONS)]
+    parser.add_argument("--only", nargs="+", choices=known, help="trainings, `speed`, or encoders")
     parser.add_argument("--write", action="store_true", help="put the rows into the recipe's README")
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
