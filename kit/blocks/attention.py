@@ -215,9 +215,8 @@ class Attention(layers.Layer):
             check(bias is None, "bias", "a tensor", "None, where the cache is of the window's size")
             seen, source, keys, values = _rolled_on(keys, values, key, value, position, places, lengths)
         else:
-            is_real = (
-                None if lengths is None else ops.arange(ops.shape(query)[1], dtype="int32") < lengths[:, None]
-            )  # (batch, time)
+            order = ops.arange(ops.shape(query)[1], dtype="int32")
+            is_real = None if lengths is None else order < lengths[:, None]  # (batch, time)
             keys, values = (put(cache, new, position, places, is_real) for cache, new in ((keys, key), (values, value)))
             seen, source = (keys, values), ops.arange(ops.shape(keys)[2], dtype="int32")
         is_near = self._is_near(places[..., None] - source[..., None, :])
@@ -260,9 +259,8 @@ class Attention(layers.Layer):
         if mask is not None:
             parts.append(hidden_where_false(mask, self.compute_dtype)[:, None, None])  # (batch, 1, 1, source)
         if self.is_causal or self.window:
-            away = ops.arange(ops.shape(queries)[2], dtype="int32")[:, None] - ops.arange(
-                ops.shape(keys)[2], dtype="int32"
-            )  # (time, source)
+            own, seen = (ops.arange(ops.shape(each)[2], dtype="int32") for each in (queries, keys))
+            away = own[:, None] - seen  # (time, source)
             parts.append(hidden_where_false(self._is_near(away), self.compute_dtype)[None, None])
         if bias is not None:
             parts.append(ops.cast(bias, self.compute_dtype))

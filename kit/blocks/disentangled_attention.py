@@ -150,9 +150,8 @@ class DisentangledAttention(Attention):
         queries = queries * factor
         scores = ops.matmul(queries, ops.swapaxes(keys, -1, -2))
         # A vector for each distance from time - 1 ahead to time - 1 behind; beyond the farthest they are all alike.
-        far = ops.clip(
-            ops.arange(2 * time - 1, dtype="int32") - (time - 1), 1 - self.max_distance, self.max_distance - 1
-        )
+        far = ops.arange(2 * time - 1, dtype="int32") - (time - 1)
+        far = ops.clip(far, 1 - self.max_distance, self.max_distance - 1)
         rows = ops.take(ops.convert_to_tensor(self._rows), far + (self.max_distance - 1))
         relative = ops.take(self._drop_position(relative, training=training), rows, axis=0)[None]
         if "c2p" in self.kinds:

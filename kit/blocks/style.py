@@ -321,9 +321,8 @@ class StyleMixing(layers.Layer):
         batch = ops.shape(first)[0]
         begins = keras.random.randint((batch, 1), 1, self.num_layers, seed=self.seed_generator)
         is_mixed = keras.random.uniform((batch, 1), seed=self.seed_generator) < self.rate
-        is_second = ops.logical_and(
-            is_mixed, ops.arange(self.num_layers, dtype="int32")[None] >= begins
-        )  # (batch, num_layers)
+        numbers = ops.arange(self.num_layers, dtype="int32")[None]
+        is_second = ops.logical_and(is_mixed, numbers >= begins)  # (batch, num_layers)
         return ops.where(is_second[..., None], second, first)
 
     def compute_output_shape(self, input_shape):

@@ -61,9 +61,8 @@ def beam(
     first = ops.arange(batch, dtype="int32")[:, None] * width  # row of each batch's first beam
 
     # Only one of the beams begins with a possible score: all begin alike.
-    scores = ops.tile(
-        ops.where(ops.arange(width, dtype="int32") == 0, 0.0, IMPOSSIBLE)[None], (batch, 1)
-    )  # (batch, width)
+    is_first = ops.arange(width, dtype="int32") == 0
+    scores = ops.tile(ops.where(is_first, 0.0, IMPOSSIBLE)[None], (batch, 1))  # (batch, width)
     sequences = ops.full((batch, width, max_length), tokens.pad, dtype="int32")
     last = ops.tile(newest[:, None], (1, width))
     done_scores = ops.full((batch, width), IMPOSSIBLE, dtype=floatx())
