@@ -1,7 +1,7 @@
 """Measures training on packed data: seconds to the first step, memory, and the rate of shuffled access.
 
     python benchmarks/packed.py --images 200000 --megabytes 200
-    python benchmarks/packed.py --images 0 --megabytes 8000 --bytes
+    python benchmarks/packed.py --images 0 --megabytes 1000 --bytes
 
 Images are PNG files of 32x32 pixels, about 1.2 kB each, of 100 classes; texts are words at random, drawn by Zipf's law.
 Each training is a process of its own, whose largest memory is told; the rates are of one process, shuffled batches from
