@@ -321,13 +321,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="folder that holds the sets; without it nothing is measured")
     parser.add_argument("--recipe", nargs="+", choices=list(SETS), default=list(SETS))
-    known = [*ODD, *dict.fromkeys(name for sets in SETS.values() for name in sets)]
-    parser.add_argument("--only", nargs="+", choices=known, help="measure only these sets")
+    parser.add_argument("--only", nargs="+", help="measure only these sets")
     parser.add_argument("--odd", action="store_true", help="the odd folders in place of the sets")
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
     parser.add_argument("--runs", help="folder that keeps the runs: finished ones are not trained again")
     parser.add_argument("--write", action="store_true", help="put the tables into the recipes' READMEs")
     options = parser.parse_args()
+    known = ODD if options.odd else {name for recipe in options.recipe for name in SETS[recipe]}
+    if strange := [name for name in options.only or () if name not in known]:
+        parser.error(f"--only: no set {strange[0]!r}; expected some of {', '.join(sorted(known))}")
     if not options.data:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

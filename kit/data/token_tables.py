@@ -1,31 +1,29 @@
 """Tokens that are one byte, or one character, each: looked up in a table, where a tokenizer would go the long way."""
 
-import json
-
 import numpy as np
 
 _CHARACTERS = 0x110000  # code points of Unicode
 
 
-def table_of(known):
+def table_of(content):
     """Returns the `TokenTable` of a tokenizer whose tokens are single bytes or characters; None of any other.
 
     Args:
-        known: A `tokenizers.Tokenizer` to which special tokens in a text are text.
+        content: What a tokenizer of the `tokenizers` package is written as, parsed JSON; special tokens in a text are
+            text to it.
     """
-    content = json.loads(known.to_str())
-    model, cut = content["model"], content["pre_tokenizer"] or {}
-    if content["normalizer"] is not None or content["truncation"] or content["padding"]:
+    model, cut = content["model"], content.get("pre_tokenizer") or {}
+    if content.get("normalizer") is not None:
         return None
-    added = [each["content"] for each in content["added_tokens"] if not each["special"]]
+    added = [each["content"] for each in content.get("added_tokens", ()) if not each["special"]]
     vocabulary = model.get("vocab", {})
-    if model["type"] == "BPE" and not model["merges"] and cut.get("type") == "ByteLevel":
+    if model.get("type") == "BPE" and not model["merges"] and cut.get("type") == "ByteLevel":
         names = _names_of_bytes()
         if cut["add_prefix_space"] or not all(name in vocabulary for name in names):
             return None
         return TokenTable("utf-8", np.array([vocabulary[name] for name in names], "int32"), added)
     is_split = cut.get("type") == "Split" and cut["pattern"] == {"Regex": r"[\s\S]"} and cut["behavior"] == "Isolated"
-    if model["type"] == "WordLevel" and is_split and model["unk_token"] in vocabulary:
+    if model.get("type") == "WordLevel" and is_split and model["unk_token"] in vocabulary:
         table = np.full(_CHARACTERS, vocabulary[model["unk_token"]], "int32")
         for name, number in vocabulary.items():
             if len(name) == 1:

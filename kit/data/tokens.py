@@ -1,6 +1,5 @@
 """Tokenizer: texts to token ids (BPE or words) and back."""
 
-import functools
 import json
 import re
 import unicodedata
@@ -52,6 +51,7 @@ class Tokenizer:
         strange = sorted(self._special_tokens.keys() - _NAMES.keys())
         check(not strange, "special_tokens", strange, " or ".join(map(repr, _NAMES)))
         self._known = Known.from_str(json.dumps(content))
+        self._table = token_tables.table_of(content)
         self._marks_inside = content["model"].get("type") == "WordPiece"
         self._known.no_padding()  # a published one may pad and cut all texts to one length
         self._known.no_truncation()
@@ -174,10 +174,6 @@ class Tokenizer:
         if self._table is not None and all(map(self._table.can, texts)):
             return list(map(self._table.encode, texts))
         return [each.ids for each in self._known.encode_batch_fast(texts, add_special_tokens=False)]
-
-    @functools.cached_property
-    def _table(self):
-        return token_tables.table_of(self._known)
 
     def encode_words(self, words):
         """Returns the ids of each word as it stands in a sentence, behind a space, which some tokenizers count in."""

@@ -4,6 +4,8 @@ Optimizers see what several processes have added up. What is looked up for each 
 example; what the examples share must come as one array, since Adam squares rows one by one.
 """
 
+import inspect
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,9 +15,17 @@ from kit.models.text import seq2seq, text_to_text
 from tests.models import test_seq2seq, test_series, test_tabular, test_text, test_vision
 
 
-def of_tokens(variant):
-    function, defaults = text.OF_TOKENS[variant]
-    return function(12, 0, **defaults | test_text.NARROW[function.__name__], name=variant)
+def first_of_each(table):
+    """Returns a variant of each family of a table."""
+    return {build: name for name, (build, _) in reversed(table.items())}.values()
+
+
+def of_tokens(table, variant, separator=0, **more):
+    build, defaults = table[variant]
+    known = inspect.signature(build).parameters
+    small = {"dim": 8, "depth": 1, "num_heads": 2, "feedforward_dim": 16, "buckets": 50, **more}
+    small = {key: value for key, value in small.items() if key in known}
+    return build(12, separator, **{**defaults, **small}, name=variant)
 
 
 def texts_to_texts(variant):
@@ -34,9 +44,16 @@ SEQUENCES = np.random.default_rng(0).normal(size=(4, 6, 8)).astype("float32")
 MASK = np.arange(6) < np.array([6, 3, 1, 2])[:, None]
 IMAGES = np.random.default_rng(0).integers(0, 255, (4, 28, 28, 1)).astype("float32")
 CASES = {
-    **{name: (lambda name=name: test_vision.build(name), IMAGES) for name in test_vision.SMALL if is_of_patches(name)},
+    **{name: (lambda name=name: test_vision.build(name), IMAGES) for name in filter(is_of_patches, test_vision.SMALL)},
     **{f"text {name}": (lambda name=name: test_text.build(name), [SEQUENCES, MASK]) for name in text.VARIANTS},
-    **{name: (lambda name=name: of_tokens(name), [IDS, 0 * IDS]) for name in ("bag_of_ngrams", "bert_tiny")},
+    **{
+        name: (lambda name=name: of_tokens(text.OF_TOKENS, name), {"ids": IDS, "segments": 0 * IDS})
+        for name in first_of_each(text.OF_TOKENS)
+    },
+    **{
+        f"writer {name}": (lambda name=name: of_tokens(text.CAUSAL, name, None, length=6), IDS)
+        for name in first_of_each(text.CAUSAL)
+    },
     **{
         f"seq2seq {name}": (lambda name=name: test_seq2seq.build(name), [SEQUENCES, MASK, SEQUENCES])
         for name in seq2seq.VARIANTS
@@ -71,7 +88,7 @@ def squared(gradient):
     return gradient**2
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", sorted(CASES))
 def test_gradients_of_parts_of_a_batch_are_those_of_the_whole(case, in_float64):
     build, inputs = CASES[case]
     model = build()
