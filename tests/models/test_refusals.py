@@ -107,3 +107,18 @@ def test_zeros_and_lists_of_another_length_are_built_or_refused(build):
                 assert error.key in {*settings, "data.image_size"}
                 refused += 1
     assert refused
+
+
+def _of_images(build):
+    """Says whether a builder is given the height, width and channels of images."""
+    return any(isinstance(fact, tuple) for fact in build.args)
+
+
+@pytest.mark.parametrize("build", [each for each in _builders() if _of_images(each.values[0])])
+def test_images_of_any_size_are_built_or_refused(build):
+    for size in ((1, 1), (3, 3), (1, 36), (36, 5), (9, 9)):
+        facts = [(*size, fact[-1]) if isinstance(fact, tuple) else fact for fact in build.args]
+        try:
+            build.func(*facts, **build.keywords)
+        except SettingError as error:
+            assert error.key in {*inspect.signature(build).parameters, "data.image_size"}

@@ -218,6 +218,20 @@ def test_lenet_needs_room():
         build("lenet5", (8, 8, 1))
 
 
+@pytest.mark.parametrize("variant", some(vision.VARIANTS, SMALL, COUNTED))
+def test_images_are_too_small_in_one_line_or_large_enough(variant):
+    build, arguments = vision.VARIANTS[variant]
+    for side in range(1, 225):
+        try:
+            model = build((side, side, 3), **arguments)
+        except SettingError as error:
+            assert error.key in {"data.image_size", "kernel_size"}
+        else:
+            assert min(model.output.shape[1:]) >= 1
+            return
+    pytest.fail("images of 224 pixels are refused")
+
+
 def test_every_module_is_registered():
     source = ast.parse(inspect.getsource(vision))
     imported = {alias.name for node in ast.walk(source) if isinstance(node, ast.ImportFrom) for alias in node.names}

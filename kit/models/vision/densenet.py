@@ -53,12 +53,16 @@ def densenet(
         out: (batch, height / s, width / s, channels), s being 32 for the paper's four blocks, 4 for CIFAR
 
     Raises:
-        SettingError: a number is out of range.
+        SettingError: a number is out of range, or the image is too small.
     """
     check(len(depths) and min(depths) >= 1, "depths", depths, "depths of at least 1")
     check(growth >= 1, "growth", growth, "at least 1")
     check(0 < compression <= 1, "compression", compression, "a share above 0")
     check(0 <= dropout < 1, "dropout", dropout, "a number from 0 to below 1")
+    # Each transition halves what is there, rounding down; the stem rounds up.
+    step = {"imagenet": 4, "strided": 2, "cifar": 1}[stem]
+    least = step * (2 ** (len(depths) - 1) - 1) + 1
+    check(min(input_shape[:2]) >= least, "data.image_size", tuple(input_shape[:2]), f"at least {least}x{least} pixels")
     inputs = keras.Input(input_shape, name="image")
     if stem == "imagenet":
         x = convolution_norm(inputs, 2 * growth, 7, stride=2, name="stem")
