@@ -256,3 +256,40 @@ class Lookup:
             for sequence in (*first, *second)
         ]
         return Ragged(np.concatenate(padded), [len(sequence) for sequence in padded])
+
+
+class Shared:
+    """Column of which every batch has the same array: what is not of an example, but of all in a step.
+
+    Args:
+        array: The array, of any shape.
+    """
+
+    has_fixed_shape = True
+
+    def __init__(self, array):
+        self.array = array
+
+    def take(self, rows):
+        """Returns the array."""
+        return self.array
+
+    def values(self, rows=None):
+        """Returns the array."""
+        return self.array
+
+    def spec(self, batch_size=None):
+        """Returns the `tf.TensorSpec` of a batch."""
+        import tensorflow as tf
+
+        return tf.TensorSpec(self.array.shape, self.array.dtype)
+
+    def joined(self, other, rows, other_rows):
+        """Returns the column itself."""
+        return self
+
+    def reader(self):
+        """Returns a function from row numbers to the array, a tensor."""
+        import tensorflow as tf
+
+        return lambda rows: tf.constant(self.array)

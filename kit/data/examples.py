@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from kit.data.batching import Uniform
-from kit.data.columns import Dense, Lookup
+from kit.data.columns import Dense, Lookup, Shared
 from kit.data.generated import generated
 
 
@@ -113,10 +113,26 @@ class Examples:
         import tensorflow as tf
 
         index, count = shard
+        of_all = {name for name, column in self.inputs.items() if isinstance(column, Shared)}
 
-        def cut(*batch):
+        def cut(inputs, *others):
             """Returns the rows of this process of a whole batch, which is changed and padded as that of one process."""
-            return batch if count == 1 else tf.nest.map_structure(lambda part: part[index::count], batch)
+            if count == 1:
+                return inputs, *others
+            return own((inputs, *others), lambda part: part[index::count])
+
+        def own(batch, take):
+            """Returns what `take` makes of the arrays of a batch with a row for each example: of any number of them.
+
+            A first axis of a known length is what tells a network that rows are no examples (`kit.training.engine`).
+            """
+
+            def taken(part):
+                return tf.raw_ops.PlaceholderWithDefault(input=take(part), shape=[None, *part.shape[1:]])
+
+            kept = {name: batch[0][name] for name in of_all}
+            found = tf.nest.map_structure(taken, batch)
+            return ({**found[0], **kept}, *found[1:]) if of_all else found
 
         if not self._has_fixed_shapes:
 
@@ -135,7 +151,7 @@ class Examples:
         def batch(step):
             chosen = self.batching.rows_at(step, total, batch_size, seed)
             if self.transform is None:
-                return read(chosen[index::count] if count > 1 else chosen)
+                return read(chosen) if count == 1 else own(read(chosen[index::count]), tf.identity)
             return cut(*self.transform(step, *read(chosen)))
 
         return self._mapped(tf.data.Dataset.range(start, stop), batch)

@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from kit.data.columns import Dense
+from kit.data.columns import Dense, Shared
 from kit.data.examples import Examples
 from kit.errors import check
 
@@ -39,39 +39,6 @@ class HistoryOptions:
         check(1 <= self.max_length <= 5000, "max_length", self.max_length, "1 to 5000")
         check(1 <= self.negatives <= 10**7, "negatives", self.negatives, "1 to 10000000")
         check(0 <= self.negative_power <= 1, "negative_power", self.negative_power, "a number from 0 to 1")
-
-
-class Shared:
-    """Column of which every batch has the same array: what is not of an example, but of all in a step.
-
-    Args:
-        array: The array, of any shape.
-    """
-
-    has_fixed_shape = True
-
-    def __init__(self, array):
-        self.array = array
-
-    def take(self, rows):
-        """Returns the array."""
-        return self.array
-
-    def values(self, rows=None):
-        """Returns the array."""
-        return self.array
-
-    def spec(self, batch_size=None):
-        """Returns the `tf.TensorSpec` of a batch."""
-        return tf.TensorSpec(self.array.shape, self.array.dtype)
-
-    def joined(self, other, rows, other_rows):
-        """Returns the column itself."""
-        return self
-
-    def reader(self):
-        """Returns a function from row numbers to the array, a tensor."""
-        return lambda rows: tf.constant(self.array)
 
 
 class NegativeItems:

@@ -33,8 +33,8 @@ def check(parts, inputs, watch):
             raise SettingError(key, f"expected 1 with data or a model given in Python, got {workers}: they read files")
         if watch is not None:
             raise SettingError(key, f"expected 1 in a study, got {workers}: its trials are processes themselves")
-        if recipe.stages.network(parts.model) is not parts.model:
-            why = "trains more than one network, or compares the examples of a batch with each other"
+        if parts.splits.train.follows_model or len(recipe.optimizers) > 1:
+            why = "learns by acting" if parts.splits.train.follows_model else "trains two networks in turn"
             raise SettingError(key, f"expected 1, got {workers}: {recipe.name} {why}")
 
 

@@ -20,6 +20,7 @@ from kit.tasks.recipe import Evaluation, Task
 from kit.tasks.recommended import predict, show, title, tops
 from kit.tasks.recommender_floors import FLOORS, Catalogue, floor_scores, of_baseline, rating_floors
 from kit.training.decay import sparing
+from kit.training.engine import Once
 from kit.training.losses import RankingLoss, SquaredError
 from kit.training.parts import ModelOfParts
 
@@ -49,12 +50,13 @@ def compiled(towers, num_items, max_length, is_ranked, loss, log_counts, optimiz
     history, target = (keras.Input((max_length,), dtype="int32", name=name) for name in ("history", "target"))
     inputs = {"user": user, "history": history}
     states = towers.users.call(inputs)  # called so, the layers of both networks become those of this one
-    own = towers.score(states, _vectors(towers, target))
+    own = towers.score(states, towers.items.call(target))
     inputs = {**inputs, "target": target}
     if is_ranked:
         pool = inputs["pool"] = keras.Input((), dtype="int32", name="pool")
         contrast = Contrast(num_items + 2, loss == "sampled_softmax" and log_counts is not None, name="contrast")
-        outputs = contrast(own, towers.score(states, towers.items.call(pool)), target, pool)
+        drawn = Once(name="drawn")(_vectors(towers, pool))
+        outputs = contrast(own, towers.score(states, drawn), target, pool)
         if log_counts is not None:
             contrast.log_counts.assign(log_counts)
         function = RankingLoss(loss, ignore_class=IGNORED)
@@ -66,10 +68,9 @@ def compiled(towers, num_items, max_length, is_ranked, loss, log_counts, optimiz
     return model
 
 
-def _vectors(towers, target):
-    """Returns the vectors of what came next at each position, (batch, time, dim)."""
-    flat = towers.items.call(ops.reshape(target, (-1,)))
-    return ops.reshape(flat, (-1, target.shape[1], flat.shape[-1]))
+def _vectors(towers, items):
+    """Returns the vectors (items, dim) of items that are no batch's, but of all users."""
+    return towers.items.call(ops.expand_dims(items, 0))[0]
 
 
 def _network(towers, num_items):
@@ -80,7 +81,7 @@ def _network(towers, num_items):
     }
     states = towers.users.call(inputs)[:, -1:]  # (batch, 1, dim)
     every = AllNumbers(num_items, name="all_items")(inputs["user"])
-    vectors = keras.layers.Identity(name="item_vectors")(towers.items.call(every))
+    vectors = keras.layers.Identity(name="item_vectors")(_vectors(towers, every))
     scores = ops.cast(towers.score(states, vectors)[:, 0], "float32")
     return keras.Model(inputs, scores, name="recommender")
 

@@ -38,6 +38,13 @@ class Single:
         """Returns a list of the sums over processes of tensors of the same shapes; gradients pass through."""
         return list(tensors)
 
+    def once(self, tensor):
+        """Returns a tensor that all processes have alike, whose gradient is theirs together in the first, 0 in others.
+
+        So an optimizer that squares the rows of a lookup one by one sees them as those of one process.
+        """
+        return tensor
+
     def total(self, array):
         """Returns the sum over processes of an array of numbers."""
         return array
@@ -81,6 +88,13 @@ class Processes(Single):
             return self._reduced(list(own)), lambda *upstream: self._reduced(list(upstream))
 
         return list(summed(*tensors)) if tensors else []
+
+    def once(self, tensor):
+        @tf.custom_gradient
+        def same(own):
+            return tf.identity(own), lambda upstream: self._reduced([upstream])[0] * float(self.is_chief)
+
+        return same(tensor)
 
     @tf.autograph.experimental.do_not_convert
     def _reduced(self, tensors):
@@ -202,6 +216,8 @@ class Processes(Single):
         """Returns Keras' dropout with the mask that one process would draw for the whole batch, cut by rows."""
 
         def cut(inputs, rate, noise_shape=None, seed=None):
+            if inputs.shape[0] is not None:  # no rows of examples, which are of any number: the same in all processes
+                return dropout(inputs, rate, noise_shape, seed)
             own = tf.shape(inputs)
             sizes = [None] * len(inputs.shape) if noise_shape is None else noise_shape
             own = tf.stack([own[axis] if size is None else size for axis, size in enumerate(sizes)])
@@ -219,6 +235,25 @@ _current = ALONE
 def current():
     """Returns the engine that trains in this process."""
     return _current
+
+
+@keras.saving.register_keras_serializable("kit")
+class Once(keras.layers.Layer):
+    """Passes on what is no example's, but the same for all users of a step, such as items that are drawn for all.
+
+    Shape:
+        in, out: anything
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.built = True
+
+    def call(self, inputs):
+        return _current.once(inputs)
+
+    def compute_output_spec(self, inputs):
+        return keras.KerasTensor(inputs.shape, inputs.dtype)
 
 
 class SummedMetrics(keras.callbacks.Callback):

@@ -171,7 +171,8 @@ def _drop(layer, inputs, training=False):
     """`Dropout.call` with 16 random bits for each number, where Keras draws 32; half the time goes into drawing."""
     if not training or inputs.dtype != tf.float32:
         return type(layer).call(layer, inputs, training=training)
-    together = engine.current()
+    # Rows of examples are of any number; those of which there are always as many are the same in all processes.
+    together = engine.current() if inputs.shape[0] is None else engine.ALONE
     shape = together.whole(tf.shape(inputs))
     size = tf.reduce_prod(shape)
     seed = tf.cast(layer.seed_generator.next(), "int64")

@@ -166,6 +166,20 @@ def test_a_held_out_item_is_told_by_what_was_before_it_alone():
     assert (labels[:, :-1] == IGNORED).all() and inputs["pool"].shape == (4,)
 
 
+@pytest.mark.parametrize("negatives", [4, 7])  # some and all
+def test_every_process_has_its_users_and_the_items_drawn_for_all(negatives):
+    draw = NegativeItems(np.ones(7), HistoryOptions(negatives=negatives), 0)
+    examples = histories().training(draw, True)
+    whole, *shares = (examples.stream(4, 3, 0, 5, shard=shard) for shard in ((0, 1), (0, 2), (1, 2)))
+    assert shares[0].element_spec[0]["pool"].shape == (negatives,)  # what is known tells that it is no example
+    assert shares[0].element_spec[0]["user"].shape == shares[0].element_spec[1].shape[:1] == (None,)
+    for (inputs, labels), *parts in zip(whole, *shares, strict=True):
+        for rank, (own, own_labels) in enumerate(parts):
+            np.testing.assert_array_equal(own_labels, labels[rank::2])
+            for name, values in inputs.items():
+                np.testing.assert_array_equal(own[name], values if name == "pool" else values[rank::2])
+
+
 def test_items_are_drawn_by_seed_and_step_alone():
     frequencies, options = np.repeat([1000, 100, 100, 10], 10), HistoryOptions(negatives=39, negative_power=1.0)
     draw = NegativeItems(frequencies, options, 3)

@@ -49,7 +49,7 @@ def recommender(variant, **settings):
 @pytest.mark.parametrize("with_features", [True, False])
 def test_states_and_vectors_are_scored_together_or_one_by_one(variant, with_features):
     towers = build(variant, with_features)
-    states, vectors = towers.users(INPUTS), towers.items(np.arange(1, ITEMS + 1))
+    states, vectors = towers.users(INPUTS), towers.items(np.arange(1, ITEMS + 1)[None])[0]
     together = keras.ops.convert_to_numpy(towers.score(states, vectors))
     assert together.shape == (3, TIME, ITEMS)
     item = keras.ops.take(vectors, np.full((3, TIME), 2), axis=0)

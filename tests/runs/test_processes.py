@@ -10,22 +10,23 @@ import pytest
 
 import kit
 from kit.errors import KitError, SettingError
+from kit.models import recommendation
 from kit.runs import processes
 from kit.training import checkpoint, engine, fused
 
-# The recipes whose training several processes share; agents, GANs and recommenders do not.
+# The recipes whose training several processes share; agents and those of two networks do not.
 TOGETHER = {
     *("image_classification", "autoencoder", "sequence_tagging", "translation", "text_classification"),
     *("question_answering", "masked_language_modelling", "word_vectors", "tabular_prediction", "forecasting"),
-    *("language_modelling", "text_to_text"),
+    *("language_modelling", "text_to_text", "recommendation"),
 }
 SETTINGS = {"epochs": 2, "steps_per_epoch": 4, "batch_size": 16}
 TWENTY = {"steps_per_epoch": 10}  # steps in both epochs together
 
 
-def trained(recipe, folder, workers, optimizer=None, **train):
-    train = SETTINGS | {"workers": workers} | train
-    return kit.train(recipe, config="smoke", folder=folder, train=train, optimizer=optimizer)
+def trained(recipe, folder, workers, optimizer=None, model=None, **train):
+    train, tables = SETTINGS | {"workers": workers} | train, {"model": model} if model else {}
+    return kit.train(recipe, config="smoke", folder=folder, train=train, optimizer=optimizer, **tables)
 
 
 def state(folder):
@@ -42,16 +43,21 @@ def check_same(one, several):
 @pytest.mark.slow
 @pytest.mark.xdist_group("processes")
 @pytest.mark.parametrize(
-    ("recipe", "optimizer"),
+    ("recipe", "more"),
     [
-        *((recipe, None) for recipe in sorted(TOGETHER)),
-        ("image_classification", {"use_ema": True, "gradient_accumulation_steps": 2}),
-        ("sequence_tagging", {"global_clipnorm": 0.5}),
+        *((recipe, {}) for recipe in sorted(TOGETHER)),
+        ("image_classification", {"optimizer": {"use_ema": True, "gradient_accumulation_steps": 2}}),
+        ("sequence_tagging", {"optimizer": {"global_clipnorm": 0.5}}),
+        # What is drawn is dropped of items that all users share.
+        *(
+            ("recommendation", {"model": {"backbone": name}})
+            for name in sorted({*recommendation.VARIANTS} - {"sequential"})
+        ),
     ],
     ids=str,
 )
-def test_two_processes_train_what_one_does(recipe, optimizer, tmp_path, in_float64):
-    alone, together = (trained(recipe, tmp_path / str(workers), workers, optimizer, **TWENTY) for workers in (1, 2))
+def test_two_processes_train_what_one_does(recipe, more, tmp_path, in_float64):
+    alone, together = (trained(recipe, tmp_path / str(workers), workers, **more, **TWENTY) for workers in (1, 2))
     for one, both in zip(state(tmp_path / "1"), state(tmp_path / "2"), strict=True):
         assert str(one.dtype) in ("float64", "int32", "int64")
         np.testing.assert_allclose(both, one, rtol=1e-9, atol=1e-9 * max(np.abs(one).max(initial=0), 1e-3))
@@ -158,18 +164,28 @@ class OneOf(engine.Single):
 
 
 @pytest.mark.parametrize("rows", [6, 7])
-def test_dropout_is_drawn_for_the_whole_batch(rows, monkeypatch):
+@pytest.mark.parametrize("is_fused", [True, False])
+def test_dropout_is_drawn_for_the_whole_batch_and_once_of_what_is_no_batch(rows, is_fused, monkeypatch):
     import keras
     import tensorflow as tf
 
     inputs = np.ones((rows, 5, 3), "float32")
 
-    def dropped(drawing, values):
+    def dropped(drawing, values, count=None):
         keras.utils.set_random_seed(1)
-        layer = keras.layers.Dropout(0.4)
+        layer, drop = keras.layers.Dropout(0.4), keras.src.backend.random.dropout
         monkeypatch.setattr(engine, "_current", drawing)
-        return fused._drop(layer, tf.constant(values), training=True).numpy()
+
+        @tf.function(input_signature=[tf.TensorSpec((count, 5, 3))])
+        def made(values):
+            if is_fused:
+                return fused._drop(layer, values, training=True)
+            drop_own = drop if drawing is engine.ALONE else engine.Processes._dropout(drawing, drop)
+            return drop_own(values, 0.4, None, layer.seed_generator)
+
+        return made(values).numpy()
 
     whole = dropped(engine.ALONE, inputs)
     for rank in (0, 1):
         np.testing.assert_array_equal(dropped(OneOf(rank), inputs[rank::2]), whole[rank::2])
+        np.testing.assert_array_equal(dropped(OneOf(rank), inputs, rows), whole)

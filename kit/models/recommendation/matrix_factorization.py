@@ -45,7 +45,7 @@ def matrix_factorization(
 
     Shape:
         users: (batch,) and (batch, time) to (batch, time, dim + 2)
-        items: (items,) to (items, dim + 2)
+        items: (rows, items) to (rows, items, dim + 2)
 
     Raises:
         SettingError: a value out of range.

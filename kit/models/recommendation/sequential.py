@@ -46,7 +46,7 @@ def sequential(
 
     Shape:
         users: (batch,) and (batch, time) to (batch, time, dim + 1), time at most max_length
-        items: (items,) to (items, dim + 1)
+        items: (rows, items) to (rows, items, dim + 1)
 
     Raises:
         SettingError: a value out of range.

@@ -14,7 +14,8 @@ class Towers(typing.NamedTuple):
 
     Args:
         users: Network from `user` (batch,) and `history` (batch, time), items so far, to states (batch, time, dim).
-        items: Network from numbers of items, of any shape (items,), to vectors (items, dim).
+        items: Network from numbers of items (rows, items) to vectors (rows, items, dim); rows of which there is always
+            one are no examples of a batch.
         score: Layer from states and vectors to scores, see `kit.blocks.pair_scores`.
     """
 
@@ -33,7 +34,7 @@ def user_inputs():
 
 def item_input():
     """Returns the symbolic input of a network of items."""
-    return keras.Input((), dtype="int32", name="item")
+    return keras.Input((None,), dtype="int32", name="item")
 
 
 def over_time(x, history):
@@ -62,8 +63,9 @@ class Described(typing.NamedTuple):
 
     Args:
         user: Symbolic vector of each user at each position, (batch, time, dim).
-        item: Symbolic vector of each item, (items, dim).
-        user_rows, item_rows: Their features, (batch, width) and (items, width) integers; None where there are none.
+        item: Symbolic vector of each item, (rows, items, dim).
+        user_rows, item_rows: Their features, (batch, width) and (rows, items, width) integers; None where there are
+            none.
     """
 
     user: object

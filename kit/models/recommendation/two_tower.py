@@ -48,7 +48,7 @@ def two_tower(
 
     Shape:
         users: (batch,) and (batch, time) to (batch, time, dim + 1)
-        items: (items,) to (items, dim + 1)
+        items: (rows, items) to (rows, items, dim + 1)
 
     Raises:
         SettingError: a value out of range.

@@ -52,7 +52,7 @@ def wide_and_deep(
 
     Shape:
         users: (batch,) and (batch, time) to (batch, time, wide + hidden_dims[0])
-        items: (items,) to (items, wide + hidden_dims[0])
+        items: (rows, items) to (rows, items, wide + hidden_dims[0])
 
     Raises:
         SettingError: a value out of range.
