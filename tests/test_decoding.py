@@ -9,7 +9,7 @@ from keras import layers, ops
 
 from kit import decoding
 from kit.blocks.transformer import TransformerDecoder
-from kit.decoding import Tokens, beam_search
+from kit.decoding import Tokens, beam_search, compilation
 from kit.errors import SettingError
 from kit.models.text import llama
 from kit.models.text.causal_decoder import next_tokens, writing_step
@@ -459,3 +459,37 @@ def test_compiled_it_is_the_same_each_time_and_what_it_is_uncompiled(method, bat
         expected = method(step[0], state, tokens, **given, **more)
         for one, other in zip(write(inputs), expected, strict=True):
             np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"window": 6},
+        {"window": 3},
+        {"num_key_value_heads": 1},
+        {"normalization": "layer", "positions": "sinusoidal"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("name", ["greedy", "sample"])
+def test_caches_that_grow_change_nothing(name, settings, monkeypatch):
+    """Whatever comes to an end within a stretch, at its end or never; windows are full before, at and behind one."""
+    method, drawn = METHODS[name]
+    model, tokens = language_model(**{"positions": "rotary", "normalization": "rms"} | settings), Tokens(None, -1)
+    found = []
+    for stretch in (4, 100):
+        monkeypatch.setattr(compilation, "_STRETCH", stretch)
+        write = decoding.compiled(
+            model,
+            method,
+            tokens,
+            max_length=14,
+            prompt=lambda inputs: (inputs["prompt"], inputs["lengths"]),
+            **drawn | ({"top_k": 0} if drawn else {}),
+        )
+        found.append([write(padded(prompts)) for prompts in (PROMPTS, PROMPTS[:1], PROMPTS)])
+    for (grown, scores), (alone, expected) in zip(*found, strict=True):
+        np.testing.assert_array_equal(grown, alone)
+        np.testing.assert_allclose(scores, expected, rtol=1e-5)
+        assert grown.shape[1] == 14

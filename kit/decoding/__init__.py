@@ -4,7 +4,8 @@ A model offers `decoding_step(model) -> (step, initial_state)` or `(step, initia
 
 - `initial_state(inputs, max_length)` returns `{"fixed": ..., "moving": ...}`, two nests of tensors whose first axis is
   the batch: what stays as it is while a sequence grows (the encoder's output), and what changes (caches of keys and
-  values).
+  values). Arrays (batch, heads, positions, dim) of the second are such caches, zero where nothing stands: behind a
+  prompt they begin with room for some of the tokens, and get more, as it would have been for more.
 - `step(tokens, position, state)` takes the newest token of each row (batch,) and its place in the sequence: a scalar,
   or one a row (batch,) behind prompts; it returns logits (batch, vocabulary) and the next state, of which `moving` is
   read, of the same shapes.

@@ -9,8 +9,10 @@ from keras import ops, tree
 
 from kit import backend
 from kit.decoding.in_place import in_place, own
-from kit.decoding.one_by_one import begun, greedy, greedy_choice, grower, random_choice, sample
+from kit.decoding.one_by_one import Stretch, begun, greedy, greedy_choice, grower, random_choice, sample
 
+# So many tokens are written before caches get room for as many more: attention costs what there is room for.
+_STRETCH = 64
 # Most tokens of whatever is written, for a trial; see `at_most`.
 _most = contextvars.ContextVar("most", default=None)
 
@@ -51,12 +53,17 @@ def compiled(decoding_step, method, tokens, *, max_length, signature=None, promp
         more = {"seed": seed[0]} if seed else {}
         longest = max_length(inputs) if callable(max_length) else max_length
         if (most := _most.get()) is not None:
-            longest = ops.minimum(longest, most)
+            longest = min(longest, most) if isinstance(longest, int) else ops.minimum(longest, most)
         longest = longest if isinstance(longest, int) else ops.cast(longest, "int32")
         positions = longest  # those of a prompt come to it
         if prompt is not None:
             more |= dict(zip(("prompt", "lengths"), prompt(inputs), strict=True), prefill=(prefill or [None])[0])
-            positions = longest + ops.shape(more["prompt"])[1] - 1
+            read = ops.shape(more["prompt"])[1] - 1
+            positions = longest + read
+            is_long = isinstance(longest, int) and longest > _STRETCH
+            if is_long and method in (greedy, sample) and backend.is_tensorflow():
+                more["stretch"] = Stretch(_STRETCH, lambda count: initial_state(inputs, read + count)["moving"])
+                positions = _STRETCH + read
         return method(step, own(initial_state(inputs, positions)), tokens, max_length=longest, **settings, **more)
 
     if signature is not None and method is sample and "seed" not in settings:

@@ -1,6 +1,7 @@
 """Decoding token by token: the most probable one each time, or one at random."""
 
 import functools
+import typing
 
 import numpy as np
 from keras import ops, tree
@@ -11,18 +12,33 @@ from kit.decoding.tokens import IMPOSSIBLE
 from kit.errors import check
 
 
-def greedy(step, state, tokens, *, max_length, prompt=None, lengths=None, prefill=None):
+class Stretch(typing.NamedTuple):
+    """How caches grow with what is written, with TensorFlow.
+
+    Args:
+        length: Tokens between two times.
+        empty: Function from a number of tokens to empty caches with room for these, and for the prompt: what moves of
+            an initial state.
+    """
+
+    length: int
+    empty: typing.Callable
+
+
+def greedy(step, state, tokens, *, max_length, prompt=None, lengths=None, prefill=None, stretch=None):
     """Takes the most probable token, again and again.
 
     Args:
         step: See the module.
-        state: What `initial_state` returned; behind a prompt for time - 1 more positions than `max_length`.
+        state: What `initial_state` returned; behind a prompt for time - 1 more positions than `max_length`, or than the
+            length of a stretch.
         tokens: `Tokens`.
         max_length: Most tokens of a sequence, its end included; those of the prompt do not count.
         prompt: Tokens that the sequences begin with, (batch, time), a start token included, each row padded at its end
             with anything; None is the start token alone.
         lengths: How many of them are a row's own, (batch,), at least 1; None is all.
         prefill: See the module; or None.
+        stretch: `Stretch`; None is room for all from the beginning.
 
     Returns:
         Sequences (batch, max_length) without start or prompt, with end if it was reached, and their log-probabilities
@@ -32,7 +48,7 @@ def greedy(step, state, tokens, *, max_length, prompt=None, lengths=None, prefil
         SettingError: there is neither start token nor prompt, or a length is out of range.
     """
 
-    return _one_by_one(step, state, tokens, max_length, greedy_choice(), prompt, lengths, prefill)
+    return _one_by_one(step, state, tokens, max_length, greedy_choice(), prompt, lengths, prefill, stretch)
 
 
 def sample(
@@ -48,13 +64,14 @@ def sample(
     prompt=None,
     lengths=None,
     prefill=None,
+    stretch=None,
 ):
     """Draws tokens at random.
 
     Holtzman et al., "The Curious Case of Neural Text Degeneration", 2019 (top-p, or nucleus, sampling).
 
     Args:
-        step, state, tokens, max_length, prompt, lengths, prefill: As for `greedy`.
+        step, state, tokens, max_length, prompt, lengths, prefill, stretch: As for `greedy`.
         seed: Whole number, or a tensor of one; the same one gives the same sequences.
         temperature: Logits are divided by it; below 1 likely tokens become likelier.
         top_k: Only so many most probable tokens are drawn from; 0 is all.
@@ -67,7 +84,7 @@ def sample(
         SettingError: a value is out of range.
     """
     choose = random_choice(seed, temperature, top_k, top_p)
-    return _one_by_one(step, state, tokens, max_length, choose, prompt, lengths, prefill)
+    return _one_by_one(step, state, tokens, max_length, choose, prompt, lengths, prefill, stretch)
 
 
 def greedy_choice():
@@ -168,7 +185,7 @@ def grower(step, tokens, choose, origin, fixed):
     return grown
 
 
-def _one_by_one(step, state, tokens, max_length, choose, prompt, lengths, prefill):
+def _one_by_one(step, state, tokens, max_length, choose, prompt, lengths, prefill, stretch):
     """Grows each row of the batch by the token that `choose` returns, until all have ended."""
     last, origin, state = begun(step, state, tokens, prompt, lengths, prefill)
     batch = ops.shape(last)[0]
@@ -186,5 +203,35 @@ def _one_by_one(step, state, tokens, max_length, choose, prompt, lengths, prefil
 
     grown = grower(step, tokens, choose, origin, state["fixed"])
     start = (ops.zeros((), dtype="int32"), last, sequences, scores, ended, state["moving"])
-    _, _, sequences, scores, _, _ = ops.while_loop(is_open, grow, start)
+    run = functools.partial(ops.while_loop, is_open, grow) if stretch is None else _stretched(is_open, grow, stretch)
+    _, _, sequences, scores, _, _ = run(start)
     return sequences, scores
+
+
+def _stretched(is_open, grow, stretch):
+    """Returns the loop that gives caches more room again and again, as much as the next tokens need."""
+    import tensorflow as tf
+
+    def further(position, *others):
+        *others, moving = others
+        end = position + stretch.length
+        moving = tree.map_structure(_with_room_of, moving, stretch.empty(end))
+        return tf.while_loop(lambda at, *more: (at < end) & is_open(at, *more), grow, (position, *others, moving))
+
+    def of_any_room(part):
+        """Returns the shape of a cache (batch, heads, room, dim) of any room; of what else moves its own."""
+        return tf.TensorShape([*part.shape[:2], None, *part.shape[3:]]) if len(part.shape) == 4 else part.shape
+
+    def run(start):
+        *others, moving = start
+        shapes = [*(each.shape for each in others), tree.map_structure(of_any_room, moving)]
+        return tf.while_loop(is_open, further, start, shape_invariants=tuple(shapes))
+
+    return run
+
+
+def _with_room_of(cache, empty):
+    """Returns a cache (batch, heads, room, dim) with the room of an empty one; what else moves stays as it is."""
+    if len(cache.shape) != 4:
+        return cache
+    return ops.concatenate([cache, empty[:, :, ops.shape(cache)[2] :]], axis=2)
