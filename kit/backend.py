@@ -43,3 +43,15 @@ def sync(model):
 def need_tensorflow(purpose):
     """Raises SettingError under JAX for what TensorFlow alone can do, said in words."""
     check(is_tensorflow(), "KERAS_BACKEND", name(), f"'tensorflow' to {purpose}")
+
+
+def predict_on_batch(model, inputs):
+    """Returns what a model's `predict_on_batch` returns, arrays (rows, ...), each row once.
+
+    Where a model is on several devices, Keras gives each of them the whole batch, and returns what all have found, one
+    after the other.
+    """
+    from keras import tree
+
+    rows = len(tree.flatten(inputs)[0])
+    return tree.map_structure(lambda each: each[:rows], model.predict_on_batch(inputs))

@@ -72,6 +72,11 @@ class Examples:
     def __len__(self):
         return len(next(iter(self.inputs.values()))) if self.rows is None else len(self.rows)
 
+    @property
+    def shared(self):
+        """Names of inputs that are no example's, but the same for all of a step."""
+        return {name for name, column in self.inputs.items() if isinstance(column, Shared)}
+
     def input(self, name):
         """Returns the values of an input, in order: an array (examples, ...), or a list of sequences."""
         return self.inputs[name].values(self.rows)
@@ -112,8 +117,7 @@ class Examples:
         """
         import tensorflow as tf
 
-        index, count = shard
-        of_all = {name for name, column in self.inputs.items() if isinstance(column, Shared)}
+        (index, count), of_all = shard, self.shared
 
         def cut(inputs, *others):
             """Returns the rows of this process of a whole batch, which is changed and padded as that of one process."""

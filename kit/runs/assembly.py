@@ -128,7 +128,8 @@ def _assemble(recipe, run_folder, settings, training, inputs, is_rehearsal, star
         mode = choose(monitors, monitor, "monitor")
     keras.utils.set_random_seed(settings["seed"])
     accumulation = settings["optimizer"].get("gradient_accumulation_steps")
-    device.check_combination(training.devices, training.steps_per_execution, training.jit_compile, accumulation)
+    together = training.devices, training.steps_per_execution, training.jit_compile, accumulation
+    device.check_combination(*together, getattr(splits.train, "shared", ()))
     budget = None
     if training.minutes is not None:
         from kit.training.budget import Budget

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from jsonargparse.typing import PositiveInt
 
+from kit import backend
 from kit.errors import SettingError, check
 from kit.reporting import plots
 from kit.reporting.statistics import Bootstrap, share_interval
@@ -232,7 +233,8 @@ def task(
         shares = []
         for network, own in members(model, assets):
             names, batches = read(inputs, own, batch_size)  # each with what it has learned, such as tokens
-            logits = np.concatenate([views.logits(network.predict_on_batch, batch) for batch in batches()])
+            answer = functools.partial(backend.predict_on_batch, network)
+            logits = np.concatenate([views.logits(answer, batch) for batch in batches()])
             shares.append(scores.softmax(logits / (own.get("temperature", 1.0) if temperature_scaling else 1.0)))
         probabilities = np.mean(shares, 0) if len(shares) > 1 else shares[0]  # (inputs, classes)
         class_names = np.array(assets["class_names"], dtype=object)

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 from jsonargparse.typing import PositiveInt
 
+from kit import backend
 from kit.blocks.quantiles import Quantiles
 from kit.data.forecast_data import facts_of
 from kit.data.forecast_inputs import continued
@@ -65,7 +66,7 @@ def quantiles_of(model, inputs, batch_size):
     for start in range(0, count, batch_size):
         rows = np.arange(start, min(start + batch_size, count))
         filled = np.concatenate([rows, np.full(batch_size - len(rows), start)])
-        found.append(model.predict_on_batch(read(filled))[: len(rows)])
+        found.append(backend.predict_on_batch(model, read(filled))[: len(rows)])
     return np.concatenate(found).astype("float64")
 
 

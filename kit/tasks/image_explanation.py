@@ -8,6 +8,7 @@ import pandas as pd
 from jsonargparse.typing import PositiveInt
 from keras import ops
 
+from kit import backend
 from kit.attribution.grad_cam import feature_map_path, grad_cam
 from kit.attribution.integrated_gradients import gradients_of, integrated_gradients
 from kit.errors import SettingError, choose
@@ -80,7 +81,7 @@ def explainer(read):
         names, batches = read(inputs, assets, min(most_inputs, 16))
         images = _first(batches(), most_inputs)
         parts = [slice(start, start + 16) for start in range(0, len(images), 16)]
-        logits = np.concatenate([model.predict_on_batch(images[part]) for part in parts])
+        logits = np.concatenate([backend.predict_on_batch(model, images[part]) for part in parts])
         shares = softmax(logits / (assets.get("temperature", 1.0) if temperature_scaling else 1.0))
         predicted = shares.argmax(1)
         classes = predicted if wanted is None else np.full(len(images), wanted)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from jsonargparse.typing import PositiveInt
 
-from kit import decoding
+from kit import backend, decoding
 from kit.data.lossless_tokens import beginning_of, text_of
 from kit.data.text_inputs import read_lines
 from kit.data.token_sequences import IGNORED
@@ -75,7 +75,7 @@ def evaluate(
     losses, right, told = [], [], []
     for start in range(0, len(examples), batch_size):
         inputs, labels = examples.arrays(np.arange(start, min(start + batch_size, len(examples))))
-        for logits, true in zip(model.predict_on_batch(inputs), labels, strict=True):
+        for logits, true in zip(backend.predict_on_batch(model, inputs), labels, strict=True):
             real = true != IGNORED
             logits, true = logits[real], true[real]
             highest = logits.max(1, initial=-np.inf)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from jsonargparse.typing import PositiveInt
 
+from kit import backend
 from kit.data.masked_texts import IGNORED
 from kit.data.text_inputs import read_lines
 from kit.data.tokens import Tokenizer
@@ -50,8 +51,8 @@ def _tells_next_sentence(model):
 def _logits(model, inputs):
     """Returns logits of tokens, and of the next sentence or None; where segments are not given, there is one."""
     if not _tells_next_sentence(model):
-        return model.predict_on_batch(inputs), None
-    found = model.predict_on_batch({"segments": np.zeros_like(inputs["ids"]), **inputs})
+        return backend.predict_on_batch(model, inputs), None
+    found = backend.predict_on_batch(model, {"segments": np.zeros_like(inputs["ids"]), **inputs})
     return found["token"], found["next_sentence"]
 
 

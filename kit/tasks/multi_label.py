@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from jsonargparse.typing import PositiveInt
 
+from kit import backend
 from kit.reporting import answer_plots
 from kit.reporting.statistics import Bootstrap
 from kit.scoring import label_errors
@@ -128,7 +129,8 @@ def task(read, units, views=None, inputs="files", baseline=None, describe=None):
         shares, cuts = [], []
         for network, own in members(model, assets):
             names, batches = read(inputs, own, batch_size)
-            logits = np.concatenate([views.logits(network.predict_on_batch, batch) for batch in batches()])
+            answer = functools.partial(backend.predict_on_batch, network)
+            logits = np.concatenate([views.logits(answer, batch) for batch in batches()])
             shares.append(scores.sigmoid(logits))
             cuts.append(_thresholds(own, thresholds))
         probabilities = np.mean(shares, 0)  # (inputs, labels)

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 from jsonargparse.typing import PositiveInt
 
+from kit import backend
 from kit.data.question_inputs import read_questions
 from kit.data.question_windows import FIRST, OWN_START, OWN_STOP, PLACE, SIZE, WindowOptions, question_examples
 from kit.data.tokens import Tokenizer
@@ -66,7 +67,7 @@ class Answers:
             compile_for_all_lengths(each, own.arrays([0])[0])
         self.known = examples.extra("spans")
         for rows in examples.chunks(batch_size):
-            found = [each.predict_on_batch(own.arrays(rows)[0]) for each, own in pairs]
+            found = [backend.predict_on_batch(each, own.arrays(rows)[0]) for each, own in pairs]
             logits = found[0] if len(found) == 1 else np.mean(found, 0)
             starts, ends = self._allowed(rows, logits.shape[2])
             best = scores.best_spans(logits, starts, ends, max_answer_length, count)

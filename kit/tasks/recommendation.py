@@ -8,6 +8,7 @@ import pandas as pd
 from jsonargparse.typing import PositiveInt
 from keras import ops
 
+from kit import backend
 from kit.blocks.entity_embedding import AllNumbers
 from kit.blocks.pair_scores import Contrast
 from kit.data.histories import IGNORED, IGNORED_RATING
@@ -94,7 +95,7 @@ def network_of(model):
 def _scores(model, examples, rows):
     """Returns the scores of all items for rows of examples, (rows, items)."""
     inputs = {name: examples.inputs[name].values(_of_split(examples, rows)) for name in ("user", "history")}
-    return np.asarray(model.predict_on_batch(inputs), "float32")
+    return np.asarray(backend.predict_on_batch(model, inputs), "float32")
 
 
 def _of_split(examples, rows):

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from jsonargparse.typing import PositiveInt
 
+from kit import backend
 from kit.data.histories import history_row
 from kit.data.text_inputs import read_lines
 from kit.errors import KitError, check, guess, shown
@@ -118,7 +119,7 @@ def _scores(model, users, assets, seen):
         "user": np.array(users, "int32") + 1,
         "history": np.stack([history_row(own, len(assets["items"]) + 1, length) for own in histories]),
     }
-    scores = np.asarray(model.predict_on_batch(inputs), "float64")
+    scores = np.asarray(backend.predict_on_batch(model, inputs), "float64")
     if assets["feedback"] == "ratings":
         scores = scores * assets["deviation"] + assets["mean"]
     if not seen:

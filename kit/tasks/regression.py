@@ -8,6 +8,7 @@ import pandas as pd
 from jsonargparse.typing import PositiveInt
 from keras.config import floatx
 
+from kit import backend
 from kit.blocks.quantiles import Quantiles
 from kit.errors import check
 from kit.reporting import answer_plots
@@ -153,7 +154,8 @@ def task(read, units, views=None, inputs="files", baseline=None, describe=None):
         found = []
         for each, own in members(model, assets):
             names, batches = read(inputs, own, batch_size)
-            outputs = np.concatenate([views.logits(each.predict_on_batch, batch) for batch in batches()])
+            answer = functools.partial(backend.predict_on_batch, each)
+            outputs = np.concatenate([views.logits(answer, batch) for batch in batches()])
             found.append(_in_units(outputs, own))
             levels = levels_of(each)
         answers = np.mean(found, 0)  # (inputs, levels)

@@ -8,6 +8,7 @@ import pandas as pd
 import tensorflow as tf
 from jsonargparse.typing import PositiveInt
 
+from kit import backend
 from kit.blocks import crf
 from kit.data import tags
 from kit.data.sequences import features_of, tagged_examples, words_of
@@ -94,7 +95,7 @@ def _decoded_together(members, batch_size, probabilities=True):
     for each, own in members if len(sequences) else ():
         compile_for_all_lengths(each, own.arrays([0])[0])
     for rows in sequences.chunks(batch_size):
-        found = [each.predict_on_batch(own.arrays(rows)[0]) for each, own in members]
+        found = [backend.predict_on_batch(each, own.arrays(rows)[0]) for each, own in members]
         outputs = found[0] if len(found) == 1 else np.mean(found, 0)
         if _has_crf(model):
             best, share = _from_potentials(outputs, probabilities)

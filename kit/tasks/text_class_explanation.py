@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from jsonargparse.typing import PositiveInt
 
+from kit import backend
 from kit.attribution.token_embeddings import TokenEmbeddings
 from kit.data.labelled_texts import TEXTS, Lengths, text_examples
 from kit.data.text_inputs import read_parts
@@ -72,7 +73,7 @@ def explain(
     texts, tokenizer = list(zip(*parts, strict=True)), Tokenizer(assets["tokenizer"])
     examples, _, longer = text_examples(parts, tokenizer, Lengths(assets["max_length"]))
     batches = [examples.arrays([row])[0] for row in range(len(texts))]
-    logits = model.predict_on_batch(examples.arrays(np.arange(len(texts)))[0])
+    logits = backend.predict_on_batch(model, examples.arrays(np.arange(len(texts)))[0])
     shares = softmax(logits / (assets.get("temperature", 1.0) if temperature_scaling else 1.0))
     predicted = shares.argmax(1)
     classes = predicted if wanted is None else np.full(len(texts), wanted)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from jsonargparse.typing import PositiveInt
 
-from kit import terminal
+from kit import backend, terminal
 from kit.data.text_inputs import read_lines
 from kit.data.tokens import Tokenizer
 from kit.reporting.statistics import Bootstrap
@@ -41,7 +41,7 @@ def token_scores(model, examples, pad_id, batch_size):
     for rows in examples.chunks(batch_size, _MOST_POSITIONS):
         inputs, labels = examples.arrays(rows)
         real = labels != pad_id
-        logits, true = model.predict_on_batch(inputs)[real].astype("float64"), labels[real]
+        logits, true = backend.predict_on_batch(model, inputs)[real].astype("float64"), labels[real]
         highest = logits.max(1)
         normal = highest + np.log(np.exp(logits - highest[:, None]).sum(1))
         losses.append(normal - logits[np.arange(len(true)), true])

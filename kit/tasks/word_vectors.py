@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from jsonargparse.typing import PositiveInt
 
+from kit import backend
 from kit.data.skip_grams import IGNORED, words_in
 from kit.data.text_inputs import read_lines
 from kit.errors import KitError
@@ -66,7 +67,7 @@ def evaluate(model, examples, assets, *, batch_size: PositiveInt = 1024):
 
             inputs, labels = examples.transform(tf.constant(start, tf.int64), inputs, labels)
             inputs, labels = {name: np.asarray(value) for name, value in inputs.items()}, labels.numpy()
-        logits = model.predict_on_batch(inputs).astype("float64")
+        logits = backend.predict_on_batch(model, inputs).astype("float64")
         told = labels != IGNORED
         losses.append(np.logaddexp(0, np.where(labels == 1, -logits, logits))[told])
         first = slice(width, None, count)  # the first random word beside each near one

@@ -252,14 +252,17 @@ def check_backend(training):
     check(not training["deterministic"] or not has_gpu(), "deterministic", True, "false under JAX on a GPU")
 
 
-def check_combination(devices, steps_per_execution, jit_compile, accumulation):
+def check_combination(devices, steps_per_execution, jit_compile, accumulation, shared=()):
     """Refuses pairs of settings that Keras 3.15 fails on, before any training.
 
     Raises:
-        SettingError: several devices together with compiled loops, XLA or gradient accumulation.
+        SettingError: several devices together with compiled loops, XLA or gradient accumulation, or with inputs that
+            all examples of a step share, which would be divided as if they were examples.
     """
     if devices == 1:
         return
+    shares = f"1 where all examples of a step share what is drawn ({', '.join(sorted(shared))}); see train.workers"
+    check(not shared, "train.devices", devices, shares)
     for key, value, allowed in (
         ("train.steps_per_execution", steps_per_execution, ("auto", 1)),
         ("train.jit_compile", jit_compile, ("auto", False)),

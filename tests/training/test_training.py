@@ -205,6 +205,7 @@ def test_nan_guard_says_what_to_do():
         ((2, 4, "auto", None), "train.steps_per_execution"),
         ((2, "auto", True, None), "train.jit_compile"),
         ((2, "auto", "auto", 2), "optimizer.gradient_accumulation_steps"),
+        ((2, "auto", "auto", None, {"pool"}), "train.devices"),
     ],
 )
 def test_broken_combinations_are_refused(arguments, key):
