@@ -138,6 +138,15 @@ def test_layers_that_no_policy_makes_coarser_are_of_floatx():
                 assert not stated, f"{path}:{node.lineno}: {stated[0]}='float32'; expected floatx()"
 
 
+def test_scores_see_each_row_once_on_several_devices():
+    for path in MODULES:
+        if path.relative_to(ROOT).parts[0] not in ("tasks", "scoring", "reporting", "runs"):
+            continue
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            rest = line.replace("backend.predict_on_batch", "")
+            assert ".predict_on_batch" not in rest, f"{path}:{number}: expected kit.backend.predict_on_batch"
+
+
 _MAY_NOT_NAME_RECIPES = ("runs/", "commands/", "tuning/", "serving/", "reporting/", "cli.py", "config.py")
 # Examples in help, and the doctor, which trains one.
 _MAY_NAME_RECIPES = {"cli.py", "commands/doctor.py"}
