@@ -1,5 +1,6 @@
 """Greedy, beam and sampling on networks small enough for brute force."""
 
+import inspect
 import itertools
 
 import keras
@@ -11,6 +12,7 @@ from kit import decoding
 from kit.blocks.transformer import TransformerDecoder
 from kit.decoding import Tokens, beam_search, compilation
 from kit.errors import SettingError
+from kit.models import text
 from kit.models.text import llama
 from kit.models.text.causal_decoder import next_tokens, writing_step
 
@@ -461,35 +463,41 @@ def test_compiled_it_is_the_same_each_time_and_what_it_is_uncompiled(method, bat
             np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {},
-        {"window": 6},
-        {"window": 3},
-        {"num_key_value_heads": 1},
-        {"normalization": "layer", "positions": "sinusoidal"},
-    ],
-    ids=str,
-)
-@pytest.mark.parametrize("name", ["greedy", "sample"])
-def test_caches_that_grow_change_nothing(name, settings, monkeypatch):
-    """Whatever comes to an end within a stretch, at its end or never; windows are full before, at and behind one."""
+def grown_and_whole(model, name, prompts, monkeypatch):
+    """Yields pairs of what is written with caches that grow by four tokens, and with room for all."""
     method, drawn = METHODS[name]
-    model, tokens = language_model(**{"positions": "rotary", "normalization": "rms"} | settings), Tokens(None, -1)
+    more = {**drawn, "top_k": 0} if drawn else {}
+    given = {"max_length": 14, "prompt": lambda inputs: (inputs["prompt"], inputs["lengths"]), **more}
     found = []
     for stretch in (4, 100):
         monkeypatch.setattr(compilation, "_STRETCH", stretch)
-        write = decoding.compiled(
-            model,
-            method,
-            tokens,
-            max_length=14,
-            prompt=lambda inputs: (inputs["prompt"], inputs["lengths"]),
-            **drawn | ({"top_k": 0} if drawn else {}),
-        )
-        found.append([write(padded(prompts)) for prompts in (PROMPTS, PROMPTS[:1], PROMPTS)])
-    for (grown, scores), (alone, expected) in zip(*found, strict=True):
-        np.testing.assert_array_equal(grown, alone)
-        np.testing.assert_allclose(scores, expected, rtol=1e-5)
-        assert grown.shape[1] == 14
+        write = decoding.compiled(model, method, Tokens(None, -1), **given)
+        found.append([write(padded(each)) for each in prompts])
+    return zip(*found, strict=True)
+
+
+CACHES = [{}, {"window": 6}, {"window": 3}, {"num_key_value_heads": 1}, {"experts": {"num_experts": 2, "top_k": 1}}]
+
+
+@pytest.mark.parametrize("settings", CACHES, ids=str)
+@pytest.mark.parametrize("name", ["greedy", "sample"])
+def test_caches_that_grow_change_nothing(name, settings, monkeypatch):
+    """Windows are full before, at and behind the end of a stretch."""
+    model = language_model(**{"positions": "rotary", "normalization": "rms"} | settings)
+    for one, other in grown_and_whole(model, name, (PROMPTS, PROMPTS[:1], PROMPTS), monkeypatch):
+        np.testing.assert_array_equal(one[0], other[0])
+        np.testing.assert_allclose(one[1], other[1], rtol=1e-5)
+        assert one[0].shape[1] == 14
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", [name for name in sorted(text.CAUSAL) if name.endswith("tiny")])
+def test_every_network_writes_with_caches_that_grow(variant, monkeypatch):
+    keras.utils.set_random_seed(3)
+    build, settings = text.CAUSAL[variant]
+    facts = {"vocabulary_size": VOCABULARY, "separator": None, "length": 40}
+    backbone = build(*(facts[name] for name in inspect.signature(build).parameters if name in facts), **settings)
+    step, begin, *prefill = writing_step(keras.Model(backbone.input, next_tokens(backbone, backbone.output)))
+    model = (step, lambda inputs, room: begin({"ids": inputs["prompt"]}, room), *prefill)
+    for one, other in grown_and_whole(model, "greedy", (PROMPTS, PROMPTS[:1]), monkeypatch):
+        np.testing.assert_array_equal(one[0], other[0])

@@ -165,10 +165,13 @@ class Experts(layers.Layer):
 
     def _unevenness(self, shares, chosen):
         """Returns the loss for an even load: 1 where each expert has the same share of positions and probability."""
-        first = ops.one_hot(chosen, self.num_experts)
-        positions = ops.mean(ops.sum(first, axis=-2), axis=(0, 1)) / self.top_k  # (experts,)
-        probability = ops.mean(shares, axis=(0, 1))
+        first = ops.sum(ops.one_hot(chosen, self.num_experts), axis=-2)
+        positions, probability = self._means([first / self.top_k, shares])  # (experts,)
         return self.num_experts * ops.sum(positions * probability)
+
+    def _means(self, values):
+        """Returns the means of arrays (batch, time, experts) over a batch, which may be one of several processes."""
+        return [ops.mean(each, axis=(0, 1)) for each in values]
 
     def _by_turns(self, x, weights):
         """Gives each expert its own positions."""

@@ -212,22 +212,21 @@ def _stretched(is_open, grow, stretch):
     """Returns the loop that gives caches more room again and again, as much as the next tokens need."""
     import tensorflow as tf
 
+    def loose(part):
+        """Returns the shape of a part, of any number of rows, and of a cache (batch, heads, room, dim) of any room."""
+        unknown = (0, 2) if len(part.shape) == 4 else (0,)
+        return tf.TensorShape([None if axis in unknown else size for axis, size in enumerate(part.shape)])
+
     def further(position, *others):
         *others, moving = others
         end = position + stretch.length
-        moving = tree.map_structure(_with_room_of, moving, stretch.empty(end))
-        return tf.while_loop(lambda at, *more: (at < end) & is_open(at, *more), grow, (position, *others, moving))
+        start = position, *others, tree.map_structure(_with_room_of, moving, stretch.empty(end))
+        return loop(lambda at, *more: (at < end) & is_open(at, *more), grow, start)
 
-    def of_any_room(part):
-        """Returns the shape of a cache (batch, heads, room, dim) of any room; of what else moves its own."""
-        return tf.TensorShape([*part.shape[:2], None, *part.shape[3:]]) if len(part.shape) == 4 else part.shape
+    def loop(goes_on, body, start):
+        return tf.while_loop(goes_on, body, start, shape_invariants=tree.map_structure(loose, start))
 
-    def run(start):
-        *others, moving = start
-        shapes = [*(each.shape for each in others), tree.map_structure(of_any_room, moving)]
-        return tf.while_loop(is_open, further, start, shape_invariants=tuple(shapes))
-
-    return run
+    return functools.partial(loop, is_open, further)
 
 
 def _with_room_of(cache, empty):

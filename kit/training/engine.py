@@ -17,6 +17,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from kit.blocks.experts import Experts
+
 
 class Single:
     """The engine of one process."""
@@ -133,14 +135,20 @@ class Processes(Single):
         for variable in model.variables:  # what came before training may round otherwise in each process
             if "float" in variable.dtype:
                 variable.assign(self.total(keras.ops.convert_to_numpy(variable) * self.is_chief))
-        normalisations = [
-            layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)
+        replaced = [
+            (layer, name, method)
+            for layer in model._flatten_layers()
+            for kind, name, method in (
+                (keras.layers.BatchNormalization, "_moments", self._moments),
+                (Experts, "_means", self._means),
+            )
+            if isinstance(layer, kind)
         ]
         optimizer = model.optimizer
         apply = optimizer.apply
         optimizer.apply = types.MethodType(self._with_gradients_of_all(apply), optimizer)
-        for layer in normalisations:
-            layer._moments = types.MethodType(self._moments, layer)
+        for layer, name, method in replaced:
+            setattr(layer, name, types.MethodType(method, layer))
         drawing, drawn = keras.src.backend.random, {}
         for name, change in (("dropout", self._dropout), ("uniform", self._draw), ("normal", self._draw)):
             drawn[name] = getattr(drawing, name)
@@ -153,8 +161,8 @@ class Processes(Single):
             _current = before
             for name, function in drawn.items():
                 setattr(drawing, name, function)
-            for layer in normalisations:
-                del layer._moments
+            for layer, name, _ in replaced:
+                delattr(layer, name)
             del optimizer.apply
             model.train_function = model.test_function = None  # traced with what has gone
 
@@ -196,6 +204,12 @@ class Processes(Single):
         centred = inputs - ops.reshape(mean, [1 if axis in axes else size for axis, size in enumerate(inputs.shape)])
         (spread,) = self.sum([ops.sum(centred * centred * weights, axes)])
         return mean, spread / ops.maximum(count, 1)
+
+    def _means(self, layer, values):
+        """Returns what tells how evenly experts are used, means over the batches of all processes."""
+        count = ops.cast(ops.prod(ops.shape(values[0])[:2]), values[0].dtype)
+        count, *sums = self.sum([count, *(ops.sum(each, axis=(0, 1)) for each in values)])
+        return [each / count for each in sums]
 
     def whole(self, shape):
         # Processes have rows in turn, and the last ones perhaps one less: a longer draw begins with what a shorter is.
