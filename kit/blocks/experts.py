@@ -166,11 +166,11 @@ class Experts(layers.Layer):
     def _unevenness(self, shares, chosen):
         """Returns the loss for an even load: 1 where each expert has the same share of positions and probability."""
         first = ops.sum(ops.one_hot(chosen, self.num_experts), axis=-2)
-        positions, probability = self._means([first / self.top_k, shares])  # (experts,)
+        positions, probability = self.batch_means([first / self.top_k, shares])  # (experts,)
         return self.num_experts * ops.sum(positions * probability)
 
-    def _means(self, values):
-        """Returns the means of arrays (batch, time, experts) over a batch, which may be one of several processes."""
+    def batch_means(self, values):
+        """Returns the means of arrays (batch, time, experts) over a batch: that of all processes together."""
         return [ops.mean(each, axis=(0, 1)) for each in values]
 
     def _by_turns(self, x, weights):

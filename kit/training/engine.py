@@ -17,8 +17,6 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from kit.blocks.experts import Experts
-
 
 class Single:
     """The engine of one process."""
@@ -135,14 +133,11 @@ class Processes(Single):
         for variable in model.variables:  # what came before training may round otherwise in each process
             if "float" in variable.dtype:
                 variable.assign(self.total(keras.ops.convert_to_numpy(variable) * self.is_chief))
-        replaced = [
+        replaced = [  # of batch normalisations and of experts
             (layer, name, method)
             for layer in model._flatten_layers()
-            for kind, name, method in (
-                (keras.layers.BatchNormalization, "_moments", self._moments),
-                (Experts, "_means", self._means),
-            )
-            if isinstance(layer, kind)
+            for name, method in (("_moments", self._moments), ("batch_means", self._batch_means))
+            if hasattr(layer, name)
         ]
         optimizer = model.optimizer
         apply = optimizer.apply
@@ -205,7 +200,7 @@ class Processes(Single):
         (spread,) = self.sum([ops.sum(centred * centred * weights, axes)])
         return mean, spread / ops.maximum(count, 1)
 
-    def _means(self, layer, values):
+    def _batch_means(self, layer, values):
         """Returns what tells how evenly experts are used, means over the batches of all processes."""
         count = ops.cast(ops.prod(ops.shape(values[0])[:2]), values[0].dtype)
         count, *sums = self.sum([count, *(ops.sum(each, axis=(0, 1)) for each in values)])
