@@ -49,7 +49,6 @@ def check_same(one, several):
         ("image_classification", {"optimizer": {"use_ema": True, "gradient_accumulation_steps": 2}}),
         ("sequence_tagging", {"optimizer": {"global_clipnorm": 0.5}}),
         # What evens the load of experts is of the whole batch.
-        ("language_modelling", {"model": {"backbone": "switch_tiny"}}),
         ("text_to_text", {"model": {"backbone": "switch_t5_tiny"}}),
         # What is drawn is dropped of items that all users share.
         *(
