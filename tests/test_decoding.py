@@ -491,7 +491,9 @@ def test_caches_that_grow_change_nothing(name, settings, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", [name for name in sorted(text.CAUSAL) if name.endswith("tiny")])
+@pytest.mark.parametrize(
+    "variant", [name for name in sorted(text.CAUSAL) if name.endswith(("tiny", "nn", "gru", "lstm"))]
+)
 def test_every_network_writes_with_caches_that_grow(variant, monkeypatch):
     keras.utils.set_random_seed(3)
     build, settings = text.CAUSAL[variant]

@@ -40,11 +40,13 @@ class Experience(abc.ABC):
             done, on one device and one step in each call.
         has_fixed_shapes: All steps of the stream have the same shapes; XLA compiles for each shape anew.
         batches_per_step: Minibatches in a step of the stream, each a gradient step.
+        shared: Names of inputs that are no example's, as of `Examples`.
     """
 
     follows_model = True
     has_fixed_shapes = True
     batches_per_step = 1
+    shared = frozenset()
     model = None
 
     def __init__(self, spec, split):

@@ -27,6 +27,7 @@ class Unpaired:
 
     batches_per_step = 1
     follows_model = False
+    shared = frozenset()
 
     def __len__(self):
         return max(len(self.a), len(self.b))

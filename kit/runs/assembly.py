@@ -129,7 +129,7 @@ def _assemble(recipe, run_folder, settings, training, inputs, is_rehearsal, star
     keras.utils.set_random_seed(settings["seed"])
     accumulation = settings["optimizer"].get("gradient_accumulation_steps")
     together = training.devices, training.steps_per_execution, training.jit_compile, accumulation
-    device.check_combination(*together, getattr(splits.train, "shared", ()))
+    device.check_combination(*together, splits.train.shared)
     budget = None
     if training.minutes is not None:
         from kit.training.budget import Budget

@@ -252,7 +252,7 @@ def check_backend(training):
     check(not training["deterministic"] or not has_gpu(), "deterministic", True, "false under JAX on a GPU")
 
 
-def check_combination(devices, steps_per_execution, jit_compile, accumulation, shared=()):
+def check_combination(devices, steps_per_execution, jit_compile, accumulation, shared):
     """Refuses pairs of settings that Keras 3.15 fails on, before any training.
 
     Raises:

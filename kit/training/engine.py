@@ -217,6 +217,8 @@ class Processes(Single):
         """Returns a function that draws random numbers for the whole batch, and returns those of its rows."""
 
         def cut(shape, *arguments, **options):
+            if isinstance(shape[0], int):  # as in `_dropout`
+                return draw(shape, *arguments, **options)
             return self.own(draw((shape[0] * self.count, *shape[1:]), *arguments, **options))
 
         return cut
@@ -248,7 +250,7 @@ def current():
 
 @keras.saving.register_keras_serializable("kit")
 class Once(keras.layers.Layer):
-    """Passes on what is no example's, but the same for all users of a step, such as items that are drawn for all.
+    """Passes on what is no example's, but the same for all of a step, such as items that are drawn for all users.
 
     Shape:
         in, out: anything

@@ -202,9 +202,9 @@ def test_nan_guard_says_what_to_do():
 @pytest.mark.parametrize(
     ("arguments", "key"),
     [
-        ((2, 4, "auto", None), "train.steps_per_execution"),
-        ((2, "auto", True, None), "train.jit_compile"),
-        ((2, "auto", "auto", 2), "optimizer.gradient_accumulation_steps"),
+        ((2, 4, "auto", None, ()), "train.steps_per_execution"),
+        ((2, "auto", True, None, ()), "train.jit_compile"),
+        ((2, "auto", "auto", 2, ()), "optimizer.gradient_accumulation_steps"),
         ((2, "auto", "auto", None, {"pool"}), "train.devices"),
     ],
 )
@@ -215,7 +215,7 @@ def test_broken_combinations_are_refused(arguments, key):
 
 
 def test_single_device_allows_all():
-    assert device.check_combination(1, 4, True, 2) is None
+    assert device.check_combination(1, 4, True, 2, {"pool"}) is None
 
 
 def test_steps_per_execution_divides_the_epoch():
