@@ -1,6 +1,7 @@
 """Keras backend that trains: TensorFlow, or JAX where `KERAS_BACKEND=jax` says so. tf.data feeds both."""
 
 import contextlib
+import os
 
 from kit.errors import check
 
@@ -27,9 +28,14 @@ def gpus():
 
 
 def split_cpu(parts):
-    """Lets JAX see so many devices in the CPU; possible only before it is used in the process."""
+    """Lets JAX see so many devices in the CPU; possible only before it is used in the process.
+
+    Of a computation that devices share each holds a thread until all have one, and more threads wait to start the next
+    computation once many are under way: with a thread for each device they would wait for each other for ever.
+    """
     import jax
 
+    os.environ.setdefault("PJRT_NPROC", str(max(os.cpu_count() or 1, 3 * parts)))
     with contextlib.suppress(RuntimeError):  # it is in use: `layouts.divided` says so
         jax.config.update("jax_num_cpu_devices", parts)
 

@@ -48,8 +48,9 @@ _HOSTILE = (
 )
 _NUMBERS = ("-1", "0", "1", "2", "3", "-0.0", "0.5", "1e-30", "1e30", "1000000000000", "1.5", "-7", "100000")
 _LISTS = ("[0]", "[1]", "[1,1]", "[-1]", "[0,0]", "[1,2,3,4,5,6,7,8]", "[a]", "[a,a]", "[0.5]", "[1000000000000]")
-# Bytes that a rehearsal may ask for beside what it begins with, and seconds that it may take.
-_MEMORY, _SECONDS = 6 << 30, 240
+# Bytes of address space that a rehearsal may ask for beside what it begins with (the largest default, 110 million
+# parameters and an optimizer of three moments, asks for six gigabytes and uses three), and seconds that it may take.
+_MEMORY, _SECONDS = 9 << 30, 240
 # Those whose values reach the outside: other files, devices and modules are not this test's subject.
 _LEFT_ALONE = ("data.source", "train.devices", "train.start_from")
 

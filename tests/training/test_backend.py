@@ -131,6 +131,40 @@ def test_of_the_largest_tensor_a_device_has_a_half(name, tmp_path):
     assert "[True, True]" in done.stdout, done.stdout + done.stderr
 
 
+MANY_AT_A_TIME = """
+import jax
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+
+from kit.training import device
+
+device.split_cpu(2)
+mesh = jax.make_mesh((2,), ("model",))
+divided, whole = (NamedSharding(mesh, PartitionSpec(None, axis)) for axis in ("model", None))
+kernels = [jax.device_put(np.eye(256, dtype="float32"), divided) for _ in range(20)]
+
+
+@jax.jit
+def step(kernels, total):
+    for kernel in kernels:
+        total = total @ kernel
+    return total
+
+
+total = jax.device_put(np.ones((64, 256), "float32"), whole)
+for _ in range(200):
+    total = step(kernels, total)
+print("sum", float(total.sum()))
+"""
+
+
+@pytest.mark.slow
+def test_many_steps_on_two_devices_of_a_cpu_do_not_wait_for_each_other():
+    environment = {key: value for key, value in os.environ.items() if key != "PJRT_NPROC"} | JAX
+    done = subprocess.run([sys.executable, "-c", MANY_AT_A_TIME], capture_output=True, text=True, env=environment)
+    assert done.stdout == "sum 16384.0\n", done.stdout + done.stderr
+
+
 TOLD_TO_END = """
 import contextlib
 import signal
