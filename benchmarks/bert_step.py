@@ -4,7 +4,8 @@
 
 Both have the sizes of MiniLM (6 blocks of width 384, 12 heads, 30,522 word pieces), random weights, batches of 32
 sequences of 64 tokens, 77 classes, dropout and AdamW. They run in turn, each time in a process of its own; the medians
-of the rounds are compared.
+of the rounds are compared. With `--bfloat16` both train with products of it: the kit with
+`train.matmul_precision=bfloat16`, PyTorch under `autocast`.
 """
 
 import argparse
@@ -29,7 +30,7 @@ def batches():
     return draw.integers(1, _TOKENS, (_STEPS, _BATCH, _LENGTH)), draw.integers(0, _CLASSES, (_STEPS, _BATCH))
 
 
-def kits():
+def kits(matmul_precision):
     """Returns CPU-seconds of a training step and of a batch's answers, as `kit train` runs them."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     import keras
@@ -45,7 +46,7 @@ def kits():
     stream = tf.data.Dataset.from_tensor_slices(({"ids": ids.astype("int32")}, labels.astype("int32")))
     stream = stream.repeat().prefetch(2)
     model.steps_per_execution, model.jit_compile = 1, False
-    with fused.training(model):  # as the kit's own path does
+    with fused.training(model, matmul_precision):  # as the kit's own path does
         model.fit(stream, steps_per_epoch=_WARM, shuffle=False, verbose=0)  # compiles
         began = time.process_time()
         model.fit(stream, steps_per_epoch=_STEPS, shuffle=False, verbose=0)
@@ -57,7 +58,7 @@ def kits():
     return training, (time.process_time() - began) / _STEPS
 
 
-def theirs():
+def theirs(matmul_precision):
     """Returns the same of `BertForSequenceClassification`, in a plain loop."""
     import torch
     from transformers import BertConfig, BertForSequenceClassification
@@ -70,7 +71,10 @@ def theirs():
 
     def step(number):
         optimizer.zero_grad()
-        model(input_ids=ids[number], attention_mask=torch.ones_like(ids[number]), labels=labels[number]).loss.backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=matmul_precision == "bfloat16"):
+            mask = torch.ones_like(ids[number])
+            loss = model(input_ids=ids[number], attention_mask=mask, labels=labels[number]).loss
+        loss.backward()
         optimizer.step()
 
     def steps(count, run):
@@ -97,16 +101,18 @@ def main():
     parser.add_argument("--data", help="accepted for `make bench`")
     parser.add_argument("--write", action="store_true", help="accepted for `make bench`; the rows are printed alone")
     parser.add_argument("--side", choices=["kit", "transformers"], help=argparse.SUPPRESS)
+    parser.add_argument("--bfloat16", action="store_true", help="train with products of bfloat16")
     options = parser.parse_args()
     if options.side:
-        print(json.dumps(kits() if options.side == "kit" else theirs()))
+        measure = kits if options.side == "kit" else theirs
+        print(json.dumps(measure("bfloat16" if options.bfloat16 else "float32")))
         return
     if not options.torch:
         return
-    found = {"kit": [], "transformers": []}
+    found, more = {"kit": [], "transformers": []}, ["--bfloat16"] if options.bfloat16 else []
     for _ in range(options.rounds):
         for side, python in (("kit", sys.executable), ("transformers", options.torch)):
-            done = subprocess.run([python, __file__, "--side", side], capture_output=True, text=True)
+            done = subprocess.run([python, __file__, "--side", side, *more], capture_output=True, text=True)
             if done.returncode:
                 raise SystemExit(done.stderr)
             found[side].append(json.loads(done.stdout.splitlines()[-1]))

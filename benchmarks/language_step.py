@@ -7,7 +7,8 @@ no dropout, AdamW, gradients clipped), in the kit and in PyTorch as nanoGPT writ
 product, fused attention), compiled by `torch.compile` where that is asked for. Writing: GPT-2 with about 10 million
 parameters (6 blocks of width 384) and a cache, 256 tokens, against `generate` of transformers, at batch 1 and 16. They
 run in turn, each time in a process of its own; the medians of the rounds are compared. Beside them stands what the
-products with the writer's matrices cost alone, which no way of writing does without.
+products with the writer's matrices cost alone, which no way of writing does without. With `--bfloat16` both train with
+products of it: the kit with `train.matmul_precision=bfloat16`, PyTorch under `autocast`.
 """
 
 import argparse
@@ -33,7 +34,7 @@ def _timed(run, count=1):
     return (time.process_time() - began) / count
 
 
-def kits():
+def kits(matmul_precision):
     """Returns CPU-seconds of a training step, of writing at batch 1 and 16, and of the products alone of these two."""
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
     import keras
@@ -55,7 +56,7 @@ def kits():
     draw = np.random.default_rng(0).integers(0, _TOKENS, (_STEPS * _BATCH, _LENGTH + 1)).astype("int32")
     stream = tf.data.Dataset.from_tensor_slices(({"ids": draw[:, :-1]}, draw[:, 1:])).batch(_BATCH).repeat().prefetch(2)
     model.steps_per_execution, model.jit_compile = 10, False
-    with fused.training(model):  # as the kit's own path does
+    with fused.training(model, matmul_precision):  # as the kit's own path does
         model.fit(stream, steps_per_epoch=_WARM, shuffle=False, verbose=0)
         training = _timed(lambda: model.fit(stream, steps_per_epoch=_STEPS, shuffle=False, verbose=0)) / _STEPS
     writer, found = built(_TOKENS, 512, **_WRITER), []
@@ -83,7 +84,7 @@ def kits():
     return training, *found
 
 
-def theirs(is_compiled):
+def theirs(matmul_precision, is_compiled):
     """Returns the same of PyTorch and transformers."""
     import torch
     from torch import nn
@@ -127,7 +128,8 @@ def theirs(is_compiled):
     run = torch.compile(network) if is_compiled else network
 
     def step():
-        loss = run(draw[:, :-1], draw[:, 1:])
+        with torch.autocast("cpu", torch.bfloat16, enabled=matmul_precision == "bfloat16"):
+            loss = run(draw[:, :-1], draw[:, 1:])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -152,16 +154,19 @@ def main():
     parser.add_argument("--torch", help="a Python that has torch and transformers; without it nothing is measured")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--compile", action="store_true", help="compile the network of PyTorch")
+    parser.add_argument("--bfloat16", action="store_true", help="train with products of bfloat16")
     parser.add_argument("--data", help="accepted for `make bench`")
     parser.add_argument("--write", action="store_true", help="accepted for `make bench`; the rows are printed alone")
     parser.add_argument("--side", choices=["kit", "torch"], help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.side:
-        print(json.dumps(kits() if options.side == "kit" else theirs(options.compile)))
+        precision = "bfloat16" if options.bfloat16 else "float32"
+        print(json.dumps(kits(precision) if options.side == "kit" else theirs(precision, options.compile)))
         return
     if not options.torch:
         return
-    found, more = {"kit": [], "torch": []}, ["--compile"] if options.compile else []
+    found, more = {"kit": [], "torch": []}, []
+    more += [word for word in ("--compile", "--bfloat16") if getattr(options, word[2:])]
     for _ in range(options.rounds):
         for side, python in (("kit", sys.executable), ("torch", options.torch)):
             done = subprocess.run([python, __file__, "--side", side, *more], capture_output=True, text=True)

@@ -57,7 +57,7 @@ def seconds_per_step(parts):
             shown = shown.concatenate(examples.stream(batch_size, seed, step, step + 1))
     ends = []
     clock = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: ends.append(time.perf_counter()))
-    with warnings.catch_warnings(), fused.training(parts.model):
+    with warnings.catch_warnings(), fused.training(parts.model, parts.training.matmul_precision):
         warnings.filterwarnings("ignore", "A layer's `trainable` state has changed")  # frozen layers
         parts.model.fit(shown, steps_per_epoch=steps, callbacks=[clock], shuffle=False, verbose=0)
     return (ends[-1] - ends[0]) / (len(ends) - 1)

@@ -29,6 +29,7 @@ _OF_TENSORFLOW = {
     "devices": (1,),
     "workers": (1,),
     "freeze": ((), []),
+    "matmul_precision": ("float32",),
     "tensorboard": (False,),
     "minutes": (None,),
 }
@@ -73,6 +74,28 @@ def precision(mixed_precision):
     cards = _cards()
     has_it = all(capability and capability >= _BFLOAT16_CAPABILITY for _, capability in cards)
     return "mixed_bfloat16" if cards and has_it else keras.config.floatx()
+
+
+def tell_matmul_precision(layers):
+    """Says in the log how many layers of a network multiply in bfloat16, and where that is no help.
+
+    Args:
+        layers: Number of the layers whose products these are.
+    """
+    if not layers:
+        log.warning("train.matmul_precision: no dense layer or convolution of this network is float32; nothing changes")
+        return
+    log.info("train.matmul_precision: %d layers multiply in bfloat16 while they are trained", layers)
+    features = _cpu_features()
+    if features and not has_gpu() and not features & {"amx_bf16", "avx512_bf16"}:
+        log.warning("this CPU has no instructions for bfloat16 (AMX, AVX-512 BF16): this will be slow")
+
+
+def _cpu_features():
+    """Returns what the CPU has instructions for, in Linux' names; nothing where that is not known."""
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as lines:
+        return next((set(line.split()) for line in lines if line.startswith(("flags", "Features"))), set())
+    return set()
 
 
 def _cards():

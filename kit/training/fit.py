@@ -8,7 +8,7 @@ import warnings
 
 import keras
 
-from kit.training import averaging, checkpoint, fused, layer_rates, lora, parts, tracking, transfer
+from kit.training import averaging, checkpoint, device, fused, layer_rates, lora, parts, tracking, transfer
 from kit.training.budget import MOST_EPOCHS
 from kit.training.callbacks import (
     BestWeights,
@@ -196,6 +196,8 @@ def fit(
     for optimizer in checkpoint.optimizers(model):
         if not optimizer.built:
             optimizer.build(model.trainable_variables)
+    if training.matmul_precision == "bfloat16":
+        device.tell_matmul_precision(len(fused.multiplying_layers(model)))
     model.steps_per_execution = plan.steps_per_execution
     if plan.jit_compile != "auto":
         model.jit_compile = plan.jit_compile
@@ -216,7 +218,7 @@ def fit(
             of_all = "" if budget else f" of {most}"
             log.info("going on in epoch %d%s, after step %d of %d", done + 1, of_all, begun, steps)
             # Keras makes the metrics' sums, which are about to be put back, only when they are first needed.
-            with fused.training(model):  # the function that it traces is that of all validations to come
+            with fused.training(model, training.matmul_precision):  # its function is that of all validations to come
                 model.evaluate(splits.validation.take(slice(0, size)).batches(size), verbose=0)
         elif restored:
             log.info("going on after epoch %d%s", done, "" if budget else f" of {most}")
@@ -228,7 +230,8 @@ def fit(
         heard = stop.heard() if stop else contextlib.nullcontext()
         slower = layer_rates.lowered(model, network, frozen.layer_decay)
         try:
-            with warnings.catch_warnings(), engine.together(model), fused.training(model), slower, heard:
+            fast = fused.training(model, training.matmul_precision)
+            with warnings.catch_warnings(), engine.together(model), fast, slower, heard:
                 warnings.filterwarnings("ignore", "A layer's `trainable` state has changed")  # `Freeze` sees to it
                 model.fit(
                     stream,

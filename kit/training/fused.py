@@ -20,7 +20,7 @@ _LEAST_RATE = 0.01
 
 
 @contextlib.contextmanager
-def training(model):
+def training(model, matmul_precision="float32"):
     """Lets a model train faster; afterwards all is as before.
 
     Batch and layer normalisation, dense layers on sequences, dropout, Adam, and the cross-entropy of a tied last layer.
@@ -28,17 +28,31 @@ def training(model):
 
     Args:
         model: Compiled model, or training wrapper around some.
+        matmul_precision: "bfloat16" rounds both factors of the products of `multiplying_layers`, and what comes out, to
+            8 bits, forwards and backwards; sums, and all else, stay float32.
     """
     if not backend.is_tensorflow():
         yield  # XLA does as much
         return
     layers = list(model._flatten_layers())
+    rounded = set(multiplying_layers(model)) if matmul_precision == "bfloat16" else set()
     replaced = [
-        *((layer, "call", call) for layer in layers for fits, call in _CALLS if fits(layer)),
+        *((layer, "call", _IN_BFLOAT16[type(layer)]) for layer in rounded),
+        *((layer, "call", call) for layer in layers if layer not in rounded for fits, call in _CALLS if fits(layer)),
         *((optimizer, "update_step", _adam_step) for optimizer in _optimizers(model)),
     ]
     with _replaced(replaced):
         yield
+
+
+def multiplying_layers(model):
+    """Returns the dense and convolutional layers of a model whose products `training` can round.
+
+    Those of float32; Keras has XLA compile convolutions of several groups one by one on a CPU, which stay as they are.
+    """
+    known = (layer for layer in model._flatten_layers() if type(layer) in _IN_BFLOAT16)
+    usual = (layer for layer in known if getattr(layer, "data_format", "channels_last") == "channels_last")
+    return [layer for layer in usual if layer.compute_dtype == "float32" and getattr(layer, "groups", 1) == 1]
 
 
 @contextlib.contextmanager
@@ -254,6 +268,46 @@ def _crossentropy(inputs, weights, logits, labels, label_smoothing):
     return loss_of(inputs, weights)
 
 
+def _dense_in_bfloat16(layer, inputs, training=None):
+    """`Dense.call` whose product is one of bfloat16."""
+    if layer.quantization_mode is not None or not isinstance(inputs, tf.Tensor) or inputs.shape[-1] is None:
+        return type(layer).call(layer, inputs, training=training)
+    flat, kernel = tf.reshape(inputs, (-1, inputs.shape[-1])), tf.convert_to_tensor(layer.kernel)
+    outputs = tf.cast(tf.matmul(tf.cast(flat, "bfloat16"), tf.cast(kernel, "bfloat16")), inputs.dtype)
+    if layer.use_bias:
+        outputs = tf.nn.bias_add(outputs, tf.convert_to_tensor(layer.bias))
+    if layer.activation is not None:
+        outputs = layer.activation(outputs)
+    outputs = tf.reshape(outputs, tf.concat([tf.shape(inputs)[:-1], [layer.units]], 0))
+    outputs.set_shape([*inputs.shape[:-1], layer.units])
+    return outputs
+
+
+def _convolution_in_bfloat16(layer, inputs):
+    """`Conv1D.call` and `Conv2D.call` whose product is one of bfloat16."""
+    padding = layer.padding
+    if padding == "causal":
+        inputs, padding = keras.ops.pad(inputs, layer._compute_causal_padding()), "valid"
+    outputs = keras.ops.conv(
+        tf.cast(inputs, "bfloat16"),
+        tf.cast(tf.convert_to_tensor(layer.kernel), "bfloat16"),
+        strides=list(layer.strides),
+        padding=padding,
+        dilation_rate=layer.dilation_rate,
+        data_format=layer.data_format,
+    )
+    outputs = tf.cast(outputs, inputs.dtype)
+    if layer.use_bias:
+        outputs = tf.nn.bias_add(outputs, tf.convert_to_tensor(layer.bias))
+    return outputs if layer.activation is None else layer.activation(outputs)
+
+
+# What stands in the place of the `call` of a layer that multiplies.
+_IN_BFLOAT16 = {
+    keras.layers.Dense: _dense_in_bfloat16,
+    keras.layers.Conv1D: _convolution_in_bfloat16,
+    keras.layers.Conv2D: _convolution_in_bfloat16,
+}
 _CALLS = (
     (_normalizes_batches, _normalize_batch),
     (_normalizes_vectors, _normalize_vectors),

@@ -33,6 +33,9 @@ class Training:
         jit_compile: Compile with XLA; "auto" is off on a CPU, where it was measured to be slower.
         mixed_precision: Keras dtype policy; "auto" is mixed_bfloat16 on a GPU that has it (NVIDIA since compute
             capability 8), else Keras' `floatx`, float32. A run that is carried on keeps what was decided at first.
+        matmul_precision: Precision of the products of dense layers and convolutions in steps and validations of a
+            float32 network: "bfloat16" rounds factors and results to 8 bits, forwards and backwards; CPUs with AMX
+            multiply several times as fast. Weights, sums and all else stay float32, and what is saved and scored.
         deterministic: Make every operation deterministic, so that equal runs give equal bits.
         devices: Number of GPUs of this machine to train on (MirroredStrategy); without a GPU, of logical CPUs.
         workers: Number of processes that train one model, each with its rows of every batch: the result is that of one
@@ -79,6 +82,7 @@ class Training:
     steps_per_execution: int | Literal["auto"] = "auto"
     jit_compile: bool | Literal["auto"] = "auto"
     mixed_precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
+    matmul_precision: Literal["float32", "bfloat16"] = "float32"
     deterministic: bool = False
     devices: int = 1
     workers: int = 1
@@ -99,6 +103,8 @@ class Training:
             value, least = getattr(self, key), 0 if key == "epochs" else 1
             check(value >= least, key, value, f"at least {least}")
             check(value < 2**31, key, value, "less than 2147483648")
+        is_float32 = self.matmul_precision == "float32" or self.mixed_precision in ("auto", "float32")
+        check(is_float32, "matmul_precision", self.matmul_precision, f"'float32' with {self.mixed_precision}")
         check(self.folds != 1 and 0 <= self.folds < 2**31, "folds", self.folds, "0, or at least 2")
         check(not self.folds or self.seeds == 1, "folds", self.folds, "0 with several seeds: each --seed has its own")
         is_possible = self.minutes is None or 0 < self.minutes < 1e6

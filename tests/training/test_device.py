@@ -67,6 +67,23 @@ def test_bfloat16_on_a_card_without_it_is_said(cards, caplog):
 
 
 @pytest.mark.parametrize(
+    ("features", "layers", "said"),
+    [
+        ({"avx2"}, 3, "no instructions for bfloat16"),
+        ({"avx2", "amx_bf16"}, 3, ""),
+        (set(), 3, ""),  # not known
+        ({"avx2"}, 0, "nothing changes"),
+    ],
+)
+def test_a_cpu_that_has_no_products_of_bfloat16_is_said(cards, monkeypatch, caplog, features, layers, said):
+    cards()
+    monkeypatch.setattr(device, "_cpu_features", lambda: features)
+    with caplog.at_level(logging.WARNING):
+        device.tell_matmul_precision(layers)
+    assert said in caplog.text and bool(said) == bool(caplog.text)
+
+
+@pytest.mark.parametrize(
     ("hidden", "path", "sees", "said"),
     [
         (None, "/usr/bin/nvidia-smi", 0, True),

@@ -170,3 +170,50 @@ def test_gradients_of_gradients_of_layer_normalisation_are_the_same():
     plain = twice()
     with fused.training(model):
         np.testing.assert_allclose(twice(), plain, rtol=1e-3, atol=1e-3)
+
+
+def products(count):
+    """Returns a network that multiplies in every way, and so many images."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 4))
+    x = layers.Conv2D(4, 3, strides=2, padding="same", use_bias=False)(inputs)
+    x = layers.Conv2D(4, 3, padding="same", groups=2, name="grouped")(x)
+    x = layers.Reshape((16, 4))(x)
+    x = layers.Dense(6, activation="relu")(layers.Conv1D(4, 3, dilation_rate=2, padding="causal")(x))
+    x = layers.Dense(3)(layers.Flatten()(x))
+    model = keras.Model(inputs, x)
+    model.compile(keras.optimizers.SGD(0.01), "mse")
+    return model, np.random.default_rng(0).normal(size=(count, 8, 8, 4)).astype("float32")
+
+
+def test_products_of_bfloat16_are_near_and_only_for_so_long():
+    model, images = products(16)
+    exact = model(images).numpy()
+
+    def kinds():
+        graph = tf.function(lambda x: model(x, training=True)).get_concrete_function(images).graph
+        found = (each for each in graph.get_operations() if each.type in ("Conv2D", "MatMul"))
+        return sorted(each.outputs[0].dtype.name for each in found)
+
+    assert [layer.name for layer in fused.multiplying_layers(model)].count("grouped") == 0
+    with fused.training(model, "bfloat16"):
+        near = model(images).numpy()
+        # The two groups of one convolution stay as they are.
+        assert kinds().count("bfloat16") == 4 and kinds().count("float32") <= 1
+    np.testing.assert_allclose(near, exact, atol=0.02 * np.abs(exact).max())
+    assert np.abs(near - exact).max() > 0
+    np.testing.assert_array_equal(model(images), exact)
+    assert "bfloat16" not in kinds() and not any("call" in vars(layer) for layer in model.layers)
+
+
+def test_what_bfloat16_learns_is_near():
+    (model, images), (other, _) = products(32), products(32)
+    targets = np.random.default_rng(1).normal(size=(32, 3))
+    begun = model.get_weights()
+    with fused.training(model):
+        model.fit(images, targets, batch_size=8, epochs=3, shuffle=False, verbose=0)
+    with fused.training(other, "bfloat16"):
+        other.fit(images, targets, batch_size=8, epochs=3, shuffle=False, verbose=0)
+    for before, one, two in zip(begun, model.get_weights(), other.get_weights(), strict=True):
+        assert two.dtype == "float32"
+        np.testing.assert_allclose(two - before, one - before, atol=0.05 * np.abs(one - before).max())

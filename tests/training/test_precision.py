@@ -5,11 +5,14 @@ import numpy as np
 import pytest
 
 import kit
+from kit import recipes
 from kit.blocks.boltzmann import RestrictedBoltzmann
 from kit.errors import SettingError
 from kit.models.autoencoding.dbn_autoencoder import dbn_autoencoder
+from kit.runs.rehearsal import rehearse
 from kit.training import boltzmann, checkpoint, device, learning_rate
 from kit.training.run_state import RunState
+from tests.conformance import CONFIG
 from tests.training.test_boltzmann import below, stripes
 
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -113,3 +116,36 @@ def test_layers_that_are_trained_alone_learn_as_much_in_float16(half):
         kernels.append([np.asarray(layer.kernel) for layer in machines])
     for one, other in zip(*kernels, strict=True):
         np.testing.assert_allclose(other, one, atol=1e-6)
+
+
+def test_products_in_bfloat16_leave_a_float32_network(tmp_path, capsys):
+    settings = {"model": {"backbone": "resnet8"}, "evaluate": {"bootstrap_samples": 20}}
+    exact, near = (
+        kit.train(
+            "image_classification",
+            folder=tmp_path / precision,
+            train={"epochs": 1, "steps_per_epoch": 4, "matmul_precision": precision},
+            **settings,
+        )
+        for precision in ("float32", "bfloat16")
+    )
+    assert "train.matmul_precision: 10 layers multiply in bfloat16" in capsys.readouterr().out
+    assert near.model.dtype_policy.name == "float32"
+    assert exact.history["loss"][0] != near.history["loss"][0]
+    np.testing.assert_allclose(near.history["loss"], exact.history["loss"], rtol=0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", recipes.names())
+def test_every_recipe_has_products_in_bfloat16(name):
+    assert rehearse(name, {"train.matmul_precision": "bfloat16"}, config=CONFIG)["seconds_per_step"] > 0
+
+
+def test_products_in_bfloat16_are_no_part_of_mixed_precision(tmp_path):
+    with pytest.raises(SettingError, match="train.matmul_precision: expected 'float32' with mixed_bfloat16, got 'bf"):
+        kit.train(
+            "image_classification",
+            folder=tmp_path / "run",
+            train={"matmul_precision": "bfloat16", "mixed_precision": "mixed_bfloat16"},
+        )
+    assert not (tmp_path / "run").exists()
