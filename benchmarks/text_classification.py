@@ -79,6 +79,7 @@ RTE = _splits("RTE.train.tsv", None, "RTE.dev.tsv")
 COLA = _splits("CoLA.train.tsv", "CoLA.val.tsv", "CoLA.dev.tsv")
 _LONG = ("--data.max_length", "128")
 _FOLDS = ("--train.folds", "10")
+_BFLOAT16 = ("--train.matmul_precision", "bfloat16")
 _NUMBER = ("--data.answer", "number", "--model.label_smoothing", "0")
 
 # Row: how its table is made, settings, and whether they begin with published weights.
@@ -86,6 +87,7 @@ SETS = {
     "languages": ((None,), (), False),
     "banking77, nothing pre-trained": ((banking77,), ("--config", "banking77"), False),
     "banking77, MiniLM": ((banking77,), ("--config", "fine_tune"), True),
+    "banking77, MiniLM, products in bfloat16": ((banking77,), ("--config", "fine_tune", *_BFLOAT16), True),
     "banking77, 10 a class, MiniLM": ((banking77, 10), ("--config", "few"), True),
     "MR, nothing pre-trained": ((polarity,), ("--config", "sentences", *_FOLDS), False),
     "MR, MiniLM": ((polarity,), ("--config", "fine_tune", "--train.epochs", "2", *_FOLDS), True),
