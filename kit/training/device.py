@@ -83,7 +83,7 @@ def tell_matmul_precision(layers):
         layers: Number of the layers whose products these are.
     """
     if not layers:
-        log.warning("train.matmul_precision: no dense layer or convolution of this network is float32; nothing changes")
+        log.warning("train.matmul_precision: no layer of this network has such products of float32; nothing changes")
         return
     log.info("train.matmul_precision: %d layers multiply in bfloat16 while they are trained", layers)
     features = _cpu_features()

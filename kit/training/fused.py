@@ -17,6 +17,8 @@ from kit.training import checkpoint, engine
 
 # Random numbers of dropout have 16 bits; of a smaller rate they would miss too large a share.
 _LEAST_RATE = 0.01
+# Layers with fewer outputs are not worth rounding: values, routers, and logits of a few classes stay exact.
+_LEAST_OUTPUTS = 16
 
 
 @contextlib.contextmanager
@@ -48,9 +50,11 @@ def training(model, matmul_precision="float32"):
 def multiplying_layers(model):
     """Returns the dense and convolutional layers of a model whose products `training` can round.
 
-    Those of float32; Keras has XLA compile convolutions of several groups one by one on a CPU, which stay as they are.
+    Those of float32 with many outputs; Keras has XLA compile convolutions of several groups one by one on a CPU, which
+    stay as they are.
     """
     known = (layer for layer in model._flatten_layers() if type(layer) in _IN_BFLOAT16)
+    known = (layer for layer in known if (getattr(layer, "units", None) or layer.filters) >= _LEAST_OUTPUTS)
     usual = (layer for layer in known if getattr(layer, "data_format", "channels_last") == "channels_last")
     return [layer for layer in usual if layer.compute_dtype == "float32" and getattr(layer, "groups", 1) == 1]
 
