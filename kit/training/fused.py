@@ -53,10 +53,18 @@ def multiplying_layers(model):
     Those of float32 with many outputs; Keras has XLA compile convolutions of several groups one by one on a CPU, which
     stay as they are.
     """
-    known = (layer for layer in model._flatten_layers() if type(layer) in _IN_BFLOAT16)
-    known = (layer for layer in known if (getattr(layer, "units", None) or layer.filters) >= _LEAST_OUTPUTS)
-    usual = (layer for layer in known if getattr(layer, "data_format", "channels_last") == "channels_last")
-    return [layer for layer in usual if layer.compute_dtype == "float32" and getattr(layer, "groups", 1) == 1]
+
+    def fits(layer):
+        return (
+            type(layer) in _IN_BFLOAT16
+            and layer.compute_dtype == "float32"
+            and getattr(layer, "quantization_mode", None) is None
+            and getattr(layer, "data_format", "channels_last") == "channels_last"
+            and getattr(layer, "groups", 1) == 1
+            and (layer.units if type(layer) is keras.layers.Dense else layer.filters) >= _LEAST_OUTPUTS
+        )
+
+    return [layer for layer in model._flatten_layers() if fits(layer)]
 
 
 @contextlib.contextmanager
@@ -165,11 +173,12 @@ def _is_dense(layer):
     return type(layer) is keras.layers.Dense and layer.built and layer.quantization_mode is None
 
 
-def _dense(layer, inputs, training=None):
+def _dense(layer, inputs, training=None, product=None):
     """`Dense.call` on a sequence as on one large batch: product, bias and activation become one operation."""
+    product = product or functools.partial(type(layer).call, layer, training=training)
     if not hasattr(inputs, "shape") or inputs.shape.rank in (None, 0, 1, 2) or inputs.shape[-1] is None:
-        return type(layer).call(layer, inputs, training=training)
-    outputs = type(layer).call(layer, tf.reshape(inputs, (-1, inputs.shape[-1])), training=training)
+        return product(inputs)
+    outputs = product(tf.reshape(inputs, (-1, inputs.shape[-1])))
     outputs = tf.reshape(outputs, tf.concat([tf.shape(inputs)[:-1], [layer.units]], 0))
     outputs.set_shape([*inputs.shape[:-1], layer.units])
     return outputs
@@ -274,17 +283,18 @@ def _crossentropy(inputs, weights, logits, labels, label_smoothing):
 
 def _dense_in_bfloat16(layer, inputs, training=None):
     """`Dense.call` whose product is one of bfloat16."""
-    if layer.quantization_mode is not None or not isinstance(inputs, tf.Tensor) or inputs.shape[-1] is None:
-        return type(layer).call(layer, inputs, training=training)
-    flat, kernel = tf.reshape(inputs, (-1, inputs.shape[-1])), tf.convert_to_tensor(layer.kernel)
-    outputs = tf.cast(tf.matmul(tf.cast(flat, "bfloat16"), tf.cast(kernel, "bfloat16")), inputs.dtype)
-    if layer.use_bias:
-        outputs = tf.nn.bias_add(outputs, tf.convert_to_tensor(layer.bias))
-    if layer.activation is not None:
-        outputs = layer.activation(outputs)
-    outputs = tf.reshape(outputs, tf.concat([tf.shape(inputs)[:-1], [layer.units]], 0))
-    outputs.set_shape([*inputs.shape[:-1], layer.units])
-    return outputs
+
+    def product(vectors):
+        kernel = tf.cast(tf.convert_to_tensor(layer.kernel), "bfloat16")
+        return _finished(layer, tf.cast(tf.matmul(tf.cast(vectors, "bfloat16"), kernel), vectors.dtype))
+
+    return _dense(layer, inputs, product=product)
+
+
+def _finished(layer, outputs):
+    """Returns the product of a layer with its bias, activated."""
+    outputs = tf.nn.bias_add(outputs, tf.convert_to_tensor(layer.bias)) if layer.use_bias else outputs
+    return outputs if layer.activation is None else layer.activation(outputs)
 
 
 def _convolution_in_bfloat16(layer, inputs):
@@ -300,10 +310,7 @@ def _convolution_in_bfloat16(layer, inputs):
         dilation_rate=layer.dilation_rate,
         data_format=layer.data_format,
     )
-    outputs = tf.cast(outputs, inputs.dtype)
-    if layer.use_bias:
-        outputs = tf.nn.bias_add(outputs, tf.convert_to_tensor(layer.bias))
-    return outputs if layer.activation is None else layer.activation(outputs)
+    return _finished(layer, tf.cast(outputs, inputs.dtype))
 
 
 # What stands in the place of the `call` of a layer that multiplies.

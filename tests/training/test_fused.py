@@ -195,7 +195,7 @@ def test_products_of_bfloat16_are_near_and_only_for_so_long():
         found = (each for each in graph.get_operations() if each.type in ("Conv2D", "MatMul"))
         return sorted(each.outputs[0].dtype.name for each in found)
 
-    assert [layer.name for layer in fused.multiplying_layers(model)].count("grouped") == 0
+    assert "grouped" not in [layer.name for layer in fused.multiplying_layers(model)]
     with fused.training(model, "bfloat16"):
         near = model(images).numpy()
         # The last layer has few outputs; the convolution of two groups is compiled by itself.
