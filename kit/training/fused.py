@@ -31,7 +31,7 @@ def training(model, matmul_precision="float32"):
     Args:
         model: Compiled model, or training wrapper around some.
         matmul_precision: "bfloat16" rounds both factors of the products of `multiplying_layers`, and what comes out, to
-            8 bits, forwards and backwards; sums, and all else, stay float32.
+            8 bits, forwards and backwards, and those with which Muon orthogonalises; sums, and all else, stay float32.
     """
     if not backend.is_tensorflow():
         yield  # XLA does as much
@@ -41,8 +41,10 @@ def training(model, matmul_precision="float32"):
     replaced = [
         *((layer, "call", _IN_BFLOAT16[type(layer)]) for layer in rounded),
         *((layer, "call", call) for layer in layers if layer not in rounded for fits, call in _CALLS if fits(layer)),
-        *((optimizer, "update_step", _adam_step) for optimizer in _optimizers(model)),
+        *((optimizer, "update_step", _adam_step) for optimizer in _optimizers(model, _ADAM) if not optimizer.amsgrad),
     ]
+    if matmul_precision == "bfloat16":
+        replaced += [(each, "zeropower_via_newtonschulz5", _orthogonal) for each in _optimizers(model, _MUON)]
     with _replaced(replaced):
         yield
 
@@ -328,12 +330,15 @@ _CALLS = (
 )
 
 
-def _optimizers(model):
-    """Returns those of a model's optimizers that are Adam, on one device."""
+_ADAM = (keras.optimizers.Adam, keras.optimizers.AdamW)
+_MUON = (keras.optimizers.Muon,)
+
+
+def _optimizers(model, kinds):
+    """Returns those of a model's optimizers that are of some kinds, on one device."""
     found = [checkpoint.inside(each) for each in checkpoint.optimizers(model) if each is not None]
     is_one = tf.distribute.get_strategy().num_replicas_in_sync == 1
-    kinds = (keras.optimizers.Adam, keras.optimizers.AdamW)
-    return [each for each in found if is_one and type(each) in kinds and not each.amsgrad]
+    return [each for each in found if is_one and type(each) in kinds]
 
 
 def _adam_step(optimizer, gradient, variable, learning_rate):
@@ -357,3 +362,16 @@ def _adam_step(optimizer, gradient, variable, learning_rate):
         epsilon=optimizer.epsilon,
         grad=gradient,
     )
+
+
+def _orthogonal(optimizer, update, steps):
+    """`Muon.zeropower_via_newtonschulz5` whose products are of bfloat16, as its author has them."""
+    a, b, c = optimizer.muon_a, optimizer.muon_b, optimizer.muon_c
+    is_tall = update.shape[0] > update.shape[1]
+    x = tf.transpose(update) if is_tall else update
+    x = tf.cast(x / (tf.norm(x) + 1e-7), "bfloat16")
+    for _ in range(steps):
+        squared = tf.matmul(x, x, transpose_b=True)
+        x = a * x + tf.matmul(b * squared + c * tf.matmul(squared, squared), x)
+    x = tf.cast(x, update.dtype)
+    return tf.transpose(x) if is_tall else x

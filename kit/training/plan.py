@@ -35,8 +35,8 @@ class Training:
             capability 8), else Keras' `floatx`, float32. A run that is carried on keeps what was decided at first.
         matmul_precision: Precision of the products of dense layers and convolutions of at least 16 outputs in steps and
             validations of a float32 network: "bfloat16" rounds factors and results to 8 bits, forwards and backwards;
-            CPUs with AMX multiply several times as fast. Weights, sums and all else stay float32, and what is saved and
-            scored.
+            CPUs with AMX multiply several times as fast. Muon orthogonalises so, too. Weights, sums and all else stay
+            float32, and what is saved and scored.
         deterministic: Make every operation deterministic, so that equal runs give equal bits.
         devices: Number of GPUs of this machine to train on (MirroredStrategy); without a GPU, of logical CPUs.
         workers: Number of processes that train one model, each with its rows of every batch: the result is that of one

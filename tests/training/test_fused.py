@@ -220,3 +220,18 @@ def test_what_bfloat16_learns_is_near():
         for weights in (begun, model.get_weights(), other.get_weights())
     )
     assert 0 < np.linalg.norm(two - one) < 0.05 * np.linalg.norm(one - before)
+
+
+def test_muon_orthogonalises_in_bfloat16_and_only_for_so_long():
+    model = keras.Sequential([keras.Input((20,)), layers.Dense(48), layers.Dense(24)])
+    optimizer = keras.optimizers.Muon(0.01)
+    model.compile(optimizer, "mse")
+    for shape in ((20, 48), (48, 24), (16, 16)):
+        update = tf.constant(np.random.default_rng(0).normal(size=shape) * 50, "float32")
+        exact = optimizer.zeropower_via_newtonschulz5(update, 5).numpy()
+        with fused.training(model, "bfloat16"):
+            near = optimizer.zeropower_via_newtonschulz5(update, 5)
+        assert near.dtype == "float32" and 0 < np.linalg.norm(near - exact) < 0.1 * np.linalg.norm(exact)
+        with fused.training(model):
+            np.testing.assert_array_equal(optimizer.zeropower_via_newtonschulz5(update, 5), exact)
+    assert "zeropower_via_newtonschulz5" not in vars(optimizer)
