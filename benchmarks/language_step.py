@@ -7,8 +7,8 @@ no dropout, AdamW, gradients clipped), in the kit and in PyTorch as nanoGPT writ
 product, fused attention), compiled by `torch.compile` where that is asked for. Writing: GPT-2 with about 10 million
 parameters (6 blocks of width 384) and a cache, 256 tokens, against `generate` of transformers, at batch 1 and 16. They
 run in turn, each time in a process of its own; the medians of the rounds are compared. Beside them stands what the
-products with the writer's matrices cost alone, which no way of writing does without. With `--bfloat16` both train with
-products of it: the kit with `train.matmul_precision=bfloat16`, PyTorch under `autocast`.
+products with the networks' matrices cost alone, which no way of training or writing does without. With `--bfloat16`
+both train with products of it: the kit with `train.matmul_precision=bfloat16`, PyTorch under `autocast`.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def _timed(run, count=1):
 
 
 def kits(matmul_precision):
-    """Returns CPU-seconds of a training step, of writing at batch 1 and 16, and of the products alone of these two."""
+    """Returns CPU-seconds of a step, of writing at batch 1 and 16, and of the products alone: writing twice, a step."""
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
     import keras
     import numpy as np
@@ -81,7 +81,22 @@ def kits(matmul_precision):
         rows = tf.constant(batch)
         products(rows)
         found.append(_timed(lambda rows=rows: products(rows), 50) * _WRITTEN)
-    return training, *found
+
+    @tf.function(autograph=False)
+    def learned(rows):
+        """The three products of a step with each matrix of the network: of what goes in, and both gradients."""
+        corners = []
+        for number, kernel in enumerate(weight.value for weight in model.trainable_variables):
+            if kernel.shape.rank == 2 and kernel.shape[0] != _LENGTH:  # all but the table of positions
+                kernel = tf.cast(kernel, matmul_precision)
+                vectors, upstream = (tf.cast(tf.fill((rows, dim), 1.0 + number), kernel.dtype) for dim in kernel.shape)
+                found = (vectors @ kernel, tf.matmul(upstream, kernel, transpose_b=True))
+                corners += [each[0, 0] for each in (*found, tf.matmul(vectors, upstream, transpose_a=True))]
+        return tf.add_n(corners)
+
+    rows = tf.constant(_BATCH * _LENGTH)
+    learned(rows)
+    return training, *found, _timed(lambda: learned(rows), 50)
 
 
 def theirs(matmul_precision, is_compiled):
@@ -180,11 +195,12 @@ def main():
         ours, other = (statistics.median(each[place] for each in found[side]) for side in found)
         told = f"{tokens[place] / ours:,.0f} | {tokens[place] / other:,.0f} | {other / ours:.2f}"
         print(f"| {name} | {told} | {day()} |")
-    writing, alone = (
-        [statistics.median(each[place] for each in found["kit"]) for place in two] for two in ((1, 2), (3, 4))
-    )
-    shares = [f"{part / whole:.0%}" for part, whole in zip(alone, writing, strict=True)]
-    print(f"\nOf the kit's writing products of matrices alone: {shares[0]} at batch 1, {shares[1]} at batch 16")
+    medians = [statistics.median(values) for values in zip(*found["kit"], strict=True)]
+    shares = [f"{medians[part] / medians[whole]:.0%}" for part, whole in ((5, 0), (3, 1), (4, 2))]
+    print(f"\nOf the kit's CPU-seconds products of matrices alone: {shares[0]} of a training step, ", end="")
+    print(f"{shares[1]} of writing at batch 1, {shares[2]} at batch 16")
+    least = statistics.median(each[0] for each in found["torch"]) / medians[5]
+    print(f"A training step of nothing else would be {least:.2f} times as fast as PyTorch's")
     print(f"\n{machine()}")
 
 
