@@ -52,7 +52,7 @@ class Experts(layers.Layer):
             those behind pass with nothing added. None takes all.
         capacity: That number itself, of each sequence; None goes by `capacity_factor`.
         jitter: While training the router sees its inputs times numbers up to so much from 1.
-        load_loss: Factor of the loss for an even load.
+        load_loss: Factor of the loss for an even load, of each sequence where there is a capacity, else of the batch.
 
     Shape:
         in, out: (batch, time, dim)
@@ -144,13 +144,16 @@ class Experts(layers.Layer):
 
     def _has_room(self, chosen):
         """Returns which of the chosen experts have room for a position, (batch, time, top_k)."""
-        if self.capacity is None and self.capacity_factor is None:
+        if self._has_all_room():
             return ops.ones_like(chosen, "bool")
         each = ops.cast(ops.one_hot(chosen, self.num_experts, dtype="int32"), "int32")  # (batch, time, top_k, experts)
         of_position = ops.sum(each, axis=2)
         before = ops.cumsum(of_position, axis=1)  # (batch, time, experts), those of this position among them
         place = ops.sum(each * before[:, :, None], axis=-1)  # (batch, time, top_k), from 1
         return place <= self._room(ops.shape(chosen)[1])
+
+    def _has_all_room(self):
+        return self.capacity is None and self.capacity_factor is None
 
     def _load(self, chosen, has_room):
         each = ops.one_hot(chosen, self.num_experts)  # (batch, time, top_k, experts)
@@ -164,13 +167,19 @@ class Experts(layers.Layer):
         return ops.cast(ops.ceil(self.capacity_factor * share), "int32")
 
     def _unevenness(self, shares, chosen):
-        """Returns the loss for an even load: 1 where each expert has the same share of positions and probability."""
-        first = ops.sum(ops.one_hot(chosen, self.num_experts), axis=-2)
-        positions, probability = self.batch_means([first / self.top_k, shares])  # (experts,)
-        return self.num_experts * ops.sum(positions * probability)
+        """Returns the loss for an even load: 1 where each expert has the same share of positions and probability.
+
+        It is that of each sequence where experts have room for so many of it, else that of the batch.
+        """
+        first = ops.sum(ops.one_hot(chosen, self.num_experts), axis=-2) / self.top_k
+        if self._has_all_room():
+            positions, probability = self.batch_means([first, shares])  # (experts,)
+            return self.num_experts * ops.sum(positions * probability)
+        of_each = self.num_experts * ops.sum(ops.mean(first, axis=1) * ops.mean(shares, axis=1), axis=-1)  # (batch,)
+        return self.batch_means([of_each[:, None, None]])[0][0]
 
     def batch_means(self, values):
-        """Returns the means of arrays (batch, time, experts) over a batch: that of all processes together."""
+        """Returns means (experts,) of arrays (batch, time, experts) over a batch: that of all processes together."""
         return [ops.mean(each, axis=(0, 1)) for each in values]
 
     def _by_turns(self, x, weights):

@@ -56,6 +56,13 @@ def test_an_even_load_has_a_loss_of_one():
     assert layer.losses == []
 
 
+def test_the_load_is_that_of_what_has_room():
+    own = np.repeat([[0], [1]], 4, axis=1)  # two sequences, each with an expert of its own
+    shares, chosen = np.eye(4, dtype="float32")[own], own[..., None]
+    assert float(built(top_k=1)._unevenness(shares, chosen)) == 2.0
+    assert float(built(top_k=1, capacity_factor=1.25)._unevenness(shares, chosen)) == 4.0
+
+
 def test_it_is_saved_and_trains(tmp_path):
     inputs = keras.Input((None, 8))
     model = keras.Model(inputs, Experts(4, 16, jitter=0.1, name="experts")(inputs))
