@@ -50,7 +50,9 @@ VARIANTS |= {
     "mixtral_8x7b": _sizes(4096, 32, 32, 8, 14336) | _MIXTRAL,
     "qwen3_moe_tiny": _TINY | _QWEN3 | {"head_dim": 32, "num_experts": 16, "top_k": 4, "feedforward_dim": 88},
     "qwen3_30b_a3b": _sizes(2048, 48, 32, 4, 768) | _QWEN3_MOE,
-    "switch_tiny": _TINY | {"num_experts": 8, "top_k": 1, "normalize": False, "capacity_factor": 1.25, "jitter": 0.01},
+    # Room is a share of a sequence here, of a large batch in the paper: its load loss of 0.01 would leave many without.
+    "switch_tiny": _TINY
+    | {"num_experts": 8, "top_k": 1, "normalize": False, "capacity_factor": 1.25, "jitter": 0.01, "load_loss": 0.1},
 }
 # Published weights say all the rest.
 VARIANTS |= {"llama": {}, "mistral": {}, "qwen2": _QWEN2, "qwen3": _QWEN3}
