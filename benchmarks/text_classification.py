@@ -90,7 +90,7 @@ SETS = {
     "banking77, MiniLM": ((banking77,), ("--config", "fine_tune"), True),
     "banking77, MiniLM, products in bfloat16": ((banking77,), ("--config", "fine_tune", *_BFLOAT16), True),
     "banking77, 10 a class, MiniLM": ((banking77, 10), ("--config", "few"), True),
-    "MR, nothing pre-trained": ((polarity,), ("--config", "ngrams", *_FOLDS), False),
+    "MR, nothing pre-trained": ((polarity,), ("--config", "sentences", *_FOLDS), False),
     "MR, MiniLM": ((polarity,), ("--config", "fine_tune", *_GENTLY, *_FOLDS), True),
     "RTE, MiniLM": ((pairs, RTE, (1, 2, 3)), ("--config", "fine_tune", *_LONG), True),
     "MRPC, MiniLM": ((pairs, MRPC, (3, 4, 0)), ("--config", "fine_tune", *_LONG), True),
