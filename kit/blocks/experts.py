@@ -179,7 +179,7 @@ class Experts(layers.Layer):
         return self.batch_means([of_each[:, None, None]])[0][0]
 
     def batch_means(self, values):
-        """Returns means (experts,) of arrays (batch, time, experts) over a batch: that of all processes together."""
+        """Returns means (numbers,) of arrays (batch, time, numbers) over a batch: that of all processes together."""
         return [ops.mean(each, axis=(0, 1)) for each in values]
 
     def _by_turns(self, x, weights):

@@ -366,12 +366,5 @@ def _adam_step(optimizer, gradient, variable, learning_rate):
 
 def _orthogonal(optimizer, update, steps):
     """`Muon.zeropower_via_newtonschulz5` whose products are of bfloat16, as its author has them."""
-    a, b, c = optimizer.muon_a, optimizer.muon_b, optimizer.muon_c
-    is_tall = update.shape[0] > update.shape[1]
-    x = tf.transpose(update) if is_tall else update
-    x = tf.cast(x / (tf.norm(x) + 1e-7), "bfloat16")
-    for _ in range(steps):
-        squared = tf.matmul(x, x, transpose_b=True)
-        x = a * x + tf.matmul(b * squared + c * tf.matmul(squared, squared), x)
-    x = tf.cast(x, update.dtype)
-    return tf.transpose(x) if is_tall else x
+    found = type(optimizer).zeropower_via_newtonschulz5(optimizer, tf.cast(update, "bfloat16"), steps)
+    return tf.cast(found, update.dtype)
