@@ -22,7 +22,10 @@ RECIPE = "text_to_text"
 _COLUMNS = ("2,000 labels of MR, T5-tiny", "written right", "difference", "CPU-s of training", "of pre-training", "day")
 _LABELS = 2000
 _WORDS = {"neg": "negative", "pos": "positive"}
-_PLAIN = ("--config", "span_corruption", "--data.lowercase", "true", "--data.max_length", "64")
+_PLAIN = (
+    *("--config", "span_corruption", "--data.lowercase", "true", "--data.max_length", "64"),
+    *("--data.vocabulary_size", "8000", "--train.matmul_precision", "bfloat16"),
+)
 _TUNED = (
     "--config",
     "default",
@@ -52,7 +55,7 @@ def main():
         "--data", help="folder that holds brown/ and sentence_polarity/; without it nothing is measured"
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
-    parser.add_argument("--epochs", default="12", help="epochs of pre-training")
+    parser.add_argument("--epochs", default="20", help="epochs of pre-training")
     parser.add_argument("--runs", help="folder that keeps the runs: finished ones are not trained again")
     parser.add_argument("--write", action="store_true", help="put the table into the recipe's README")
     options = parser.parse_args()
