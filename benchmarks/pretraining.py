@@ -27,7 +27,6 @@ _PRETRAINED = (
     *("--train.batch_size", "64", "--optimizer.learning_rate", "0.002", "--train.matmul_precision", "bfloat16"),
 )
 _TUNED = ("--config", "fine_tune", "--train.epochs", "20", "--train.use_validation", "true")
-_TUNED += ("--model.pooling", "attention")
 
 
 def sets(data, folder, labels=_LABELLED):
@@ -64,6 +63,7 @@ def main():
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--epochs", default="46", help="epochs of pre-training")
     parser.add_argument("--rate", default="0.001", help="learning rate with labels, of both")
+    parser.add_argument("--pooling", default="attention", help="pooling with labels, of both")
     parser.add_argument("--runs", help="folder that keeps the runs: finished ones are not trained again")
     parser.add_argument("--write", action="store_true", help="put the table into the recipe's README")
     options = parser.parse_args()
@@ -80,7 +80,8 @@ def main():
         if not published.exists():
             command = [sys.executable, "-m", "kit", "export", str(before), "safetensors"]
             subprocess.run(command, check=True, capture_output=True)
-        both = (*_TUNED, "--optimizer.learning_rate", options.rate, "--data.source", str(labelled))
+        both = (*_TUNED, "--optimizer.learning_rate", options.rate, "--model.pooling", options.pooling)
+        both += ("--data.source", str(labelled))
         kinds = {
             "random weights": ("--model.backbone", "bert_tiny", "--data.tokenizer", str(published)),
             "pre-trained": ("--model.weights", str(published)),
@@ -90,9 +91,9 @@ def main():
             runs = train_seeds(RECIPE, name.replace(" ", "-"), "accuracy", (*both, *more), scratch, options.seeds)
             found[name] = [100 * run["test"]["accuracy"] for run in runs]
             seconds = spread([run["train_cpu_seconds"] for run in runs], 1, 0)
-            apart, beside = "", ""
-            if name == "pre-trained":
-                apart, beside = difference(found["random weights"], found[name]), f"{spent:,.0f}"
+            has_learned = name == "pre-trained"
+            apart = difference(found["random weights"], found[name]) if has_learned else ""
+            beside = f"{spent:,.0f}" if has_learned else ""
             measured.append(f"| {name} | {spread(found[name])} % | {apart} | {seconds} | {beside} | {day()} |")
             print(measured[-1], flush=True)
     if options.write:
